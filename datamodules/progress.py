@@ -1,0 +1,49 @@
+"""One way to show that long work is alive: a bar in a terminal, plain lines in a log, nothing for short work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sized
+
+T = TypeVar("T")
+
+BAR_AFTER_S = 2.0
+LINE_EVERY_S = 10.0
+
+
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Tell whether ``stream`` (standard error by default) is a terminal that can redraw a line."""
+    stream = sys.stderr if stream is None else stream
+    return stream.isatty()
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield every item of ``items``, and show how far along they are once that takes over two seconds.
+
+    Args:
+        items: What to go through.
+        description: What is being done, for example ``"reading pictures"``.
+        total: How many items there are, where ``items`` has no length.
+    """
+    total = _length(items) if total is None else total
+    if is_terminal():
+        yield from tqdm(items, desc=description, total=total, delay=BAR_AFTER_S, leave=False, file=sys.stderr)
+        return
+    started = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LINE_EVERY_S and done != total:
+            last = now
+            of_total = f" of {total}" if total is not None else ""
+            sys.stderr.write(f"{description}: {done}{of_total}, {now - started:.0f} s\n")
+
+
+def _length(items: Iterable[T] | Sized) -> int | None:
+    return len(items) if hasattr(items, "__len__") else None
