@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sized
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sized
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -45,5 +46,5 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
             sys.stderr.write(f"{description}: {done}{of_total}, {now - started:.0f} s\n")
 
 
-def _length(items: Iterable[T] | Sized) -> int | None:
-    return len(items) if hasattr(items, "__len__") else None
+def _length(items: Iterable[T]) -> int | None:
+    return len(items) if isinstance(items, Sized) else None

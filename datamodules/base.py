@@ -1,0 +1,258 @@
+"""The datamodule that every domain shares: from a sample table to honest splits and loaders that keep up."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from .batch import Sample, collate
+from .dataset import InspectionDataset, Reading
+from .errors import DataError, UnreadableImageError
+from .split import split_table
+from .survey import ImageFacts, survey, survey_masks
+from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, complete_table, content_hash, limit_table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from .batch import InspectionBatch
+
+EXCLUDED_COLUMNS = ("path", "problem", "remedy")
+
+
+@dataclass(kw_only=True, eq=False)
+class InspectionDataModule(LightningDataModule, ABC):
+    """Pictures of one domain. A subclass says what is on disk (``sample_table``); all else is here.
+
+    ``setup`` looks at every file once, leaves out what cannot be used (``excluded`` says what and why), gives every
+    picture a split (``samples``), and refuses data that cannot lead to an honest result.
+
+    Args:
+        root: Folder with the data.
+        image_size: Height and width that models see, in pixels.
+        batch_size: Pictures per batch.
+        num_workers: Processes that read pictures; null: one less than the processors, at most 8.
+        calibration_share: Share of the good pictures on which thresholds are chosen.
+        test_share: Share of the good pictures that only the test sees; the data's own test split goes before.
+        calibration_from: Where calibration pictures are taken from if the data brings train and test splits only:
+            ``train`` leaves the test split whole, ``test`` moves a part of it, defects included, into calibration.
+        defects_in_train: Give the train split its part of the defective pictures (supervised models need them).
+        limit: At most so many pictures of each split and label, for quick tries; null: all.
+        white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
+        mask_on: A mask's pixel is a defect where its value is above this.
+        seed: Decides the splits and the order of training pictures.
+    """
+
+    root: str
+    image_size: tuple[int, int] = (256, 256)
+    batch_size: int = 16
+    num_workers: int | None = None
+    calibration_share: float = 0.2
+    test_share: float = 0.3
+    calibration_from: Literal["train", "test"] = "train"
+    defects_in_train: bool = False
+    limit: int | None = None
+    white_level: float | None = None
+    mask_on: int = 127
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.samples = pd.DataFrame()
+        self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
+        if self.limit is not None and self.limit < 1:
+            raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise DataError(f"Expected data.image_size to be [height, width] in pixels, but found {self.image_size}.")
+
+    @abstractmethod
+    def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List what is on disk.
+
+        Returns:
+            Rows for ``complete_table``, and what had to be left out already, with the reason.
+
+        Raises:
+            DataError: There is nothing to go on with.
+        """
+
+    @property
+    def domain(self) -> str:
+        """Name of what the pictures show."""
+        return type(self).__name__.removesuffix("DataModule").lower()
+
+    @property
+    def reading(self) -> Reading:
+        """How files become tensors."""
+        height, width = self.image_size
+        return Reading(height, width, self.white_level, self.mask_on)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the pictures' bytes, labels, splits and groups."""
+        return content_hash(self.samples)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, check and split; a second call changes nothing."""
+        del stage  # one table serves every stage
+        if not self.samples.empty:
+            return
+        rows, problems = self.sample_table()
+        table = complete_table(rows)
+        if self.limit is not None:
+            table = limit_table(table, self.limit, self.seed)
+        table, unusable = survey_table(table, self.reading)
+        self.excluded = excluded_table([*problems, *unusable])
+        self.samples = split_table(
+            table,
+            self.calibration_share,
+            self.test_share,
+            self.seed,
+            defects_in_train=self.defects_in_train,
+            calibration_from=self.calibration_from,
+        )
+
+    def use_samples(self, table: pd.DataFrame) -> None:
+        """Use a saved sample table, splits included, instead of what ``sample_table`` would find.
+
+        Files that changed or vanished since are left out, and ``excluded`` says so.
+        """
+        table = complete_table(table)
+        current, problems = survey_table(table.drop(columns=list(ImageFacts.__annotations__)), self.reading)
+        before = table.set_index("name")["sha256"]
+        changed = current["sha256"] != current["name"].map(before)
+        problems += [
+            UnreadableImageError(path, "has changed since the run was trained", "train again, or restore the file")
+            for path in current["image_path"][changed]
+        ]
+        self.samples = current[~changed].reset_index(drop=True)
+        self.excluded = excluded_table(problems)
+
+    def leave_out(self, sha256: Collection[str], problem: str, remedy: str) -> None:
+        """Leave out every picture with one of these hashes, and say why in ``excluded``."""
+        hit = self.samples["sha256"].isin(sha256)
+        errors = [UnreadableImageError(path, problem, remedy) for path in self.samples["image_path"][hit]]
+        self.samples = self.samples[~hit].reset_index(drop=True)
+        self.excluded = pd.concat([self.excluded, excluded_table(errors)], ignore_index=True)
+
+    def split_samples(self, split: str) -> pd.DataFrame:
+        """Return the rows of one split that may be used for it.
+
+        Training sees no defective picture unless ``defects_in_train``, even where its group lies in the train split.
+        """
+        rows = self.samples[self.samples["split"] == split]
+        return rows[rows["label_index"] != DEFECTIVE] if split == TRAIN and not self.defects_in_train else rows
+
+    def check_training(self) -> None:
+        """Refuse splits that nothing can be trained or calibrated on.
+
+        Raises:
+            DataError: Train or calibration has no good picture; says how to mend it.
+        """
+        for split, key in ((TRAIN, "data.test_share"), (CALIBRATION, "data.calibration_share")):
+            rows = self.split_samples(split)
+            if rows.empty or (split == CALIBRATION and not (rows["label_index"] == GOOD).any()):
+                groups = self.samples["group"].nunique()
+                raise DataError(
+                    f"Expected good pictures in the {split} split of {self.root}, but found {len(rows)} pictures "
+                    f"there, of {len(self.samples)} in {groups} groups; add pictures or groups, or change {key}."
+                )
+
+    def train_dataloader(self) -> DataLoader[InspectionBatch]:
+        """Load training pictures, in an order that the seed decides."""
+        return self._loader(TRAIN, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[InspectionBatch]:
+        """Load calibration pictures."""
+        return self._loader(CALIBRATION)
+
+    def test_dataloader(self) -> DataLoader[InspectionBatch]:
+        """Load test pictures."""
+        return self._loader(TEST)
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[InspectionBatch]:
+        dataset = InspectionDataset(self.split_samples(split), self.reading)
+        return make_loader(dataset, self.batch_size, self.num_workers, seed=self.seed if shuffle else None)
+
+
+def make_loader(
+    dataset: torch.utils.data.Dataset[Sample], batch_size: int, num_workers: int | None = None, seed: int | None = None
+) -> DataLoader[InspectionBatch]:
+    """Build a loader that keeps a GPU fed: pinned memory where there is one, workers that stay alive and are seeded.
+
+    Args:
+        dataset: What to load.
+        batch_size: Pictures per batch.
+        num_workers: Reading processes; None: one less than the processors, at most 8, and none for one batch alone.
+        seed: Shuffle by it; None: keep the order.
+    """
+    if num_workers is None:
+        one_batch = len(dataset) <= batch_size  # type: ignore[arg-type]  # torch's Dataset declares no length
+        num_workers = 0 if one_batch else min(8, (os.cpu_count() or 1) - 1)
+    loader: DataLoader[InspectionBatch] = DataLoader(
+        dataset,  # type: ignore[arg-type]  # the collate function turns samples into batches
+        batch_size=batch_size,
+        shuffle=seed is not None,
+        generator=None if seed is None else torch.Generator().manual_seed(seed),
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        prefetch_factor=4 if num_workers > 0 else None,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=collate,
+    )
+    return loader
+
+
+def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+    """Add the facts of every picture to its row; drop rows whose picture or mask cannot be used, and say why.
+
+    Raises:
+        DataError: No row is left.
+    """
+    looks = survey(table["image_path"].tolist(), reading.white_level)
+    readable = [isinstance(look, ImageFacts) for look in looks]
+    problems = [look for look in looks if isinstance(look, UnreadableImageError)]
+    facts = [look for look in looks if isinstance(look, ImageFacts)]
+    table = table[readable].reset_index(drop=True)
+    table = table.assign(**pd.DataFrame([asdict(fact) for fact in facts], columns=list(ImageFacts.__annotations__)))
+    masked = (table["mask_path"] != "").to_numpy()
+    mask_looks = survey_masks(
+        table["mask_path"][masked].tolist(),
+        [fact for fact, has_mask in zip(facts, masked, strict=True) if has_mask],
+        reading.mask_on,
+    )
+    bad_masks = [look for look in mask_looks if look is not None]
+    kept = ~table["mask_path"].isin([look.path for look in bad_masks])
+    table = table[kept].reset_index(drop=True)
+    if table.empty:
+        first = (problems + bad_masks)[0] if problems or bad_masks else "there are no pictures at all"
+        raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
+    return table, problems + bad_masks
+
+
+def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:
+    """List what was left out: path, problem and remedy."""
+    rows = [(problem.path, problem.problem, problem.remedy) for problem in problems]
+    return pd.DataFrame(rows, columns=list(EXCLUDED_COLUMNS))
+
+
+def existing_root(root: str, holds: str) -> Path:
+    """Return ``root`` as an absolute path.
+
+    Raises:
+        DataError: It is no folder; ``holds`` says what it should contain.
+    """
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise DataError(
+            f"Expected data.root to be a folder with {holds}, but found none at {root}; set data.root=PATH."
+        )
+    return path.resolve()

@@ -1,0 +1,120 @@
+"""What travels from the loaders through a model to the callbacks: anomalib's image batch, with what inspection adds.
+
+Letters: N pictures of a batch, H and W height and width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from anomalib.data.dataclasses.torch.image import ImageBatch
+from torchvision.tv_tensors import Image, Mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture on its way into a batch.
+
+    Attributes:
+        image: (3, H, W) float32 in [0, 1].
+        name: Its stable name in the sample table.
+        image_path: The file it came from.
+        label_index: 0 good, 1 defective, -1 unknown.
+        mask: (H, W) bool, True on defects; None where nobody marked them.
+        zones: (H, W) uint8 zone ids, or None.
+        group: What a split must not cut.
+        kind: Its sub-population.
+        target: Boxes, labels and masks for instance models, or None.
+    """
+
+    image: Tensor
+    name: str
+    image_path: str
+    label_index: int
+    mask: Tensor | None = None
+    zones: Tensor | None = None
+    group: str = ""
+    kind: str = ""
+    target: dict[str, Tensor] | None = None
+
+
+@dataclass
+class InspectionBatch(ImageBatch):
+    """anomalib's ``ImageBatch``, extended.
+
+    Attributes:
+        name: N stable names.
+        label_index: (N,) int64: 0 good, 1 defective, -1 unknown; anomalib's ``gt_label`` is True where it is 1.
+        has_mask: (N,) bool: the truth is known for every pixel (good pictures need no mask); where it is False,
+            ``gt_mask`` is empty but says nothing.
+        group: N group names.
+        kind: N names of sub-populations.
+        zones: (N, H, W) uint8 zone ids, or None.
+        target: N dictionaries for instance models, or None.
+        detections: N dictionaries that an instance model found, or None.
+    """
+
+    # No descriptors here, unlike anomalib's own fields: these are checked once, where they are made.
+    name: Any = None
+    label_index: Any = None
+    has_mask: Any = None
+    group: Any = None
+    kind: Any = None
+    zones: Any = None
+    target: Any = None
+    detections: Any = None
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        return len(self.name)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> InspectionBatch:
+        """Move every tensor to ``device``; Lightning and the loaders call this."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> InspectionBatch:
+        """Pin every tensor, so that a copy to the GPU need not wait; the loaders call this."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> InspectionBatch:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return InspectionBatch(**{name: _map_tensors(value, change) for name, value in values.items()})
+
+
+def collate(samples: Sequence[Sample]) -> InspectionBatch:
+    """Stack pictures of equal size to a batch; labels and masks may be known for some and not for others."""
+    height, width = samples[0].image.shape[-2:]
+    empty = torch.zeros(height, width, dtype=torch.bool)
+    label_index_N = torch.tensor([sample.label_index for sample in samples])
+    zones = [sample.zones for sample in samples if sample.zones is not None]
+    targets = [sample.target for sample in samples]
+    return InspectionBatch(
+        image=Image(torch.stack([sample.image for sample in samples])),
+        image_path=[sample.image_path for sample in samples],
+        gt_label=label_index_N == 1,
+        gt_mask=Mask(torch.stack([empty if sample.mask is None else sample.mask for sample in samples])),
+        name=[sample.name for sample in samples],
+        label_index=label_index_N,
+        has_mask=torch.tensor([sample.mask is not None or sample.label_index == 0 for sample in samples]),
+        group=[sample.group for sample in samples],
+        kind=[sample.kind for sample in samples],
+        zones=torch.stack(zones) if len(zones) == len(samples) else None,
+        target=targets if all(target is not None for target in targets) else None,
+    )
+
+
+def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, list):
+        return [_map_tensors(entry, change) for entry in value]
+    if isinstance(value, dict):
+        return {key: _map_tensors(entry, change) for key, entry in value.items()}
+    return value

@@ -1,0 +1,99 @@
+"""Rows of the sample table to samples: read, scale, resize, and make tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from .batch import Sample
+from .images import Array, read_image, read_mask, resize, resize_mask, resize_zones, scale, to_rgb
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+class Reading(NamedTuple):
+    """How files become tensors.
+
+    Attributes:
+        height: Of the tensors, in pixels.
+        width: Of the tensors, in pixels.
+        white_level: Stored value that means white, or None for what the file's type can hold.
+        mask_on: A mask's pixel is a defect where its value is above this.
+    """
+
+    height: int
+    width: int
+    white_level: float | None = None
+    mask_on: int = 127
+
+
+class Row(NamedTuple):
+    """What the loaders need of a row of the sample table; empty paths mean that there is no such file."""
+
+    image_path: str
+    name: str
+    label_index: int
+    mask_path: str
+    zones_path: str
+    group: str
+    kind: str
+
+
+class InspectionDataset(Dataset[Sample]):
+    """The pictures of one split.
+
+    Args:
+        table: Rows of a complete sample table.
+        reading: How to read them.
+    """
+
+    def __init__(self, table: pd.DataFrame, reading: Reading) -> None:
+        # Tuples, once: looking rows up in a frame costs more than decoding.
+        self.rows = [Row(*values) for values in table[list(Row._fields)].itertuples(index=False)]
+        self.reading = reading
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one picture with its mask and zones.
+
+        Raises:
+            UnreadableImageError: A file changed since the survey.
+        """
+        row = self.rows[index]
+        return Sample(
+            image=image_tensor(read_image(row.image_path), self.reading),
+            name=row.name,
+            image_path=row.image_path,
+            label_index=row.label_index,
+            mask=mask_tensor(row.mask_path, self.reading) if row.mask_path else None,
+            zones=zones_tensor(row.zones_path, self.reading) if row.zones_path else None,
+            group=row.group,
+            kind=row.kind,
+        )
+
+
+def image_tensor(values: Array, reading: Reading) -> Tensor:
+    """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1]."""
+    picture = to_rgb(resize(scale(values, reading.white_level), reading.height, reading.width))
+    tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+    return tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor
+
+
+def mask_tensor(path: str, reading: Reading) -> Tensor:
+    """Read a mask as (height, width) bool."""
+    mask = resize_mask(read_mask(path, reading.mask_on), reading.height, reading.width)
+    return torch.from_numpy(np.ascontiguousarray(mask))
+
+
+def zones_tensor(path: str, reading: Reading) -> Tensor:
+    """Read zone ids as (height, width) uint8."""
+    zones = read_image(path).astype(np.uint8)
+    return torch.from_numpy(resize_zones(zones, reading.height, reading.width))

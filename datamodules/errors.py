@@ -1,0 +1,32 @@
+"""What can be wrong with data, said so that it can be mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class DataError(ValueError):
+    """The data cannot be used as it is. The message says what was expected, what was found and what to do."""
+
+
+class UnreadableImageError(DataError):
+    """One file is no usable picture. The rest can go on without it.
+
+    Attributes:
+        path: The file.
+        problem: What is wrong with it.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
+        self.path = str(path)
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{self.path}: {problem}; {remedy}")
+
+    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str, str]]:
+        """Travel whole from a loader's worker process to the main one."""
+        return type(self), (self.path, self.problem, self.remedy)

@@ -1,0 +1,99 @@
+"""Fiber-optic end faces."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .base import InspectionDataModule, existing_root
+from .errors import DataError, UnreadableImageError
+from .table import DEFECTIVE, GOOD, UNKNOWN
+
+LABELS = {"good": GOOD, "defective": DEFECTIVE, "": UNKNOWN}
+LEFT_OUT = {"ambiguous"}
+TIMESTAMP = re.compile(r"^\d{8,14}[-_]")
+
+
+@dataclass(kw_only=True, eq=False)
+class FiberDataModule(InspectionDataModule):
+    """Fiber end faces under a microscope: good ones, and ones with scratches, pits, chips or dirt.
+
+    On disk, under ``root``: ``labels.csv`` with ``image`` (path below ``root``) and ``label`` (``good``, ``defective``,
+    empty for unknown, or ``ambiguous`` to leave a picture out), the images it names, and optionally
+
+    * ``masks/`` and ``zones/`` with one PNG per image, same path and stem: a mask is a defect above 127 (see
+      ``mask_on``); zones are 1 core, 2 cladding, 3 ferrule;
+    * columns ``split`` (train, calibration, test), ``kind`` (by default the image's folder, such as the core size),
+      ``group`` (by default the connector: the file name without a leading timestamp) and ``defect`` (its type).
+    """
+
+    def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List what labels.csv names."""
+        root = existing_root(self.root, "labels.csv and the images it names")
+        labels = read_labels(root / "labels.csv")
+        rows: list[dict[str, object]] = []
+        problems: list[UnreadableImageError] = []
+        for line, values in enumerate(labels.itertuples(index=False), start=2):
+            entry = dict(zip(labels.columns, map(str, values), strict=True))
+            label = entry["label"].strip().lower()
+            if label in LEFT_OUT:
+                problems.append(
+                    UnreadableImageError(root / entry["image"], f"is labelled {label}", "label it if you can")
+                )
+            elif label not in LABELS:
+                found = f"has label {entry['label']!r} in line {line} of labels.csv"
+                remedy = "use good, defective, ambiguous, or leave it empty"
+                problems.append(UnreadableImageError(root / entry["image"], found, remedy))
+            else:
+                rows.append(_row(root, entry, LABELS[label]))
+        if not rows:
+            raise DataError(
+                f"Expected {root / 'labels.csv'} to name good pictures, but found none with a usable label."
+            )
+        return pd.DataFrame(rows), problems
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read labels.csv as text.
+
+    Raises:
+        DataError: It is missing, no table, or lacks a column.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"Expected data.root to be a folder with labels.csv, but found none at {path.parent}; "
+            "write one with the columns image and label, or use data=folder for pictures sorted into folders."
+        )
+    try:
+        labels = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"Expected {path} to be a table with columns image and label, but could not read it: {error}"
+        ) from error
+    labels.columns = labels.columns.str.strip()
+    for column in ("image", "label"):
+        if column not in labels:
+            found = ", ".join(labels.columns)
+            raise DataError(f"Expected {path} to have a column {column}, but found {found}; name it in the first line.")
+    if (twice := labels["image"].duplicated()).any():
+        raise DataError(f"Expected {path} to name every image once, but found {labels['image'][twice].iloc[0]} twice.")
+    return labels
+
+
+def _row(root: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
+    image = Path(entry["image"].strip())
+    mask, zones = (root / folder / image.with_suffix(".png") for folder in ("masks", "zones"))
+    return {
+        "image_path": str(root / image),
+        "name": image.as_posix(),
+        "label_index": label_index,
+        "split": entry.get("split", "").strip(),
+        "mask_path": str(mask) if label_index == DEFECTIVE and mask.is_file() else "",
+        "zones_path": str(zones) if zones.is_file() else "",
+        "kind": entry.get("kind", "") or (image.parent.as_posix() if image.parent != Path() else ""),
+        "group": entry.get("group", "") or TIMESTAMP.sub("", image.stem),
+        "defect": entry.get("defect", ""),
+    }

@@ -1,0 +1,120 @@
+"""Splits that never cut a group, keep labels and kinds in proportion, and depend on one seed alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError
+from .table import CALIBRATION, DEFECTIVE, TEST, TRAIN, UNASSIGNED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+def split_table(
+    table: pd.DataFrame,
+    calibration_share: float,
+    test_share: float,
+    seed: int,
+    *,
+    defects_in_train: bool = False,
+    calibration_from: str = TRAIN,
+) -> pd.DataFrame:
+    """Give every row a split. What was supplied is respected; only what is missing is decided here.
+
+    * Nothing supplied: all rows are divided into train, calibration and test.
+    * Train and test supplied: calibration is carved from ``calibration_from``, the other one stays whole.
+
+    Args:
+        table: A complete sample table.
+        calibration_share: Of the good pictures (of the rows to carve from, where test was supplied), in [0, 1].
+        test_share: Of the good pictures, in [0, 1].
+        seed: Decides everything that chance decides.
+        defects_in_train: Spread defective pictures over all three splits (supervised models need them); by default they
+            are divided between calibration and test.
+        calibration_from: ``"train"`` or ``"test"``.
+
+    Raises:
+        DataError: The shares leave nothing to train on.
+    """
+    if calibration_share < 0 or test_share < 0 or calibration_share + test_share > 1:
+        raise DataError(
+            "Expected data.calibration_share and data.test_share to be at least 0 and at most 1 together, "
+            f"but found {calibration_share} and {test_share}."
+        )
+    table = table.copy()
+    undecided = table["split"] == UNASSIGNED
+    if undecided.any():
+        shares = {
+            TRAIN: 1 - calibration_share - test_share,
+            CALIBRATION: calibration_share,
+            TEST: test_share,
+        }
+        _assign(table, undecided, shares, {TRAIN} if not defects_in_train else set(), seed)
+    elif CALIBRATION not in set(table["split"]):
+        source = table["split"] == calibration_from
+        _assign(table, source, {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}, set(), seed)
+    return table
+
+
+def _assign(table: pd.DataFrame, rows: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int) -> None:
+    """Divide the marked rows, in place, by ``shares``; splits in ``no_defects`` want no defective picture."""
+    part = table.loc[rows]
+    groups, group_of_row = np.unique(part["group"].to_numpy(dtype=str), return_inverse=True)
+    strata, stratum_of_row = np.unique(
+        (part["label_index"].astype(str) + "/" + part["kind"]).to_numpy(dtype=str), return_inverse=True
+    )
+    count_GS = np.zeros((len(groups), len(strata)))
+    np.add.at(count_GS, (group_of_row, stratum_of_row), 1)
+    wanted_KS = np.array(
+        [
+            [_share(shares, split, no_defects, defective=name.startswith(f"{DEFECTIVE}/")) for name in strata]
+            for split in shares
+        ]
+    )
+    choice_G = assign_groups(count_GS, wanted_KS, seed)
+    table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
+
+
+def _share(shares: Mapping[str, float], split: str, no_defects: set[str], *, defective: bool) -> float:
+    if not defective:
+        return shares[split]
+    rest = sum(share for name, share in shares.items() if name not in no_defects)
+    return 0.0 if split in no_defects or rest == 0 else shares[split] / rest
+
+
+def assign_groups(
+    count_GS: npt.NDArray[np.float64],
+    wanted_KS: npt.NDArray[np.float64],
+    seed: int,
+) -> npt.NDArray[np.intp]:
+    """Assign every group whole to one of K splits, so that each stratum is divided nearly as wanted.
+
+    Greedy: groups with the rarest strata and the most pictures choose first; each goes where it leaves the smallest sum
+    of squared deviations from the wanted shares, every stratum weighing the same however rare it is.
+
+    Args:
+        count_GS: Pictures of each stratum in each group.
+        wanted_KS: Share of each stratum that each split should get; columns sum to one.
+        seed: Breaks ties: it shuffles the groups before they queue.
+
+    Returns:
+        (G,) index of the split of every group.
+    """
+    total_S = count_GS.sum(axis=0)
+    share_GS = count_GS / total_S
+    order = np.random.default_rng(seed).permutation(len(count_GS))
+    order = order[np.argsort(-share_GS[order].max(axis=1), kind="stable")]
+    got_KS = np.zeros_like(wanted_KS)
+    choice_G = np.zeros(len(count_GS), dtype=np.intp)
+    for group in order:
+        # Adding x to a split changes its squared deviation by x (x + 2 (got - wanted)): the rest of the sum is common.
+        change_K = (share_GS[group] * (share_GS[group] + 2 * (got_KS - wanted_KS))).sum(axis=1)
+        choice_G[group] = np.argmin(change_K)
+        got_KS[choice_G[group]] += share_GS[group]
+    return choice_G
