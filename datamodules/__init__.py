@@ -1,1 +1,1 @@
-"""."""
+"""From files on disk to batches: one file per domain, over one shared base."""

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
-import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader
 
-from .batch import Sample, collate
+from .batch import collate
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
+from .loading import make_loader
 from .split import split_table
 from .survey import ImageFacts, survey, survey_masks
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, complete_table, content_hash, limit_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from torch.utils.data import DataLoader
 
     from .batch import InspectionBatch
 
@@ -83,11 +83,6 @@ class InspectionDataModule(LightningDataModule, ABC):
         Raises:
             DataError: There is nothing to go on with.
         """
-
-    @property
-    def domain(self) -> str:
-        """Name of what the pictures show."""
-        return type(self).__name__.removesuffix("DataModule").lower()
 
     @property
     def reading(self) -> Reading:
@@ -180,35 +175,7 @@ class InspectionDataModule(LightningDataModule, ABC):
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[InspectionBatch]:
         dataset = InspectionDataset(self.split_samples(split), self.reading)
-        return make_loader(dataset, self.batch_size, self.num_workers, seed=self.seed if shuffle else None)
-
-
-def make_loader(
-    dataset: torch.utils.data.Dataset[Sample], batch_size: int, num_workers: int | None = None, seed: int | None = None
-) -> DataLoader[InspectionBatch]:
-    """Build a loader that keeps a GPU fed: pinned memory where there is one, workers that stay alive and are seeded.
-
-    Args:
-        dataset: What to load.
-        batch_size: Pictures per batch.
-        num_workers: Reading processes; None: one less than the processors, at most 8, and none for one batch alone.
-        seed: Shuffle by it; None: keep the order.
-    """
-    if num_workers is None:
-        one_batch = len(dataset) <= batch_size  # type: ignore[arg-type]  # torch's Dataset declares no length
-        num_workers = 0 if one_batch else min(8, (os.cpu_count() or 1) - 1)
-    loader: DataLoader[InspectionBatch] = DataLoader(
-        dataset,  # type: ignore[arg-type]  # the collate function turns samples into batches
-        batch_size=batch_size,
-        shuffle=seed is not None,
-        generator=None if seed is None else torch.Generator().manual_seed(seed),
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-        prefetch_factor=4 if num_workers > 0 else None,
-        pin_memory=torch.cuda.is_available(),
-        collate_fn=collate,
-    )
-    return loader
+        return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:

@@ -61,6 +61,17 @@ class InspectionBatch(ImageBatch):
         detections: N dictionaries that an instance model found, or None.
     """
 
+    if TYPE_CHECKING:
+        # anomalib declares every field optional; here the loader fills the first four, and a model's step the rest.
+        image: Any = None
+        image_path: Any = None
+        gt_label: Any = None
+        gt_mask: Any = None
+        pred_score: Any = None
+        pred_label: Any = None
+        anomaly_map: Any = None
+        pred_mask: Any = None
+
     # No descriptors here, unlike anomalib's own fields: these are checked once, where they are made.
     name: Any = None
     label_index: Any = None

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from .batch import Sample
+from .batch import Sample, collate
+from .errors import UnreadableImageError
 from .images import Array, read_image, read_mask, resize, resize_mask, resize_zones, scale, to_rgb
+from .loading import SizedDataset
+from .table import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from torch import Tensor
+
+    from .batch import InspectionBatch
 
 
 class Reading(NamedTuple):
@@ -44,7 +52,7 @@ class Row(NamedTuple):
     kind: str
 
 
-class InspectionDataset(Dataset[Sample]):
+class InspectionDataset(SizedDataset[Sample]):
     """The pictures of one split.
 
     Args:
@@ -78,6 +86,42 @@ class InspectionDataset(Dataset[Sample]):
             group=row.group,
             kind=row.kind,
         )
+
+
+class FileDataset(SizedDataset[Sample | UnreadableImageError]):
+    """Files that nobody has looked at yet: an unreadable one becomes its error, and the others go on.
+
+    Args:
+        paths: Absolute, each once.
+        reading: How to read them.
+    """
+
+    def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
+        self.paths = list(paths)
+        self.reading = reading
+        common = Path(os.path.commonpath([path.parent for path in self.paths]))
+        self.names = [path.relative_to(common).as_posix() for path in self.paths]
+
+    def __len__(self) -> int:
+        """Count the files."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample | UnreadableImageError:
+        """Read one file."""
+        path = str(self.paths[index])
+        try:
+            image = image_tensor(read_image(path), self.reading)
+        except UnreadableImageError as error:
+            return error
+        return Sample(image=image, name=self.names[index], image_path=path, label_index=UNKNOWN)
+
+
+def collate_readable(
+    items: Sequence[Sample | UnreadableImageError],
+) -> tuple[InspectionBatch | None, list[UnreadableImageError]]:
+    """Make a batch of what could be read, if anything, and list what could not."""
+    samples = [item for item in items if isinstance(item, Sample)]
+    return collate(samples) if samples else None, [item for item in items if isinstance(item, UnreadableImageError)]
 
 
 def image_tensor(values: Array, reading: Reading) -> Tensor:

@@ -11,6 +11,7 @@ from .errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 GOOD, DEFECTIVE, UNKNOWN = 0, 1, -1
 TRAIN, CALIBRATION, TEST, UNASSIGNED = "train", "calibration", "test", ""
@@ -27,6 +28,12 @@ DEFAULTS: Mapping[str, str] = {
     "kind": "",
     "defect": "",
 }
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a saved sample table: names and groups as text, even where they look like numbers."""
+    text = dict.fromkeys(("image_path", "name", *DEFAULTS), "str")
+    return pd.read_csv(path, dtype=text, keep_default_na=False, float_precision="round_trip")
 
 
 def complete_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""."""
+"""From batches to raw scores, maps and instances: one file per method."""

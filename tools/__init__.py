@@ -1,1 +1,1 @@
-"""."""
+"""The verbs that a person types, and what they share."""

@@ -1,0 +1,118 @@
+"""Image metrics with their confidence intervals.
+
+Shape letters: N pictures, G groups, B resamples, T distinct scores.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .bootstrap import Estimate, Resampling, group_weights, interval
+from .curves import FloatArray, ScoreCounts, average_precision, best_f_score, labelled, rates_at, roc_auc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CHUNK_ELEMENTS = 1 << 17  # of the widest array per chunk of resamples: 1 MiB in float64, which caches hold
+_DEFAULT = Resampling()
+
+
+def image_metrics(counts: ScoreCounts, threshold: float | None = None) -> dict[str, FloatArray]:
+    """All image metrics from counts per distinct score, whose counts may have leading axes (...).
+
+    Returns:
+        ``auroc``, ``average_precision``, ``best_f1`` and, where a threshold is given, ``precision``, ``recall``,
+        ``f1`` and ``fpr`` of ``score >= threshold``; each of shape (...), NaN where undefined.
+    """
+    metrics = {
+        "auroc": roc_auc(counts.negative, counts.positive),
+        "average_precision": average_precision(counts.negative, counts.positive),
+        "best_f1": best_f_score(counts.negative, counts.positive),
+    }
+    return metrics if threshold is None else metrics | rates_at(counts, threshold)
+
+
+def image_intervals(
+    score_N: npt.ArrayLike,
+    label_N: npt.ArrayLike,
+    group_N: npt.ArrayLike,
+    threshold: float | None = None,
+    resampling: Resampling = _DEFAULT,
+) -> dict[str, Estimate]:
+    """Image metrics with confidence intervals from resampled groups.
+
+    Args:
+        score_N: Raw scores, higher is worse; infinities are allowed, NaN is not.
+        label_N: 0 good, 1 defective, -1 unknown; unknown pictures are left out.
+        group_N: Name of each picture's group, of any type that sorts; the picture's path where pictures stand alone.
+            Groups are drawn in the order of their names, so the order of the pictures makes no difference.
+        threshold: Raw score units; adds precision, recall, F1 and false-positive rate of ``score >= threshold``.
+        resampling: Number of resamples, confidence and seed.
+
+    Returns:
+        An `Estimate` for each name in `image_metrics`; NaN throughout where the value is undefined.
+
+    Raises:
+        ValueError: Where the arrays differ in length, a score is NaN, or a label is none of the three.
+    """
+    score, label = labelled(score_N, label_N)
+    group = np.asarray(group_N)
+    if group.shape != np.shape(label_N):
+        raise ValueError(
+            f"Expected one group name per picture, but got shape {group.shape} for {np.shape(label_N)[0]} pictures; "
+            "give the picture's path where pictures stand alone."
+        )
+    _, group_index = np.unique(group[np.asarray(label_N) != -1], return_inverse=True)
+    defective_G = np.bincount(group_index, weights=label) > 0
+    pictures = _SortedPictures(score, label, group_index)
+    values = image_metrics(pictures.counts(np.ones((1, defective_G.size))), threshold)
+    chunk = max(1, _CHUNK_ELEMENTS // max(score.size, 1))
+    resampled = [
+        image_metrics(pictures.counts(weight_BG), threshold)
+        for weight_BG in group_weights(defective_G, resampling, chunk)
+    ]
+    good_groups, defective_groups = np.unique(group_index[label == 0]).size, int(defective_G.sum())
+    return {
+        name: interval(
+            float(value[0]),
+            np.concatenate([part[name] for part in resampled]),
+            carrying_groups(name, good_groups, defective_groups),
+            resampling.confidence,
+        )
+        for name, value in values.items()
+    }
+
+
+def carrying_groups(metric: str, good: int, defective: int) -> int:
+    """How many groups carry a metric: those of one class where only that class enters it, of the scarcer one otherwise.
+
+    Args:
+        metric: Name of the metric; ``recall`` reads defective pictures only, ``fpr`` good ones only.
+        good: Number of groups that hold a good picture.
+        defective: Number of groups that hold a defective picture.
+    """
+    only: Mapping[str, int] = {"recall": defective, "fpr": good}
+    return only.get(metric, min(good, defective))
+
+
+class _SortedPictures:
+    """Pictures in ascending order of their scores, ready to be counted under any weights of their groups."""
+
+    def __init__(
+        self, score_N: FloatArray, label_N: npt.NDArray[np.int64], group_index_N: npt.NDArray[np.intp]
+    ) -> None:
+        order = np.argsort(score_N, kind="stable")
+        self.label_N, self.group_N = label_N[order], group_index_N[order]
+        self.threshold_T, self.start_T = np.unique(score_N[order], return_index=True)
+
+    def counts(self, weight_BG: FloatArray) -> ScoreCounts:
+        """Weighted good and defective pictures at each distinct score, (B, T)."""
+        weight_BN = weight_BG[:, self.group_N]
+        positive_BN = weight_BN * self.label_N
+        negative_BN = weight_BN - positive_BN
+        if self.start_T.size < self.label_N.size:
+            positive_BN, negative_BN = (np.add.reduceat(x, self.start_T, axis=1) for x in (positive_BN, negative_BN))
+        return ScoreCounts(self.threshold_T, self.threshold_T, negative_BN, positive_BN)

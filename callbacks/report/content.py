@@ -1,0 +1,78 @@
+"""What a report is made of: plain tables, numbers and pictures, with no idea of models or trainers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+Category = Literal["miss", "false_alarm", "hit", "pass"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture that shows how the detector decides.
+
+    Attributes:
+        category: ``miss`` (defective, called good), ``false_alarm`` (good, called defective), ``hit`` or ``pass``.
+        name: Stable name of the picture in the sample table.
+        score: Raw, higher is worse.
+        image: (H, W, 3) uint8, as the model saw it, in that size.
+        anomaly_map: (H, W) float32, raw.
+        mask: (H, W) bool, the marked defect; None where nobody marked it.
+        predicted_mask: (H, W) bool, map at or above the pixel threshold; None without one.
+        kind: Sub-population, or empty.
+        defect: Type of defect, or empty.
+    """
+
+    category: Category
+    name: str
+    score: float
+    image: npt.NDArray[np.uint8]
+    anomaly_map: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_] | None = None
+    predicted_mask: npt.NDArray[np.bool_] | None = None
+    kind: str = ""
+    defect: str = ""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything that the page shows.
+
+    Attributes:
+        title: For example ``fiber, PatchCore``.
+        metrics: As in metrics.json: ``test`` and ``baseline`` map names to ``value``, ``low`` and ``high`` (None where
+            undefined); ``pictures`` counts.
+        predictions: As in predictions.csv: ``name, image_path, label_index, score, verdict, kind, group, defect``.
+        sweep: As in sweep.csv: ``threshold, tp, fp, tn, fn, precision, recall, f1`` at every distinct test score.
+        calibration: As in calibration.json: ``image`` and ``pixel`` thresholds with policy and promise.
+        calibration_scores: ``score`` and ``label_index`` of the calibration pictures.
+        counts: Pictures by split (rows) and label (columns), and groups.
+        excluded: What was left out: ``path, problem, remedy``.
+        environment: As in environment.json.
+        config: The resolved config, as YAML.
+        warnings: Sentences that a reader must not miss, such as untrained features.
+        map_range: Raw map values that the darkest and brightest colour stand for.
+        examples: Worst first in each category.
+    """
+
+    title: str
+    metrics: Mapping[str, Any]
+    predictions: pd.DataFrame
+    sweep: pd.DataFrame
+    calibration: Mapping[str, Any]
+    calibration_scores: pd.DataFrame
+    counts: pd.DataFrame
+    excluded: pd.DataFrame
+    environment: Mapping[str, Any]
+    config: str
+    map_range: tuple[float, float]
+    warnings: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = field(default=())

@@ -1,0 +1,56 @@
+"""Loaders that keep a GPU fed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Batch = TypeVar("Batch")
+
+MAX_WORKERS = 8
+
+
+class SizedDataset(Dataset[Item]):
+    """A dataset that knows its length, as all of ours do."""
+
+    def __len__(self) -> int:
+        """Count the items."""
+        raise NotImplementedError  # torch's Dataset declares no length; every dataset of ours overrides this
+
+
+def make_loader(
+    dataset: SizedDataset[Item],
+    batch_size: int,
+    num_workers: int | None,
+    collate: Callable[[Sequence[Item]], Batch],
+    seed: int | None = None,
+) -> DataLoader[Batch]:
+    """Build a loader: pinned memory where there is a GPU, workers that stay alive, one seed for the order.
+
+    Args:
+        dataset: What to load.
+        batch_size: Items per batch.
+        num_workers: Reading processes; None: one less than the processors, at most 8, and none for a single batch.
+        collate: Makes a batch of items.
+        seed: Shuffle by it; None: keep the order.
+    """
+    if num_workers is None:
+        num_workers = 0 if len(dataset) <= batch_size else min(MAX_WORKERS, (os.cpu_count() or 1) - 1)
+    options: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 4} if num_workers else {}
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # torch's types know no collate function that changes the type
+        batch_size=batch_size,
+        shuffle=seed is not None,
+        generator=None if seed is None else torch.Generator().manual_seed(seed),
+        num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=collate,
+        **options,
+    )

@@ -1,0 +1,48 @@
+"""A change of basis that makes feature channels uncorrelated and draws their variances together.
+
+Why: a nearest-neighbour distance in a network's raw features is ruled by a few channels of large variance. With
+variances drawn together the quiet channels, where small defects show, have their say. Full whitening (Kessy et al.,
+The American Statistician 2018) overdoes it, since the quietest directions are mostly noise.
+
+Shape letters: B batch, H and W height and width, C channels of one map, N number of feature vectors.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Decorrelation(nn.Module):
+    """A change of basis for the channels of one map: y = (x - mean) @ matrix.
+
+    Args:
+        channels: C.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("matrix", torch.eye(channels))
+
+    @torch.no_grad()
+    def fit(self, x_NC: Tensor, whitening: float) -> None:
+        """Turn to the principal axes of ``x_NC``, largest variance first, and draw variances together.
+
+        A variance v becomes v ** (1 - whitening), then all are scaled to a mean of 1. Variances below a thousandth of
+        the largest count as that, so that directions of mere rounding are not blown up.
+        """
+        x_NC = x_NC.double()
+        self.mean.copy_(x_NC.mean(dim=0))
+        centred = x_NC - x_NC.mean(dim=0)
+        variance, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+        variance, axes = variance.flip(0), axes.flip(1)
+        matrix = axes * variance.clamp_min(1e-3 * variance[0]).pow(-whitening / 2)
+        self.matrix.copy_(matrix / (centred @ matrix).square().mean().sqrt())
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Map features (B, C, H, W) to the new basis, same shape."""
+        return torch.einsum("bchw,cd->bdhw", x_BCHW - self.mean[:, None, None], self.matrix)

@@ -1,0 +1,96 @@
+"""From a config to objects: ``_target_`` and its arguments, checked against annotations before anything is built."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from typeguard import TypeCheckError, check_type
+
+from .config import nearest
+from .errors import ConfigError
+
+
+def build(config: DictConfig, name: str) -> Any:
+    """Build what a config describes, the innermost first.
+
+    Args:
+        config: With ``_target_``; every other entry is an argument of that constructor.
+        name: Its key, for errors.
+
+    Raises:
+        ConfigError: An argument is unknown, missing, or of the wrong type.
+    """
+    check_arguments(config, name)
+    try:
+        return instantiate(config, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if type(cause) is ValueError:  # a constructor refused a value
+            raise ConfigError(str(cause)) from error
+        if isinstance(cause, ValueError):  # data or weights, which have errors of their own
+            raise cause from error
+        raise
+
+
+def check_arguments(config: DictConfig, name: str) -> None:
+    """Compare a config, and those nested in it, with the constructors that it names.
+
+    Raises:
+        ConfigError: As ``build``.
+    """
+    nested = [key for key in map(str, config) if _is_target(config[key])]
+    for key in nested:
+        check_arguments(config[key], f"{name}.{key}")
+    target = get_class(config._target_)
+    parameters = inspect.signature(target).parameters
+    annotations = _annotations(target)
+    values = OmegaConf.to_container(config, resolve=True)
+    given = {str(key): value for key, value in typing.cast("dict[str, Any]", values).items() if key != "_target_"}
+    for key, value in given.items():
+        if key not in parameters:
+            near = nearest(key, parameters)
+            hint = f"did you mean '{name}.{near}'?" if near else f"there are: {', '.join(parameters)}"
+            raise ConfigError(f"No key '{name}.{key}'; {hint}")
+        if key not in nested and key in annotations:
+            _check_value(f"{name}.{key}", value, annotations[key])
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in given:
+            raise ConfigError(f"Expected a value for {name}.{key}, but found none; set {name}.{key}=VALUE.")
+
+
+def _check_value(key: str, value: Any, annotation: Any) -> None:
+    """Check one value; a list will do for a tuple, since YAML has no tuples."""
+    forms = [value, tuple(value)] if isinstance(value, list) else [value]
+    for form in forms:
+        try:
+            check_type(form, annotation)
+        except TypeCheckError:
+            continue
+        return
+    expected = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
+    raise ConfigError(f"Expected {key} to be {str(expected).replace('typing.', '')}, but found {value!r}.")
+
+
+def _annotations(target: type) -> dict[str, Any]:
+    """Read the annotations of a constructor; those that only type checkers can see are left out."""
+    signature = target if hasattr(target, "__dataclass_fields__") else target.__init__  # type: ignore[misc]  # read only
+    try:
+        return typing.get_type_hints(signature, localns=_type_names())
+    except NameError:
+        return {}
+
+
+def _type_names() -> dict[str, Any]:
+    """Names that modules import for type checkers alone, and that constructors use."""
+    from collections.abc import Mapping, Sequence  # noqa: PLC0415 - values here, not annotations
+
+    return {"Mapping": Mapping, "Sequence": Sequence}
+
+
+def _is_target(value: Any) -> bool:
+    return isinstance(value, DictConfig) and "_target_" in value

@@ -1,0 +1,53 @@
+"""The command line: ``loupe VERB overrides...``; each verb is a module of this folder with a ``main(args)``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from typing import TYPE_CHECKING
+
+from .config import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "demo": "train on drawn pictures and write a report: see it work in two minutes",
+    "train": "train on your pictures, calibrate, test, and write a report",
+    "test": "test a run again, or on other pictures",
+    "predict": "judge files, folders or globs with a trained run",
+}
+USAGE_ERROR = 2
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a verb; return the exit status: 0 done, 1 it could not be done, 2 the command is wrong."""
+    args = list(sys.argv[1:] if args is None else args)
+    if not args or args[0] in {"-h", "--help", "help"}:
+        print(overview())
+        return 0 if args else USAGE_ERROR
+    if args[0] == "--version":
+        print(f"loupe {importlib.metadata.version('loupe-inspect')}")
+        return 0
+    verb, *rest = args
+    if verb not in VERBS:
+        near = nearest(verb, VERBS)
+        hint = f"did you mean '{near}'?" if near else "there are: " + ", ".join(VERBS)
+        print(f"loupe: no verb {verb!r}; {hint}", file=sys.stderr)
+        return USAGE_ERROR
+    status: int = importlib.import_module(f"{__package__}.{verb}").main(rest)
+    return status
+
+
+def overview() -> str:
+    """Describe the verbs."""
+    verbs = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
+    return (
+        "Loupe trains, calibrates, compares and ships visual defect detectors.\n\n"
+        "usage: loupe VERB [KEY=VALUE ...] [--print] [--help]\n\n"
+        f"{verbs}\n\n"
+        "Start with: loupe demo\n"
+        "Then:       loupe train data=folder data.root=PATH\n"
+        "More:       loupe train --help"
+    )

@@ -1,0 +1,130 @@
+"""The door that all verbs share: help, ``--print``, and errors that a person can act on instead of tracebacks."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import TYPE_CHECKING, Protocol
+
+from omegaconf import OmegaConf
+
+from configs import CONFIG_DIR
+from datamodules.errors import DataError
+from models.errors import WeightsError
+
+from .config import describe, groups
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+HELP_FLAGS = {"-h", "--help"}
+PRINT_FLAG = "--print"
+INTERRUPTED = 130  # as shells report a Ctrl-C
+
+
+class Run(Protocol):
+    """What a verb does with its overrides."""
+
+    def __call__(self, overrides: Sequence[str], *, show: bool) -> None:
+        """Run, or only show the config."""
+
+
+def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        verb: Its name; ``configs/VERB.yaml`` holds its keys.
+        args: Overrides and flags.
+        run: What to do.
+        epilog: Examples, for the help.
+        shown: Groups to list in the help; None: all.
+
+    Returns:
+        The exit status: 0 done, 1 data or weights are not usable, 2 the command is wrong, 130 interrupted.
+    """
+    if HELP_FLAGS & set(args):
+        print(help_text(verb, epilog, shown))
+        return 0
+    _quiet_libraries()
+    overrides = [arg for arg in args if arg != PRINT_FLAG]
+    try:
+        if flags := [arg for arg in overrides if arg.startswith("-")]:
+            raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
+        run(overrides, show=PRINT_FLAG in args)
+    except ConfigError as error:
+        return _fail(verb, error, 2)
+    except (DataError, WeightsError) as error:
+        return _fail(verb, error, 1)
+    except KeyboardInterrupt:
+        print(f"loupe {verb}: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def print_config(config: DictConfig) -> None:
+    """Print a config as YAML, with every reference resolved that can be."""
+    missing = OmegaConf.missing_keys(config)
+    print(OmegaConf.to_yaml(config, resolve=not missing), end="")
+
+
+def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str:
+    """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples."""
+    lines = _read_with_base(verb)
+    keys = [line for line in lines[1:] if line and line[0].isalpha() and not line.startswith("defaults")]
+    parts = [lines[0].lstrip("# "), "", f"usage: loupe {verb} [KEY=VALUE ...] [--print] [--help]", "", "keys:"]
+    parts += [_help_line(*_split_key(line)) for line in keys]
+    defaults = _defaults(lines)
+    for group, choices in groups().items():
+        if not choices or (shown is not None and group not in shown):
+            continue
+        parts += ["", f"{group}=  (default {defaults[group]})" if group in defaults else f"{group}="]
+        parts += [_help_line(choice, describe(group, choice)) for choice in choices]
+    parts += [
+        "",
+        "Any key of the config can be set; --print shows them all, and what a command would run with.",
+        "",
+        epilog,
+    ]
+    return "\n".join(parts)
+
+
+def _read_with_base(verb: str) -> list[str]:
+    """Read the lines of a verb's config, followed by those of the config that it extends, if any."""
+    lines = (CONFIG_DIR / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()
+    base = [line.removeprefix("  - ") for line in lines if line.startswith("  - ") and ":" not in line]
+    return lines + [line for name in base if name != "_self_" for line in _read_with_base(name)]
+
+
+def _help_line(name: str, text: str) -> str:
+    return f"  {name:<22} {text}".rstrip()
+
+
+def _split_key(line: str) -> tuple[str, str]:
+    """Split ``key: value  # comment`` to ``key=value`` and the comment."""
+    entry, _, comment = line.partition("#")
+    key, _, value = entry.partition(":")
+    shown = value.strip().replace("???", "(needed)")
+    return f"{key}={shown}", comment.strip()
+
+
+def _defaults(lines: Sequence[str]) -> dict[str, str]:
+    """Read the default choice of every group from a defaults list."""
+    entries = [line.strip("- ").split(": ") for line in lines if line.startswith("  - ") and ": " in line]
+    return {group: choice for group, choice in entries if choice != "null"}
+
+
+def _quiet_libraries() -> None:
+    """Silence notes of libraries that tell our users nothing they could act on."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "anomalib"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # the parents' levels are reset when lightning is imported
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(anomalib|timm)\.")  # their own renames
+    warnings.filterwarnings("ignore", module=r"lightning\.")  # worker counts, log intervals: chosen on purpose
+
+
+def _fail(verb: str, error: Exception, status: int) -> int:
+    print(f"loupe {verb}: {error}", file=sys.stderr)
+    return status

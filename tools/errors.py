@@ -1,0 +1,5 @@
+"""What can be wrong with a command, said so that it can be mended."""
+
+
+class ConfigError(ValueError):
+    """A key, a choice or a value of the command is wrong. Nothing has been read or written yet."""

@@ -1,0 +1,42 @@
+"""``loupe test``: a run on its own test pictures, or on others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .config import parse_overrides, require_values
+from .door import open_door, print_config
+from .trained import find_trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHANGEABLE = ("data", "trainer", "callbacks")
+LOADING = {"data.batch_size", "data.num_workers"}  # how pictures are loaded, not which
+EPILOG = """examples:
+  loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00
+  loupe test run=best.ckpt data=folder data.root=PATH
+
+With other data, every picture is tested that the data itself does not keep for training, except for those that the run
+was trained or calibrated on."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Test from overrides; return the exit status."""
+    return open_door("test", args, run, EPILOG, shown=("data", "trainer"))
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Find the run, and test it unless its config is only to be shown."""
+    trained = find_trained("test", overrides, CHANGEABLE)
+    if show:
+        print_config(trained.config)
+        return
+    keys = {override.key_or_group for override in parse_overrides(overrides)}
+    changed = {key for key in keys if key.split(".", 1)[0] == "data"} - LOADING
+    if changed and not {"data.test_share", "data.calibration_share"} & keys:
+        trained.config.data.test_share, trained.config.data.calibration_share = 1.0, 0.0
+    require_values(trained.config)
+    from .retesting import retest  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+
+    retest(trained, other_data=bool(changed))

@@ -1,0 +1,33 @@
+"""``loupe train``: compose, check, and run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .config import compose_config, require_values
+from .door import open_door, print_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPILOG = """examples:
+  loupe train data=folder data.root=PATH
+  loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
+  loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs"""
+
+
+def main(args: Sequence[str]) -> int:
+    """Train from overrides; return the exit status."""
+    return open_door("train", args, run, EPILOG)
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Compose the config, and train unless it is only to be shown."""
+    config = compose_config("train", overrides)
+    if show:
+        print_config(config)
+        return
+    require_values(config)
+    from .training import train  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+
+    train(config)
