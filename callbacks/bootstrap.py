@@ -95,9 +95,9 @@ def interval(value: float, resampled_B: FloatArray, groups: int, confidence: flo
     """The percentile interval of the resampled values, or Wilson's where resampling can say nothing.
 
     Where all resamples agree, as under perfect separation (a value of exactly 0 or 1), the percentile interval has no
-    width and would claim certainty. The same holds where fewer than two groups carry the value. Then the value is taken for a proportion
-    observed on ``groups`` trials. That is conservative, since a ranking value such as AUROC compares many more pairs
-    than groups.
+    width and would claim certainty. The same holds where fewer than two groups carry the value. Then the value is
+    taken for a proportion observed on ``groups`` trials. That is conservative, since a ranking value such as AUROC
+    compares many more pairs than groups.
 
     Args:
         value: The value on the full sample, in [0, 1] or NaN.

@@ -117,9 +117,9 @@ class Normal(Policy):
 
     Of n good scores, k = floor((1 - quantile) n) may be called defective. The threshold is the next float32 number
     above the (k+1)-th highest good score, so that at most k of them reach it, and any lower threshold would let more.
-    Defective samples play no part. For a new good sample from the same process, the chance to reach it is at most (k +
-    1) / (n + 1), on average over calibration sets (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World,
-    2005, ch. 2).
+    Defective samples play no part. A new good sample from the same process reaches it with a chance of at most
+    (k + 1) / (n + 1), on average over calibration sets (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random
+    World, 2005, ch. 2).
 
     Attributes:
         quantile: In (0, 1). With n good samples no finer quantile than 1 - 1/n can be resolved; the promise then says

@@ -35,9 +35,10 @@ def groups() -> dict[str, list[str]]:
 
 
 def describe(group: str, choice: str) -> str:
-    """Return the first line of a choice's file, which says what it is."""
-    first = (CONFIG_DIR / group / f"{choice}.yaml").read_text(encoding="utf-8").split("\n", 1)[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+    """Return the first comment of a choice's file, which says what it is."""
+    lines = (CONFIG_DIR / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    return next((comment for comment in comments if not comment.startswith("@package")), "")
 
 
 def parse_overrides(args: Sequence[str]) -> list[Override]:

@@ -1,0 +1,35 @@
+# make demo, make test and make check set everything up by themselves; all that is needed is Python 3.11 to 3.13.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check clean
+
+help:  ## list these verbs
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY)  ## install Loupe and its tools into .venv
+
+demo: $(READY)  ## draw pictures, train, calibrate, test, and write a report
+	@$(BIN)/loupe demo
+
+test: $(READY)  ## run the tests (those marked slow or gpu by name: .venv/bin/pytest -m slow)
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, formatting, types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean:  ## remove what make setup made
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Expected Python 3.11 to 3.13, found $$($(PYTHON) --version); set PYTHON=, as in: make setup PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV): downloads about 3 GB, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

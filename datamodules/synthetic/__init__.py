@@ -1,0 +1,19 @@
+"""Synthetic pictures of all five domains, with their truth: drawn, not downloaded."""
+
+from .domains import DOMAINS, Domain, Order, defective_picture, find_domain, good_picture
+from .drawing import Drawing, DrawingError, Identity
+from .write import is_complete, write_dataset
+
+__all__ = [
+    "DOMAINS",
+    "Domain",
+    "Drawing",
+    "DrawingError",
+    "Identity",
+    "Order",
+    "defective_picture",
+    "find_domain",
+    "good_picture",
+    "is_complete",
+    "write_dataset",
+]

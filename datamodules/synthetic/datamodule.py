@@ -1,0 +1,52 @@
+"""Drawn pictures as a datamodule: the default before anyone has data, and what tests and demos run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from datamodules.base import InspectionDataModule
+from datamodules.errors import DataError, UnreadableImageError
+
+from .drawing import DrawingError
+from .write import TABLE, is_complete, write_dataset
+
+PATHS = ("image_path", "mask_path", "zones_path", "annotation_path")
+
+
+@dataclass(kw_only=True, eq=False)
+class SyntheticDataModule(InspectionDataModule):
+    """Pictures of one of five domains, drawn with exact masks when first needed, and kept.
+
+    On disk, under ``root``, one folder per set, as ``write_dataset`` describes it.
+
+    Args:
+        domain: ``fiber``, ``oring``, ``meta_atom``, ``metallography`` or ``print3d``.
+        good: How many good pictures.
+        defective: How many defective ones.
+        size: Height and width of the pictures on disk, in pixels.
+        drawing_seed: Decides the pictures; ``seed`` decides their splits.
+    """
+
+    domain: str = "fiber"
+    good: int = 160
+    defective: int = 40
+    size: int = 256
+    drawing_seed: int = 0
+
+    def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """Draw what has not been drawn yet, and read its table."""
+        name = f"{self.domain}-{self.size}-{self.good}-{self.defective}-{self.drawing_seed}"
+        root = (Path(self.root).expanduser() / name).resolve()
+        if not is_complete(root):
+            try:
+                write_dataset(root, self.domain, self.size, self.good, self.defective, self.drawing_seed)
+            except DrawingError as error:
+                raise DataError(str(error)) from error
+        rows = pd.read_csv(root / TABLE, dtype=dict.fromkeys(PATHS, "str"), keep_default_na=False)
+        rows["name"] = rows["image_path"]
+        for column in PATHS:
+            rows[column] = [str(root / path) if path else "" for path in rows[column]]
+        return rows, []
