@@ -13,7 +13,7 @@ from datamodules.table import TEST, read_table
 from .build import build
 from .checkpoint import read_checkpoint, restore
 from .environment import describe_environment
-from .testing import run_test, verdict
+from .testing import run_test
 from .trained import make_output
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
     folder = make_output(trained, "tests")
     environment = describe_environment(module.origin(), datamodule.content_hash)
     results = run_test(config, module, datamodule, folder, environment)
-    print(verdict(results))
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json("metrics.json")
         same = before == results.metrics

@@ -11,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.calibration import Calibration, calibration_of
 from callbacks.evaluation import Evaluation, Results
 from callbacks.progress import progress_callback
+from callbacks.report import facts
 from callbacks.report.content import ReportContent
 from callbacks.report.render import render_report
+from callbacks.report.wording import interval_name
 from callbacks.tensorboard import log_results
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
 from models.backbones import UNTRAINED
@@ -65,6 +67,7 @@ def run_test(
     calibration = calibration_of(module)
     environment = environment | {"milliseconds_per_picture": round(1000 * results.seconds_per_picture, 2)}
     notes = warn(results, calibration, datamodule, module.origin())
+    print(verdict(results, calibration, config.callbacks.evaluation.confidence))
     folder.write_json("metrics.json", results.metrics)
     folder.write_json("calibration.json", calibration.summary())
     folder.write_json("environment.json", environment)
@@ -89,9 +92,12 @@ def warn(
             f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
             "backbone would give."
         )
-    for level, threshold in (("Picture", calibration.image), ("Pixel", calibration.pixel)):
+    levels = (("Picture", calibration.image, "known"), ("Pixel", calibration.pixel, "marked"))
+    for level, threshold, known in levels:
         if threshold is not None and threshold.fallback:
-            notes.append(f"{level} threshold by the fallback policy. {threshold.promise}")
+            notes.append(
+                f"{level} threshold by the fallback policy {threshold.policy}: no calibration defect is {known}."
+            )
     labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
     defective, good = int((labels == DEFECTIVE).sum()), int((labels == GOOD).sum())
     if min(defective, good) < 30:
@@ -103,12 +109,15 @@ def warn(
 
 
 def _warn_of_shortcut(metrics: dict[str, Any]) -> list[str]:
+    """Compare with brightness: as good, or within the model's own interval."""
     separability = metrics["baseline"].get("separability", {}).get("value")
-    auroc = metrics["test"]["image_auroc"]["value"]
-    if separability is None or auroc is None or separability < max(0.9, auroc):
+    auroc = metrics["test"]["image_auroc"]
+    if separability is None or auroc["value"] is None or separability < max(0.7, auroc["low"]):
         return []
-    shortcut = f"Brightness alone separates these pictures as well (AUROC {separability:.3f} in its better direction): "
-    return [shortcut + "the result may rest on how the pictures were taken."]
+    found = f"Brightness alone separates these pictures with an AUROC of {separability:.3f} in its better direction"
+    if separability >= auroc["value"]:
+        return [f"{found}, no worse than the model: the result may rest on how the pictures were taken."]
+    return [f"{found}, within the model's own interval: its lead over brightness is not certain."]
 
 
 def report_content(
@@ -137,21 +146,16 @@ def report_content(
         map_range=calibration.map_range,
         warnings=tuple(notes),
         examples=results.examples,
+        confidence=config.callbacks.evaluation.confidence,
     )
 
 
-def verdict(results: Results) -> str:
+def verdict(results: Results, calibration: Calibration, confidence: float) -> str:
     """Say in one line what the test found."""
-    test, predictions = results.metrics["test"], results.predictions
-    called = predictions["verdict"] == "defective"
-    defective, good = predictions["label_index"] == DEFECTIVE, predictions["label_index"] == GOOD
-    auroc = test["image_auroc"]
-    ranking = (
-        "AUROC undefined (one class only)"
-        if auroc["value"] is None
-        else f"AUROC {auroc['value']:.3f} (95 % interval {auroc['low']:.3f} to {auroc['high']:.3f})"
-    )
+    found = facts.verdict(facts.confusion(results.predictions, float(calibration.image_threshold)))
+    auroc = results.metrics["test"]["image_auroc"]
+    if auroc["value"] is None:
+        return found
     return (
-        f"Finds {(called & defective).sum()} of {defective.sum()} defective pictures, "
-        f"with {(called & good).sum()} false alarms among {good.sum()} good ones; {ranking}."
+        f"{found} AUROC {auroc['value']:.3f} ({interval_name(confidence)} {auroc['low']:.3f} to {auroc['high']:.3f})."
     )

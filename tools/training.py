@@ -17,7 +17,7 @@ from .build import build, check_arguments
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .environment import describe_environment
 from .run_folder import CONFIG, RunFolder
-from .testing import build_trainer, run_test, verdict
+from .testing import build_trainer, run_test
 
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
@@ -49,8 +49,7 @@ def train(config: DictConfig) -> RunFolder:
     _fit(folder, config, datamodule, module)
     environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
     module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
-    results = run_test(config, module, datamodule, folder, environment)
-    print(verdict(results))
+    run_test(config, module, datamodule, folder, environment)
     print(f"Report {folder.path / 'report' / 'index.html'}")
     return folder
 

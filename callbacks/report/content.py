@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ class ReportContent:
         excluded: What was left out: ``path, problem, remedy``.
         environment: As in environment.json.
         config: The resolved config, as YAML.
-        warnings: Sentences that a reader must not miss, such as untrained features.
         map_range: Raw map values that the darkest and brightest colour stand for.
+        warnings: Sentences that a reader must not miss, such as untrained features.
         examples: Worst first in each category.
+        confidence: Of all intervals, in (0, 1).
     """
 
     title: str
@@ -75,4 +76,5 @@ class ReportContent:
     config: str
     map_range: tuple[float, float]
     warnings: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = field(default=())
+    examples: tuple[Example, ...] = ()
+    confidence: float = 0.95

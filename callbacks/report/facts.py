@@ -1,0 +1,130 @@
+"""What the predictions say, counted: the confusion matrix, its parts by kind and defect, the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from callbacks.bootstrap import wilson
+
+from .wording import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .content import ReportContent
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How labelled pictures were judged.
+
+    Attributes:
+        tp: Defective, called defective.
+        fp: Good, called defective.
+        tn: Good, called good.
+        fn: Defective, called good.
+    """
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+    @property
+    def defective(self) -> int:
+        """Defective pictures."""
+        return self.tp + self.fn
+
+    @property
+    def good(self) -> int:
+        """Good pictures."""
+        return self.fp + self.tn
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the defective pictures that is found; None without any."""
+        return _quotient(self.tp, self.defective)
+
+    @property
+    def fpr(self) -> float | None:
+        """Share of the good pictures that is called defective; None without any."""
+        return _quotient(self.fp, self.good)
+
+    @property
+    def precision(self) -> float | None:
+        """Share of what is called defective that is; None where nothing is."""
+        return _quotient(self.tp, self.tp + self.fp)
+
+    @property
+    def passed_rightly(self) -> float | None:
+        """Share of what is called good that is; None where nothing is."""
+        return _quotient(self.tn, self.tn + self.fn)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None without defective pictures."""
+        return _quotient(2 * self.tp, 2 * self.tp + self.fp + self.fn) if self.defective else None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of picture or one type of defect, and how it was judged; intervals are Wilson's, picture by picture."""
+
+    name: str
+    confusion: Confusion
+    recall_range: tuple[float, float]
+    fpr_range: tuple[float, float]
+
+
+def confusion(predictions: pd.DataFrame, threshold: float) -> Confusion:
+    """Counts the labelled pictures on either side of the threshold; ``score >= threshold`` is called defective."""
+    label = predictions["label_index"].to_numpy()
+    called = predictions["score"].to_numpy(dtype=np.float64) >= threshold
+    tp, fp = int((called & (label == 1)).sum()), int((called & (label == 0)).sum())
+    return Confusion(tp, fp, int((label == 0).sum()) - fp, int((label == 1).sum()) - tp)
+
+
+def parts_by(predictions: pd.DataFrame, column: str, threshold: float, confidence: float = 0.95) -> list[Part]:
+    """Splits the labelled pictures by ``kind`` or ``defect``, in the order of names.
+
+    By ``defect``, only defective pictures count: a good one has no type of defect.
+
+    Returns:
+        One part per name; empty where there are fewer than two names, since there is nothing to compare.
+    """
+    known = predictions[predictions["label_index"] == 1 if column == "defect" else predictions["label_index"] != -1]
+    names = sorted({str(name) for name in known[column].fillna("") if name != ""})
+    if len(names) < 2:
+        return []
+    parts = []
+    for name in names:
+        counts = confusion(known[known[column].astype(str) == name], threshold)
+        recall_range = wilson(counts.recall or 0.0, counts.defective, confidence)
+        parts.append(Part(name, counts, recall_range, wilson(counts.fpr or 0.0, counts.good, confidence)))
+    return parts
+
+
+def verdict(counts: Confusion) -> str:
+    """What the test says, in one plain sentence."""
+    alarms = plural(counts.fp, "false alarm") if counts.fp else "no false alarm"
+    found = f"Finds {counts.tp:,} of {plural(counts.defective, 'defective picture')}"
+    if counts.defective and counts.good:
+        return f"{found} and raises {alarms} among {counts.good:,} good {'one' if counts.good == 1 else 'ones'}."
+    if counts.defective:
+        return f"{found}. The test holds no good picture, so it says nothing about false alarms."
+    if counts.good:
+        seen = plural(counts.good, "good picture")
+        return f"Raises {alarms} among {seen}. The test holds no defective picture, so it says nothing about misses."
+    return "The test holds no labelled picture, so it says nothing about misses or false alarms."
+
+
+def image_threshold(content: ReportContent) -> float:
+    """The calibrated threshold for pictures, in raw score units."""
+    return float(content.calibration["image"]["value"])
+
+
+def _quotient(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

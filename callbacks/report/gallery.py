@@ -1,0 +1,102 @@
+"""Examples of what the detector decides: picture, map, mask and overlay, with how close the call was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+from .facts import Confusion, image_threshold
+from .pictures import data_uri, enlarged, panels_of
+from .wording import distance, plural, score, score_decimals
+
+if TYPE_CHECKING:
+    from .content import Category, Example, ReportContent
+
+_EDGE = 384  # longest edge of a picture on the page, in pixels; it is shown at 220 or so, on screens of twice that
+_FINE = 512  # of an overlay, whose contours are thin
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a row: what it is, its address and its size in pixels."""
+
+    name: str
+    source: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example."""
+
+    name: str
+    score: str
+    distance: str
+    about: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Examples of one category; ``none`` says why where there are none."""
+
+    category: Category
+    title: str
+    note: str
+    none: str
+    rows: tuple[Row, ...]
+
+
+def galleries(content: ReportContent, counts: Confusion) -> list[Gallery]:
+    """All four categories, worst mistakes first, empty ones included."""
+    scores = content.predictions["score"]
+    decimals = score_decimals(float(scores.min()), float(scores.max()))
+    texts: tuple[tuple[Category, str, str, int, int], ...] = (
+        (
+            "miss",
+            "Misses",
+            "Defective pictures that were called good, furthest below the line first.",
+            counts.fn,
+            counts.defective,
+        ),
+        (
+            "false_alarm",
+            "False alarms",
+            "Good pictures that were called defective, highest first.",
+            counts.fp,
+            counts.good,
+        ),
+        ("hit", "Hits", "Defective pictures that were found.", counts.tp, counts.defective),
+        ("pass", "Passes", "Good pictures that passed.", counts.tn, counts.good),
+    )
+    found = []
+    for category, title, note, total, possible in texts:
+        rows = tuple(_row(one, content, decimals) for one in content.examples if one.category == category)
+        shown = f"{note} {len(rows)} of {total:,} shown." if len(rows) < total else note
+        none = "None." if possible else "None: the test holds no such pictures."
+        none = f"None kept, of {plural(total, 'such picture')}." if total else none
+        found.append(Gallery(category, title, shown, none, rows))
+    return found
+
+
+def _row(example: Example, content: ReportContent, decimals: int) -> Row:
+    height, width = example.image.shape[:2]
+    image, colours, mask, _ = panels_of(example, *content.map_range)
+    # Contours are a pixel wide at least: over small pictures they are drawn at a finer size.
+    over = panels_of(enlarged(example, ceil(_EDGE / max(height, width))), *content.map_range)[3]
+    sources = (
+        data_uri(image, _EDGE),
+        data_uri(colours, _EDGE),
+        data_uri(mask, _EDGE, lossless=True),
+        data_uri(over, _FINE),
+    )
+    names = ("picture", "map", "mask" if example.mask is not None else "no mask", "overlay")
+    return Row(
+        example.name,
+        score(example.score, decimals),
+        distance(example.score, image_threshold(content), decimals),
+        ", ".join(part for part in (example.kind, example.defect) if part),
+        tuple(Panel(name, source, height, width) for name, source in zip(names, sources, strict=True)),
+    )

@@ -1,0 +1,95 @@
+"""A small, complete report that tests can bend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from callbacks.report.content import Category, Example, ReportContent
+from callbacks.sweep import precision_recall_f1
+
+THRESHOLD = 3.0
+
+
+def example(category: Category, name: str, seed: int, *, marked: bool = True) -> Example:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((48, 64), dtype=bool)
+    mask[10:20, 30:45] = True
+    return Example(
+        category=category,
+        name=name,
+        score=float(rng.uniform(0, 6)),
+        image=rng.integers(0, 255, (48, 64, 3), dtype=np.uint8),
+        anomaly_map=rng.uniform(0, 6, (48, 64)).astype(np.float32),
+        mask=mask if marked else None,
+        predicted_mask=mask[::-1] if marked else None,
+        kind="M6",
+        defect="scratch" if marked else "",
+    )
+
+
+def predictions_of(good: int, defective: int, unknown: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(good + defective)
+    label = np.repeat([0, 1, -1], [good, defective, unknown])
+    score = rng.normal(np.where(label == 1, 4, 2), 1).astype(np.float32).astype(np.float64)
+    return pd.DataFrame(
+        {
+            "name": [f"test/{index:04}.png" for index in range(label.size)],
+            "image_path": "",
+            "label_index": label,
+            "score": score,
+            "verdict": np.where(score >= THRESHOLD, "defective", "good"),
+            "kind": np.where(np.arange(label.size) % 2, "M4", "M6"),
+            "group": "",
+            "defect": np.where(label == 1, np.where(np.arange(label.size) % 3, "scratch", "dent"), ""),
+        }
+    )
+
+
+class Contents:
+    """Builds contents; a class only because fixtures hand out one thing."""
+
+    example = staticmethod(example)
+    predictions = staticmethod(predictions_of)
+
+    @staticmethod
+    def build(good: int = 22, defective: int = 9, unknown: int = 0) -> ReportContent:
+        predictions = predictions_of(good, defective, unknown)
+        estimate = {"value": 0.9, "low": 0.8, "high": 0.95}
+        names = ("image_auroc", "image_ap", "image_f1", "image_recall", "image_fpr", "pixel_auroc", "pixel_aupro_0.3")
+        return ReportContent(
+            title="screw, PatchCore",
+            metrics={"test": dict.fromkeys(names, estimate), "baseline": {"separability": estimate}},
+            predictions=predictions,
+            sweep=precision_recall_f1(predictions["score"], predictions["label_index"]),
+            calibration={
+                level: {
+                    "value": THRESHOLD,
+                    "policy": "F1(beta=1.0)",
+                    "promise": "It gives the best F1.",
+                    "n_good": 30,
+                    "n_defective": 4,
+                    "fallback": False,
+                }
+                for level in ("image", "pixel")
+            },
+            calibration_scores=predictions_of(30, 4)[["score", "label_index"]],
+            counts=pd.DataFrame({"good": [30, 22], "defective": [4, 9]}, index=["calibration", "test"]),
+            excluded=pd.DataFrame([["a.png", "is empty", "copy it again"]], columns=["path", "problem", "remedy"]),
+            environment={
+                "started": "2025-01-31T12:34:56+00:00",
+                "command": "loupe train data=screw",
+                "weights": {"name": "mobilenet", "sha256": "ab12"},
+                "packages": {"torch": "2.10"},
+            },
+            config="seed: 0\n",
+            map_range=(0.0, 6.0),
+            warnings=("The features are untrained.",),
+            examples=(example("miss", "test/0001.png", 1), example("pass", "test/0002.png", 2, marked=False)),
+        )
+
+
+@pytest.fixture
+def contents() -> type[Contents]:
+    return Contents

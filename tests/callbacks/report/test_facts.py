@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, f1_score, precision_score
+
+from callbacks.report.facts import Confusion, confusion, image_threshold, parts_by, verdict
+
+if TYPE_CHECKING:
+    from tests.callbacks.report.conftest import Contents
+
+
+def test_confusion_agrees_with_scikit_learn_and_leaves_unknown_ones_out(contents: type[Contents]) -> None:
+    predictions = contents.predictions(40, 17, unknown=5)
+    known = predictions[predictions["label_index"] >= 0]
+    counts = confusion(predictions, 3.0)
+    called = known["score"] >= 3.0
+    expected = confusion_matrix(known["label_index"], called, labels=[0, 1])
+    assert np.array_equal([[counts.tn, counts.fp], [counts.fn, counts.tp]], expected)
+    assert counts.precision == pytest.approx(precision_score(known["label_index"], called))
+    assert counts.f1 == pytest.approx(f1_score(known["label_index"], called))
+
+
+def test_a_score_at_the_threshold_is_called_defective(contents: type[Contents]) -> None:
+    predictions = contents.predictions(1, 0)
+    assert confusion(predictions, float(predictions["score"].iloc[0])).fp == 1
+
+
+def test_rates_without_pictures_are_undefined() -> None:
+    nothing = Confusion(0, 0, 0, 0)
+    assert {nothing.recall, nothing.fpr, nothing.precision, nothing.passed_rightly, nothing.f1} == {None}
+
+
+@pytest.mark.parametrize("column", ["kind", "defect"])
+def test_parts_add_up_to_the_whole(contents: type[Contents], column: str) -> None:
+    predictions = contents.predictions(40, 17, unknown=3)
+    parts, whole = parts_by(predictions, column, 3.0), confusion(predictions, 3.0)
+    assert len(parts) == 2
+    assert sum(part.confusion.tp for part in parts) == whole.tp
+    assert sum(part.confusion.fn for part in parts) == whole.fn
+    assert sum(part.confusion.fp for part in parts) == (whole.fp if column == "kind" else 0)
+    for part in parts:
+        low, high = part.recall_range
+        assert low <= (part.confusion.recall or 0) <= high
+
+
+def test_one_kind_is_not_a_comparison(contents: type[Contents]) -> None:
+    assert parts_by(contents.predictions(5, 5).assign(kind="M6"), "kind", 3.0) == []
+    assert parts_by(contents.predictions(5, 5).assign(kind=None), "kind", 3.0) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "defective", "scores", "expected"),
+    [
+        (2, 2, [1, 3, 3, 4], "Finds 2 of 2 defective pictures and raises 1 false alarm among 2 good ones."),
+        (1, 1, [1, 1], "Finds 0 of 1 defective picture and raises no false alarm among 1 good one."),
+        (2, 0, [3, 3], "Raises 2 false alarms among 2 good pictures. The test holds no defective picture"),
+        (0, 2, [3, 1], "Finds 1 of 2 defective pictures. The test holds no good picture"),
+        (0, 0, [], "The test holds no labelled picture"),
+    ],
+)
+def test_verdict_in_plain_words(
+    contents: type[Contents], good: int, defective: int, scores: list[float], expected: str
+) -> None:
+    predictions = contents.predictions(good, defective).assign(score=np.array(scores, dtype=float))
+    assert verdict(confusion(predictions, image_threshold(contents.build()))).startswith(expected)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from callbacks.report.render import flat, render_report
+from callbacks.sweep import precision_recall_f1
+
+if TYPE_CHECKING:
+    from tests.callbacks.report.conftest import Contents
+
+VOID = {"meta", "link", "img", "br", "wbr"}
+SECTIONS = (
+    "Figures",
+    "Scores",
+    "Thresholds",
+    "Decisions",
+    "Examples",
+    "What the threshold rests on",
+    "Data and environment",
+)
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element closed in order, every id once."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+        ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text += data
+
+
+def test_a_page_is_well_formed_and_complete(contents: type[Contents]) -> None:
+    page = Page(render_report(contents.build()))
+    for words in (
+        *SECTIONS,
+        "screw, PatchCore",
+        "2025-01-31 12:34",
+        "The features are untrained.",
+        "loupe train data=screw",
+    ):
+        assert words in page.text
+    assert [tag for tag, _ in page.elements].count("img") == 2 * 4
+    assert "No ROC" not in page.text
+
+
+def test_the_page_fetches_nothing_and_runs_no_script_but_its_own(contents: type[Contents]) -> None:
+    html = render_report(contents.build())
+    for tag, attributes in Page(html).elements:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+    assert not re.search(r"url\(|@import|\bfetch\(|XMLHttpRequest", html)
+    scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+
+
+HOSTILE = "</script><script>alert('x')</script> \"it's\" <img src=y onerror=alert(1)>, {{ 7 * 7 }} &amp;"
+
+
+def test_hostile_names_stay_text(contents: type[Contents]) -> None:
+    usual = contents.build()
+    predictions = usual.predictions.copy()
+    predictions.loc[predictions["kind"] == "M4", "kind"] = HOSTILE
+    predictions.loc[predictions["defect"] == "dent", "defect"] = HOSTILE
+    hostile = replace(
+        usual,
+        title=HOSTILE,
+        predictions=predictions,
+        calibration={
+            "image": dict.fromkeys(("policy", "promise"), HOSTILE) | {"value": 3.0, "n_good": 1, "n_defective": 1}
+        },
+        counts=usual.counts.rename(index={"test": HOSTILE}, columns={"good": HOSTILE}),
+        excluded=pd.DataFrame([[HOSTILE] * 3], columns=["path", "problem", "remedy"]),
+        environment={"started": HOSTILE, "command": HOSTILE, HOSTILE: {HOSTILE: [HOSTILE]}},
+        config=HOSTILE,
+        warnings=(HOSTILE,),
+        examples=(replace(usual.examples[0], name=HOSTILE, kind=HOSTILE, defect=HOSTILE),),
+    )
+    page, expected = Page(render_report(hostile)), Page(render_report(usual))
+    tags = {tag for tag, _ in page.elements}
+    assert tags <= {tag for tag, _ in expected.elements} | {"wbr"}
+    assert [tag for tag, _ in page.elements].count("script") == 2
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert page.text.count(HOSTILE) >= 12
+    assert {attributes.get("alt") for tag, attributes in page.elements if tag == "img"} >= {f"picture of {HOSTILE}"}
+
+
+@pytest.mark.parametrize(
+    ("good", "defective", "unknown"), [(5, 0, 0), (0, 5, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 3), (0, 0, 0)]
+)
+def test_any_mixture_of_labels_makes_a_page(contents: type[Contents], good: int, defective: int, unknown: int) -> None:
+    content = replace(contents.build(good, defective, unknown), examples=(), metrics={"test": {}, "baseline": {}})
+    page = Page(render_report(content))
+    for words in SECTIONS:
+        assert words in page.text
+    assert ("they need defective test pictures" in page.text) == (defective == 0)
+    assert ("needs good test pictures." in page.text) == (good == 0 and defective > 0)
+    assert ("without a label" in page.text) == (unknown > 0)
+    assert "nan" not in page.text.lower().replace("finance", "")
+    assert "None" not in page.text.replace("None.", "").replace("None:", "").replace("None kept", "")
+
+
+def test_a_report_with_as_little_as_possible(contents: type[Contents]) -> None:
+    usual = contents.build()
+    nothing = pd.DataFrame({"score": [], "label_index": []})
+    missing = {"value": None, "low": None, "high": None}
+    bare = replace(
+        usual,
+        metrics={"test": {"image_auroc": missing, "image_f1": missing | {"value": float("nan")}}},
+        calibration={"image": usual.calibration["image"], "pixel": None},
+        calibration_scores=nothing,
+        excluded=usual.excluded.head(0),
+        environment={},
+        config="",
+        warnings=(),
+        examples=tuple(replace(one, mask=None, predicted_mask=None) for one in usual.examples),
+    )
+    page = Page(render_report(bare))
+    assert "No pixel figures" in page.text
+    assert "no mask" in page.text
+    assert "Read this before" not in page.text
+    assert "Resolved configuration" not in page.text
+
+
+def test_an_empty_category_says_none(contents: type[Contents]) -> None:
+    content = contents.build()
+    separable = content.predictions.assign(score=content.predictions["label_index"] * 6.0)
+    html = render_report(replace(content, predictions=separable, examples=()))
+    by_category = dict(re.findall(r'<h3 id="(\w+)">.*?<p class="none">([^<]*)</p>', html, flags=re.DOTALL))
+    assert by_category == {
+        "miss": "None.",
+        "false_alarm": "None.",
+        "hit": "None kept, of 9 such pictures.",
+        "pass": "None kept, of 22 such pictures.",
+    }
+
+
+def test_long_lists_are_folded(contents: type[Contents]) -> None:
+    rows = [[f"{index}.png", "is empty", "copy it again"] for index in range(40)]
+    html = render_report(replace(contents.build(), excluded=pd.DataFrame(rows, columns=["path", "problem", "remedy"])))
+    assert "<summary>40 files, and why</summary>" in html
+
+
+def test_the_sweep_under_the_pointer_is_the_sweep(contents: type[Contents]) -> None:
+    content = contents.build()
+    found = re.search(r'<script type="application/json" id="sweep-data">(.*?)</script>', render_report(content))
+    assert found is not None
+    data = json.loads(found[1])
+    assert data["threshold"] == content.sweep["threshold"].tolist()
+    assert data["tp"] == content.sweep["tp"].tolist()
+    assert data["fp"] == content.sweep["fp"].tolist()
+    assert (data["good"], data["defective"]) == (22, 9)
+
+
+def test_the_same_content_gives_the_same_page(contents: type[Contents]) -> None:
+    assert render_report(contents.build()) == render_report(contents.build())
+
+
+def test_24_grainy_examples_and_many_pictures_stay_small(contents: type[Contents]) -> None:
+    content = contents.build(good=20_000, defective=600)
+    rng = np.random.default_rng(0)
+    grain = rng.normal(128, 25, (512, 512, 1)).clip(0, 255).astype(np.uint8)
+    grainy = replace(
+        contents.example("hit", "grainy.png", 0, marked=False),
+        image=np.repeat(grain, 3, axis=2),
+        anomaly_map=gaussian_filter(rng.uniform(0, 6, (512, 512)), 2).astype(np.float32),
+    )
+    few = len(render_report(replace(content, examples=())))
+    assert few < 600_000
+    assert few + 24 * (len(render_report(replace(content, examples=(grainy,)))) - few) < 8e6
+
+
+def test_nested_values_become_rows() -> None:
+    assert flat({"torch": {"cuda_version": None}, "layers": ["a", "b"]}) == [
+        ("torch cuda version", "\N{EN DASH}"),
+        ("layers", "a, b"),
+    ]
+
+
+def test_infinite_scores_do_not_break_a_page(contents: type[Contents]) -> None:
+    content = contents.build()
+    predictions = content.predictions.copy()
+    predictions.loc[predictions.index[-1], "score"] = np.inf
+    sweep = precision_recall_f1(predictions["score"], predictions["label_index"])
+    html = render_report(replace(content, predictions=predictions, sweep=sweep))
+    found = re.search(r'id="sweep-data">(.*?)</script>', html)
+    assert found is not None
+    assert "Infinity" not in found[1]  # which JSON does not know
+    Page(html)
