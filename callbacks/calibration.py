@@ -52,7 +52,7 @@ class Calibration(nn.Module):
     Attributes:
         image: The threshold for pictures; None until calibrated.
         pixel: The threshold for pixels; None until calibrated.
-        map_range: Raw map values, the median and the maximum over calibration pixels: for display only.
+        map_range: Raw map values that the darkest and the brightest colour stand for: for display only.
         scores: What was seen of every calibration picture.
     """
 
@@ -113,7 +113,7 @@ class Calibration(nn.Module):
         self.pixel = self._choose_pixel(label_N)
         self.image_threshold.fill_(self.image.value)
         self.pixel_threshold.fill_(self.pixel.value)
-        self.map_range = self._display_range()
+        self.map_range = self._display_range(self.pixel.value)
 
     def objective(self) -> float | None:
         """Score the calibration itself, for choosing a checkpoint: AUROC; None where only one class was seen."""
@@ -161,12 +161,13 @@ class Calibration(nn.Module):
         why = "No defect is marked in the calibration pictures, so each good one counts by its highest map value. "
         return replace(chosen, promise=why + chosen.promise, fallback=True)
 
-    def _display_range(self) -> tuple[float, float]:
+    def _display_range(self, threshold: float) -> tuple[float, float]:
+        """From what is usual to well above the threshold, so that a defect differs from what barely passes."""
         counts = self._pixels.counts()
         total = (counts.negative + counts.positive).cumsum()
         median = counts.threshold[np.searchsorted(total, total[-1] / 2)]
         highest = max(seen.map_max for seen in self.scores)
-        return float(median), float(max(highest, median + 1e-6))
+        return float(median), float(max(highest, threshold + (threshold - median) / 2, median + 1e-6))
 
 
 class Calibrate(Callback):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from lightning import Callback
 
+from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .baseline import brightness_baseline
@@ -20,7 +21,7 @@ from .examples import ExampleGallery
 from .histogram import PixelHistogram
 from .intervals import image_intervals
 from .pixels import pixel_intervals
-from .sweep import precision_recall_f1
+from .sweep import precision_recall_f1, sweep_table
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from .report.content import Example
 
+PIXEL_SWEEP_ROWS = 1000
 REPORTED_AS = {
     "auroc": "auroc",
     "average_precision": "ap",
@@ -51,6 +53,7 @@ class Results:
             (None where undefined, such as recall without defects); ``pictures`` counts them.
         predictions: One row per test picture, sorted by name.
         sweep: Counts, precision, recall and F1 at every distinct test score.
+        pixel_sweep: The same over pixels, thinned; empty where no defect is marked.
         examples: Pictures to show.
         seconds_per_picture: Of the model alone, loading excluded.
     """
@@ -58,6 +61,7 @@ class Results:
     metrics: dict[str, Any]
     predictions: pd.DataFrame
     sweep: pd.DataFrame
+    pixel_sweep: pd.DataFrame
     examples: tuple[Example, ...]
     seconds_per_picture: float
 
@@ -114,8 +118,9 @@ class Evaluation(Callback):
         if not samples.empty:
             about = samples.set_index("name").reindex(predictions["name"])
             predictions["defect"] = about["defect"].to_numpy()
-        estimates = image_estimates(predictions, float(calibration.image_threshold), self.resampling)
-        estimates |= self._pixel_estimates(float(calibration.pixel_threshold))
+        with working("computing intervals"):
+            estimates = image_estimates(predictions, float(calibration.image_threshold), self.resampling)
+            estimates |= self._pixel_estimates(float(calibration.pixel_threshold))
         baseline = {} if samples.empty else _baseline(predictions, about, self.resampling)
         labels = predictions["label_index"]
         self.results = Results(
@@ -126,14 +131,19 @@ class Evaluation(Callback):
             },
             predictions=predictions,
             sweep=precision_recall_f1(predictions["score"].to_numpy(), labels.to_numpy()),
+            pixel_sweep=sweep_table(self._pixels.counts(), PIXEL_SWEEP_ROWS) if self._marked else pd.DataFrame(),
             examples=_with_defects(self._gallery.examples(), predictions),
             seconds_per_picture=self._seconds / len(predictions),
         )
         pl_module.log_dict({f"test/{name}": estimate.value for name, estimate in estimates.items()})
 
+    @property
+    def _marked(self) -> bool:
+        return bool(self._pixels.count[1].any())
+
     def _pixel_estimates(self, threshold: float) -> dict[str, Estimate]:
         """Judge the maps, where defects are marked at all."""
-        if not self._pixels.count[1].any():
+        if not self._marked:
             return {}
         estimates = pixel_intervals(self._pixels, threshold, self.resampling)
         return {f"pixel_{REPORTED_AS[name]}": estimate for name, estimate in estimates.items()}

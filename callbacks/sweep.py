@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from .curves import at_or_above, count_scores, f_score, ratio
+from .curves import ScoreCounts, at_or_above, count_scores, f_score, ratio
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +30,17 @@ def precision_recall_f1(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> pd.Da
     Raises:
         ValueError: Where shapes differ, a score is NaN, or a label is none of the three.
     """
-    counts = count_scores(score_N, label_N)
+    return sweep_table(count_scores(score_N, label_N))
+
+
+def sweep_table(counts: ScoreCounts, most_rows: int | None = None) -> pd.DataFrame:
+    """The same table from counts per distinct score, or per bin as a pixel histogram gives them.
+
+    Args:
+        counts: (T,) each, without leading axes.
+        most_rows: Keep at most so many rows, evenly spaced, the first and the last among them; None keeps all. What is
+            kept stays exact.
+    """
     tp, fp = at_or_above(counts.positive), at_or_above(counts.negative)
     positives, negatives = counts.positive.sum(), counts.negative.sum()
     table = pd.DataFrame({"threshold": counts.threshold})
@@ -37,4 +48,7 @@ def precision_recall_f1(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> pd.Da
     table["precision"] = ratio(tp, tp + fp)
     table["recall"] = ratio(tp, positives)
     table["f1"] = f_score(counts.negative, counts.positive)
-    return table
+    if most_rows is None or len(table) <= most_rows:
+        return table
+    kept = np.unique(np.linspace(0, len(table) - 1, most_rows).astype(int))
+    return table.iloc[kept].reset_index(drop=True)

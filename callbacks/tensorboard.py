@@ -39,7 +39,8 @@ def log_results(folder: Path, results: Results, calibration: Calibration, config
         for name, value in defined.items():
             writer.add_scalar(name, value)
         _log_scores(writer, results.predictions)
-        _log_curve(writer, results.sweep)
+        _log_curve(writer, "test/image", results.sweep)
+        _log_curve(writer, "test/pixel", results.pixel_sweep)
         for example in results.examples:
             picture = strip(example, *calibration.map_range)
             writer.add_image(f"{example.category}/{example.name}", picture, dataformats="HWC")
@@ -66,7 +67,7 @@ def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame) -> None:
             writer.add_histogram(f"score/{name}", scores)
 
 
-def _log_curve(writer: SummaryWriter, sweep: pd.DataFrame) -> None:
+def _log_curve(writer: SummaryWriter, name: str, sweep: pd.DataFrame) -> None:
     """Log the exact sweep, thinned to as many points as TensorBoard draws."""
     if sweep.empty or sweep["recall"].isna().all():
         return
@@ -74,4 +75,4 @@ def _log_curve(writer: SummaryWriter, sweep: pd.DataFrame) -> None:
     tp, fp, tn, fn, precision, recall = (
         rows[name].to_numpy() for name in ("tp", "fp", "tn", "fn", "precision", "recall")
     )
-    writer.add_pr_curve_raw("test", tp, fp, tn, fn, precision, recall, num_thresholds=len(rows))
+    writer.add_pr_curve_raw(name, tp, fp, tn, fn, precision, recall, num_thresholds=len(rows))

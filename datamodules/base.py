@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
 from .loading import make_loader
 from .split import split_table
-from .survey import ImageFacts, survey, survey_masks
+from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, complete_table, content_hash, limit_table
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
         if self.limit is not None and self.limit < 1:
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
+        if self.white_level is not None and not self.white_level > 0:
+            raise DataError(f"Expected data.white_level to be above 0 or null, but found {self.white_level}.")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise DataError(f"Expected data.image_size to be [height, width] in pixels, but found {self.image_size}.")
 
@@ -88,7 +91,8 @@ class InspectionDataModule(LightningDataModule, ABC):
     def reading(self) -> Reading:
         """How files become tensors."""
         height, width = self.image_size
-        return Reading(height, width, self.white_level, self.mask_on)
+        outlined = "annotation_path" in self.samples and bool((self.samples["annotation_path"] != "").any())
+        return Reading(height, width, self.white_level, self.mask_on, instances=outlined)
 
     @property
     def content_hash(self) -> str:
@@ -179,7 +183,7 @@ class InspectionDataModule(LightningDataModule, ABC):
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-    """Add the facts of every picture to its row; drop rows whose picture or mask cannot be used, and say why.
+    """Add the facts of every picture to its row; drop rows whose picture, mask or zones cannot be used, and say why.
 
     Raises:
         DataError: No row is left.
@@ -190,19 +194,19 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     facts = [look for look in looks if isinstance(look, ImageFacts)]
     table = table[readable].reset_index(drop=True)
     table = table.assign(**pd.DataFrame([asdict(fact) for fact in facts], columns=list(ImageFacts.__annotations__)))
-    masked = (table["mask_path"] != "").to_numpy()
-    mask_looks = survey_masks(
-        table["mask_path"][masked].tolist(),
-        [fact for fact, has_mask in zip(facts, masked, strict=True) if has_mask],
-        reading.mask_on,
-    )
-    bad_masks = [look for look in mask_looks if look is not None]
-    kept = ~table["mask_path"].isin([look.path for look in bad_masks])
-    table = table[kept].reset_index(drop=True)
+    for column, look, description in (
+        ("mask_path", partial(look_at_mask, mask_on=reading.mask_on), "reading masks"),
+        ("zones_path", look_at_zones, "reading zones"),
+    ):
+        rows = table[table[column] != ""]
+        sizes = list(zip(rows["height"], rows["width"], strict=True))
+        bad = survey_beside(rows[column].tolist(), sizes, look, description)
+        table = table[~table[column].isin([found.path for found in bad])].reset_index(drop=True)
+        problems += bad
     if table.empty:
-        first = (problems + bad_masks)[0] if problems or bad_masks else "there are no pictures at all"
+        first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
-    return table, problems + bad_masks
+    return table, problems
 
 
 def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:

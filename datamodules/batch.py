@@ -56,7 +56,7 @@ class InspectionBatch(ImageBatch):
             ``gt_mask`` is empty but says nothing.
         group: N group names.
         kind: N names of sub-populations.
-        zones: (N, H, W) uint8 zone ids, or None.
+        zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no picture of the batch has zones.
         target: N dictionaries for instance models, or None.
         detections: N dictionaries that an instance model found, or None.
     """
@@ -104,7 +104,8 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
     height, width = samples[0].image.shape[-2:]
     empty = torch.zeros(height, width, dtype=torch.bool)
     label_index_N = torch.tensor([sample.label_index for sample in samples])
-    zones = [sample.zones for sample in samples if sample.zones is not None]
+    nowhere = torch.zeros(height, width, dtype=torch.uint8)
+    zones = [nowhere if sample.zones is None else sample.zones for sample in samples]
     targets = [sample.target for sample in samples]
     return InspectionBatch(
         image=Image(torch.stack([sample.image for sample in samples])),
@@ -116,7 +117,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
         has_mask=torch.tensor([sample.mask is not None or sample.label_index == 0 for sample in samples]),
         group=[sample.group for sample in samples],
         kind=[sample.kind for sample in samples],
-        zones=torch.stack(zones) if len(zones) == len(samples) else None,
+        zones=torch.stack(zones) if any(sample.zones is not None for sample in samples) else None,
         target=targets if all(target is not None for target in targets) else None,
     )
 

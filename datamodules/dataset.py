@@ -9,11 +9,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from .annotations import read_annotation
 from .batch import Sample, collate
 from .errors import UnreadableImageError
-from .images import Array, read_image, read_mask, resize, resize_mask, resize_zones, scale, to_rgb
+from .images import (
+    Array,
+    check_white_level,
+    read_image,
+    read_mask,
+    read_zones,
+    resize,
+    resize_mask,
+    resize_zones,
+    scale,
+    to_rgb,
+)
+from .instances import defect_mask, instance_target
 from .loading import SizedDataset
-from .table import UNKNOWN
+from .table import DEFECTIVE, GOOD, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +45,16 @@ class Reading(NamedTuple):
         width: Of the tensors, in pixels.
         white_level: Stored value that means white, or None for what the file's type can hold.
         mask_on: A mask's pixel is a defect where its value is above this.
+        instances: Pictures whose outlines are known get a target for instance models, good ones an empty one.
+        parts: Labels of outlines that mark the part itself, not a defect.
     """
 
     height: int
     width: int
     white_level: float | None = None
     mask_on: int = 127
+    instances: bool = False
+    parts: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):
@@ -48,6 +65,7 @@ class Row(NamedTuple):
     label_index: int
     mask_path: str
     zones_path: str
+    annotation_path: str
     group: str
     kind: str
 
@@ -70,21 +88,24 @@ class InspectionDataset(SizedDataset[Sample]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one picture with its mask and zones.
+        """Read one picture with its mask, zones and outlines.
 
         Raises:
             UnreadableImageError: A file changed since the survey.
         """
         row = self.rows[index]
+        values = read_image(row.image_path)
+        target = read_target(row, values, self.reading) if self.reading.instances else None
         return Sample(
-            image=image_tensor(read_image(row.image_path), self.reading),
+            image=image_tensor(values, self.reading),
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
-            mask=mask_tensor(row.mask_path, self.reading) if row.mask_path else None,
+            mask=read_truth(row, target, self.reading),
             zones=zones_tensor(row.zones_path, self.reading) if row.zones_path else None,
             group=row.group,
             kind=row.kind,
+            target=target,
         )
 
 
@@ -110,9 +131,11 @@ class FileDataset(SizedDataset[Sample | UnreadableImageError]):
         """Read one file."""
         path = str(self.paths[index])
         try:
-            image = image_tensor(read_image(path), self.reading)
+            values = read_image(path)
+            check_white_level(values, path, self.reading.white_level)
         except UnreadableImageError as error:
             return error
+        image = image_tensor(values, self.reading)
         return Sample(image=image, name=self.names[index], image_path=path, label_index=UNKNOWN)
 
 
@@ -131,6 +154,22 @@ def image_tensor(values: Array, reading: Reading) -> Tensor:
     return tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor
 
 
+def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:
+    """Make the target of a picture, (H, W) or (H, W, 3), for instance models; None where nobody outlined anything."""
+    size, picture_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
+    if row.annotation_path:
+        outlines = read_annotation(row.annotation_path, row.image_path, *picture_size).outlines
+        return instance_target(outlines, picture_size, size, reading.parts)
+    return instance_target([], picture_size, size) if row.label_index == GOOD else None
+
+
+def read_truth(row: Row, target: dict[str, Tensor] | None, reading: Reading) -> Tensor | None:
+    """Return what is defective, (height, width) bool: from the mask, or else from the outlines; None if unknown."""
+    if row.mask_path:
+        return mask_tensor(row.mask_path, reading)
+    return defect_mask(target) if target is not None and row.label_index == DEFECTIVE else None
+
+
 def mask_tensor(path: str, reading: Reading) -> Tensor:
     """Read a mask as (height, width) bool."""
     mask = resize_mask(read_mask(path, reading.mask_on), reading.height, reading.width)
@@ -139,5 +178,4 @@ def mask_tensor(path: str, reading: Reading) -> Tensor:
 
 def zones_tensor(path: str, reading: Reading) -> Tensor:
     """Read zone ids as (height, width) uint8."""
-    zones = read_image(path).astype(np.uint8)
-    return torch.from_numpy(resize_zones(zones, reading.height, reading.width))
+    return torch.from_numpy(resize_zones(read_zones(path), reading.height, reading.width))

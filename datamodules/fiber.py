@@ -39,16 +39,18 @@ class FiberDataModule(InspectionDataModule):
         for line, values in enumerate(labels.itertuples(index=False), start=2):
             entry = dict(zip(labels.columns, map(str, values), strict=True))
             label = entry["label"].strip().lower()
-            if label in LEFT_OUT:
-                problems.append(
-                    UnreadableImageError(root / entry["image"], f"is labelled {label}", "label it if you can")
-                )
+            image = Path(entry["image"].strip())
+            if image == Path() or image.is_absolute() or ".." in image.parts:
+                found = f"is named in line {line} of labels.csv as {entry['image']!r}"
+                problems.append(UnreadableImageError(root / "labels.csv", found, "name a file below data.root"))
+            elif label in LEFT_OUT:
+                problems.append(UnreadableImageError(root / image, f"is labelled {label}", "label it if you can"))
             elif label not in LABELS:
                 found = f"has label {entry['label']!r} in line {line} of labels.csv"
                 remedy = "use good, defective, ambiguous, or leave it empty"
-                problems.append(UnreadableImageError(root / entry["image"], found, remedy))
+                problems.append(UnreadableImageError(root / image, found, remedy))
             else:
-                rows.append(_row(root, entry, LABELS[label]))
+                rows.append(_row(root, image, entry, LABELS[label]))
         if not rows:
             raise DataError(
                 f"Expected {root / 'labels.csv'} to name good pictures, but found none with a usable label."
@@ -68,7 +70,8 @@ def read_labels(path: Path) -> pd.DataFrame:
             "write one with the columns image and label, or use data=folder for pictures sorted into folders."
         )
     try:
-        labels = pd.read_csv(path, dtype=str, keep_default_na=False)
+        # Spreadsheets write a byte order mark in front, and commas behind.
+        labels = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig").fillna("")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Expected {path} to be a table with columns image and label, but could not read it: {error}"
@@ -83,8 +86,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     return labels
 
 
-def _row(root: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
-    image = Path(entry["image"].strip())
+def _row(root: Path, image: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
     mask, zones = (root / folder / image.with_suffix(".png") for folder in ("masks", "zones"))
     return {
         "image_path": str(root / image),

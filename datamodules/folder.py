@@ -101,7 +101,7 @@ class FolderDataModule(InspectionDataModule):
 def find_masks(root: Path, defect: str, problems: list[UnreadableImageError]) -> dict[str, str]:
     """Map the stem of every picture of one type of defect (path below its folder) to its mask."""
     masks: dict[str, str] = {}
-    for folder in (root / name / defect for name in MASK_FOLDERS):
+    for folder in (entry / defect for entry in list_folder(root, []) if entry.name.lower() in MASK_FOLDERS):
         if folder.is_dir():
             for path in walk_images(folder, problems):
                 stem = path.relative_to(folder).with_suffix("").as_posix()
@@ -113,7 +113,9 @@ def walk_images(folder: Path, problems: list[UnreadableImageError]) -> list[Path
     """Find every picture below ``folder``, sorted; folders that cannot be read are added to ``problems``."""
     found: list[Path] = []
     for entry in list_folder(folder, problems):
-        if entry.is_dir():
+        if entry.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(entry)):
+            problems.append(UnreadableImageError(entry, "is a link to a folder that it lies in", "delete the link"))
+        elif entry.is_dir():
             found += walk_images(entry, problems)
         elif is_image(entry):
             found.append(entry)

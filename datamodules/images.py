@@ -6,6 +6,7 @@ Letters: H and W height and width in pixels. Pixel values stay as stored (uint8,
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,10 +14,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION, SAMPLESPERPIXEL, TiffImageFile
 
 from .errors import UnreadableImageError
 
 Array: TypeAlias = npt.NDArray[Any]  # uint8, uint16 or float32
+
+# OpenCV's own threads do not survive a fork: a loader's worker would wait for them for ever. Pictures are read in
+# threads and processes of ours instead, which share the processors better.
+cv2.setNumThreads(0)
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -36,7 +42,7 @@ def read_image(path: str | Path) -> Array:
 
     Raises:
         UnreadableImageError: The file is missing, empty, cut short, no picture, of several pages, or in a colour space
-            whose conversion would be a guess (CMYK, Lab).
+            whose conversion would be a guess (CMYK, Lab); or a value in it is no number.
     """
     return decode_image(read_bytes(path), path)
 
@@ -58,23 +64,28 @@ def decode_image(data: bytes, path: str | Path) -> Array:
     """Decode the bytes of a picture file as ``read_image`` does; ``path`` only names it in errors."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if getattr(image, "n_frames", 1) > 1 and image.format in {"GIF", "TIFF"}:
-                pages = getattr(image, "n_frames", 1)
-                raise UnreadableImageError(path, f"holds {pages} pages", "save one picture per file")
-            if _is_deep_colour_png(data):
-                return _decode_with_opencv(data, path)
-            if image.mode in _CONVERTED or image.mode in _AS_STORED:
-                upright = ImageOps.exif_transpose(image)
-                return _as_array(upright.convert(_CONVERTED.get(upright.mode, upright.mode)))
-            if image.mode == "I":
-                return _narrow(np.asarray(image), path)
-            raise UnreadableImageError(path, f"is in colour mode {image.mode}", "save it as grey or RGB")
+            values = _decode(image, data, path)
     except UnidentifiedImageError:
-        return _decode_with_opencv(data, path)  # 16-bit colour TIFF, for one, is beyond Pillow
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, UnreadableImageError):
-            raise
+        values = _decode_with_opencv(data, path)  # a colour TIFF of floats, for one, is beyond Pillow
+    except (UnreadableImageError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(path, f"is too large ({error})", "cut it into tiles") from error
+    except Exception as error:  # Pillow raises nearly every kind on a damaged file
         raise UnreadableImageError(path, f"is damaged ({error})", "copy it again from its source") from error
+    if values.dtype == np.float32 and not np.isfinite(values).all():
+        raise UnreadableImageError(path, "has values that are no numbers (NaN or infinite)", "replace them and save it")
+    return values
+
+
+def check_white_level(values: Array, path: str | Path, white_level: float | None) -> None:
+    """Refuse floating-point values where nobody said which of them means white.
+
+    Raises:
+        UnreadableImageError: As above.
+    """
+    if values.dtype == np.float32 and white_level is None:
+        raise UnreadableImageError(path, "holds floating-point values", "set data.white_level to what means white")
 
 
 def read_mask(path: str | Path, mask_on: int = 127) -> npt.NDArray[np.bool_]:
@@ -96,6 +107,19 @@ def read_mask(path: str | Path, mask_on: int = 127) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def read_zones(path: str | Path) -> npt.NDArray[np.uint8]:
+    """Read zone ids (H, W) uint8.
+
+    Raises:
+        UnreadableImageError: As ``read_image``; or the file holds colours or ids beyond 8 bits.
+    """
+    values = read_image(path)
+    if values.ndim != 2 or values.dtype != np.uint8:
+        found = f"holds {'colours' if values.ndim == 3 else values.dtype} instead of zone ids"
+        raise UnreadableImageError(path, found, "save it as 8-bit grey, each value a zone id")
+    return values
+
+
 def scale(values: Array, white_level: float | None = None) -> Array:
     """Scale stored values to what the network sees: uint8 stays, all else becomes float32 with 1.0 at ``white_level``.
 
@@ -112,25 +136,32 @@ def scale(values: Array, white_level: float | None = None) -> Array:
 
 
 def resize(values: Array, height: int, width: int) -> Array:
-    """Resize (H, W) or (H, W, 3) by area average when shrinking, bilinearly when growing.
+    """Resize (H, W) or (H, W, 3) by area average along an axis that shrinks, bilinearly along one that grows.
 
     This is the one resize of Loupe: training, calibration, test, export and the bundle's runner share it.
     """
-    if values.shape[:2] == (height, width):
-        return values
-    shrinks = values.shape[0] >= height and values.shape[1] >= width
-    resized: Array = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    small = min(height, values.shape[0]), min(width, values.shape[1])
+    resized: Array = values
+    if resized.shape[:2] != small:
+        resized = cv2.resize(resized, small[::-1], interpolation=cv2.INTER_AREA)
+    if small != (height, width):
+        resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_LINEAR)
     return resized
 
 
 def resize_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Resize a mask (H, W): a pixel is a defect where at least half of it was, but no region is lost altogether."""
+    """Resize a mask (H, W): a pixel is a defect where at least half of it was, but no region is lost altogether.
+
+    A region too small or thin to fill half of any pixel keeps those that it fills at least half as much as its fullest.
+    """
     if mask.shape == (height, width):
         return mask
     cover = resize(mask.astype(np.float32), height, width)
-    resized: npt.NDArray[np.bool_] = cover >= 0.5
-    if mask.any() and not resized.any():
-        resized = cover >= cover.max()
+    regions, region_HW = cv2.connectedComponents((cover > 0).astype(np.uint8), connectivity=8)
+    most = np.zeros(regions, dtype=np.float32)
+    np.maximum.at(most, region_HW.astype(np.intp), cover)
+    enough = np.where(most >= 0.5, 0.5, most / 2)
+    resized: npt.NDArray[np.bool_] = (cover > 0) & (cover >= enough[region_HW])
     return resized
 
 
@@ -144,14 +175,49 @@ def to_rgb(values: Array) -> Array:
     return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
 
 
+def _decode(image: Image.Image, data: bytes, path: str | Path) -> Array:
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1 and image.format in {"GIF", "TIFF"}:
+        raise UnreadableImageError(path, f"holds {pages} pages", "save one picture per file")
+    if image.mode not in {*_CONVERTED, *_AS_STORED, "I"}:
+        raise UnreadableImageError(path, f"is in colour mode {image.mode}", "save it as grey or RGB")
+    if _is_deep_planar_tiff(image):
+        raise UnreadableImageError(path, "stores 16-bit colours in separate planes", "save it with interleaved colours")
+    if _is_changed_by_pillow(image, data):
+        return _decode_with_opencv(data, path)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "I":
+        return _narrow(np.asarray(upright), path)
+    return _as_array(upright.convert(_CONVERTED.get(upright.mode, upright.mode)))
+
+
 def _as_array(image: Image.Image) -> Array:
     array = np.array(image)
     return array.astype(np.uint16) if array.dtype.kind == "u" and array.dtype.itemsize == 2 else array
 
 
-def _is_deep_colour_png(data: bytes) -> bool:
-    """Tell whether this is a PNG of 16-bit colours, which Pillow would silently cut to 8 bits (PNG, 11.2.1: IHDR)."""
-    return data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 25 and data[24] == 16 and data[25] in {2, 6}
+def _is_changed_by_pillow(image: Image.Image, data: bytes) -> bool:
+    """Tell whether Pillow would silently cut 16-bit colours to 8 bits, or stretch a range other than 8 or 16 bits."""
+    if image.format == "PNG":  # bit depth and colour type lie at a fixed place (PNG, 11.2.1: IHDR)
+        return data[24] == 16 and data[25] != 0
+    if _is_deep_colour_tiff(image):
+        return True
+    if image.format == "PPM":
+        kind, _, _, white = re.sub(rb"#[^\n]*", b"", data[:1024]).split(maxsplit=4)[:4]
+        return kind in {b"P2", b"P3", b"P5", b"P6"} and int(white) > 255
+    return False
+
+
+def _is_deep_colour_tiff(image: Image.Image) -> bool:
+    if not isinstance(image, TiffImageFile):
+        return False
+    bits, samples = image.tag_v2.get(BITSPERSAMPLE, (1,)), image.tag_v2.get(SAMPLESPERPIXEL, 1)
+    return bool(samples > 1 and max(bits) > 8)
+
+
+def _is_deep_planar_tiff(image: Image.Image) -> bool:
+    """Tell whether OpenCV would mix up the colours."""
+    return _is_deep_colour_tiff(image) and image.getexif().get(PLANAR_CONFIGURATION) == 2
 
 
 def _decode_with_opencv(data: bytes, path: str | Path) -> Array:
@@ -160,17 +226,18 @@ def _decode_with_opencv(data: bytes, path: str | Path) -> Array:
         array = None if broken else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         array = None
-    if array is None or array.dtype.name not in {"uint8", "uint16", "float32"}:
+    if array is None or array.dtype.name not in {"uint16", "float32"}:  # uint8: cut from what it cannot hold
         raise UnreadableImageError(
             path, "is no picture that can be read, or is damaged", "save it again as PNG or TIFF"
         )
-    if array.ndim == 3:
-        array = np.ascontiguousarray(array[..., 2::-1]) if array.shape[2] >= 3 else array[..., 0]
-    picture: Array = array
-    return picture
+    if array.ndim == 2:
+        return array
+    if array.shape[2] not in {3, 4}:
+        raise UnreadableImageError(path, f"has {array.shape[2]} channels", "save it as grey or RGB")
+    return np.ascontiguousarray(array[..., 2::-1])
 
 
 def _narrow(values: npt.NDArray[np.int32], path: str | Path) -> Array:
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
-        raise UnreadableImageError(path, "has 32-bit values beyond 16 bits", "save it with 8 or 16 bits")
+        raise UnreadableImageError(path, "has values below 0 or beyond 16 bits", "save it with 8 or 16 bits")
     return values.astype(np.uint16)

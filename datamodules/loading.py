@@ -43,7 +43,9 @@ def make_loader(
     """
     if num_workers is None:
         num_workers = 0 if len(dataset) <= batch_size else min(MAX_WORKERS, (os.cpu_count() or 1) - 1)
-    options: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 4} if num_workers else {}
+    options: dict[str, Any] = {}
+    if num_workers:
+        options = {"persistent_workers": True, "prefetch_factor": 4}
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # torch's types know no collate function that changes the type
         batch_size=batch_size,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Sized
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from tqdm import tqdm
@@ -44,6 +46,28 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
             last = now
             of_total = f" of {total}" if total is not None else ""
             sys.stderr.write(f"{description}: {done}{of_total}, {now - started:.0f} s\n")
+
+
+@contextmanager
+def working(description: str) -> Iterator[None]:
+    """Say what is being done, once it takes over two seconds, where nothing can be counted."""
+    stream, redraw = sys.stderr, is_terminal()
+    shown = threading.Event()
+
+    def show() -> None:
+        shown.set()
+        stream.write(f"{description} ..." if redraw else f"{description}\n")
+        stream.flush()
+
+    timer = threading.Timer(BAR_AFTER_S, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if redraw and shown.is_set():
+            stream.write("\r\033[K")  # back to the start of the line, and clear it
 
 
 def _length(items: Iterable[T]) -> int | None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .errors import DataError
 from .table import CALIBRATION, DEFECTIVE, TEST, TRAIN, UNASSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pandas as pd
 
 
 def split_table(
@@ -28,6 +27,7 @@ def split_table(
     """Give every row a split. What was supplied is respected; only what is missing is decided here.
 
     * Nothing supplied: all rows are divided into train, calibration and test.
+    * Some supplied: rows without a split follow the rest of their group where it has one; the others are divided.
     * Train and test supplied: calibration is carved from ``calibration_from``, the other one stays whole.
 
     Args:
@@ -40,7 +40,7 @@ def split_table(
         calibration_from: ``"train"`` or ``"test"``.
 
     Raises:
-        DataError: The shares leave nothing to train on.
+        DataError: The shares are negative or more than the whole.
     """
     if calibration_share < 0 or test_share < 0 or calibration_share + test_share > 1:
         raise DataError(
@@ -48,6 +48,7 @@ def split_table(
             f"but found {calibration_share} and {test_share}."
         )
     table = table.copy()
+    table["split"] = follow_groups(table)
     undecided = table["split"] == UNASSIGNED
     if undecided.any():
         shares = {
@@ -57,14 +58,24 @@ def split_table(
         }
         _assign(table, undecided, shares, {TRAIN} if not defects_in_train else set(), seed)
     elif CALIBRATION not in set(table["split"]):
-        source = table["split"] == calibration_from
-        _assign(table, source, {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}, set(), seed)
+        shares = {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}
+        _assign(table, table["split"] == calibration_from, shares, set(), seed)
     return table
+
+
+def follow_groups(table: pd.DataFrame) -> pd.Series:
+    """Return the splits of a table, where rows without one take that of the first row of their group that has one."""
+    supplied = table[table["split"] != UNASSIGNED].drop_duplicates("group")
+    split_of_group = dict(zip(supplied["group"], supplied["split"], strict=True))
+    followed = [split_of_group.get(group, UNASSIGNED) for group in table["group"]]
+    return table["split"].where(table["split"] != UNASSIGNED, pd.Series(followed, index=table.index, dtype="str"))
 
 
 def _assign(table: pd.DataFrame, rows: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int) -> None:
     """Divide the marked rows, in place, by ``shares``; splits in ``no_defects`` want no defective picture."""
     part = table.loc[rows]
+    if part.empty:
+        return
     groups, group_of_row = np.unique(part["group"].to_numpy(dtype=str), return_inverse=True)
     strata, stratum_of_row = np.unique(
         (part["label_index"].astype(str) + "/" + part["kind"]).to_numpy(dtype=str), return_inverse=True
@@ -96,7 +107,8 @@ def assign_groups(
     """Assign every group whole to one of K splits, so that each stratum is divided nearly as wanted.
 
     Greedy: groups with the rarest strata and the most pictures choose first; each goes where it leaves the smallest sum
-    of squared deviations from the wanted shares, every stratum weighing the same however rare it is.
+    of squared deviations from the wanted shares, every stratum weighing the same however rare it is. A split that wants
+    nothing of a stratum gets no group with any of it, as long as the other groups suffice to fill that split.
 
     Args:
         count_GS: Pictures of each stratum in each group.
@@ -110,11 +122,22 @@ def assign_groups(
     share_GS = count_GS / total_S
     order = np.random.default_rng(seed).permutation(len(count_GS))
     order = order[np.argsort(-share_GS[order].max(axis=1), kind="stable")]
+    barred_GK = _barred(share_GS, wanted_KS)
     got_KS = np.zeros_like(wanted_KS)
     choice_G = np.zeros(len(count_GS), dtype=np.intp)
     for group in order:
         # Adding x to a split changes its squared deviation by x (x + 2 (got - wanted)): the rest of the sum is common.
         change_K = (share_GS[group] * (share_GS[group] + 2 * (got_KS - wanted_KS))).sum(axis=1)
-        choice_G[group] = np.argmin(change_K)
+        choice_G[group] = np.argmin(np.where(barred_GK[group], np.inf, change_K))
         got_KS[choice_G[group]] += share_GS[group]
     return choice_G
+
+
+def _barred(share_GS: npt.NDArray[np.float64], wanted_KS: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell (G, K) which groups a split must not get: those with strata that it does not want, if it can do without."""
+    barred_GK: npt.NDArray[np.bool_] = ((share_GS > 0).astype(float) @ (wanted_KS == 0).T.astype(float)) > 0
+    for split, wanted_S in enumerate(wanted_KS):
+        if (share_GS[~barred_GK[:, split]].sum(axis=0) < wanted_S - 1e-9).any():
+            barred_GK[:, split] = False
+    barred_GK[barred_GK.all(axis=1)] = False
+    return barred_GK

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import UnreadableImageError
-from .images import Array, decode_image, read_bytes, read_mask, scale
+from .images import Array, check_white_level, decode_image, read_bytes, read_mask, read_zones, scale
 from .progress import track
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ def look_at(path: str, white_level: float | None = None) -> ImageFacts | Unreada
     try:
         data = read_bytes(path)
         values = decode_image(data, path)
-        if values.dtype == np.float32 and white_level is None:
-            raise UnreadableImageError(path, "holds floating-point values", "set data.white_level to what means white")
+        check_white_level(values, path, white_level)
     except UnreadableImageError as error:
         return error
     height, width = values.shape[:2]
@@ -66,25 +65,43 @@ def survey(paths: Sequence[str], white_level: float | None = None) -> list[Image
         return list(track(looks, "reading pictures", total=len(paths)))
 
 
-def look_at_mask(path: str, facts: ImageFacts, mask_on: int) -> UnreadableImageError | None:
-    """Say what is wrong with the mask of a picture, if anything: unreadable, of another size, or nothing marked."""
+def look_at_mask(path: str, size: tuple[int, int], mask_on: int) -> UnreadableImageError | None:
+    """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
     try:
         mask = read_mask(path, mask_on)
+        _check_size("mask", path, mask.shape, size)
     except UnreadableImageError as error:
         return error
-    if mask.shape != (facts.height, facts.width):
-        found = f"is a mask of {mask.shape[1]}x{mask.shape[0]} pixels for a picture of {facts.width}x{facts.height}"
-        return UnreadableImageError(path, found, "export it again at the size of its picture")
     if not mask.any():
         return UnreadableImageError(path, "marks nothing, but its picture is labelled defective", "mend mask or label")
     return None
 
 
-def survey_masks(paths: Sequence[str], facts: Sequence[ImageFacts], mask_on: int) -> list[UnreadableImageError | None]:
-    """Look at every mask beside the facts of its picture, in threads, in the given order."""
+def look_at_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | None:
+    """Say what is wrong with the zones of a picture (H, W): unreadable, or of another size."""
+    try:
+        _check_size("zone map", path, read_zones(path).shape, size)
+    except UnreadableImageError as error:
+        return error
+    return None
+
+
+def survey_beside(
+    paths: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    look: Callable[[str, tuple[int, int]], UnreadableImageError | None],
+    description: str,
+) -> list[UnreadableImageError]:
+    """Look at masks or zone maps beside the sizes of their pictures, in threads; return what is wrong, in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = pool.map(lambda pair: look_at_mask(pair[0], pair[1], mask_on), zip(paths, facts, strict=True))
-        return list(track(looks, "reading masks", total=len(paths)))
+        looks = track(pool.map(look, paths, sizes), description, total=len(paths))
+        return [found for found in looks if found is not None]
+
+
+def _check_size(what: str, path: str, found: tuple[int, ...], size: tuple[int, int]) -> None:
+    if found != size:
+        problem = f"is a {what} of {found[1]}x{found[0]} pixels for a picture of {size[1]}x{size[0]}"
+        raise UnreadableImageError(path, problem, "export it again at the size of its picture")
 
 
 def _brightness(values: Array, white_level: float | None) -> float:

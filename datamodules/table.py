@@ -31,9 +31,9 @@ DEFAULTS: Mapping[str, str] = {
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a saved sample table: names and groups as text, even where they look like numbers."""
-    text = dict.fromkeys(("image_path", "name", *DEFAULTS), "str")
-    return pd.read_csv(path, dtype=text, keep_default_na=False, float_precision="round_trip")
+    """Read a saved sample table: names, groups and hashes as text, even where they look like numbers."""
+    text = dict.fromkeys(("image_path", "name", "sha256", *DEFAULTS), "str")
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
 def complete_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -53,10 +53,10 @@ def complete_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows.copy()
     for column, default in DEFAULTS.items():
         table[column] = table[column].fillna(default).astype(str) if column in table else default
-    table["label_index"] = table["label_index"].astype(int)
     table["group"] = table["group"].where(table["group"] != "", table["name"])
     _check(table, "split", {*SPLITS, UNASSIGNED})
     _check(table, "label_index", set(LABEL_NAMES))
+    table["label_index"] = table["label_index"].astype(int)
     if (twice := table["name"].duplicated()).any():
         raise DataError(
             f"Expected every picture once in the sample table, but found {table['name'][twice].iloc[0]} twice."

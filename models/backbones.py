@@ -6,35 +6,41 @@ Letters: B batch, H and W pixels.
 from __future__ import annotations
 
 import hashlib
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import huggingface_hub
 import timm
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from .errors import WeightsError
+from .loupe_net import WEIGHTS, LoupeNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-UNTRAINED, HUB = "none", "hub"
+UNTRAINED, HUB, BUNDLED = "none", "hub", "bundled"
+LOUPE_NET = "loupe_net"
+HUB_TIMEOUT_S = 5.0
 
 
 class Backbone(nn.Module):
-    """A frozen feature network of timm's, from pictures in [0, 1] to feature maps.
+    """A frozen feature network, from pictures in [0, 1] to feature maps.
 
     Args:
-        name: timm's name of the network.
-        layers: Which of timm's feature levels to return; level i has stride 2 ** (i + 1) in most networks.
+        name: timm's name of the network, or ``loupe_net``.
+        layers: Which feature levels to return; level i has stride 2 ** (i + 1) in most networks.
         mean: Per channel, of what the network was trained on.
         std: Per channel.
-        weights: ``hub`` (timm's own, downloaded), ``none`` (untrained, seeded by the run), or the path of a file:
-            safetensors, or a state dict saved by torch.
-        options: What else ``timm.create_model`` takes for this network.
+        weights: ``hub`` (timm's own, downloaded), ``bundled`` (those that ship with Loupe, for ``loupe_net``), ``none``
+            (untrained, seeded by the run), or the path of a file: safetensors, or a state dict saved by torch.
+        options: What else the network's constructor takes.
 
     Attributes:
         origin: Plain values that say where the weights came from: ``name``, ``weights`` and, for a file, ``sha256``.
@@ -58,9 +64,15 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.origin: dict[str, str] = {"name": name, "weights": weights}
+        if (name == LOUPE_NET and weights == HUB) or (name != LOUPE_NET and weights == BUNDLED):
+            other = BUNDLED if weights == HUB else HUB
+            raise WeightsError(
+                f"Expected weights of {name} that exist, but found {weights!r}; set backbone.weights={other}."
+            )
         self.network = _create(name, layers, options or {}, download=weights == HUB)
         if weights not in {UNTRAINED, HUB}:
-            self.origin["sha256"] = load_weights(self.network, Path(weights).expanduser())
+            path = WEIGHTS if weights == BUNDLED else Path(weights).expanduser()
+            self.origin["sha256"] = load_weights(self.network, path)
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
@@ -100,6 +112,8 @@ def load_weights(network: nn.Module, path: Path) -> str:
         raise WeightsError(
             f"Expected {path} to be safetensors or a state dict, but could not read it: {error}"
         ) from error
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise WeightsError(f"Expected {path} to be safetensors or a state dict, but found a {type(state).__name__}.")
     try:
         missing = network.load_state_dict(state, strict=False).missing_keys
     except RuntimeError as error:
@@ -118,22 +132,59 @@ _WAYS_OUT = (
 )
 
 
+class LoupeLevels(LoupeNet):
+    """LoupeNet, reduced to some of its levels, counted as timm's are: 1, 2 and 3 have strides 4, 8 and 16."""
+
+    def __init__(self, layers: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        if not layers or not {1, 2, 3}.issuperset(layers):
+            raise ValueError(f"Expected backbone.layers to be some of 1, 2 and 3, but found {list(layers)}.")
+        self.layers = tuple(layers)
+
+    def forward(self, x_BCHW: Tensor) -> list[Tensor]:
+        """Return the chosen maps."""
+        maps = super().forward(x_BCHW)
+        return [maps[level - 1] for level in self.layers]
+
+
 def _create(name: str, layers: Sequence[int], options: Mapping[str, Any], *, download: bool) -> nn.Module:
+    build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
     try:
-        network: nn.Module = timm.create_model(
-            name, pretrained=download, features_only=True, out_indices=tuple(layers), **options
-        )
-    except RuntimeError as error:
+        network: nn.Module = LoupeLevels(layers, **options) if name == LOUPE_NET else build(pretrained=False)
+    except Exception as error:  # of whatever kind the network's own code raises
         if "Unknown model" in str(error):
-            near = ", ".join(timm.list_models(f"*{name.split('_', 1)[0]}*")[:5]) or "see timm.list_models()"
+            near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)) or "see timm.list_models()"
             raise WeightsError(
                 f"Expected backbone.name to be a network of timm, but found {name!r}; near: {near}."
             ) from error
-        raise
-    except Exception as error:
-        if not download:
-            raise
         raise WeightsError(
-            f"Expected to download the weights of {name}, but could not: {error}; {_WAYS_OUT}."
+            f"Expected backbone.layers and backbone.options to suit {name}, but found {list(layers)} and "
+            f"{dict(options)}: {error}"
         ) from error
+    if download:
+        network = _download(name, build)
     return network
+
+
+def _download(name: str, build: partial[nn.Module]) -> nn.Module:
+    """Build a network with the hub's weights, or those that it left in its cache."""
+    answers = _hub_answers()
+    was_offline = huggingface_hub.constants.HF_HUB_OFFLINE
+    # Without this, the hub's client tries a dead line for 50 s before it looks into its cache; no argument stops it.
+    huggingface_hub.constants.HF_HUB_OFFLINE = was_offline or not answers
+    try:
+        return build(pretrained=True)
+    except Exception as error:  # of the hub, of its client, or of the network beneath
+        found = str(error) if answers else "the hub does not answer, and its cache holds no copy"
+        raise WeightsError(f"Expected to download the weights of {name}, but {found}; {_WAYS_OUT}.") from error
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = was_offline
+
+
+def _hub_answers() -> bool:
+    """Tell whether the hub can be reached at all, whatever it answers."""
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except Exception:  # noqa: BLE001 - its client's errors have changed from release to release
+        return False
+    return True

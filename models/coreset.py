@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CANDIDATES = 1024  # large enough for long streaks, small enough that a candidate update stays in the processor's cache
+ROUNDING = 2e-6  # of a squared distance, as a share of the squared norms that it is the difference of
 ROWS = 16384  # rows per matrix product: bounds the memory of one pass
 
 
@@ -59,7 +60,7 @@ def k_center_greedy(points_ND: Tensor, count: int, start: int) -> Iterator[int]:
         global_C = index_C.tolist()
         while picked < count:
             best = int(nearest_C.argmax())
-            if pending and nearest_C[best] <= bound:
+            if pending and (nearest_C[best] < bound or nearest_C[best] == -math.inf):
                 break  # a point outside the candidates may be farther by now
             pending.append(global_C[best])
             yield pending[-1]
@@ -83,7 +84,8 @@ def project(points_ND: Tensor, eps: float = 0.9) -> Tensor:
 def _squared_distances(points_CD: Tensor) -> Tensor:
     square_C = points_CD.square().sum(dim=1)
     apart_CC = torch.addmm(square_C, points_CD, points_CD.T, alpha=-2.0) + square_C[:, None]
-    return apart_CC.fill_diagonal_(0.0)  # exactly: a picked point must never be picked again
+    apart_CC = _without_rounding(apart_CC, square_C[:, None])
+    return apart_CC.fill_diagonal_(-math.inf)  # a picked point must never be picked again, not even among its equals
 
 
 def _refresh(nearest_N: Tensor, points_ND: Tensor, square_N: Tensor, picked: list[int]) -> None:
@@ -92,5 +94,11 @@ def _refresh(nearest_N: Tensor, points_ND: Tensor, square_N: Tensor, picked: lis
     for first in range(0, len(points_ND), ROWS):
         rows = slice(first, first + ROWS)
         distance_RK = torch.addmm(center_square_K, points_ND[rows], centers_KD.T, alpha=-2.0)
-        torch.minimum(nearest_N[rows], distance_RK.amin(dim=1) + square_N[rows], out=nearest_N[rows])
-    nearest_N[picked] = 0.0  # exactly, whatever the rounding of the product
+        distance_R = _without_rounding(distance_RK.amin(dim=1) + square_N[rows], square_N[rows])
+        torch.minimum(nearest_N[rows], distance_R, out=nearest_N[rows])
+    nearest_N[picked] = -math.inf
+
+
+def _without_rounding(distance: Tensor, square: Tensor) -> Tensor:
+    """Make zero what may be nothing but rounding: else every pick among equal points would cost a pass of its own."""
+    return torch.where(distance < ROUNDING * square, 0.0, distance)

@@ -68,7 +68,13 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         return torch.cat([features[0], *rest], dim=1)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features."""
+        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
+
+        Raises:
+            RuntimeError: The bank is empty.
+        """
+        if not len(self.bank_MD):
+            raise RuntimeError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
         embedding_BDhw = self.embed(image_B3HW)
         height, width = embedding_BDhw.shape[-2:]
         patch_BPD = embedding_BDhw.flatten(2).transpose(1, 2)

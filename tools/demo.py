@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datamodules.progress import working
+
 from .config import compose_config, require_values
 from .door import open_door, print_config
 
@@ -27,9 +29,10 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    from .training import train  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .training import train  # noqa: PLC0415
 
     subject = config.data.get("domain", config.choices.data)
     print(f"Drawing pictures ({subject}), training, testing: a minute or two.")
+    print("For your own pictures: loupe train data=folder data.root=PATH")
     train(config)
-    print("Open the report in a browser. Then train on your own pictures: loupe train data=folder data.root=PATH")

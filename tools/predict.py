@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datamodules.progress import working
+
 from .config import require_values
 from .door import open_door, print_config
 from .errors import ConfigError
@@ -35,6 +37,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         return
     trained.config.data.root = "."  # the run's own pictures play no part
     require_values(trained.config)
-    from .predicting import predict  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .predicting import predict  # noqa: PLC0415
 
     predict(trained)

@@ -54,5 +54,4 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
         before = trained.folder.read_json("metrics.json")
         same = before == results.metrics
         print("Same metrics as the run, to the last digit." if same else "The metrics differ from the run's own.")
-    print(f"Report {folder.path / 'report' / 'index.html'}")
     return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datamodules.progress import working
+
 from .config import parse_overrides, require_values
 from .door import open_door, print_config
 from .trained import find_trained
@@ -37,6 +39,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     if changed and not {"data.test_share", "data.calibration_share"} & keys:
         trained.config.data.test_share, trained.config.data.calibration_share = 1.0, 0.0
     require_values(trained.config)
-    from .retesting import retest  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .retesting import retest  # noqa: PLC0415
 
     retest(trained, other_data=bool(changed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from callbacks.report.content import ReportContent
 from callbacks.report.render import render_report
 from callbacks.report.wording import interval_name
 from callbacks.tensorboard import log_results
+from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
 from models.backbones import UNTRAINED
 
@@ -73,12 +75,16 @@ def run_test(
     folder.write_json("environment.json", environment)
     folder.write_text("predictions.csv", results.predictions.to_csv(index=False))
     folder.write_text("sweep.csv", results.sweep.to_csv(index=False))
+    if not results.pixel_sweep.empty:
+        folder.write_text("pixel_sweep.csv", results.pixel_sweep.to_csv(index=False))
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
     content = report_content(config, results, calibration, datamodule, environment, notes)
-    folder.write_text("report/index.html", render_report(content))
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    log_results(folder.tensorboard, results, calibration, resolved)
+    with working("writing the report"):
+        folder.write_text("report/index.html", render_report(content))
+        log_results(folder.tensorboard, results, calibration, resolved)
+    print(f"Report {folder.path / 'report' / 'index.html'}")
     return results
 
 
@@ -133,7 +139,7 @@ def report_content(
         [(seen.score, seen.label_index) for seen in calibration.scores], columns=["score", "label_index"]
     )
     return ReportContent(
-        title=f"{config.choices.model} on {config.choices.data}",
+        title=f"{config.choices.model} on {subject(config)}",
         metrics=results.metrics,
         predictions=results.predictions,
         sweep=results.sweep,
@@ -148,6 +154,11 @@ def report_content(
         examples=results.examples,
         confidence=config.callbacks.evaluation.confidence,
     )
+
+
+def subject(config: DictConfig) -> str:
+    """Name the pictures: their domain where they are drawn, their folder where they are not."""
+    return f"{config.choices.data} {config.data.get('domain') or Path(config.data.root).resolve().name}"
 
 
 def verdict(results: Results, calibration: Calibration, confidence: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datamodules.progress import working
+
 from .config import compose_config, require_values
 from .door import open_door, print_config
 
@@ -28,6 +30,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    from .training import train  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .training import train  # noqa: PLC0415
 
     train(config)

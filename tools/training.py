@@ -50,7 +50,6 @@ def train(config: DictConfig) -> RunFolder:
     environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
     module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
     run_test(config, module, datamodule, folder, environment)
-    print(f"Report {folder.path / 'report' / 'index.html'}")
     return folder
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from callbacks.sweep import precision_recall_f1
+from callbacks.curves import count_scores
+from callbacks.sweep import precision_recall_f1, sweep_table
 
 
 @pytest.mark.parametrize("size", [1, 2, 30, 1000])
@@ -47,3 +48,15 @@ def test_order_of_pictures_and_unknown_ones_make_no_difference() -> None:
     order = generator.permutation(50)
     expected = precision_recall_f1(score[label >= 0], label[label >= 0])
     assert precision_recall_f1(score[order], label[order]).equals(expected)
+
+
+def test_a_thinned_table_keeps_its_ends_and_stays_exact() -> None:
+    rng = np.random.default_rng(0)
+    counts = count_scores(rng.normal(size=500), rng.integers(0, 2, 500))
+    whole, thin = sweep_table(counts), sweep_table(counts, 50)
+    assert len(thin) == 50
+    assert thin["threshold"].iloc[0] == whole["threshold"].iloc[0]
+    assert thin["threshold"].iloc[-1] == whole["threshold"].iloc[-1]
+    merged = thin.merge(whole, on="threshold", suffixes=("", "_whole"))
+    for column in ("tp", "fp", "tn", "fn", "precision", "recall", "f1"):
+        assert (merged[column] == merged[f"{column}_whole"]).all()

@@ -39,6 +39,7 @@ FILES = (
     "metrics.json",
     "predictions.csv",
     "sweep.csv",
+    "pixel_sweep.csv",
     "calibration.json",
     "report/index.html",
 )
@@ -184,7 +185,7 @@ def test_tensorboard_holds_scalars_images_curve_histograms_and_hparams(run: Path
     assert {"test/image_auroc", "calibration/image_threshold"} <= tags["scalars"]
     assert any(name.startswith(("hit/", "miss/")) for name in tags["images"])
     assert {"score/good", "score/defective"} <= tags["histograms"]
-    assert "test" in tags["tensors"]
+    assert {"test/image", "test/pixel"} <= tags["tensors"]
     assert {"_hparams_/session_start_info", "_hparams_/experiment"} <= tags["summaries"]
 
 
