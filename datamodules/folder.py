@@ -37,7 +37,7 @@ class FolderDataModule(InspectionDataModule):
         train/good/*.png    test/good/*.png    test/scratch/*.png    ground_truth/scratch/*_mask.png
 
     A mask has its picture's name, or that with ``_mask`` behind it. Every folder not named in ``good`` or ``unknown``
-    is a type of defect. Folders below a class folder are groups: their pictures stay together in one split.
+    is a type of defect. Folders below a class folder are groups: ``good/lot7`` and ``scratch/lot7`` stay together in one split.
 
     Args:
         good: Names of folders with good pictures, in any case.
@@ -85,7 +85,7 @@ class FolderDataModule(InspectionDataModule):
                 "label_index": label,
                 "split": split,
                 "mask_path": masks.get(path.relative_to(folder).with_suffix("").as_posix(), ""),
-                "group": "" if path.parent == folder else path.parent.relative_to(root).as_posix(),
+                "group": "" if path.parent == folder else path.parent.relative_to(folder).as_posix(),
                 "defect": name if label == DEFECTIVE else "",
             }
             for path in walk_images(folder, problems)

@@ -1,0 +1,52 @@
+"""What tests of several rooms share: small folders of drawn pictures, and the real ones where there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real pictures beside the checkout."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("real pictures are absent: expected them in ../shared/data")
+    return REAL_DATA
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Path:
+    """Twenty good plates, four with a bright pit and its mask, and two of unknown state, in the flat layout."""
+    root = tmp_path / "plates"
+    for index in range(26):
+        folder = "good" if index < 20 else "pit" if index < 24 else "unknown"
+        values, mask = draw_plate(index, pit=folder == "pit")
+        write(root / folder / f"{index:03}.png", values)
+        if folder == "pit":
+            write(root / "masks" / "pit" / f"{index:03}_mask.png", mask)
+    return root
+
+
+def draw_plate(seed: int, *, pit: bool = False) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Draw a noisy grey plate of 48x40 pixels and the mask of its pit, if it has one."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(110, 8, (48, 40, 3)).clip(0, 255).astype(np.uint8)
+    mask = np.zeros((48, 40), dtype=np.uint8)
+    if pit:
+        center = int(rng.integers(8, 32)), int(rng.integers(8, 40))
+        cv2.circle(mask, center, 4, 255, -1)
+        values[mask > 0] = 220
+    return values, mask
+
+
+def write(path: Path, values: npt.NDArray[np.integer]) -> Path:
+    """Write a picture, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), values)
+    return path

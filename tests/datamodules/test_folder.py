@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from datamodules.errors import DataError, UnreadableImageError
+from datamodules.folder import FolderDataModule, find_masks, walk_images
+from datamodules.images import read_mask
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(root: Path, **options: Any) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+    rows, problems = FolderDataModule(root=str(root), **options).sample_table()
+    return rows.set_index("name"), problems
+
+
+def as_mvtec(flat: Path) -> Path:
+    """Sort the flat folder of the fixture as MVTec AD does."""
+    root = flat.parent / "mvtec"
+    for index, path in enumerate(sorted((flat / "good").iterdir())):
+        target = root / ("train" if index < 14 else "test") / "good" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    shutil.copytree(flat / "pit", root / "test" / "pit")
+    shutil.copytree(flat / "masks" / "pit", root / "ground_truth" / "pit")
+    return root
+
+
+def test_one_folder_per_class(picture_folder: Path) -> None:
+    rows, problems = table(picture_folder)
+    assert problems == []
+    assert rows["label_index"].value_counts().to_dict() == {0: 20, 1: 4, -1: 2}
+    assert (rows["split"] == "").all()
+    for name, row in rows.iterrows():
+        assert row["image_path"] == str(picture_folder / str(name))
+        assert bool(row["mask_path"]) == (row["label_index"] == 1)
+    assert rows.loc["pit/020.png", "mask_path"] == str(picture_folder / "masks" / "pit" / "020_mask.png")
+    assert rows.loc["pit/020.png", "defect"] == "pit"
+    assert rows.loc["good/000.png", "defect"] == ""
+
+
+def test_the_layout_of_mvtec_brings_its_splits(picture_folder: Path) -> None:
+    rows, problems = table(as_mvtec(picture_folder))
+    assert problems == []
+    counts = rows.groupby(["split", "label_index"]).size()
+    assert {key: int(count) for key, count in counts.items()} == {("train", 0): 14, ("test", 0): 6, ("test", 1): 4}
+    assert str(rows.loc["test/pit/020.png", "mask_path"]).endswith("ground_truth/pit/020_mask.png")
+
+
+def test_splits_of_the_data_are_kept_and_calibration_is_carved_from_train(picture_folder: Path) -> None:
+    data = FolderDataModule(root=str(as_mvtec(picture_folder)))
+    data.setup()
+    test = data.samples[data.samples["split"] == "test"]
+    assert len(test) == 10
+    assert test["name"].str.startswith("test/").all()
+    assert (data.samples["split"] == "calibration").sum() == 3
+
+
+@pytest.mark.parametrize("folder", ["val", "validation", "Calibration"])
+def test_a_calibration_folder_may_stand_beside(picture_folder: Path, folder: str) -> None:
+    root = as_mvtec(picture_folder)
+    shutil.copytree(root / "train", root / folder)
+    rows, _ = table(root)
+    assert (rows["split"] == "calibration").sum() == 14
+
+
+@pytest.mark.parametrize("name", ["{}_mask.png", "{}.png", "{}.BMP", "{}_mask.tif"])
+@pytest.mark.parametrize("folder", ["masks", "mask", "ground_truth", "Masks", "Ground_Truth"])
+def test_masks_bear_the_name_of_their_picture(picture_folder: Path, folder: str, name: str) -> None:
+    masks = picture_folder / folder / "pit"
+    (picture_folder / "masks").rename(picture_folder / folder)
+    for path in list(masks.iterdir()):
+        path.rename(masks / name.format(path.stem.removesuffix("_mask")))
+    found = find_masks(picture_folder, "pit", [])
+    assert set(found) == {"020", "021", "022", "023"}
+    rows, _ = table(picture_folder)
+    assert sorted(set(rows["mask_path"]) - {""}) == sorted(found.values())
+    assert set(rows["defect"]) == {"", "pit"}  # the masks are no class
+
+
+def test_masks_are_optional_one_by_one(picture_folder: Path) -> None:
+    (picture_folder / "masks" / "pit" / "021_mask.png").unlink()
+    rows, _ = table(picture_folder)
+    assert rows.loc["pit/021.png", "mask_path"] == ""
+    assert (rows["mask_path"] != "").sum() == 3
+
+
+def test_names_of_folders_can_be_chosen(picture_folder: Path) -> None:
+    (picture_folder / "good").rename(picture_folder / "Series A, passed")
+    (picture_folder / "unknown").rename(picture_folder / "Later")
+    rows, _ = table(picture_folder, good=("series a, PASSED",), unknown=("later",))
+    assert rows["label_index"].value_counts().to_dict() == {0: 20, 1: 4, -1: 2}
+    with pytest.raises(
+        DataError, match=r"named one of good, ok, .*, but found Later, Series A, passed.*data\.good=\[NAME\]"
+    ):
+        table(picture_folder)
+
+
+def test_folders_below_a_class_are_groups(picture_folder: Path) -> None:
+    for index, path in enumerate(sorted((picture_folder / "good").iterdir())):
+        (picture_folder / "good" / f"part {index // 5}").mkdir(exist_ok=True)
+        path.rename(path.parent / f"part {index // 5}" / path.name)
+    for folder in (picture_folder / "pit", picture_folder / "masks" / "pit"):
+        (folder / "part 3").mkdir()
+        for path in list(folder.glob("02[01]*")):
+            path.rename(folder / "part 3" / path.name)
+    rows, _ = table(picture_folder)
+    assert rows["group"]["good/part 0/000.png"] == rows["group"]["good/part 0/004.png"] == "part 0"
+    assert rows["group"].nunique() == 5  # four parts, and no group
+    assert rows["group"]["pit/part 3/020.png"] == "part 3"  # a part is one part, whatever its pictures show
+    assert str(rows.loc["pit/part 3/020.png", "mask_path"]).endswith("masks/pit/part 3/020_mask.png")
+    data = FolderDataModule(root=str(picture_folder))
+    data.setup()
+    assert len(data.samples[["group", "split"]].drop_duplicates()) == data.samples["group"].nunique()
+
+
+def test_files_that_are_no_pictures_are_passed_over(picture_folder: Path) -> None:
+    (picture_folder / "good" / "Thumbs.db").touch()
+    (picture_folder / "readme.txt").touch()
+    (picture_folder / "good" / "UPPER, comma.PNG").write_bytes((picture_folder / "good" / "000.png").read_bytes())
+    rows, problems = table(picture_folder)
+    assert problems == []
+    assert "good/UPPER, comma.PNG" in rows.index
+    assert len(rows) == 27
+
+
+def test_a_folder_without_good_ones_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"folders of pictures, such as good/ .* but found none at .*/nowhere"):
+        table(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"named one of good, .* but found no folders; name it with data\.good"):
+        table(tmp_path)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let one folder refuse to be listed, as the permissions of another user would (root may read everything)."""
+    scandir = os.scandir
+
+    def guarded(path: str) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+
+def test_an_unreadable_folder_is_named_and_the_rest_goes_on(
+    picture_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, picture_folder / "pit")
+    data = FolderDataModule(root=str(picture_folder))
+    data.setup()
+    assert data.excluded["path"].tolist() == [str(picture_folder / "pit")]
+    assert "is a folder that cannot be read (Permission denied)" in data.excluded["problem"][0]
+    assert len(data.samples) == 22
+
+
+def test_an_unreadable_folder_of_masks_is_named(picture_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, picture_folder / "masks" / "pit")
+    rows, problems = table(picture_folder)
+    assert [problem.path for problem in problems] == [str(picture_folder / "masks" / "pit")]
+    assert (rows["mask_path"] == "").all()
+
+
+def test_links_that_lead_back_are_not_followed(picture_folder: Path) -> None:
+    (picture_folder / "good" / "again").symlink_to(picture_folder)
+    (picture_folder / "good" / "self").symlink_to(picture_folder / "good" / "self")
+    rows, problems = table(picture_folder)
+    assert len(rows) == 26
+    assert [Path(problem.path).name for problem in problems] == ["again"]
+    assert "a folder that it lies in" in problems[0].problem
+
+
+def test_links_to_other_folders_are_followed(picture_folder: Path, tmp_path: Path) -> None:
+    (picture_folder / "good").rename(tmp_path / "elsewhere")
+    (picture_folder / "good").symlink_to(tmp_path / "elsewhere")
+    assert len(table(picture_folder)[0]) == 26
+
+
+def test_the_order_is_that_of_names(picture_folder: Path) -> None:
+    found = walk_images(picture_folder / "good", [])
+    assert found == sorted(found)
+    assert len(found) == 20
+
+
+def test_screws(shared_data: Path) -> None:
+    """MVTec AD: 320 to train on, 41 good and 119 defective ones to test with, each of these with its mask."""
+    rows, problems = table(shared_data / "benchmark" / "screw")
+    assert problems == []
+    counts = rows.groupby(["split", "label_index"]).size()
+    assert {key: int(count) for key, count in counts.items()} == {("train", 0): 320, ("test", 0): 41, ("test", 1): 119}
+    defective = rows[rows["label_index"] == 1]
+    assert (defective["mask_path"] != "").all()
+    assert defective["mask_path"].nunique() == 119
+    assert (rows["mask_path"][rows["label_index"] == 0] == "").all()
+    assert defective["defect"].nunique() == 5
+    data = FolderDataModule(root=str(shared_data / "benchmark" / "screw"))
+    data.setup()
+    assert data.excluded.empty
+    assert data.samples["split"].value_counts().to_dict() == {"train": 256, "calibration": 64, "test": 160}
+    assert all(read_mask(path).any() for path in defective["mask_path"][:5])
+
+
+def test_powder_beds(shared_data: Path) -> None:
+    """Folders with spaces, good ones in No_Defect."""
+    rows, problems = table(shared_data / "print3d")
+    assert problems == []
+    assert rows["label_index"].value_counts().to_dict() == {1: 119, 0: 16}
+    assert "Powder Uneven_With_Scratch" in set(rows["defect"])
+    assert np.unique(rows["split"]).tolist() == [""]
