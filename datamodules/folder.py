@@ -37,7 +37,8 @@ class FolderDataModule(InspectionDataModule):
         train/good/*.png    test/good/*.png    test/scratch/*.png    ground_truth/scratch/*_mask.png
 
     A mask has its picture's name, or that with ``_mask`` behind it. Every folder not named in ``good`` or ``unknown``
-    is a type of defect. Folders below a class folder are groups: ``good/lot7`` and ``scratch/lot7`` stay together in one split.
+    is a type of defect. Folders below a class folder are groups: all of ``good/lot7`` and ``scratch/lot7`` stays in one
+    split.
 
     Args:
         good: Names of folders with good pictures, in any case.
