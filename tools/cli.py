@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 VERBS = {
     "demo": "train on drawn pictures and write a report: see it work in two minutes",
+    "doctor": "examine a data set before training on it: leaks, copies, shortcuts, wrong masks and labels",
+    "prepare": "cut raw pictures to tiles, with labels and splits",
     "train": "train on your pictures, calibrate, test, and write a report",
     "test": "test a run again, or on other pictures",
     "predict": "judge files, folders or globs with a trained run",

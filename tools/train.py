@@ -23,13 +23,15 @@ def main(args: Sequence[str]) -> int:
     return open_door("train", args, run, EPILOG)
 
 
-def run(overrides: Sequence[str], *, show: bool) -> None:
-    """Compose the config, and train unless it is only to be shown."""
-    config = compose_config("train", overrides)
+def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: str = "") -> None:
+    """Compose the config of a verb, and train unless it is only to be shown."""
+    config = compose_config(verb, overrides)
     if show:
         print_config(config)
         return
     require_values(config)
+    if greeting:
+        print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .training import train  # noqa: PLC0415
 

@@ -1,0 +1,35 @@
+"""``loupe doctor``: examine a data set before anyone trains on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .config import compose_config, require_values
+from .door import open_door, print_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPILOG = """examples:
+  loupe doctor data=folder data.root=PATH
+  loupe doctor data=fiber data.root=PATH out=/tmp/runs
+  loupe doctor data=folder data.root=PATH data.limit=500
+
+Finding problems is no failure: the exit status is 0 unless the data cannot be read at all."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Examine data from overrides; return the exit status."""
+    return open_door("doctor", args, run, EPILOG, shown=["data"])
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Compose the config, and examine the data unless it is only to be shown."""
+    config = compose_config("doctor", overrides)
+    if show:
+        print_config(config)
+        return
+    require_values(config)
+    from .doctoring import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+
+    doctor(config)
