@@ -108,7 +108,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         table = complete_table(rows)
         if self.limit is not None:
             table = limit_table(table, self.limit, self.seed)
-        table, unusable = survey_table(table, self.reading)
+        table, unusable = self.survey(table)
         self.excluded = excluded_table([*problems, *unusable])
         self.samples = split_table(
             table,
@@ -125,7 +125,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         Files that changed or vanished since are left out, and ``excluded`` says so.
         """
         table = complete_table(table)
-        current, problems = survey_table(table.drop(columns=list(ImageFacts.__annotations__)), self.reading)
+        current, problems = self.survey(table.drop(columns=list(ImageFacts.__annotations__)))
         before = table.set_index("name")["sha256"]
         changed = current["sha256"] != current["name"].map(before)
         problems += [
@@ -134,6 +134,14 @@ class InspectionDataModule(LightningDataModule, ABC):
         ]
         self.samples = current[~changed].reset_index(drop=True)
         self.excluded = excluded_table(problems)
+
+    def survey(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """Look at every sample once: see ``survey_table``. Overridden where samples are not whole files."""
+        return survey_table(table, self.reading)
+
+    def dataset(self, table: pd.DataFrame) -> InspectionDataset:
+        """Say how the rows of a table become samples. Overridden where samples are not whole files."""
+        return InspectionDataset(table, self.reading)
 
     def leave_out(self, sha256: Collection[str], problem: str, remedy: str) -> None:
         """Leave out every picture with one of these hashes, and say why in ``excluded``."""
@@ -178,7 +186,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         return self._loader(TEST)
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[InspectionBatch]:
-        dataset = InspectionDataset(self.split_samples(split), self.reading)
+        dataset = self.dataset(self.split_samples(split))
         return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)
 
 

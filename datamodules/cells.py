@@ -1,0 +1,192 @@
+"""Cells of a straightened array: what the typical one looks like, where each one is, and which row and column it has.
+
+Straightened means that the picture was resampled so that its lattice is upright and ``PITCH`` pixels wide, from two
+steps that are nearly right. Seams may shift whole parts of it by up to a third of a cell, and pillars may be missing,
+so that nothing here trusts the lattice over more than a few cells.
+
+Letters: H and W height and width of the straightened picture, P ``PITCH``, N votes. Points are x before y, in pixels,
+with whole numbers at the pixels' centres.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+Floats = npt.NDArray[np.float64]
+Plane = npt.NDArray[np.float32]
+
+PITCH = 32
+MIDDLE = (PITCH - 1) / 2  # of a cell, where pixels are counted from zero
+BLOCK = 6  # cells along a side of the blocks in which the lattice is trusted
+LEAST_LIKENESS = 0.45  # correlation with the typical cell from which a place votes
+Ground: TypeAlias = Literal["bright", "dark", "slopes"]  # what is known of the ground between the pillars
+GROUNDS: tuple[Ground, ...] = ("bright", "dark", "slopes")
+REACH = 0.3  # a neighbour is sought so far from where it is expected, in pitches
+
+
+class Votes(NamedTuple):
+    """Places that look like the typical cell.
+
+    Attributes:
+        point_N2: Centres.
+        likeness_N: Correlation with the typical cell, up to 1.
+    """
+
+    point_N2: Floats
+    likeness_N: Floats
+
+
+def first_cell(relief_HW: Plane) -> Plane:
+    """Return the typical cell (P, P) of the most regular block of the picture, cut anywhere."""
+    block, rows, columns = BLOCK * PITCH, relief_HW.shape[0] // PITCH, relief_HW.shape[1] // PITCH
+    folded = [
+        fold(relief_HW[y : y + block, x : x + block])
+        for y in range(0, max(rows - BLOCK, 0) * PITCH + 1, 3 * PITCH)
+        for x in range(0, max(columns - BLOCK, 0) * PITCH + 1, 3 * PITCH)
+    ]
+    return max(folded, key=lambda cell: float(cell.var()))
+
+
+def fold(block_HW: Plane) -> Plane:
+    """Return the median over all whole cells of a block, (P, P)."""
+    rows, columns = block_HW.shape[0] // PITCH, block_HW.shape[1] // PITCH
+    whole = block_HW[: rows * PITCH, : columns * PITCH]
+    cells = whole.reshape(rows, PITCH, columns, PITCH).transpose(0, 2, 1, 3).reshape(-1, PITCH, PITCH)
+    folded: Plane = np.median(cells, axis=0)
+    return folded
+
+
+def typical_cell(relief_HW: Plane, votes: Votes, ground: Ground) -> Plane:
+    """Return the median (P, P) of the voting cells, centred on its pillar."""
+    for _ in range(2):
+        corner_N2 = np.rint(votes.point_N2 - MIDDLE).astype(np.intp)
+        inside = (corner_N2 >= 0).all(axis=1) & (corner_N2 + PITCH <= relief_HW.shape[::-1]).all(axis=1)
+        cells = [relief_HW[y : y + PITCH, x : x + PITCH] for x, y in corner_N2[inside]]
+        cell_PP: Plane = np.median(cells, axis=0)
+        votes = Votes(votes.point_N2 + pillar_centre(cell_PP, ground) - MIDDLE, votes.likeness_N)
+    return cell_PP
+
+
+def centred(cell_PP: Plane, ground: Ground) -> Plane:
+    """Return a cell (P, P) that repeats endlessly, rolled so that its pillar is in the middle."""
+    shift = np.rint(MIDDLE - pillar_centre(cell_PP, ground)).astype(int)
+    return np.roll(cell_PP, shift[::-1], axis=(0, 1))
+
+
+def pillar_centre(cell_PP: Plane, ground: Ground) -> Floats:
+    """Return x and y, in [0, P), of the pillar in a cell that repeats endlessly: where it differs from the ground.
+
+    That is the phase of the first harmonic of its footprint: what differs by 0.3 of the most, so that a dark shadow
+    counts no more than the pillar that throws it, and what that encloses. ``"slopes"`` takes the squared gradient
+    instead, whatever the ground.
+    """
+    if ground == "slopes":
+        across = np.roll(cell_PP, -1, axis=1) - np.roll(cell_PP, 1, axis=1)
+        down = np.roll(cell_PP, -1, axis=0) - np.roll(cell_PP, 1, axis=0)
+        mass_PP = across.astype(np.float64) ** 2 + down.astype(np.float64) ** 2
+    else:
+        away_PP = np.abs(cell_PP - np.percentile(cell_PP, 95 if ground == "bright" else 5)).astype(np.float64)
+        footprint = ndimage.binary_fill_holes(np.tile(away_PP > 0.3 * away_PP.max(), (3, 3)))
+        mass_PP = footprint[PITCH : 2 * PITCH, PITCH : 2 * PITCH].astype(np.float64)
+    spectrum = np.fft.fft2(mass_PP)
+    centre: Floats = -np.angle([spectrum[0, 1], spectrum[1, 0]]) / (2 * np.pi) * PITCH % PITCH
+    return centre
+
+
+def peak_offset(values_33: Floats | Plane) -> Floats:
+    """Return x and y, each within half a pixel, of the top of the parabolas through the middle of 3 x 3 values."""
+    offsets = []
+    for low, middle, high in (values_33[1], values_33[:, 1]):
+        bend = low - 2 * middle + high
+        offsets.append(np.clip(0.5 * (low - high) / bend, -0.5, 0.5) if bend < 0 else 0.0)
+    return np.array(offsets, dtype=np.float64)
+
+
+def likeness(relief_HW: Plane, cell_PP: Plane) -> Plane:
+    """Return (H, W) the correlation of each pixel's surroundings with ``cell_PP``, -1 to 1.
+
+    The relief is zero beyond the picture: what lies nearer than a quarter of a cell to there is no cell.
+    """
+    half = PITCH // 2
+    padded = cv2.copyMakeBorder(relief_HW, half, half - 1, half, half - 1, cv2.BORDER_CONSTANT, value=0.0)
+    found = cv2.matchTemplate(padded, cell_PP, cv2.TM_CCOEFF_NORMED)
+    shown = cv2.morphologyEx((relief_HW != 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    well_inside = cv2.erode(shown, np.ones((half + 1, half + 1), np.uint8), borderValue=0)
+    return np.where(well_inside, np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0), 0.0).astype(np.float32)
+
+
+def collect_votes(likeness_HW: Plane) -> Votes:
+    """Return the tops of the likeness, to a fraction of a pixel, no two nearer than a third of a cell."""
+    reach = PITCH // 3
+    highest = cv2.dilate(likeness_HW, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    top = (likeness_HW >= highest) & (likeness_HW >= LEAST_LIKENESS)
+    top[[0, -1], :] = top[:, [0, -1]] = False
+    y_N, x_N = np.nonzero(top)
+    offsets = [peak_offset(likeness_HW[y - 1 : y + 2, x - 1 : x + 2]) for y, x in zip(y_N, x_N, strict=True)]
+    # A patch of even size has its centre between pixels: half a pixel left of and above the pixel that it is filed by.
+    point_N2 = np.stack([x_N, y_N], axis=1) - 0.5 + np.array(offsets).reshape(-1, 2)
+    return Votes(point_N2, likeness_HW[y_N, x_N].astype(np.float64))
+
+
+def number_votes(votes: Votes) -> tuple[Votes, npt.NDArray[np.intp]]:
+    """Number votes by walking from neighbour to neighbour, so that a seam's shift never adds up.
+
+    Returns:
+        The votes of the largest connected part, of two for one cell the likelier, and the column and row of each,
+        (M, 2), from any zero.
+    """
+    neighbours = _link(votes.point_N2)
+    seen: dict[int, tuple[int, int]] = {}
+    largest: dict[int, tuple[int, int]] = {}
+    for start in np.argsort(-votes.likeness_N):
+        if int(start) not in seen:
+            part = _walk(int(start), neighbours)
+            seen |= part
+            largest = max(largest, part, key=len)
+    best: dict[tuple[int, int], int] = {}
+    for vote, index in largest.items():
+        if index not in best or votes.likeness_N[vote] > votes.likeness_N[best[index]]:
+            best[index] = vote
+    chosen = list(best.values())
+    return Votes(votes.point_N2[chosen], votes.likeness_N[chosen]), np.array(list(best), dtype=np.intp).reshape(-1, 2)
+
+
+def _link(point_N2: Floats) -> dict[int, list[tuple[int, int, int]]]:
+    """Return for every vote its neighbours, with their step in columns and rows; both must find each other."""
+    links: dict[int, list[tuple[int, int, int]]] = {vote: [] for vote in range(len(point_N2))}
+    if len(point_N2) < 2:
+        return links
+    tree = cKDTree(point_N2)
+    for step in ((1, 0), (0, 1), (1, 1), (1, -1)):  # diagonals lead around missing pillars
+        there_N = _nearest(tree, point_N2 + PITCH * np.array(step))
+        back_N = _nearest(tree, point_N2 - PITCH * np.array(step))
+        for here, there in enumerate(there_N):
+            if there < len(point_N2) and back_N[there] == here:
+                links[here].append((int(there), *step))
+                links[int(there)].append((here, -step[0], -step[1]))
+    return links
+
+
+def _nearest(tree: cKDTree, point_N2: Floats) -> npt.NDArray[np.intp]:
+    return np.asarray(tree.query(point_N2, distance_upper_bound=REACH * PITCH)[1], dtype=np.intp)
+
+
+def _walk(start: int, neighbours: dict[int, list[tuple[int, int, int]]]) -> dict[int, tuple[int, int]]:
+    """Return column and row, counted from ``start``, of every vote that can be reached from it."""
+    found = {start: (0, 0)}
+    queue = deque([start])
+    while queue:
+        here = queue.popleft()
+        column, row = found[here]
+        for there, right, below in neighbours[here]:
+            if there not in found:
+                found[there] = (column + right, row + below)
+                queue.append(there)
+    return found

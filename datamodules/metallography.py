@@ -1,0 +1,244 @@
+"""Metallographic scans: inclusions, or the boundaries of grains, with masks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .base import existing_root
+from .boxes import Box, cut
+from .errors import DataError, UnreadableImageError
+from .folder import MASK_FOLDERS, list_folder, walk_images
+from .mask_forms import MaskForm, align, mask_form
+from .progress import track
+from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
+from .views import View, ViewDataModule, decoded, grey, read_marks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .images import Array
+
+IMAGE_FOLDERS = ("images", "image")
+
+
+class Pair(NamedTuple):
+    """A picture and its mask, if it has one."""
+
+    image: Path
+    mask: Path | None
+
+
+@dataclass(kw_only=True, eq=False)
+class MetallographyDataModule(ViewDataModule):
+    """Micrographs whose inclusions, or grain boundaries, are marked: squares for models that segment.
+
+    On disk, under ``root``: ``images/``, and ``masks/`` with one file per image, of the same stem or with ``_mask``
+    behind it; or images alone, whose squares are then unknown. A square with marks is labelled defective, one without
+    is good; ``group`` is the scan.
+
+    Masks come in many forms (see ``mask_forms``). White on black, above ``mask_on``, is read as it is, softened or
+    noisy ones included; every other form is converted if an option says so, and left out with the remedy if not.
+
+    Pictures larger than ``square`` are read as squares, spread evenly so that they overlap by at least ``overlap``;
+    smaller ones are reflected to that size. Nothing is written to disk.
+
+    Args:
+        square: Side of the squares in pixels; null: whole pictures.
+        overlap: Least overlap of neighbouring squares in pixels.
+        marks: What masks mark, such as ``inclusion`` or ``boundary``.
+        mask_foreground: ``white`` marks on black, or ``black`` ones on white. Masks that look otherwise, most of them
+            and most of their border marked, are left out.
+        dim_masks: ``convert`` masks with no value above ``mask_on`` at half of their brightest, or ``refuse`` them.
+        mask_sizes: ``align`` masks of other sizes, up to 32 pixels off, where they fit their picture best, or
+            ``refuse`` them.
+        scan_pattern: Regular expression; what its first group matches in a file's stem names the scan. By default what
+            stands before the first ``-``, ``_``, ``.`` or space (``scan1tag-47`` counts as one word).
+    """
+
+    square: int | None = 128
+    overlap: int = 32
+    marks: str = "inclusion"
+    mask_foreground: Literal["white", "black"] = "white"
+    dim_masks: Literal["refuse", "convert"] = "refuse"
+    mask_sizes: Literal["refuse", "align"] = "refuse"
+    scan_pattern: str = r"^((?:scan\d+tag-)?[^-_. ]+)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.square is not None and not 0 <= self.overlap < self.square:
+            raise DataError(
+                f"Expected data.overlap to be at least 0 and below data.square={self.square}, but found {self.overlap}."
+            )
+        try:
+            groups = re.compile(self.scan_pattern).groups
+        except re.error as error:
+            raise DataError(
+                f"Expected data.scan_pattern to be a regular expression, but found {self.scan_pattern!r}: {error}."
+            ) from error
+        if not groups:
+            raise DataError(f"Expected data.scan_pattern to have a group, but found none in {self.scan_pattern!r}.")
+
+    def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List the squares of every picture."""
+        root = existing_root(self.root, "images/ and masks/")
+        problems: list[UnreadableImageError] = []
+        rows: list[dict[str, object]] = []
+        pairs = find_pairs(root, problems)
+        set_is_inverted = self._set_is_inverted([pair.mask for pair in pairs if pair.mask is not None])
+        for pair in track(pairs, "cutting squares"):
+            try:
+                rows += self._rows(root, pair, set_is_inverted)
+            except UnreadableImageError as error:
+                problems.append(error)
+        if not rows:
+            first = f"for example: {problems[0]}" if problems else "there are no pictures at all"
+            raise DataError(f"Expected usable pictures under {root}, or in images/ there, but found none; {first}")
+        return pd.DataFrame(rows), problems
+
+    def check_training(self) -> None:
+        """Refuse splits that nothing can be trained or calibrated on; squares that are all marked can be.
+
+        Raises:
+            DataError: Train or calibration is empty; says how to mend it.
+        """
+        calibration = self.split_samples(CALIBRATION)
+        marked = not calibration.empty and (calibration["mask_path"] != "").all()
+        if not self.defects_in_train and (self.samples["label_index"] == DEFECTIVE).all():
+            raise DataError(
+                f"Expected squares without marks to train on in {self.root}, but found marks in all "
+                f"{len(self.samples)}; set data.defects_in_train=true to train a model that segments."
+            )
+        if self.split_samples(TRAIN).empty or not marked:
+            super().check_training()
+
+    def _set_is_inverted(self, masks: list[Path]) -> bool:
+        """Tell whether most masks of the set that show a ground show the wrong one."""
+        votes = 0
+        for mask in track(masks, "reading masks"):
+            try:
+                form = mask_form(mask_values(mask), self.mask_on)
+            except UnreadableImageError:
+                continue  # said when its picture's turn comes
+            votes += int(form.white_ground) - int(form.black_ground)
+        return votes > 0 if self.mask_foreground == "white" else votes < 0
+
+    def _rows(self, root: Path, pair: Pair, set_is_inverted: bool) -> list[dict[str, object]]:
+        """Make a row for every square of a picture.
+
+        Raises:
+            UnreadableImageError: Picture or mask cannot be used.
+        """
+        picture = decoded(str(pair.image))
+        view, mask = View(), None
+        if pair.mask is not None:
+            view = self._mask_view(pair.mask, pair.image, set_is_inverted)
+            mask = read_marks(str(pair.mask), str(pair.image), view, self.mask_on)
+        name = pair.image.relative_to(root).as_posix()
+        match = re.match(self.scan_pattern, pair.image.stem) or re.search(self.scan_pattern, pair.image.stem)
+        rows = []
+        for box in self._boxes(*picture.shape[:2]):
+            marked = mask is not None and bool((cut(mask, box) if box else mask).any())
+            label = UNKNOWN if mask is None else DEFECTIVE if marked else GOOD
+            rows.append(
+                {
+                    "image_path": str(pair.image),
+                    "name": f"{name}#{box.x},{box.y}"
+                    if box and (box.width, box.height) != picture.shape[1::-1]
+                    else name,
+                    "label_index": label,
+                    "mask_path": str(pair.mask or ""),
+                    "group": match[1] if match and match[1] else pair.image.stem,
+                    "defect": self.marks if marked else "",
+                    **view._replace(box=box.text if box else "")._asdict(),
+                }
+            )
+        return rows
+
+    def _boxes(self, height: int, width: int) -> list[Box | None]:
+        if self.square is None or (height, width) == (self.square, self.square):
+            return [None]
+        side = self.square
+        return [
+            Box(x, y, side, side) for y in spread(height, side, self.overlap) for x in spread(width, side, self.overlap)
+        ]
+
+    def _mask_view(self, mask: Path, image: Path, set_is_inverted: bool) -> View:
+        """Say how to read a mask.
+
+        Raises:
+            UnreadableImageError: It has a form that no option allows.
+        """
+        values, picture = mask_values(mask), decoded(str(image))
+        form = mask_form(values, self.mask_on)
+        black = self.mask_foreground == "black"
+        self._check_form(mask, form, int(values.max()), set_is_inverted)
+        view = View(mask_above=form.above, mask_inverted=black)
+        if values.shape == picture.shape[:2]:
+            return view
+        sizes = f"{values.shape[1]}x{values.shape[0]} pixels for a picture of {picture.shape[1]}x{picture.shape[0]}"
+        if self.mask_sizes == "refuse":
+            remedy = "export it at the size of its picture, or set data.mask_sizes=align"
+            raise UnreadableImageError(mask, f"is a mask of {sizes}", remedy)
+        box = align((values > form.above) != black, grey(picture))
+        if box is None:
+            raise UnreadableImageError(mask, f"is a mask of {sizes}, and fits nowhere clearly", "export it again")
+        return view._replace(mask_box=box.text)
+
+    def _check_form(self, mask: Path, form: MaskForm, top: int, set_is_inverted: bool) -> None:
+        """Refuse a mask that is dim or inverted, where no option says what to do."""
+        if form.dim and self.dim_masks == "refuse":
+            found = f"has marks of value {top} at most, none above data.mask_on={self.mask_on}"
+            raise UnreadableImageError(mask, found, "set data.dim_masks=convert, which takes half of that")
+        white = self.mask_foreground == "white"
+        unclear = form.white_ground == form.black_ground  # then it is taken for what most of the set are
+        if set_is_inverted if unclear else form.white_ground == white:
+            is_so, seems, option = ("white", "black", "black") if white else ("black", "white", "white")
+            found = f"is mostly {is_so}, or most of its set are, as if marks were {seems}"
+            raise UnreadableImageError(mask, found, f"invert it; if all are so, set data.mask_foreground={option}")
+
+
+def mask_values(path: Path) -> Array:
+    """Read a mask as (H, W) uint8; of colours, the brightest channel counts.
+
+    Raises:
+        UnreadableImageError: As ``read_image``; or it is deeper than 8 bits.
+    """
+    values = decoded(str(path))
+    if values.dtype != np.uint8:
+        raise UnreadableImageError(path, f"holds {values.dtype} values", "save it as 8-bit grey")
+    return values if values.ndim == 2 else values.max(axis=2)
+
+
+def find_pairs(root: Path, problems: list[UnreadableImageError]) -> list[Pair]:
+    """Pair pictures with masks of the same stem, or that with ``_mask`` behind it, whatever their suffixes."""
+    folders = {entry.name.lower(): entry for entry in list_folder(root, problems) if entry.is_dir()}
+    base = next((folders[name] for name in IMAGE_FOLDERS if name in folders), root)
+    masks: dict[str, Path] = {}
+    for name in MASK_FOLDERS:
+        if name in folders:
+            for path in walk_images(folders[name], problems):
+                masks[path.relative_to(folders[name]).with_suffix("").as_posix()] = path
+    pairs = []
+    for path in walk_images(base, problems):
+        relative = path.relative_to(base)
+        if base == root and relative.parts[0].lower() in MASK_FOLDERS:
+            continue
+        stem = relative.with_suffix("").as_posix()
+        pairs.append(Pair(path, masks.get(stem) or masks.get(f"{stem}_mask")))
+    return pairs
+
+
+def spread(length: int, side: int, overlap: int) -> list[int]:
+    """Return where squares begin along an axis: as few as cover it and overlap enough, evenly, within the picture.
+
+    An axis shorter than ``side`` gets one square, which reaches equally far beyond both ends.
+    """
+    if length <= side:
+        return [-((side - length) // 2)]
+    count = -(-(length - overlap) // (side - overlap))
+    return [int(start) for start in np.rint(np.linspace(0, length - side, count))]

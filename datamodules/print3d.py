@@ -1,0 +1,228 @@
+"""Layers of 3D prints, photographed one by one as they are laid."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .base import existing_root
+from .errors import DataError, UnreadableImageError
+from .fiber import LABELS, read_labels
+from .folder import walk_images
+from .images import check_white_level, read_image
+from .layer_groups import group_layers, layer_features
+from .progress import track
+from .table import DEFECTIVE, GOOD, TRAIN, UNKNOWN
+from .views import ViewDataModule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(kw_only=True, eq=False)
+class Print3dDataModule(ViewDataModule):
+    """Layers of builds, most of them unlabelled.
+
+    On disk, under ``root``, any folders of pictures. Names of folders say what a layer is:
+
+    * one named in ``good``, ``unknown`` or ``defective``, in any case, labels what is below it;
+    * where a ``good`` one lies directly under ``root``, but none named in ``defective``, every other folder beside it
+      is a type of defect;
+    * all other folders name the build: ``build_07/layer_0123.png``, or ``No_Defect/build_07/0123.jpg``.
+
+    ``labels.csv``, if there is one, with ``image`` and ``label`` (good, defective, or empty), goes before folders.
+    Whatever nobody labelled is unknown: it is trained on as if it were good, but counted nowhere. ``contamination``
+    says how much of it may be defective.
+
+    ``group`` is the build. Layers in no build's folder are grouped in runs of ``run_length``, in the order of their
+    numbers: neighbouring layers are nearly the same picture. ``kind`` is the group of layers that look alike, as
+    ``kind_pattern`` reads it from the path, or else as ``layer_groups`` finds it. ``build`` and ``layer`` are kept in
+    the sample table.
+
+    Args:
+        good: Names of folders with good layers, in any case.
+        unknown: Names of folders with layers that may be either.
+        defective: Names of folders with defective layers.
+        layer_pattern: Regular expression; what its first group matches in a file's stem is the layer's number. By
+            default the last number there.
+        build_pattern: Regular expression; what its first group matches in a file's path below ``root`` names the build;
+            null: folders do.
+        run_length: Layers of no build that are kept together.
+        kind_pattern: Regular expression; what its first group matches in a file's path below ``root`` names its kind.
+        layer_groups: How many groups of layers to find by their look; 1: none; null: as many as fit best, up to 8.
+            Defective layers join the nearest group, but do not decide the groups.
+        neighbours: Stack the layer before, the layer itself and the layer after, in grey, as the three channels. At
+            either end of a build, or beside a gap, the layer itself stands in.
+        contamination: Share of the unknown layers that may be defective, as far as anybody knows; stated so that no one
+            is warned.
+    """
+
+    good: tuple[str, ...] = ("no_defect", "good", "ok", "normal", "holdout")
+    unknown: tuple[str, ...] = ("unknown", "unlabelled", "unlabeled")
+    defective: tuple[str, ...] = ("defect", "defective", "bad")
+    layer_pattern: str = r"(\d+)(?!.*\d)"
+    build_pattern: str | None = None
+    run_length: int = 4
+    kind_pattern: str | None = None
+    layer_groups: int | None = 1
+    neighbours: bool = False
+    contamination: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("layer_pattern", "build_pattern", "kind_pattern"):
+            check_pattern(f"data.{key}", getattr(self, key))
+        if self.run_length < 1:
+            raise DataError(f"Expected data.run_length to be at least 1, but found {self.run_length}.")
+        if self.layer_groups is not None and self.layer_groups < 1:
+            raise DataError(f"Expected data.layer_groups to be at least 1 or null, but found {self.layer_groups}.")
+        if self.contamination is not None and not 0 <= self.contamination < 1:
+            raise DataError(f"Expected data.contamination to be 0 to 1, but found {self.contamination}.")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, check and split, and warn of what is trained on unseen; a second call changes nothing."""
+        first = self.samples.empty
+        super().setup(stage)
+        trained = self.split_samples(TRAIN)
+        unknown = int((trained["label_index"] == UNKNOWN).sum())
+        if first and unknown and self.contamination is None:
+            warnings.warn(
+                f"{unknown} of {len(trained)} training layers in {self.root} are unlabelled and taken for good: every "
+                "defective one among them teaches the model that its defect is normal; state how many you expect with "
+                "data.contamination=SHARE.",
+                stacklevel=2,
+            )
+
+    def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List the layers by folder and number."""
+        root = existing_root(self.root, "folders of layers, such as No_Defect/ or build_01/")
+        problems: list[UnreadableImageError] = []
+        paths = [path.relative_to(root) for path in walk_images(root, problems)]
+        labels = self._labels(root / "labels.csv")
+        tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
+        named = [{name.lower() for name in names} & tops for names in (self.good, self.defective)]
+        tops_are_classes = bool(named[0]) and not named[1]
+        rows = [self._row(root, path, labels, tops_are_classes) for path in paths]
+        if not rows:
+            raise DataError(f"Expected pictures of layers in folders under {root}, but found none; set data.root=PATH.")
+        table = self._grouped(pd.DataFrame(rows))
+        if self.kind_pattern is None and self.layer_groups != 1:
+            table["kind"] = self._found_kinds(table)
+        return (stack_neighbours(table) if self.neighbours else table), problems
+
+    def _labels(self, path: Path) -> dict[str, int]:
+        """Read labels.csv, if there is one."""
+        if not path.is_file():
+            return {}
+        table = read_labels(path)
+        names = table["image"].str.strip().str.replace("\\", "/")
+        labels = table["label"].str.strip().str.lower()
+        if (wrong := ~labels.isin(list(LABELS))).any():
+            found, name = labels[wrong].iloc[0], names[wrong].iloc[0]
+            raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {found!r}.")
+        return dict(zip(names, labels.map(LABELS), strict=True))
+
+    def _row(self, root: Path, path: Path, labels: dict[str, int], tops_are_classes: bool) -> dict[str, object]:
+        """Make the row of one layer, from its path below ``root``."""
+        folders = list(path.parts[:-1])
+        label, class_folder = self._class_of(folders, tops_are_classes)
+        label = labels.get(path.as_posix(), label)
+        build = "/".join(folder for folder in folders if folder != class_folder)
+        if self.build_pattern is not None:
+            build = first_group(self.build_pattern, path.as_posix())
+        number = first_group(self.layer_pattern, path.stem)
+        return {
+            "image_path": str(root / path),
+            "name": path.as_posix(),
+            "label_index": label,
+            "build": build,
+            "run": build or class_folder,
+            "layer": int(number) if number.isdecimal() else -1,
+            "kind": first_group(self.kind_pattern, path.as_posix()) if self.kind_pattern is not None else "",
+            "defect": (class_folder or "defect") if label == DEFECTIVE else "",
+        }
+
+    def _class_of(self, folders: list[str], tops_are_classes: bool) -> tuple[int, str]:
+        """Return the label that folders say, and the one that says it."""
+        for names, label in ((self.good, GOOD), (self.unknown, UNKNOWN), (self.defective, DEFECTIVE)):
+            for folder in folders:
+                if folder.lower() in {name.lower() for name in names}:
+                    return label, folder
+        return (DEFECTIVE, folders[0]) if tops_are_classes and folders else (UNKNOWN, "")
+
+    def _grouped(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Add the group: the build, or a run of layers where there is none."""
+        table = table.sort_values(["run", "layer", "name"], ignore_index=True)
+        place = table.groupby("run").cumcount() // self.run_length
+        loose = table["run"].where(table["run"] != "", "layers") + "/run " + place.astype(str)
+        table["group"] = table["build"].where(table["build"] != "", loose)
+        return table
+
+    def _found_kinds(self, table: pd.DataFrame) -> list[str]:
+        """Cluster the layers by their look; what cannot be read gets no kind, since the survey will leave it out."""
+
+        def look(path: str) -> Any:
+            try:
+                values = read_image(path)
+                check_white_level(values, path, self.white_level)
+            except UnreadableImageError:
+                return None
+            return layer_features(values, self.white_level)
+
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            looks = list(track(pool.map(look, table["image_path"]), "finding layer groups", total=len(table)))
+        readable = np.array([found is not None for found in looks])
+        fitted = (table["label_index"] != DEFECTIVE).to_numpy()[readable]
+        if not fitted.any():
+            return [""] * len(table)
+        features = np.stack([found for found in looks if found is not None])
+        groups = iter(group_layers(features, fitted, self.layer_groups, self.seed))
+        return [f"layers_{next(groups)}" if known else "" for known in readable]
+
+
+def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the layers before and after as ``before_path`` and ``after_path``; the layer itself where there is none.
+
+    They are the usual step away: the most common difference of layer numbers within a build (20 where every twentieth
+    layer was kept).
+    """
+    table = table.assign(before_path=table["image_path"], after_path=table["image_path"])
+    for _, rows in table[table["layer"] >= 0].groupby("run"):
+        steps = Counter(int(step) for step in np.diff(np.unique(rows["layer"])))
+        if not steps:
+            continue
+        step = steps.most_common(1)[0][0]
+        paths = dict(zip(rows["layer"], rows["image_path"], strict=True))
+        for column, away in (("before_path", -step), ("after_path", step)):
+            table.loc[rows.index, column] = [
+                paths.get(layer + away, own) for layer, own in zip(rows["layer"], rows["image_path"], strict=True)
+            ]
+    return table
+
+
+def first_group(pattern: str, text: str) -> str:
+    """Return what the first group of ``pattern`` matches in ``text``; empty where it matches nowhere."""
+    match = re.search(pattern, text)
+    return (match[1] or "") if match else ""
+
+
+def check_pattern(key: str, pattern: str | None) -> None:
+    """Refuse what is no regular expression with a group.
+
+    Raises:
+        DataError: As above; names ``key``.
+    """
+    try:
+        groups = 1 if pattern is None else re.compile(pattern).groups
+    except re.error as error:
+        raise DataError(f"Expected {key} to be a regular expression, but found {pattern!r}: {error}.") from error
+    if not groups:
+        raise DataError(f"Expected {key} to have a group in parentheses, but found none in {pattern!r}.")
