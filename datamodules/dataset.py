@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from .annotations import read_annotation
 from .batch import Sample, collate
 from .errors import UnreadableImageError
 from .images import (
@@ -24,8 +23,9 @@ from .images import (
     scale,
     to_rgb,
 )
-from .instances import defect_mask, instance_target
 from .loading import SizedDataset
+from .outlines.annotations import read_annotation
+from .outlines.instances import defect_mask, instance_target
 from .table import DEFECTIVE, GOOD, UNKNOWN
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .boxes import Box
-from .mask_checks import MaskFacts, is_inverted
+from .health.mask_checks import MaskFacts, is_inverted
 
 if TYPE_CHECKING:
     from .images import Array

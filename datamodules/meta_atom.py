@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .arrays.lattice import find_lattice
+from .arrays.repeats import LatticeError
 from .base import existing_root
 from .boxes import Box
 from .errors import DataError, UnreadableImageError
 from .folder import MASK_FOLDERS, walk_images
 from .images import read_image
-from .lattice import find_lattice
 from .progress import track
-from .repeats import LatticeError
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .views import ViewDataModule, decoded
 

@@ -11,12 +11,12 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 
-from .annotations import read_annotation
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
-from .instances import is_part
 from .oring_layouts import Found, find_pictures
-from .polygon_files import Labels
+from .outlines.annotations import read_annotation
+from .outlines.instances import is_part
+from .outlines.polygon_files import Labels
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, UNKNOWN
 

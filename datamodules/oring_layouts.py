@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .coco import load_coco
 from .errors import DataError, UnreadableImageError
 from .fiber import read_labels
 from .folder import MASK_FOLDERS, SPLIT_FOLDERS, list_folder, walk_images
-from .polygon_files import load_json
+from .outlines.coco import load_coco
+from .outlines.polygon_files import load_json
 from .table import UNASSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .coco import CocoPicture
+    from .outlines.coco import CocoPicture
 
 Verdict = Literal["good", "defective", "rework", "unknown", "open"]
 

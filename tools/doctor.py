@@ -30,6 +30,6 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    from .doctoring import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    from .health.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
     doctor(config)

@@ -9,7 +9,7 @@ from datamodules.progress import working
 from .config import require_values
 from .door import open_door, print_config
 from .errors import ConfigError
-from .trained import find_trained
+from .runs.trained import find_trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,6 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     trained.config.data.root = "."  # the run's own pictures play no part
     require_values(trained.config)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
-        from .predicting import predict  # noqa: PLC0415
+        from .runs.predicting import predict  # noqa: PLC0415
 
     predict(trained)

@@ -1,6 +1,7 @@
 """``loupe prepare DOMAIN``: raw pictures to tiles, labels and splits.
 
-A domain is a file ``configs/prepare_DOMAIN.yaml``, which names what does it (a `datamodules.preparation.Preparation`).
+A domain is a file ``configs/prepare_DOMAIN.yaml``, which names what does it: some
+``datamodules.prepare.preparation.Preparation``.
 """
 
 from __future__ import annotations

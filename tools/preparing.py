@@ -9,7 +9,7 @@ from .build import build
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from datamodules.preparation import Preparation, Prepared
+    from datamodules.prepare.preparation import Preparation, Prepared
 
 NAMED = 10  # files left out that are named on the screen
 

@@ -8,7 +8,7 @@ from datamodules.progress import working
 
 from .config import parse_overrides, require_values
 from .door import open_door, print_config
-from .trained import find_trained
+from .runs.trained import find_trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,6 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         trained.config.data.test_share, trained.config.data.calibration_share = 1.0, 0.0
     require_values(trained.config)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
-        from .retesting import retest  # noqa: PLC0415
+        from .runs.retesting import retest  # noqa: PLC0415
 
     retest(trained, other_data=bool(changed))

@@ -33,6 +33,6 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
-        from .training import train  # noqa: PLC0415
+        from .runs.training import train  # noqa: PLC0415
 
     train(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datamodules.shortcuts import SEPARATES
+from datamodules.health.shortcuts import SEPARATES
 
 from .svg import Axis, circle, diamond, figure, line, rectangle, text
 from .wording import share
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from datamodules.shortcuts import Shortcut
+    from datamodules.health.shortcuts import Shortcut
 
 _ROW, _TOP, _BOTTOM, _LEFT = 26.0, 34.0, 44.0, 150.0
 

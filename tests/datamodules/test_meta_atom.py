@@ -12,7 +12,7 @@ import pytest
 from datamodules.errors import DataError
 from datamodules.images import read_image
 from datamodules.meta_atom import MetaAtomDataModule
-from datamodules.meta_atom_tiles import MetaAtomTiles
+from datamodules.prepare.meta_atom_tiles import MetaAtomTiles
 from datamodules.table import CALIBRATION, TEST, TRAIN, read_table
 
 if TYPE_CHECKING:

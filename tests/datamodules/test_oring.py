@@ -13,9 +13,9 @@ import torch
 from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.images import read_image
-from datamodules.instances import DEFECT, PART
 from datamodules.oring import OringDataModule, picture_size
 from datamodules.oring_layouts import parse_folder
+from datamodules.outlines.instances import DEFECT, PART
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import DEFECTIVE, GOOD, SPLITS, TEST, TRAIN, UNKNOWN
 

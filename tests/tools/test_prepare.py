@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from datamodules.instances import DEFECT
 from datamodules.oring import OringDataModule
-from datamodules.oring_tiles import OringTiles
+from datamodules.outlines.instances import DEFECT
+from datamodules.prepare.oring_tiles import OringTiles
+from datamodules.prepare.tiling import even_background, find_part, tiles_of
 from datamodules.synthetic import DOMAINS, Order, defective_picture, good_picture
 from datamodules.table import DEFECTIVE, GOOD, SPLITS, TEST, TRAIN, UNKNOWN
-from datamodules.tiling import even_background, find_part, tiles_of
 from tools.cli import main
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Periodic arrays: their lattice, found in one picture."""

@@ -1,0 +1,260 @@
+"""The lattice of a picture of an array: where every cell lies, found in the picture and not assumed.
+
+The autocorrelation gives the two shortest repeats, whatever is missing and however the light falls; the picture is
+straightened with them; every place that looks like the typical cell votes, and a robust least-squares fit of
+``centre = origin + column * across + row * down`` takes the votes together. What then still moves whole neighbourhoods
+(a seam between write fields, or between the shots of a mosaic) is kept as a displacement of their cells.
+
+Letters: H and W height and width in pixels, R and C rows and columns of cells, N votes. Points are x before y, with
+whole numbers at the pixels' centres.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from datamodules.boxes import Box, cut
+from datamodules.images import Array, resize
+
+from .cells import (
+    GROUNDS,
+    PITCH,
+    Ground,
+    Votes,
+    centred,
+    collect_votes,
+    first_cell,
+    likeness,
+    number_votes,
+    typical_cell,
+)
+from .repeats import SIDE, LatticeError, find_steps, flatten
+
+Floats = npt.NDArray[np.float64]
+Plane = npt.NDArray[np.float32]
+
+
+SAME_SCORE = 0.97  # of the best fit's: the difference that a pillar's own irregularities make
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Where the cells of an array lie in its picture, in pixels.
+
+    Attributes:
+        origin: (2,) x and y of the centre of the first cell: top row, left column.
+        across: (2,) x and y of the step from one column to the next.
+        down: (2,) the same from one row to the next.
+        shift_RC2: (R, C, 2) how far cells lie from where those steps put them: the work of seams.
+        likeness_RC: (R, C) correlation with the typical cell, -1 to 1: low where a pillar is missing.
+    """
+
+    origin: Floats
+    across: Floats
+    down: Floats
+    shift_RC2: Floats
+    likeness_RC: Floats
+
+    @property
+    def pitch(self) -> float:
+        """Mean distance of neighbours in pixels."""
+        return float(np.hypot(*self.across) + np.hypot(*self.down)) / 2
+
+    @property
+    def angle(self) -> float:
+        """Rotation in degrees, positive where rows sink to the right: the mean over both steps."""
+        right = math.atan2(self.across[1], self.across[0])
+        below = math.atan2(-self.down[0], self.down[1])
+        return math.degrees((right + below) / 2)
+
+    def centres(self) -> Floats:
+        """Return the centre of every cell, (R, C, 2), x before y."""
+        rows, columns = self.likeness_RC.shape
+        row, column = np.arange(rows)[:, None, None], np.arange(columns)[None, :, None]
+        return self.origin + column * self.across + row * self.down + self.shift_RC2
+
+    def boxes(self, margin: float = 0.1) -> list[list[Box]]:
+        """Return a tile for every cell: upright for the lattice, of one even size, ``margin`` pitches added per side.
+
+        A lattice turned by less than half a degree gives tiles that are upright for the picture, so that they keep its
+        pixels as they are.
+        """
+        side = 2 * round(self.pitch * (1 + 2 * margin) / 2)
+        angle = self.angle if abs(self.angle) >= 0.5 else 0.0
+        corners = np.rint(self.centres() - (side - 1) / 2).astype(int)
+        return [[Box(int(x), int(y), side, side, round(angle, 2)) for x, y in row] for row in corners]
+
+
+def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
+    """Find the cells of an array.
+
+    Args:
+        picture: (H, W) or (H, W, 3), as stored, rows turned by 40 degrees at most.
+        grid: Rows and columns of cells.
+
+    Raises:
+        LatticeError: Nothing repeats, or the picture does not show so many rows and columns.
+    """
+    steps = find_steps(picture, max(SIDE, 24 * max(grid)))
+    straight_HW, to_straight = straighten(picture, steps)
+    first_PP = first_cell(straight_HW)
+    fits = [fit for ground in GROUNDS if (fit := _fit(straight_HW, first_PP, ground, grid)) is not None]
+    if not fits:
+        raise LatticeError(
+            f"Expected an array of {grid[0]}x{grid[1]} cells, but found not even four neighbours that look alike; "
+            "check that the picture shows a whole array in focus."
+        )
+    fits = [fit for fit in fits if fit.found == tuple(grid)] or fits
+    best = max(fits, key=lambda fit: fit.score)
+    # Those that cover the same pillars differ little in that; then the middle of a pillar is where it is symmetric.
+    best = max((fit for fit in fits if fit.score >= SAME_SCORE * best.score), key=lambda fit: fit.symmetry)
+    # Rows or columns may lack most of their pillars, but not so many that a tenth of them is gone altogether.
+    if any(found > wanted or found < 0.9 * wanted for found, wanted in zip(best.found, grid, strict=True)):
+        raise LatticeError(
+            f"Expected an array of {grid[0]}x{grid[1]} cells (rows x columns), but found {best.found[0]}x"
+            f"{best.found[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array."
+        )
+    return _in_picture(best.lattice, to_straight)
+
+
+def cut_tiles(picture: Array, lattice: Lattice, margin: float = 0.1) -> Array:
+    """Cut a tile for every cell, (R, C, S, S) or (R, C, S, S, 3), as stored; reflected beyond the picture's edges.
+
+    Args:
+        picture: (H, W) or (H, W, 3).
+        lattice: Where its cells are.
+        margin: How much of the neighbours a tile shows on every side, in pitches.
+    """
+    return np.stack([np.stack([cut(picture, box) for box in row]) for row in lattice.boxes(margin)])
+
+
+def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Floats]:
+    """Resample a picture so that its steps are ``PITCH`` pixels to the right and down.
+
+    Returns:
+        Its relief, 0 beyond the picture, and the (2, 3) affine map from the picture to it.
+    """
+    pitch = float(np.hypot(*steps[0]) + np.hypot(*steps[1])) / 2
+    factor = min(1.0, PITCH / pitch)  # shrunk first: without aliasing, and faster
+    height, width = picture.shape[:2]
+    relief = flatten(
+        resize(picture, max(1, round(height * factor)), max(1, round(width * factor))), 1.5 * pitch * factor
+    )
+    turn = np.linalg.inv(np.stack(steps, axis=1)) * PITCH
+    corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ turn.T
+    low = corners.min(axis=0) - PITCH
+    size = np.ceil(corners.max(axis=0) - low + PITCH).astype(int)
+    zoom = np.array([width, height]) / relief.shape[::-1]  # picture = (small + 0.5) * zoom - 0.5
+    small_to_straight = np.column_stack([turn * zoom, turn @ (0.5 * zoom - 0.5) - low])
+    straight = cv2.warpAffine(relief, small_to_straight, size.tolist(), flags=cv2.INTER_LINEAR)
+    return straight.astype(np.float32), np.column_stack([turn, -low])
+
+
+def fit_steps(point_N2: Floats, index_N2: npt.NDArray[np.intp], weight_N: Floats) -> tuple[Floats, Floats, Floats]:
+    """Fit origin, across and down to votes by least squares, reweighted (Huber, at 2 % of the pitch)."""
+    design_N3 = np.column_stack([np.ones(len(index_N2)), index_N2])
+    robust_N = np.ones(len(index_N2))
+    for _ in range(10):
+        root_N1 = np.sqrt(weight_N * robust_N)[:, None]
+        solution = np.linalg.lstsq(design_N3 * root_N1, point_N2 * root_N1, rcond=None)[0]
+        residual_N = np.hypot(*(point_N2 - design_N3 @ solution).T)
+        robust_N = np.minimum(1.0, 0.02 * PITCH / np.maximum(residual_N, 1e-9))
+    return solution[0], solution[1], solution[2]
+
+
+class _Fit(NamedTuple):
+    """A lattice of the straightened picture, under one hypothesis about the ground between the pillars.
+
+    Attributes:
+        lattice: In the coordinates of the straightened picture.
+        found: Rows and columns that are there (see ``count_full``).
+        score: Sum of the likeness of the votes within the grid, less that of those outside.
+        symmetry: Correlation of the typical cell with itself turned by 180 degrees, -1 to 1.
+    """
+
+    lattice: Lattice
+    found: tuple[int, int]
+    score: float
+    symmetry: float
+
+
+def _fit(straight_HW: Plane, first_PP: Plane, ground: Ground, grid: tuple[int, int]) -> _Fit | None:
+    """Fit the lattice; None where no four places look alike. A wrong ground puts cells astride the array's border."""
+    alike_HW = likeness(straight_HW, centred(first_PP, ground))
+    for _ in range(2):  # the second time with a typical cell from everywhere
+        votes, index_N2 = number_votes(collect_votes(alike_HW))
+        if len(index_N2) < 4 or (np.ptp(index_N2, axis=0) == 0).any():
+            return None
+        typical_PP = typical_cell(straight_HW, votes, ground)
+        alike_HW = likeness(straight_HW, typical_PP)
+    symmetry = float(np.corrcoef(typical_PP.ravel(), typical_PP[::-1, ::-1].ravel())[0, 1])
+    votes, index_N2 = number_votes(collect_votes(alike_HW))
+    voted = np.zeros(np.ptp(index_N2, axis=0)[::-1] + 1)
+    index_N2 = index_N2 - index_N2.min(axis=0)
+    voted[index_N2[:, 1], index_N2[:, 0]] = votes.likeness_N
+    index_N2 = index_N2 - fullest_window(voted, grid)
+    inside = ((index_N2 >= 0) & (index_N2 < grid[::-1])).all(axis=1)
+    within = Votes(votes.point_N2[inside], votes.likeness_N[inside])
+    rows, columns = (count_full(voted.mean(axis=axis)) for axis in (1, 0))
+    score = float(within.likeness_N.sum() - votes.likeness_N[~inside].sum())
+    return _Fit(_lattice(within, index_N2[inside], alike_HW, grid), (rows, columns), score, symmetry)
+
+
+def count_full(likeness_N: Floats) -> int:
+    """Count rows, or columns, whose mean likeness is at least 0.6 of the usual: not what looks like half a pillar."""
+    return int((likeness_N >= 0.6 * np.median(likeness_N)).sum())
+
+
+def fullest_window(voted: Floats, grid: tuple[int, int]) -> npt.NDArray[np.intp]:
+    """Return the first column and row of the window of ``grid`` cells that holds the largest sum of ``voted``."""
+    rows, columns = grid
+    up, left = max(rows - voted.shape[0], 0), max(columns - voted.shape[1], 0)
+    sums = np.pad(voted, ((up + 1, up), (left + 1, left))).cumsum(axis=0).cumsum(axis=1)
+    window = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    row, column = np.unravel_index(int(window.argmax()), window.shape)
+    return np.array([column - left, row - up])
+
+
+def _lattice(votes: Votes, index_N2: npt.NDArray[np.intp], alike_HW: Plane, grid: tuple[int, int]) -> Lattice:
+    """Fit the steps to votes whose column and row are known, and keep what then still moves neighbourhoods."""
+    origin, across, down = fit_steps(votes.point_N2, index_N2, votes.likeness_N)
+    shift_RC2 = np.full((*grid, 2), np.nan)
+    expected_N2 = origin + index_N2[:, :1] * across + index_N2[:, 1:] * down
+    shift_RC2[index_N2[:, 1], index_N2[:, 0]] = votes.point_N2 - expected_N2
+    lattice = Lattice(origin, across, down, neighbourhood_median(shift_RC2), np.zeros(grid))
+    place = np.rint(lattice.centres() + 0.5).astype(int)
+    x, y = (np.clip(place[..., axis], 0, alike_HW.shape[1 - axis] - 1) for axis in (0, 1))
+    near_HW = ndimage.maximum_filter(alike_HW, size=5)
+    return replace(lattice, likeness_RC=near_HW[y, x].astype(np.float64))
+
+
+def neighbourhood_median(shift_RC2: Floats) -> Floats:
+    """Return for every cell the median shift of those around it, of the smallest square (3, 5, ...) with three."""
+    rows, columns = shift_RC2.shape[:2]
+    smooth = np.zeros_like(shift_RC2)
+    known_RC = ~np.isnan(shift_RC2[..., 0])
+    for row, column in np.ndindex(rows, columns):
+        for reach in range(1, max(rows, columns) + 1):
+            around = (
+                slice(max(row - reach, 0), row + reach + 1),
+                slice(max(column - reach, 0), column + reach + 1),
+            )
+            if known_RC[around].sum() >= min(3, known_RC.sum()):
+                smooth[row, column] = np.median(shift_RC2[around][known_RC[around]], axis=0)
+                break
+    return smooth
+
+
+def _in_picture(lattice: Lattice, to_straight: Floats) -> Lattice:
+    """Map the lattice of a straightened picture back to the picture."""
+    turn = np.linalg.inv(to_straight[:, :2])
+    origin = turn @ (lattice.origin - to_straight[:, 2])
+    shift = lattice.shift_RC2 @ turn.T
+    return Lattice(origin, turn @ lattice.across, turn @ lattice.down, shift, lattice.likeness_RC)

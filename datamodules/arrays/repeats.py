@@ -1,0 +1,114 @@
+"""What repeats in a picture: its relief, and the two shortest steps that carry its pattern onto itself.
+
+Letters: H and W height and width in pixels. Points are x before y.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from datamodules.errors import DataError
+from datamodules.images import Array, resize, scale
+
+from .cells import peak_offset
+
+Floats = npt.NDArray[np.float64]
+Plane = npt.NDArray[np.float32]
+
+SIDE = 640  # repeats are sought in a picture no larger than this, or than 24 pixels per cell
+STEEPEST = 42.0  # degrees that rows may be turned: from 45 on, rows and columns cannot be told apart
+
+
+class LatticeError(DataError):
+    """No lattice, or not the expected one, was found in a picture."""
+
+
+def flatten(picture: Array, sigma: float) -> Plane:
+    """Return the relief (H, W) of a picture: grey, without slow light, about as strong everywhere, clipped at 3.
+
+    It is 0, exactly, in a frame of one colour, as turning a picture leaves in its corners.
+
+    Args:
+        picture: (H, W) or (H, W, 3), as stored.
+        sigma: What varies over more than this many pixels is light.
+    """
+    values = scale(picture, None if picture.dtype != np.float32 else float(max(picture.max(), 1e-9)))
+    grey = values.astype(np.float32) if values.ndim == 2 else values.astype(np.float32).mean(axis=2)
+    shown = ~frame_of(grey)
+
+    def local_mean(plane: Plane) -> npt.NDArray[np.floating]:
+        smooth = cv2.GaussianBlur(plane * shown, (0, 0), sigma)
+        mean: npt.NDArray[np.floating] = smooth / np.maximum(
+            cv2.GaussianBlur(shown.astype(np.float32), (0, 0), sigma), 1e-3
+        )
+        return mean
+
+    relief = (grey - local_mean(grey)).astype(np.float32)
+    strength = np.sqrt(local_mean(relief**2))
+    flat = np.clip(relief / (strength + 0.2 * float(strength.mean()) + 1e-9), -3.0, 3.0) * shown
+    return np.asarray(flat, dtype=np.float32)
+
+
+def frame_of(grey_HW: Plane) -> npt.NDArray[np.bool_]:
+    """Tell which pixels have exactly the value of a corner and are connected to it, or lie within 2 pixels of such.
+
+    A corner with fewer than 16 of its like is part of the picture.
+    """
+    height, width = grey_HW.shape
+    frame = np.zeros((height, width), dtype=np.uint8)
+    for x, y in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
+        region = np.zeros((height + 2, width + 2), dtype=np.uint8)
+        count = cv2.floodFill(grey_HW.copy(), region, (x, y), 0.0, 0.0, 0.0, 4 | cv2.FLOODFILL_MASK_ONLY)[0]
+        if count >= 16:
+            frame |= region[1:-1, 1:-1]
+    return cv2.dilate(frame, np.ones((5, 5), np.uint8)).astype(bool)
+
+
+def find_steps(picture: Array, side: int = SIDE) -> tuple[Floats, Floats]:
+    """Return the two shortest repeats of a picture, to the right and down, from its autocorrelation.
+
+    Raises:
+        LatticeError: Nothing repeats.
+    """
+    factor = min(1.0, side / max(picture.shape[:2]))
+    small = resize(picture, *(max(1, round(length * factor)) for length in picture.shape[:2]))
+    correlation = autocorrelation(flatten(small, max(small.shape[:2]) / 24))
+    centre = np.array(correlation.shape[::-1]) // 2
+    smooth = cv2.GaussianBlur(correlation, (0, 0), 1.0).astype(np.float32)
+    highest = ndimage.maximum_filter(smooth, size=5)
+    y, x = np.nonzero((smooth == highest) & (smooth > 0.1))
+    point = np.stack([x, y], axis=1) - centre
+    point = point[(np.hypot(*point.T) >= 4) & (np.abs(point) < centre - 2).all(axis=1)]
+    steps = []
+    for heading in (0.0, 90.0):
+        turn = np.degrees(np.arctan2(point[:, 1], point[:, 0])) - heading
+        ahead = point[np.abs(turn) < STEEPEST]
+        if not len(ahead):
+            raise LatticeError(
+                "Expected a picture of an array, but found nothing that repeats in it; check that it shows a whole "
+                "array in focus, turned by 40 degrees at most."
+            )
+        height = smooth[ahead[:, 1] + centre[1], ahead[:, 0] + centre[0]]
+        ahead = ahead[height >= 0.6 * height.max()]
+        step = ahead[np.argmin(np.hypot(*ahead.T))]
+        x0, y0 = step + centre
+        steps.append((step + peak_offset(smooth[y0 - 1 : y0 + 2, x0 - 1 : x0 + 2])) / factor)
+    return steps[0], steps[1]
+
+
+def autocorrelation(relief_HW: Plane) -> Plane:
+    """Return the autocorrelation, 1 at no shift (in the middle), for shifts up to half the picture.
+
+    The picture fades towards its border (Hann), and every shift is divided by what the fading alone leaves of it.
+    """
+    height, width = relief_HW.shape
+    fade = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    shape = [2 * height, 2 * width]
+    both = [np.fft.irfft2(np.abs(np.fft.rfft2(plane, s=shape)) ** 2, s=shape) for plane in (relief_HW * fade, fade)]
+    ratio = np.fft.fftshift(both[0] / np.maximum(both[1], 1e-3 * both[1].max()))
+    middle = ratio[height - height // 2 : height + height // 2, width - width // 2 : width + width // 2]
+    correlation: Plane = (middle / max(ratio[height, width], 1e-12)).astype(np.float32)
+    return correlation

@@ -1,0 +1,176 @@
+"""A closer look at every file than training needs: what the doctor judges a data set by, from one decoding of each.
+
+Letters: N pictures, H and W height and width in pixels, S side of the small copy that pictures are compared by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from datamodules.dataset import Row, read_target, read_truth
+from datamodules.errors import UnreadableImageError
+from datamodules.images import Array, check_white_level, decode_image, read_bytes, scale
+from datamodules.progress import track
+from datamodules.survey import ImageFacts, look_at_mask, look_at_zones
+
+from .mask_checks import MaskFacts, mask_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datamodules.dataset import Reading
+
+SMALL = 32
+"""Side S of the small grey copy of every picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class PictureFacts(ImageFacts):
+    """What a closer look at a picture tells, beside what every survey does.
+
+    Attributes:
+        contrast: Standard deviation of the grey values, in [0, 0.5].
+        sharpness: Variance of the Laplacian of the 8-bit grey values; higher is sharper. It also grows with contrast.
+        file_bytes: Size of the file.
+        highest: Highest stored value.
+
+    Source of the sharpness: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+    """
+
+    contrast: float
+    sharpness: float
+    file_bytes: int
+    highest: float
+
+
+class Look(NamedTuple):
+    """One picture, looked at closely.
+
+    Attributes:
+        facts: Numbers about it.
+        small: (S, S) float32, the picture as a small grey copy in [0, 255].
+        mask: What its mask looks like; None without a usable one.
+        problem: What is wrong with mask or zones, so that training leaves the picture out; None if nothing is.
+    """
+
+    facts: PictureFacts
+    small: npt.NDArray[np.float32]
+    mask: MaskFacts | None
+    problem: UnreadableImageError | None
+
+
+class Inspection(NamedTuple):
+    """A data set, looked at closely.
+
+    Attributes:
+        table: Rows of the N readable pictures with their facts as further columns, numbered from 0.
+        small_NSS: Their small grey copies, float32 in [0, 255].
+        masks: N entries; None where there is no usable mask.
+        unreadable: Pictures that cannot be read.
+        unusable: Row to problem, for pictures that training would leave out because of their mask or zones.
+    """
+
+    table: pd.DataFrame
+    small_NSS: npt.NDArray[np.float32]
+    masks: list[MaskFacts | None]
+    unreadable: list[UnreadableImageError]
+    unusable: dict[int, UnreadableImageError]
+
+
+def inspect_table(table: pd.DataFrame, reading: Reading) -> Inspection:
+    """Look at every picture of a complete sample table, in threads (decoding releases the interpreter lock)."""
+    rows = [Row(*values) for values in table[list(Row._fields)].itertuples(index=False)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        looks = pool.map(partial(look_closely, reading=reading), rows)
+        return gather(table, list(track(looks, "examining pictures", total=len(table))))
+
+
+def gather(table: pd.DataFrame, looks: Sequence[Look | UnreadableImageError]) -> Inspection:
+    """Put single looks, one per row, side by side."""
+    seen = [look for look in looks if isinstance(look, Look)]
+    table = table[[isinstance(look, Look) for look in looks]].reset_index(drop=True)
+    facts = pd.DataFrame([asdict(look.facts) for look in seen], columns=list(PictureFacts.__dataclass_fields__))
+    return Inspection(
+        table=table.assign(**facts),
+        small_NSS=np.array([look.small for look in seen], dtype=np.float32).reshape(-1, SMALL, SMALL),
+        masks=[look.mask for look in seen],
+        unreadable=[look for look in looks if isinstance(look, UnreadableImageError)],
+        unusable={row: look.problem for row, look in enumerate(seen) if look.problem is not None},
+    )
+
+
+def look_closely(row: Row, reading: Reading) -> Look | UnreadableImageError:
+    """Read one picture, its mask and its zones; return what they show, or why the picture cannot be read."""
+    try:
+        data = read_bytes(row.image_path)
+        values = decode_image(data, row.image_path)
+        check_white_level(values, row.image_path, reading.white_level)
+    except UnreadableImageError as error:
+        return error
+    scaled = scale(values, reading.white_level)
+    grey = to_grey(scaled)
+    mask, problem = look_at_truth(row, values, grey, reading)
+    small = cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return Look(facts_of(data, values, scaled, grey), small, mask, problem)
+
+
+def look_at_truth(
+    row: Row, values: Array, grey: npt.NDArray[np.uint8], reading: Reading
+) -> tuple[MaskFacts | None, UnreadableImageError | None]:
+    """Read what is marked on a picture, at its full size; return what it looks like, or why it cannot be used."""
+    height, width = grey.shape
+    problem = look_at_mask(row.mask_path, (height, width), reading.mask_on) if row.mask_path else None
+    if problem is None and row.zones_path:
+        problem = look_at_zones(row.zones_path, (height, width))
+    if problem is not None:
+        return None, problem
+    full = reading._replace(height=height, width=width)
+    try:
+        target = read_target(row, values, full) if reading.instances else None
+        truth = read_truth(row, target, full)
+    except UnreadableImageError as error:
+        return None, error
+    if truth is None or not truth.any():
+        return None, None
+    return mask_facts(truth.numpy(), grey), None
+
+
+def facts_of(data: bytes, values: Array, scaled: Array, grey: npt.NDArray[np.uint8]) -> PictureFacts:
+    """Measure a picture.
+
+    Args:
+        data: The file.
+        values: (H, W) or (H, W, 3), as stored.
+        scaled: The same, scaled as the network sees it: uint8, or float32 in [0, 1].
+        grey: (H, W), the same as 8-bit grey.
+    """
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    white = 255.0 if scaled.dtype == np.uint8 else 1.0
+    return PictureFacts(
+        height=values.shape[0],
+        width=values.shape[1],
+        channels=channels,
+        bits=8 * values.dtype.itemsize,
+        brightness=float(np.mean(cv2.mean(scaled)[:channels])) / white,
+        sha256=hashlib.sha256(data).hexdigest(),
+        contrast=float(cv2.meanStdDev(grey)[1].item()) / 255.0,
+        sharpness=float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1].item()) ** 2,
+        file_bytes=len(data),
+        highest=float(values.max()),
+    )
+
+
+def to_grey(scaled: Array) -> npt.NDArray[np.uint8]:
+    """Turn a scaled picture (H, W) or (H, W, 3), uint8 or float32 in [0, 1], into 8-bit grey (H, W)."""
+    grey = scaled if scaled.ndim == 2 else cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
+    return np.asarray(grey if grey.dtype == np.uint8 else np.rint(255 * grey), dtype=np.uint8)

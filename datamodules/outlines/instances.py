@@ -1,0 +1,66 @@
+"""Outlines to what instance models learn from: boxes, labels and masks, at the size that models see.
+
+Letters: n instances of a picture, H and W height and width that models see.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from datamodules.images import resize_mask
+
+from .polygons import bounding_box, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from torch import Tensor
+
+    from .polygons import Outline
+
+DEFECT, PART = 1, 2  # 0 is the background, as torchvision's detectors have it
+CLASSES = ("defect", "part")
+
+
+def is_part(outline: Outline, parts: Collection[str]) -> bool:
+    """Tell whether an outline marks the part itself, by its label in any case, and not a defect."""
+    return outline.label.strip().casefold() in {part.casefold() for part in parts}
+
+
+def instance_target(
+    outlines: Sequence[Outline], picture_size: tuple[int, int], size: tuple[int, int], parts: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """Make the target of one picture; without outlines, that of a negative.
+
+    Args:
+        outlines: In pixels of the picture.
+        picture_size: Height and width of the picture.
+        size: H and W.
+        parts: Labels of outlines that mark the part itself.
+
+    Returns:
+        ``boxes`` (n, 4) float32, x1, y1, x2, y2 in pixels, the last two exclusive, so that no box is empty; ``labels``
+        (n,) int64, 1 defect, 2 part; ``masks`` (n, H, W) uint8, 0 or 1, shrunk like every mask: none is lost.
+    """
+    boxes, labels, masks = [], [], []
+    for outline in outlines:
+        mask = resize_mask(fill(outline.rings, *picture_size), *size)
+        box = bounding_box(mask)
+        if box is not None:  # an outline between the middles of the pixels fills none
+            boxes.append((box.x1, box.y1, box.x2, box.y2))
+            labels.append(PART if is_part(outline, parts) else DEFECT)
+            masks.append(mask)
+    stacked = np.stack(masks).astype(np.uint8) if masks else np.zeros((0, *size), dtype=np.uint8)
+    return {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": torch.tensor(labels, dtype=torch.int64),
+        "masks": torch.from_numpy(stacked),
+    }
+
+
+def defect_mask(target: dict[str, Tensor]) -> Tensor:
+    """Return the union of the defects of a target, (H, W) bool: what models that know no instances learn from."""
+    return target["masks"][target["labels"] == DEFECT].bool().any(dim=0)

@@ -1,0 +1,43 @@
+"""What a preparation of raw pictures reports, whichever domain they are from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datamodules.errors import UnreadableImageError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written.
+
+    Attributes:
+        out: The folder.
+        pictures: How many were cut.
+        tiles: How many there are by split, or under one name where nothing is split.
+        left_out: Files, or parts of files, that could not be used, and why.
+        next_step: The command that trains on it.
+    """
+
+    out: Path
+    pictures: int
+    tiles: dict[str, int]
+    left_out: Sequence[UnreadableImageError]
+    next_step: str
+
+
+class Preparation(Protocol):
+    """Raw pictures of one domain to a folder that its datamodule reads; its arguments are the keys of its config."""
+
+    def write(self) -> Prepared:
+        """Write everything.
+
+        Raises:
+            DataError: There is nothing to prepare, or nowhere to write.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What ``loupe doctor`` does; the door imports it late."""

@@ -1,0 +1,78 @@
+"""Checkpoints: tensors and plain values, read without running any code in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from lightning import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from tools.build import build
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning import LightningModule, Trainer
+
+    from models.base import InspectionModel
+
+KEY = "loupe_config"
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds: the resolved config of its run, and the state of its module."""
+
+    config: DictConfig
+    state: dict[str, Any]
+
+
+class KeepConfig(Callback):
+    """Puts the resolved config into every checkpoint, so that one file is enough to use the model.
+
+    Args:
+        config: Plain values.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the config."""
+        del trainer, pl_module
+        checkpoint[KEY] = self.config
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of Loupe's.
+
+    Raises:
+        ConfigError: There is none, it is damaged, or it is another program's.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"Expected a checkpoint at {path}, but found none; the run may have ended before its first.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds, and all mean that the file is of no use
+        raise ConfigError(f"Expected {path} to be a whole checkpoint, but could not read it: {error}") from error
+    if KEY not in content or "state_dict" not in content:
+        raise ConfigError(f"Expected {path} to be a checkpoint of Loupe's, but it holds no config of a run.")
+    return Checkpoint(OmegaConf.create(content[KEY]), content["state_dict"])
+
+
+def restore(checkpoint: Checkpoint) -> InspectionModel:
+    """Build the module of a checkpoint, calibrated; files of pre-trained weights are not needed any more."""
+    config = checkpoint.config.copy()
+    if "backbone" in config.model and config.model.backbone is not None:
+        config.model.backbone.weights = "none"
+    module = build_module(config)
+    module.load_state_dict(checkpoint.state)
+    return module
+
+
+def build_module(config: DictConfig) -> InspectionModel:
+    """Build a model with its calibration."""
+    module: InspectionModel = build(config.model, "model")
+    module.post_processor = build(config.threshold, "threshold")
+    return module

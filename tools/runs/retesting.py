@@ -1,0 +1,57 @@
+"""The heavy half of ``loupe test``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from lightning import seed_everything
+
+from datamodules.errors import DataError
+from datamodules.table import TEST, read_table
+from tools.build import build
+
+from .checkpoint import read_checkpoint, restore
+from .environment import describe_environment
+from .testing import run_test
+from .trained import make_output
+
+if TYPE_CHECKING:
+    from datamodules.base import InspectionDataModule
+
+    from .run_folder import RunFolder
+    from .trained import Trained
+
+
+def retest(trained: Trained, *, other_data: bool) -> RunFolder:
+    """Test a trained model; on the pictures of its run, compare with what the run found.
+
+    Raises:
+        ConfigError: The checkpoint or a value of the config is not usable.
+        DataError: There is nothing to test.
+    """
+    config = trained.config
+    seed_everything(config.seed, workers=True, verbose=False)
+    module = restore(read_checkpoint(trained.checkpoint))
+    datamodule: InspectionDataModule = build(config.data, "data")
+    saved = trained.folder.samples if trained.folder is not None else None
+    known = read_table(saved) if saved is not None and saved.is_file() else pd.DataFrame()
+    if other_data or known.empty:
+        datamodule.setup()
+        if not known.empty:
+            seen = known.loc[known["split"] != TEST, "sha256"]
+            datamodule.leave_out(set(seen), "was used to train or calibrate this run", "nothing to do")
+    else:
+        datamodule.use_samples(known)
+    if datamodule.split_samples(TEST).empty:
+        raise DataError(
+            f"Expected pictures to test in {datamodule.root}, but found none; check data.root and data.test_share."
+        )
+    folder = make_output(trained, "tests")
+    environment = describe_environment(module.origin(), datamodule.content_hash)
+    results = run_test(config, module, datamodule, folder, environment)
+    if trained.folder is not None and not other_data:
+        before = trained.folder.read_json("metrics.json")
+        same = before == results.metrics
+        print("Same metrics as the run, to the last digit." if same else "The metrics differ from the run's own.")
+    return folder

@@ -1,0 +1,136 @@
+"""The run folder: flat, self-explaining, and the only thing that later verbs need."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run's files.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: DictConfig) -> RunFolder:
+        """Make a new folder OUT/NAME/ID; where the id is left to the clock and taken already, count on.
+
+        Raises:
+            ConfigError: An id was asked for, and there is such a run already; or the folder cannot be made.
+        """
+        parent = Path(config.out).expanduser() / (config.name or default_name(config))
+        wanted = config.id or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        for count in range(1, 10_000):
+            path = parent / (str(wanted) if count == 1 else f"{wanted}_{count}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if config.id:
+                    raise ConfigError(f"Expected a new id, but there is a run at {path}; choose another id=.") from None
+                continue
+            except OSError as error:
+                raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
+            return cls(path.resolve())
+        raise ConfigError(f"Expected a free name under {parent}, but ten thousand runs are there; choose another out=.")
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Open a run; a path to a file of it (a checkpoint, its config) will do.
+
+        Raises:
+            ConfigError: There is no run.
+        """
+        folder = _find_run(path)
+        if folder is None:
+            raise ConfigError(f"Expected run to be the folder of a run, with {CONFIG}, but found none at {path}.")
+        return cls(folder.resolve())
+
+    @staticmethod
+    def holds(path: str | Path) -> bool:
+        """Tell whether ``path`` is a run, or lies in one."""
+        return _find_run(path) is not None
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / CONFIG
+
+    @property
+    def samples(self) -> Path:
+        """The sample table."""
+        return self.path / "samples.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of ``best.ckpt`` and ``last.ckpt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint that was best on calibration pictures."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's events."""
+        return self.path / "tensorboard"
+
+    @property
+    def history(self) -> Path:
+        """Every logged value by epoch."""
+        return self.path / "history.csv"
+
+    def load_config(self) -> DictConfig:
+        """Read the resolved config."""
+        config = OmegaConf.load(self.config)
+        if not isinstance(config, DictConfig):
+            raise ConfigError(f"Expected {self.config} to hold keys and values, but found a list.")
+        return config
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file so that it is either whole or absent."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+        return path
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
+        """Write plain values as JSON."""
+        return self.write_text(name, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read plain values; nothing where the file is missing."""
+        path = self.path / name
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return values
+
+
+def _find_run(path: str | Path) -> Path | None:
+    start = Path(path).expanduser()
+    return next((folder for folder in (start, start.parent, start.parent.parent) if (folder / CONFIG).is_file()), None)
+
+
+def default_name(config: DictConfig) -> str:
+    """Name a run after its data and model."""
+    domain = config.data.get("domain")
+    return "-".join(filter(None, (config.choices.data, domain, config.choices.model)))

@@ -1,0 +1,75 @@
+"""A trained model, found from the folder of its run or from one checkpoint."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from configs import CONFIG_DIR
+from tools.config import parse_overrides, recompose
+from tools.errors import ConfigError
+
+from .run_folder import CONFIG, RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Trained(NamedTuple):
+    """Where a trained model is, and the config to use it with.
+
+    Attributes:
+        config: Of the run, with the verb's own keys and all overrides.
+        checkpoint: The file to load.
+        folder: Of the run; None for a checkpoint that was moved out of it.
+    """
+
+    config: DictConfig
+    checkpoint: Path
+    folder: RunFolder | None
+
+
+def find_trained(verb: str, args: Sequence[str], changeable: Sequence[str]) -> Trained:
+    """Find what ``run=`` names, and apply the other overrides to its config.
+
+    Args:
+        verb: ``configs/VERB.yaml`` holds its own keys, ``run`` among them.
+        args: Overrides.
+        changeable: Groups of the run's config that may change.
+
+    Raises:
+        ConfigError: There is no run, or an override is wrong.
+    """
+    own = OmegaConf.load(CONFIG_DIR / f"{verb}.yaml")
+    if not isinstance(own, DictConfig):
+        raise TypeError(f"Expected {verb}.yaml to hold keys.")
+    runs = [override.value() for override in parse_overrides(args) if override.key_or_group == "run"]
+    if not runs:
+        raise ConfigError("Expected a value for run, but found none; set run=FOLDER, as loupe train printed it.")
+    path = Path(str(runs[-1])).expanduser()
+    if path.suffix == ".ckpt" and not RunFolder.holds(path):
+        from .checkpoint import read_checkpoint  # noqa: PLC0415 - torch takes seconds, and folders do without
+
+        return Trained(recompose(read_checkpoint(path).config, args, own, changeable), path, None)
+    folder = RunFolder.open(path)
+    checkpoint = path if path.suffix == ".ckpt" else folder.best_checkpoint
+    return Trained(recompose(folder.load_config(), args, own, changeable), checkpoint, folder)
+
+
+def make_output(trained: Trained, kind: str) -> RunFolder:
+    """Make the folder that a verb writes to: ``out=``, or a new one beside the checkpoint's run."""
+    if trained.config.out:
+        path = Path(trained.config.out).expanduser()
+    else:
+        base = trained.folder.path if trained.folder is not None else trained.checkpoint.resolve().parent
+        path = base / kind / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
+    folder = RunFolder(path.resolve())
+    folder.write_text(CONFIG, OmegaConf.to_yaml(trained.config, resolve=False))
+    return folder

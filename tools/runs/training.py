@@ -1,0 +1,84 @@
+"""A training run from its config to its report: the heavy half of ``loupe train``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from lightning import seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks.calibration import OBJECTIVE, Calibrate
+from callbacks.history import History
+from tools.build import build, check_arguments
+
+from .checkpoint import KeepConfig, build_module, read_checkpoint
+from .environment import describe_environment
+from .run_folder import CONFIG, RunFolder
+from .testing import build_trainer, run_test
+
+if TYPE_CHECKING:
+    from datamodules.base import InspectionDataModule
+    from models.base import InspectionModel
+
+
+def train(config: DictConfig) -> RunFolder:
+    """Train, calibrate and test what ``config`` describes.
+
+    Nothing is written before the config and the data have proved usable.
+
+    Raises:
+        ConfigError: A value is wrong.
+        DataError: The data cannot be used.
+        WeightsError: Pre-trained weights cannot be had.
+    """
+    check_arguments(config.trainer, "trainer")
+    seed_everything(config.seed, workers=True, verbose=False)
+    module = build_module(config)
+    config.trainer.update(module.trainer_arguments)
+    datamodule: InspectionDataModule = build(config.data, "data")
+    datamodule.setup()
+    datamodule.check_training()
+    folder = RunFolder.create(config)
+    print(f"Run {folder.path}")
+    seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
+    environment = _write_start(folder, config, datamodule, module)
+    started = time.perf_counter()
+    _fit(folder, config, datamodule, module)
+    environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
+    module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
+    run_test(config, module, datamodule, folder, environment)
+    return folder
+
+
+def _write_start(
+    folder: RunFolder, config: DictConfig, datamodule: InspectionDataModule, module: InspectionModel
+) -> dict[str, Any]:
+    """Write what is known before training, so that even a killed run explains itself."""
+    environment = describe_environment(module.origin(), datamodule.content_hash)
+    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
+    folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
+    folder.write_json("environment.json", environment)
+    for row in datamodule.excluded.itertuples(index=False):
+        print(f"Left out: {row.path}: {row.problem}; {row.remedy}")
+    return environment
+
+
+def _fit(folder: RunFolder, config: DictConfig, datamodule: InspectionDataModule, module: InspectionModel) -> None:
+    """Train with calibration after every epoch, keeping the best checkpoint and the last."""
+    best = ModelCheckpoint(
+        dirpath=folder.checkpoints,
+        filename="best",
+        monitor=OBJECTIVE,
+        mode="max",
+        save_last="link",
+        enable_version_counter=False,
+    )
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    callbacks = [Calibrate(), History(folder.history), KeepConfig(resolved), best]
+    logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
+    build_trainer(config, callbacks, [logger]).fit(module, datamodule)
+    logger.finalize("success")
