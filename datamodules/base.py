@@ -15,7 +15,7 @@ from .batch import collate
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
 from .loading import make_loader
-from .split import split_table
+from .split import join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, complete_table, content_hash, limit_table
 
@@ -104,14 +104,21 @@ class InspectionDataModule(LightningDataModule, ABC):
         del stage  # one table serves every stage
         if not self.samples.empty:
             return
+        table, problems = self.listing()
+        table, unusable = self.survey(table)
+        self.divide(table, [*problems, *unusable])
+
+    def listing(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List what is on disk, complete and limited, before anyone has looked into a file."""
         rows, problems = self.sample_table()
         table = complete_table(rows)
-        if self.limit is not None:
-            table = limit_table(table, self.limit, self.seed)
-        table, unusable = self.survey(table)
-        self.excluded = excluded_table([*problems, *unusable])
+        return table if self.limit is None else limit_table(table, self.limit, self.seed), problems
+
+    def divide(self, table: pd.DataFrame, problems: Sequence[UnreadableImageError]) -> None:
+        """Take a surveyed table for the samples: give every row a split; note what was left out."""
+        self.excluded = excluded_table(problems)
         self.samples = split_table(
-            table,
+            table.assign(group=join_copies(table)),
             self.calibration_share,
             self.test_share,
             self.seed,

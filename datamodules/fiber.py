@@ -10,6 +10,7 @@ import pandas as pd
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
+from .folder import walk_images
 from .table import DEFECTIVE, GOOD, UNKNOWN
 
 LABELS = {"good": GOOD, "defective": DEFECTIVE, "": UNKNOWN}
@@ -27,15 +28,29 @@ class FiberDataModule(InspectionDataModule):
     * ``masks/`` and ``zones/`` with one PNG per image, same path and stem: a mask is a defect above 127 (see
       ``mask_on``); zones are 1 core, 2 cladding, 3 ferrule;
     * columns ``split`` (train, calibration, test), ``kind`` (by default the image's folder, such as the core size),
-      ``group`` (by default the connector: the file name without a leading timestamp) and ``defect`` (its type).
+      ``group`` (by default the connector: the file name without a leading timestamp), ``defect`` (its type) and
+      ``um_per_pixel`` (micrometres per pixel, where it differs from picture to picture).
+
+    Without ``labels.csv``, every image below ``root`` counts as unknown: it can be predicted and examined, but nothing
+    can be calibrated or tested on it.
+
+    Args:
+        um_per_pixel: Micrometres per pixel of the pictures on disk, where known; kept in the sample table.
     """
+
+    um_per_pixel: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.um_per_pixel is not None and not self.um_per_pixel > 0:
+            raise DataError(f"Expected data.um_per_pixel to be above 0 or null, but found {self.um_per_pixel}.")
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List what labels.csv names."""
         root = existing_root(self.root, "labels.csv and the images it names")
-        labels = read_labels(root / "labels.csv")
-        rows: list[dict[str, object]] = []
         problems: list[UnreadableImageError] = []
+        labels = read_labels(root / "labels.csv") if (root / "labels.csv").exists() else unlabelled(root, problems)
+        rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
             entry = dict(zip(labels.columns, map(str, values), strict=True))
             label = entry["label"].strip().lower()
@@ -50,25 +65,43 @@ class FiberDataModule(InspectionDataModule):
                 remedy = "use good, defective, ambiguous, or leave it empty"
                 problems.append(UnreadableImageError(root / image, found, remedy))
             else:
-                rows.append(_row(root, image, entry, LABELS[label]))
+                rows.append(_row(root, image, entry, LABELS[label]) | {"um_per_pixel": self._scale(entry)})
         if not rows:
             raise DataError(
                 f"Expected {root / 'labels.csv'} to name good pictures, but found none with a usable label."
             )
         return pd.DataFrame(rows), problems
 
+    def _scale(self, entry: dict[str, str]) -> float | None:
+        """Return micrometres per pixel: of the picture, or of all; None where nobody said."""
+        try:
+            return float(entry["um_per_pixel"])
+        except (KeyError, ValueError):
+            return self.um_per_pixel
+
+
+def unlabelled(root: Path, problems: list[UnreadableImageError]) -> pd.DataFrame:
+    """List every image below ``root`` that is neither mask nor zones, as labels.csv would, without labels.
+
+    Raises:
+        DataError: There is none.
+    """
+    beside = {root / "masks", root / "zones"}
+    images = [path for path in walk_images(root, problems) if not beside & set(path.parents)]
+    if not images:
+        raise DataError(
+            f"Expected data.root to be a folder with labels.csv, but found none at {root}, and no images either; "
+            "write one with the columns image and label, or use data=folder for pictures sorted into folders."
+        )
+    return pd.DataFrame({"image": [path.relative_to(root).as_posix() for path in images], "label": ""})
+
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Read labels.csv as text.
 
     Raises:
-        DataError: It is missing, no table, or lacks a column.
+        DataError: It is no table, or lacks a column.
     """
-    if not path.is_file():
-        raise DataError(
-            f"Expected data.root to be a folder with labels.csv, but found none at {path.parent}; "
-            "write one with the columns image and label, or use data=folder for pictures sorted into folders."
-        )
     try:
         # Spreadsheets write a byte order mark in front, and commas behind.
         labels = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig").fillna("")

@@ -63,6 +63,20 @@ def split_table(
     return table
 
 
+def join_copies(table: pd.DataFrame) -> pd.Series:
+    """Return the groups of a surveyed table, joined wherever they hold the same file: a copy must not be in two splits.
+
+    Joined groups take the name that sorts first.
+    """
+    group = table["group"]
+    while True:
+        by_file = group.groupby(table["sha256"]).transform("min")
+        joined = by_file.groupby(table["group"]).transform("min")
+        if joined.equals(group):
+            return group
+        group = joined
+
+
 def follow_groups(table: pd.DataFrame) -> pd.Series:
     """Return the splits of a table, where rows without one take that of the first row of their group that has one."""
     supplied = table[table["split"] != UNASSIGNED].drop_duplicates("group")

@@ -90,6 +90,11 @@ class ViewDataset(InspectionDataset):
 class ViewDataModule(InspectionDataModule):
     """Samples that are views; a subclass adds the columns of ``View`` to its rows where it needs them."""
 
+    def listing(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """List what is on disk, with the view of every row."""
+        table, problems = super().listing()
+        return complete_views(table), problems
+
     def survey(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """Look at every view once."""
         return survey_views(complete_views(table), self.reading)

@@ -22,6 +22,7 @@ from datamodules.errors import UnreadableImageError
 from datamodules.images import Array, check_white_level, decode_image, read_bytes, scale
 from datamodules.progress import track
 from datamodules.survey import ImageFacts, look_at_mask, look_at_zones
+from datamodules.views import VIEW_COLUMNS, View, read_marks, read_view, views_of
 
 from .mask_checks import MaskFacts, mask_facts
 
@@ -90,8 +91,9 @@ class Inspection(NamedTuple):
 def inspect_table(table: pd.DataFrame, reading: Reading) -> Inspection:
     """Look at every picture of a complete sample table, in threads (decoding releases the interpreter lock)."""
     rows = [Row(*values) for values in table[list(Row._fields)].itertuples(index=False)]
+    views = views_of(table) if set(VIEW_COLUMNS) <= set(table) else [None] * len(rows)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = pool.map(partial(look_closely, reading=reading), rows)
+        looks = pool.map(partial(look_closely, reading=reading), rows, views)
         return gather(table, list(track(looks, "examining pictures", total=len(table))))
 
 
@@ -109,25 +111,34 @@ def gather(table: pd.DataFrame, looks: Sequence[Look | UnreadableImageError]) ->
     )
 
 
-def look_closely(row: Row, reading: Reading) -> Look | UnreadableImageError:
-    """Read one picture, its mask and its zones; return what they show, or why the picture cannot be read."""
+def look_closely(row: Row, view: View | None = None, *, reading: Reading) -> Look | UnreadableImageError:
+    """Read one picture, its mask and its zones; return what they show, or why the picture cannot be read.
+
+    Args:
+        row: Of the sample table.
+        view: What of the file the sample shows; None: all of it.
+        reading: How files become tensors.
+    """
     try:
         data = read_bytes(row.image_path)
-        values = decode_image(data, row.image_path)
+        values = decode_image(data, row.image_path) if view is None else read_view(row.image_path, view)
+        data += b"" if view is None else view.box.encode()  # two parts of one file are no copies of each other
         check_white_level(values, row.image_path, reading.white_level)
     except UnreadableImageError as error:
         return error
     scaled = scale(values, reading.white_level)
     grey = to_grey(scaled)
-    mask, problem = look_at_truth(row, values, grey, reading)
+    mask, problem = look_at_truth(row, view, values, grey, reading)
     small = cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA).astype(np.float32)
     return Look(facts_of(data, values, scaled, grey), small, mask, problem)
 
 
 def look_at_truth(
-    row: Row, values: Array, grey: npt.NDArray[np.uint8], reading: Reading
+    row: Row, view: View | None, values: Array, grey: npt.NDArray[np.uint8], reading: Reading
 ) -> tuple[MaskFacts | None, UnreadableImageError | None]:
     """Read what is marked on a picture, at its full size; return what it looks like, or why it cannot be used."""
+    if view is not None:
+        return _look_at_view(row, view, grey, reading)
     height, width = grey.shape
     problem = look_at_mask(row.mask_path, (height, width), reading.mask_on) if row.mask_path else None
     if problem is None and row.zones_path:
@@ -143,6 +154,16 @@ def look_at_truth(
     if truth is None or not truth.any():
         return None, None
     return mask_facts(truth.numpy(), grey), None
+
+
+def _look_at_view(
+    row: Row, view: View, grey: npt.NDArray[np.uint8], reading: Reading
+) -> tuple[MaskFacts | None, UnreadableImageError | None]:
+    try:
+        marks = read_marks(row.mask_path, row.image_path, view, reading.mask_on) if row.mask_path else None
+    except UnreadableImageError as error:
+        return None, error
+    return (None if marks is None or not marks.any() else mask_facts(marks, grey)), None
 
 
 def facts_of(data: bytes, values: Array, scaled: Array, grey: npt.NDArray[np.uint8]) -> PictureFacts:

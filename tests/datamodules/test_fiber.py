@@ -61,6 +61,7 @@ def test_labels_name_the_pictures(fibers: Path) -> None:
         "kind": "core_50um",
         "group": "J000",
         "defect": "",
+        "um_per_pixel": None,
     }
     defective = rows[rows["label_index"] == 1]
     assert defective["mask_path"].tolist() == [str(fibers / "masks" / name) for name in defective.index]
@@ -102,7 +103,6 @@ def test_what_a_spreadsheet_adds_does_no_harm(fibers: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"labels\.csv, but found none at .*fibers; write one .* or use data=folder"),
         ("", "could not read it"),
         ("picture,label\na.png,good\n", "to have a column image, but found picture, label"),
         ("image\na.png\n", "to have a column label, but found image; name it in the first line"),
@@ -113,12 +113,15 @@ def test_what_a_spreadsheet_adds_does_no_harm(fibers: Path) -> None:
         ("image,label\na.png,good\nb.png,good,x,y\n", "could not read it"),
     ],
 )
-def test_a_table_that_is_none_is_refused(fibers: Path, text: str | None, message: str) -> None:
-    (fibers / "labels.csv").unlink()
-    if text is not None:
-        (fibers / "labels.csv").write_text(text)
+def test_a_table_that_is_none_is_refused(fibers: Path, text: str, message: str) -> None:
+    (fibers / "labels.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         FiberDataModule(root=str(fibers)).sample_table()
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv, but found none at .*and no images either; .* or use data=folder"):
+        FiberDataModule(root=str(tmp_path)).sample_table()
 
 
 def test_a_table_in_another_encoding_is_refused(fibers: Path) -> None:
@@ -185,3 +188,30 @@ def test_real_fibers(shared_data: Path) -> None:
     defective = data.samples[data.samples["label_index"] == 1]
     assert set(defective["split"]) == {"calibration", "test"}
     data.check_training()
+
+
+def test_without_labels_every_picture_is_unknown(picture_folder: Path) -> None:
+    data = FiberDataModule(root=str(picture_folder), um_per_pixel=0.5)
+    rows, problems = data.sample_table()
+    assert not problems
+    assert set(rows["label_index"]) == {-1}
+    assert not rows["name"].str.startswith("masks/").any()
+    assert set(rows["um_per_pixel"]) == {0.5}
+    data.setup()
+    with pytest.raises(DataError, match="Expected good pictures in the calibration split"):
+        data.check_training()
+
+
+def test_micrometres_per_pixel_are_kept(picture_folder: Path) -> None:
+    names = sorted(path.name for path in (picture_folder / "good").iterdir())[:3]
+    lines = [
+        "image,label,um_per_pixel",
+        f"good/{names[0]},good,0.25",
+        f"good/{names[1]},good,",
+        f"good/{names[2]},good,x",
+    ]
+    (picture_folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    rows, _ = FiberDataModule(root=str(picture_folder), um_per_pixel=0.5).sample_table()
+    assert rows["um_per_pixel"].tolist() == [0.25, 0.5, 0.5]
+    with pytest.raises(DataError, match=r"data\.um_per_pixel to be above 0"):
+        FiberDataModule(root=str(picture_folder), um_per_pixel=0.0)

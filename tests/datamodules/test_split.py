@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.split import assign_groups, split_table
+from datamodules.split import assign_groups, join_copies, split_table
 from datamodules.table import complete_table
 
 if TYPE_CHECKING:
@@ -195,3 +195,18 @@ def test_of_all_assignments_the_greedy_one_is_among_the_best() -> None:
         greedy = deviation(share_GS, wanted_KS, assign_groups(count_GS, wanted_KS, seed))
         ranks.append(np.mean(np.array(every) < greedy))
     assert np.mean(ranks) < 0.1
+
+
+def test_groups_that_hold_the_same_file_are_joined() -> None:
+    table = pd.DataFrame(
+        {
+            "group": ["a", "a", "b", "b", "c", "d", "e"],
+            "sha256": ["1", "2", "2", "3", "3", "4", "5"],
+        }
+    )
+    assert join_copies(table).tolist() == ["a", "a", "a", "a", "a", "d", "e"]
+
+
+def test_tables_without_copies_keep_their_groups() -> None:
+    table = pd.DataFrame({"group": ["x", "y", "x"], "sha256": ["1", "2", "3"]})
+    assert join_copies(table).tolist() == ["x", "y", "x"]

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from callbacks.report.doctor import Sheet, Shot
-from datamodules.base import excluded_table
-from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.health.duplicates import Pairs, describe, exact_copies, near_pairs
 from datamodules.health.inspection import Inspection, inspect_table
-from datamodules.split import split_table
-from datamodules.table import LABEL_NAMES, complete_table, limit_table
+from datamodules.table import LABEL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from datamodules.base import InspectionDataModule
+    from datamodules.batch import Sample
+    from datamodules.dataset import Reading
 
 LEFT_OUT = "left out"
 _EDGE = 320  # longest edge of a picture on a contact sheet, in pixels
@@ -81,13 +80,19 @@ class Case:
             height=max(1, round(factor * height)), width=max(1, round(factor * width))
         )
         try:
-            sample = InspectionDataset(one, reading)[0]
+            sample = self._read(one, reading)
         except UnreadableImageError:  # its mask or outlines: the picture itself was read before
             bare = one.assign(mask_path="", annotation_path="", zones_path="")
-            sample = InspectionDataset(bare, reading)[0]
+            sample = self._read(bare, reading)
         picture = sample.image.mul(255).round().byte().permute(1, 2, 0).numpy()
         mask = sample.mask.numpy() if sample.mask is not None and sample.mask.any() else None
         return Shot(caption, np.ascontiguousarray(picture), mask)
+
+    def _read(self, one: pd.DataFrame, reading: Reading) -> Sample:
+        """Read a row as training does, but at another size."""
+        dataset = self.datamodule.dataset(one)
+        dataset.reading = reading
+        return dataset[0]
 
 
 def examine(datamodule: InspectionDataModule) -> Case:
@@ -96,10 +101,7 @@ def examine(datamodule: InspectionDataModule) -> Case:
     Raises:
         DataError: There is no data, or no picture can be used.
     """
-    rows, problems = datamodule.sample_table()
-    listed = complete_table(rows)
-    if datamodule.limit is not None:
-        listed = limit_table(listed, datamodule.limit, datamodule.seed)
+    listed, problems = datamodule.listing()
     inspection = inspect_table(listed, datamodule.reading)
     table = inspection.table
     usable = table.drop(index=list(inspection.unusable))
@@ -107,15 +109,7 @@ def examine(datamodule: InspectionDataModule) -> Case:
     if usable.empty:
         first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
-    datamodule.excluded = excluded_table(problems)
-    datamodule.samples = split_table(
-        usable.reset_index(drop=True),
-        datamodule.calibration_share,
-        datamodule.test_share,
-        datamodule.seed,
-        defects_in_train=datamodule.defects_in_train,
-        calibration_from=datamodule.calibration_from,
-    )
+    datamodule.divide(usable.reset_index(drop=True), problems)
     supplied = table["split"].tolist()
     split = table["name"].map(datamodule.samples.set_index("name")["split"]).fillna(LEFT_OUT)
     described_ND = describe(inspection.small_NSS)
