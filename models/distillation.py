@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from torch.utils.tensorboard import SummaryWriter
 
-    from datamodules.crops import CropSource
-    from datamodules.procedural import Picture
+    from datamodules.unlabelled.crops import CropSource
+    from datamodules.unlabelled.procedural import Picture
 
 Maps: TypeAlias = list[Tensor]  # one (B, C, H, W) per level
 Network: TypeAlias = "Callable[[Tensor], Sequence[Tensor]]"

@@ -120,7 +120,7 @@ def test_a_table_that_is_none_is_refused(fibers: Path, text: str, message: str) 
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels\.csv, but found none at .*and no images either; .* or use data=folder"):
+    with pytest.raises(DataError, match=r"found none at .*and no images either; .* or use data=folder"):
         FiberDataModule(root=str(tmp_path)).sample_table()
 
 

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from datamodules.crops import CropSource
+from datamodules.unlabelled.crops import CropSource
 from models.decorrelation import Decorrelation
 from models.distillation import Distilled, distill, vary_view
 from models.distillation_recipe import Recipe, learning_rate_share
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from datamodules.procedural import Picture
+    from datamodules.unlabelled.procedural import Picture
 
 SOURCE = CropSource({}, size=32, drawn_share=1)
 RECIPE = Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=5)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules import procedural
-from datamodules.crops import CropSource, cut_square, hold_out, paste_patch, read_pictures, vary_light
 from datamodules.errors import DataError
+from datamodules.unlabelled import procedural
+from datamodules.unlabelled.crops import CropSource, cut_square, hold_out, paste_patch, read_pictures, vary_light
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
-from .images import is_image, read_image, resize, scale, to_rgb
+from datamodules.errors import DataError
+from datamodules.images import is_image, read_image, resize, scale, to_rgb
+from datamodules.progress import track
+
 from .procedural import Picture, draw_picture
-from .progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
