@@ -67,3 +67,10 @@ def test_nested_configs_are_checked_too() -> None:
     config.policy.beta = "large"
     with pytest.raises(ConfigError, match=r"Expected threshold\.policy\.beta to be float"):
         build(config, "threshold")
+
+
+def test_the_evaluation_is_built_from_its_config() -> None:
+    config = compose_config("train", ["callbacks.evaluation.resamples=50", "seed=3"]).callbacks
+    assert {name: entry._target_ for name, entry in config.items()} == {"evaluation": "callbacks.evaluation.Evaluation"}
+    evaluation = build(config.evaluation, "callbacks.evaluation")
+    assert (evaluation.resampling.resamples, evaluation.resampling.seed) == (50, 3)

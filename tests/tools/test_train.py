@@ -289,3 +289,8 @@ def test_an_id_is_never_used_twice(run: Path, capsys: pytest.CaptureFixture[str]
     options = [*SMALL, f"data.root={drawn}", f"out={run.parent.parent}", f"id={run.name}"]
     assert main(["train", *options]) == 2
     assert "choose another id=" in capsys.readouterr().err
+
+
+def test_other_callbacks_can_stand_beside(tmp_path: Path, drawn: Path) -> None:
+    timer = ["+callbacks.timer._target_=lightning.pytorch.callbacks.Timer", "+callbacks.timer.duration='00:01:00:00'"]
+    assert train(tmp_path, *SMALL, f"data.root={drawn}", *timer).is_dir()

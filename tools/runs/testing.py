@@ -10,7 +10,6 @@ from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.calibration import Calibration, calibration_of
-from callbacks.evaluation import Evaluation, Results
 from callbacks.progress import progress_callback
 from callbacks.report import facts
 from callbacks.report.content import ReportContent
@@ -20,12 +19,13 @@ from callbacks.tensorboard import log_results
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
 from models.backbones import UNTRAINED
-from tools.build import check_arguments
+from tools.build import build, check_arguments
 
 if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
+    from callbacks.evaluation import Evaluation, Results
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
@@ -57,18 +57,13 @@ def run_test(
     logger: list[Logger] | None = None,
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
-    evaluation = Evaluation(
-        resamples=config.callbacks.evaluation.resamples,
-        confidence=config.callbacks.evaluation.confidence,
-        examples=config.callbacks.report.examples,
-        seed=config.seed,
-    )
+    evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
     build_trainer(config, [evaluation], logger).test(module, datamodule, verbose=False)
     results = evaluation.results
     calibration = calibration_of(module)
     environment = environment | {"milliseconds_per_picture": round(1000 * results.seconds_per_picture, 2)}
     notes = warn(results, calibration, datamodule, module.origin())
-    print(verdict(results, calibration, config.callbacks.evaluation.confidence))
+    print(verdict(results, calibration, evaluation.resampling.confidence))
     folder.write_json("metrics.json", results.metrics)
     folder.write_json("calibration.json", calibration.summary())
     folder.write_json("environment.json", environment)

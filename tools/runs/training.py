@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
+SHOWN = 10  # files left out that are named on the terminal
+
 
 def train(config: DictConfig) -> RunFolder:
     """Train, calibrate and test what ``config`` describes.
@@ -62,8 +64,10 @@ def _write_start(
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
     folder.write_json("environment.json", environment)
-    for row in datamodule.excluded.itertuples(index=False):
+    for row in datamodule.excluded.head(SHOWN).itertuples(index=False):
         print(f"Left out: {row.path}: {row.problem}; {row.remedy}")
+    if (more := len(datamodule.excluded) - SHOWN) > 0:
+        print(f"Left out: {more} more; all of them are listed in {folder.path / 'excluded.csv'}")
     return environment
 
 
@@ -78,7 +82,8 @@ def _fit(folder: RunFolder, config: DictConfig, datamodule: InspectionDataModule
         enable_version_counter=False,
     )
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    callbacks = [Calibrate(), History(folder.history), KeepConfig(resolved), best]
+    others = [build(entry, f"callbacks.{name}") for name, entry in config.callbacks.items() if name != "evaluation"]
+    callbacks = [Calibrate(), History(folder.history), KeepConfig(resolved), *others, best]
     logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule)
     logger.finalize("success")
