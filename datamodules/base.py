@@ -17,7 +17,7 @@ from .errors import DataError, UnreadableImageError
 from .loading import make_loader
 from .split import join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
-from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, complete_table, content_hash, limit_table
+from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNKNOWN, complete_table, content_hash, limit_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -164,6 +164,13 @@ class InspectionDataModule(LightningDataModule, ABC):
         """
         rows = self.samples[self.samples["split"] == split]
         return rows[rows["label_index"] != DEFECTIVE] if split == TRAIN and not self.defects_in_train else rows
+
+    def notes(self) -> list[str]:
+        """Say, in whole sentences, what a reader of results must not miss about the data."""
+        trained = self.split_samples(TRAIN)
+        unknown = int((trained["label_index"] == UNKNOWN).sum())
+        found = f"{unknown} of {len(trained)} training pictures are unlabelled and taken for good"
+        return [f"{found}: a defective one teaches the model that its defect is normal."] if unknown else []
 
     def check_training(self) -> None:
         """Refuse splits that nothing can be trained or calibrated on.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from .folder import walk_images
 from .images import check_white_level, read_image
 from .layer_groups import group_layers, layer_features
 from .progress import track
-from .table import DEFECTIVE, GOOD, TRAIN, UNKNOWN
+from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ class Print3dDataModule(ViewDataModule):
             Defective layers join the nearest group, but do not decide the groups.
         neighbours: Stack the layer before, the layer itself and the layer after, in grey, as the three channels. At
             either end of a build, or beside a gap, the layer itself stands in.
-        contamination: Share of the unknown layers that may be defective, as far as anybody knows; stated so that no one
-            is warned.
+        contamination: Share of the unknown layers that may be defective, as far as anybody knows; the report states it.
     """
 
     good: tuple[str, ...] = ("no_defect", "good", "ok", "normal", "holdout")
@@ -87,19 +85,11 @@ class Print3dDataModule(ViewDataModule):
         if self.contamination is not None and not 0 <= self.contamination < 1:
             raise DataError(f"Expected data.contamination to be 0 to 1, but found {self.contamination}.")
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read, check and split, and warn of what is trained on unseen; a second call changes nothing."""
-        first = self.samples.empty
-        super().setup(stage)
-        trained = self.split_samples(TRAIN)
-        unknown = int((trained["label_index"] == UNKNOWN).sum())
-        if first and unknown and self.contamination is None:
-            warnings.warn(
-                f"{unknown} of {len(trained)} training layers in {self.root} are unlabelled and taken for good: every "
-                "defective one among them teaches the model that its defect is normal; state how many you expect with "
-                "data.contamination=SHARE.",
-                stacklevel=2,
-            )
+    def notes(self) -> list[str]:
+        """Say how many unlabelled layers are trained on, and what share of them is expected to be defective."""
+        if self.contamination is None:
+            return [f"{note} State how many you expect with data.contamination=SHARE." for note in super().notes()]
+        return [f"{note} Expected: {self.contamination:.3g} of them (data.contamination)." for note in super().notes()]
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List the layers by folder and number."""

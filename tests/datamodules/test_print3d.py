@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -94,8 +95,11 @@ def test_without_a_good_folder_on_top_other_folders_are_builds(builds: Path) -> 
     (builds / "holdout").rename(builds / "seen")
     (builds / "labels.csv").write_text("image,label\nseen\\build_6/layer000.png,good\n")
     data = module(builds, build_pattern=r"(build_\d+)", calibration_share=0.3, contamination=None)
-    with pytest.warns(UserWarning, match=r"training layers in .* are unlabelled and taken for good.*contamination"):
-        data.setup()
+    data.setup()
+    (note,) = data.notes()
+    assert re.search(r"^\d+ of \d+ training pictures are unlabelled .* data\.contamination=SHARE\.$", note)
+    data.contamination = 0.01
+    assert data.notes()[0].endswith("Expected: 0.01 of them (data.contamination).")
     table = data.samples.set_index("name")
     assert table["label_index"].value_counts().to_dict() == {-1: 47, 1: 12, 0: 1}
     row = table.loc["seen/build_6/layer000.png"]

@@ -86,7 +86,7 @@ def warn(
     results: Results, calibration: Calibration, datamodule: InspectionDataModule, weights: dict[str, str]
 ) -> list[str]:
     """Collect the sentences that nobody who reads the results should miss."""
-    notes = []
+    notes = datamodule.notes()
     if weights.get("weights") == UNTRAINED:
         notes.append(
             f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "

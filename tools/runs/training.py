@@ -64,6 +64,8 @@ def _write_start(
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
     folder.write_json("environment.json", environment)
+    for note in datamodule.notes():
+        print(note)
     for row in datamodule.excluded.head(SHOWN).itertuples(index=False):
         print(f"Left out: {row.path}: {row.problem}; {row.remedy}")
     if (more := len(datamodule.excluded) - SHOWN) > 0:
