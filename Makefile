@@ -31,5 +31,6 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Expected Python 3.11 to 3.13, found $$($(PYTHON) --version); set PYTHON=, as in: make setup PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): downloads about 3 GB, once."
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # old ones take twice as long
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
