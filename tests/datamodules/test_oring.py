@@ -150,12 +150,12 @@ def test_labels_may_lie_beside_the_pictures_and_kinds_be_folders(tmp_path: Path)
 
 
 def test_folders_below_a_class_and_tile_numbers_are_parts(tmp_path: Path) -> None:
-    for part in ("ring 1", "ring 2", "ring 3"):
+    for part in (1, 2, 3):
         for shot in range(3):
-            picture(tmp_path / "good" / part / f"{shot}.png")
+            picture(tmp_path / "good" / f"ring {part}" / f"{shot}.png", seed=10 * part + shot)
     for index in range(4):
         for patch in range(3):
-            picture(tmp_path / "notok" / f"{index}_patch_{patch}.png")
+            picture(tmp_path / "notok" / f"{index}_patch_{patch}.png", seed=100 + 10 * index + patch)
             label(tmp_path / "notok" / f"{index}_patch_{patch}.json")
     data = module(tmp_path)
     assert data.samples["group"].nunique() == 3 + 4
