@@ -6,15 +6,17 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from lightning import LightningDataModule
 
-from .batch import collate
+from .augment import AugmentedDataset
+from .batch import Sample, collate
+from .cache import CachedDataset
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
-from .loading import make_loader
+from .loading import SizedDataset, make_loader
 from .split import join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNKNOWN, complete_table, content_hash, limit_table
@@ -49,6 +51,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         limit: At most so many pictures of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
+        cache: Folder that keeps decoded and resized pictures, for trainings of many epochs; null: none.
+        augment: Transforms of ``torchvision.transforms.v2`` for training pictures; masks, zones and boxes move along.
         seed: Decides the splits and the order of training pictures.
     """
 
@@ -63,6 +67,8 @@ class InspectionDataModule(LightningDataModule, ABC):
     limit: int | None = None
     white_level: float | None = None
     mask_on: int = 127
+    cache: str | None = None
+    augment: tuple[Any, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -200,7 +206,11 @@ class InspectionDataModule(LightningDataModule, ABC):
         return self._loader(TEST)
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[InspectionBatch]:
-        dataset = self.dataset(self.split_samples(split))
+        table = self.split_samples(split)
+        read = self.dataset(table)
+        dataset: SizedDataset[Sample] = read if self.cache is None else CachedDataset(read, table, self.cache)
+        if split == TRAIN and self.augment:
+            dataset = AugmentedDataset(dataset, self.augment)
         return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)
 
 

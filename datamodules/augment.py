@@ -1,0 +1,85 @@
+"""Augmentation of training samples by torchvision's transforms, which move picture, masks, zones and boxes together.
+
+Letters: n instances, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torchvision.ops import masks_to_boxes
+from torchvision.transforms import v2
+from torchvision.tv_tensors import Image, Mask
+
+from .batch import Sample
+from .errors import DataError
+from .loading import SizedDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+class AugmentedDataset(SizedDataset[Sample]):
+    """Samples of another dataset, changed at random each time they are asked for; torch's seed decides.
+
+    Args:
+        dataset: Where samples come from.
+        transforms: Of ``torchvision.transforms.v2``, applied one after the other.
+    """
+
+    def __init__(self, dataset: SizedDataset[Sample], transforms: Sequence[Any]) -> None:
+        self.dataset = dataset
+        self.transform = v2.Compose(list(transforms))
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample, changed."""
+        return augment(self.dataset[index], self.transform)
+
+
+def augment(sample: Sample, transform: v2.Transform) -> Sample:
+    """Change a sample: whatever has a place moves along, and the picture stays in [0, 1].
+
+    Boxes are drawn anew around the moved instances, and instances that left the picture are dropped.
+
+    Raises:
+        DataError: The transform changes the size, which all pictures of a batch share.
+    """
+    target = sample.target
+    instances = None if target is None or not len(target["masks"]) else Mask(target["masks"])
+    parts = {
+        "image": Image(sample.image),
+        "mask": None if sample.mask is None else Mask(sample.mask),
+        "zones": None if sample.zones is None else Mask(sample.zones),
+        "instances": instances,
+    }
+    moved = transform(parts)
+    if moved["image"].shape != sample.image.shape:
+        size, found = tuple(sample.image.shape[1:]), tuple(moved["image"].shape[1:])
+        raise DataError(
+            f"Expected data.augment to keep the size {size}, but it made {found}; add a Resize to that size."
+        )
+    if target is not None and instances is not None:
+        target = moved_target(moved["instances"].as_subclass(torch.Tensor), target["labels"])
+    return replace(
+        sample,
+        image=moved["image"].as_subclass(torch.Tensor).clamp(0, 1),
+        mask=None if sample.mask is None else moved["mask"].as_subclass(torch.Tensor),
+        zones=None if sample.zones is None else moved["zones"].as_subclass(torch.Tensor),
+        target=target,
+    )
+
+
+def moved_target(mask_nHW: Tensor, label_n: Tensor) -> dict[str, Tensor]:
+    """Make a target of moved instances: (n, H, W) masks and (n,) labels; those that are no more are dropped."""
+    there = mask_nHW.bool().flatten(1).any(dim=1)
+    mask_nHW = mask_nHW[there]
+    boxes = masks_to_boxes(mask_nHW) + torch.tensor([0.0, 0.0, 1.0, 1.0])  # torchvision's last pixel is inclusive
+    return {"boxes": boxes.float().reshape(-1, 4), "labels": label_n[there], "masks": mask_nHW}
