@@ -61,7 +61,7 @@ def test_print_shows_the_resolved_config(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["train", "data=synthetic", "seed=7", "--print"]) == 0
     shown = capsys.readouterr().out
     assert "_target_: models.patchcore.PatchCore" in shown
-    assert shown.count("seed: 7") == 2
+    assert shown.count("seed: 7") == 3  # its own, and those of data and evaluation, which refer to it
 
 
 @pytest.mark.parametrize(
