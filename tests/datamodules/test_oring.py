@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -28,8 +29,10 @@ OUTLINE = {"polygons": [{"points": [{"x": 4, "y": 5}, {"x": 14, "y": 5}, {"x": 1
 
 
 def picture(path: Path, seed: int = 0, width: int = 40) -> Path:
+    """Write a picture with a content of its own: equal files would share a group."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(abs(hash(path.name)) % 1000 + seed).integers(0, 255, (32, width, 3), dtype=np.uint8)
+    own = [zlib.crc32(path.as_posix().encode()), seed]
+    values = np.random.default_rng(own).integers(0, 255, (32, width, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), values)
     return path
 
