@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .batch import InspectionBatch
 
+Supervision = Literal["good", "labels", "masks", "instances"]
 EXCLUDED_COLUMNS = ("path", "problem", "remedy")
 
 
@@ -178,15 +179,22 @@ class InspectionDataModule(LightningDataModule, ABC):
         found = f"{unknown} of {len(trained)} training pictures are unlabelled and taken for good"
         return [f"{found}: a defective one teaches the model that its defect is normal."] if unknown else []
 
-    def check_training(self) -> None:
+    def check_training(self, supervision: Supervision = "good") -> None:
         """Refuse splits that nothing can be trained or calibrated on.
 
+        Args:
+            supervision: What the model learns from; all but ``good`` needs defective training pictures.
+
         Raises:
-            DataError: Train or calibration has no good picture; says how to mend it.
+            DataError: Train or calibration has no usable picture, or labels are missing; says how to mend it.
         """
+        if supervision != "good":
+            check_supervision(self.split_samples(TRAIN), supervision, self.root)
         for split, key in ((TRAIN, "data.test_share"), (CALIBRATION, "data.calibration_share")):
             rows = self.split_samples(split)
-            if rows.empty or (split == CALIBRATION and not (rows["label_index"] == GOOD).any()):
+            if rows.empty or (
+                supervision == "good" and split == CALIBRATION and not (rows["label_index"] == GOOD).any()
+            ):
                 groups = self.samples["group"].nunique()
                 raise DataError(
                     f"Expected good pictures in the {split} split of {self.root}, but found {len(rows)} pictures "
@@ -212,6 +220,29 @@ class InspectionDataModule(LightningDataModule, ABC):
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment)
         return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)
+
+
+def check_supervision(table: pd.DataFrame, supervision: Supervision, root: str) -> None:
+    """Refuse training rows without the labels, masks or outlines that a model learns from.
+
+    Raises:
+        DataError: Says which are missing, and what to do.
+    """
+    defective = table[table["label_index"] == DEFECTIVE]
+    outlined = defective["annotation_path"] != "" if "annotation_path" in table else pd.Series(data=False, index=[])
+    marked = (defective["mask_path"] != "") | outlined.reindex(defective.index, fill_value=False)
+    needs = {
+        "labels": ("good and defective pictures", len(defective) > 0 and (table["label_index"] == GOOD).any()),
+        "masks": ("pictures with masks of their defects", marked.any()),
+        "instances": ("pictures with outlined defects, or masks of them", marked.any()),
+    }
+    expected, there = needs[supervision]
+    if not there:
+        raise DataError(
+            f"Expected {expected} in the train split of {root}, since this model learns from them, but found "
+            f"{len(table)} pictures there, {len(defective)} of them defective and {int(marked.sum())} with marked "
+            "defects; add them, change data.test_share, or choose a model that learns from good pictures alone."
+        )
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:

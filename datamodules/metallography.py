@@ -21,6 +21,7 @@ from .views import View, ViewDataModule, decoded, grey, read_marks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .base import Supervision
     from .images import Array
 
 IMAGE_FOLDERS = ("images", "image")
@@ -100,7 +101,7 @@ class MetallographyDataModule(ViewDataModule):
             raise DataError(f"Expected usable pictures under {root}, or in images/ there, but found none; {first}")
         return pd.DataFrame(rows), problems
 
-    def check_training(self) -> None:
+    def check_training(self, supervision: Supervision = "good") -> None:
         """Refuse splits that nothing can be trained or calibrated on; squares that are all marked can be.
 
         Raises:
@@ -114,7 +115,7 @@ class MetallographyDataModule(ViewDataModule):
                 f"{len(self.samples)}; set data.defects_in_train=true to train a model that segments."
             )
         if self.split_samples(TRAIN).empty or not marked:
-            super().check_training()
+            super().check_training(supervision)
 
     def _set_is_inverted(self, masks: list[Path]) -> bool:
         """Tell whether most masks of the set that show a ground show the wrong one."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
 
 if TYPE_CHECKING:
     from anomalib.data import InferenceBatch
+    from torch import Tensor
 
+    from datamodules.base import Supervision
     from datamodules.batch import InspectionBatch
-
-Supervision = Literal["good", "labels", "masks", "instances"]
 
 
 class InspectionModel(AnomalibModule):
@@ -42,6 +42,14 @@ class InspectionModel(AnomalibModule):
     def origin(self) -> dict[str, str]:
         """Say where pre-trained weights came from, if there are any: ``name``, ``weights``, ``sha256``."""
         return {}
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor | None:
+        """Describe pictures (B, 3, H, W) in [0, 1] by one vector each (B, D), for maps of a data set.
+
+        None where the method has no natural one.
+        """
+        del image_B3HW
+        return None
 
     def validation_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score calibration pictures, raw."""

@@ -150,6 +150,10 @@ class PatchCore(InspectionModel):
         """Say where the backbone's weights came from."""
         return self.model.backbone.origin
 
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, D) by the mean of their patches."""
+        return self.model.embed(image_B3HW).mean(dim=(2, 3))
+
     def configure_optimizers(self) -> None:
         """Ask for no optimiser."""
 

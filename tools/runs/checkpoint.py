@@ -64,11 +64,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def restore(checkpoint: Checkpoint) -> InspectionModel:
     """Build the module of a checkpoint, calibrated; files of pre-trained weights are not needed any more."""
     config = checkpoint.config.copy()
-    if "backbone" in config.model and config.model.backbone is not None:
-        config.model.backbone.weights = "none"
+    _forget_weights(config.model)
     module = build_module(config)
     module.load_state_dict(checkpoint.state)
     return module
+
+
+def _forget_weights(config: DictConfig) -> None:
+    """Ask for no file of weights, at any depth: the checkpoint brings them all."""
+    for key in map(str, config):
+        if key == "weights" and config[key] is not None:
+            config[key] = "none"
+        elif isinstance(config[key], DictConfig):
+            _forget_weights(config[key])
 
 
 def build_module(config: DictConfig) -> InspectionModel:

@@ -40,9 +40,11 @@ def train(config: DictConfig) -> RunFolder:
     seed_everything(config.seed, workers=True, verbose=False)
     module = build_module(config)
     config.trainer.update(module.trainer_arguments)
+    if module.supervision != "good":
+        config.data.defects_in_train = True  # there is nothing to learn from otherwise
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.setup()
-    datamodule.check_training()
+    datamodule.check_training(module.supervision)
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
     seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
