@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -26,17 +26,24 @@ def is_terminal(stream: TextIO | None = None) -> bool:
     return stream.isatty()
 
 
-def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+def track(
+    items: Iterable[T], description: str, total: int | None = None, note: Callable[[], str] | None = None
+) -> Iterator[T]:
     """Yield every item of ``items``, and show how far along they are once that takes over two seconds.
 
     Args:
         items: What to go through.
         description: What is being done, for example ``"reading pictures"``.
         total: How many items there are, where ``items`` has no length.
+        note: Asked after every item for what is worth knowing, such as a loss.
     """
     total = _length(items) if total is None else total
     if is_terminal():
-        yield from tqdm(items, desc=description, total=total, delay=BAR_AFTER_S, leave=False, file=sys.stderr)
+        bar = tqdm(items, desc=description, total=total, delay=BAR_AFTER_S, leave=False, file=sys.stderr)
+        for item in bar:
+            yield item
+            if note is not None:
+                bar.set_postfix_str(note(), refresh=False)
         return
     started = last = time.monotonic()
     for done, item in enumerate(items, start=1):
@@ -44,8 +51,11 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         now = time.monotonic()
         if now - last >= LINE_EVERY_S and done != total:
             last = now
+            spent = now - started
             of_total = f" of {total}" if total is not None else ""
-            sys.stderr.write(f"{description}: {done}{of_total}, {now - started:.0f} s\n")
+            left = f", about {spent / done * (total - done):.0f} s left" if total is not None else ""
+            noted = f", {note()}" if note is not None else ""
+            sys.stderr.write(f"{description}: {done}{of_total}, {spent:.0f} s{left}{noted}\n")
 
 
 @contextmanager

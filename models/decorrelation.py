@@ -4,12 +4,16 @@ Why: a nearest-neighbour distance in a network's raw features is ruled by a few 
 variances drawn together the quiet channels, where small defects show, have their say. Full whitening (Kessy et al.,
 The American Statistician 2018) overdoes it, since the quietest directions are mostly noise.
 
-Shape letters: B batch, H and W height and width, C channels of one map, N number of feature vectors.
+The basis may have fewer directions than there are channels, then those of largest variance; or more, then all of them
+are spread evenly over more numbers, which changes no distance.
+
+Shape letters: B batch, H and W height and width, C channels of one map, D of the result, N number of feature vectors.
 """
 
 from __future__ import annotations
 
 import torch
+from scipy.fft import dct
 from torch import Tensor, nn
 
 
@@ -18,15 +22,16 @@ class Decorrelation(nn.Module):
 
     Args:
         channels: C.
+        out_channels: D; None: as many as C.
     """
 
     mean: Tensor
     matrix: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out_channels: int | None = None) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("matrix", torch.eye(channels))
+        self.register_buffer("matrix", torch.eye(channels, out_channels or channels))
 
     @torch.no_grad()
     def fit(self, x_NC: Tensor, whitening: float) -> None:
@@ -41,8 +46,16 @@ class Decorrelation(nn.Module):
         variance, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
         variance, axes = variance.flip(0), axes.flip(1)
         matrix = axes * variance.clamp_min(1e-3 * variance[0]).pow(-whitening / 2)
+        if (wider := self.matrix.shape[1]) > len(variance):
+            matrix = matrix @ _orthonormal(wider)[: len(variance)].to(matrix)
+        matrix = matrix[:, :wider]
         self.matrix.copy_(matrix / (centred @ matrix).square().mean().sqrt())
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Map features (B, C, H, W) to the new basis, same shape."""
+        """Map features (B, C, H, W) to the new basis (B, D, H, W)."""
         return torch.einsum("bchw,cd->bdhw", x_BCHW - self.mean[:, None, None], self.matrix)
+
+
+def _orthonormal(size: int) -> Tensor:
+    """An orthonormal matrix (size, size) in whose rows no number stands out: the discrete cosine transform."""
+    return torch.from_numpy(dct(torch.eye(size, dtype=torch.float64).numpy(), axis=0, norm="ortho"))

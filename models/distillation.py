@@ -78,8 +78,9 @@ def distill(
     Args:
         teacher: Maps RGB in [0, 1] (B, 3, H, W) to maps (B, C, h, w), in evaluation mode: a
             ``models.backbones.Backbone``, for one.
-        build_student: Makes the student, after the seed is set. It maps (x - 0.5) / 0.5 to as many maps as the teacher,
-            of the same channels; where sizes differ, the teacher's map is resampled to the student's.
+        build_student: Makes the student, after the seed is set. It maps (x - 0.5) / 0.5 to as many maps as the teacher.
+            Where grids differ, the teacher's map is resampled to the student's; where channels differ, the student
+            learns the teacher's principal ones, or all of them spread over more.
         source: Where crops come from.
         held_out: Crops (B, S, S, 3) uint8 of pictures that ``source`` does not have.
         recipe: How to train.
@@ -103,7 +104,7 @@ def distill(
     elif not done:
         run.prepare()
     lessons = run.lessons(done)
-    for round_, crops, targets in track(lessons, "distilling", total=recipe.rounds - done):
+    for round_, crops, targets in track(lessons, "distilling", total=recipe.rounds - done, note=run.note):
         run.train_round(round_, crops, targets, writer)
         run.watch(round_, writer)
         if checkpoint is not None:
@@ -132,13 +133,13 @@ class _Run:
         with torch.inference_mode():
             probe = _as_input(held_out[:1], device)
             taught, given = teacher(probe), student.eval()(_normalise(probe))
-        if [m.shape[1] for m in taught] != [m.shape[1] for m in given]:
+        if len(taught) != len(given):
             raise ValueError(
-                f"Expected the student's maps to have the teacher's channels, {[m.shape[1] for m in taught]}, "
-                f"but got {[m.shape[1] for m in given]}; set out_channels to fit."
+                f"Expected as many maps of the teacher as of the student, {len(given)}, but got {len(taught)}; "
+                f"choose {len(given)} layers."
             )
         self.sizes = [m.shape[-2:] for m in given]
-        self.basis = [Decorrelation(m.shape[1]).to(device) for m in taught]
+        self.basis = [Decorrelation(t.shape[1], g.shape[1]).to(device) for t, g in zip(taught, given, strict=True)]
         self.history: list[float] = []
 
     def prepare(self) -> None:
@@ -204,6 +205,10 @@ class _Run:
             writer.add_scalar("held_out/loss", self.history[-1], round_ + 1)
             for level, loss in enumerate(losses.tolist()):
                 writer.add_scalar(f"held_out/explained_{level}", 1 - loss, round_ + 1)
+
+    def note(self) -> str:
+        """Say how well it goes."""
+        return f"held-out loss {self.history[-1]:.3f}"
 
     def save(self, path: Path, rounds_done: int) -> None:
         """Write the state, whole or not at all."""

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 _SCALE_RANGE = (0.5, 4.0)  # side of the cut square over side of the crop: twice enlarged to four times shrunk
 
 
-def read_pictures(folders: Sequence[str | Path], longest_side: int = 768) -> dict[str, list[Picture]]:
+def read_pictures(
+    folders: Sequence[str | Path], longest_side: int = 768, limit: int | None = None
+) -> dict[str, list[Picture]]:
     """Read every picture at or below ``folders`` once, as RGB uint8 (H, W, 3), shrunk to at most ``longest_side``.
+
+    Args:
+        folders: Where to look.
+        longest_side: In pixels.
+        limit: At most so many of each folder, spread evenly over it; None: all.
 
     Returns:
         The pictures of each folder, in the order of their paths.
@@ -35,7 +42,7 @@ def read_pictures(folders: Sequence[str | Path], longest_side: int = 768) -> dic
     Raises:
         DataError: A folder is missing or holds no picture, or a picture has no 8- or 16-bit values.
     """
-    paths = {str(folder): picture_paths(folder) for folder in folders}
+    paths = {str(folder): _spread(picture_paths(folder), limit) for folder in folders}
     todo = [(folder, path) for folder, found in paths.items() for path in found]
     pictures: dict[str, list[Picture]] = {folder: [] for folder in paths}
     for folder, path in track(todo, "reading pictures"):
@@ -173,6 +180,13 @@ def paste_patch(crop: Picture, other: Picture, rng: np.random.Generator) -> Pict
     mixed = crop + mask[..., None] * (other.astype(np.float32) - crop)
     pasted: Picture = np.rint(mixed).astype(np.uint8)
     return pasted
+
+
+def _spread(paths: Sequence[Path], limit: int | None) -> Sequence[Path]:
+    """Choose at most ``limit`` of some paths, evenly."""
+    if limit is None or len(paths) <= limit:
+        return paths
+    return [paths[index * len(paths) // limit] for index in range(limit)]
 
 
 def _read_rgb(path: Path, longest_side: int) -> Picture:

@@ -160,9 +160,23 @@ def test_a_student_of_another_grid_is_taught_too() -> None:
     assert result.held_out[-1] < 0.8 * result.held_out[0]
 
 
-def test_a_student_of_other_channels_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"teacher's channels, \[6, 6, 6\], but got \[24, 32, 96\]"):
-        distill(Teacher(), LoupeNet, SOURCE, held_out(), RECIPE)
+@pytest.mark.parametrize("channels", [4, 9])
+def test_a_student_of_other_channels_learns_the_principal_ones_or_all_spread(channels: int) -> None:
+    def one_map() -> nn.Module:
+        return OneMap(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, channels, 1)))
+
+    result = distill(lambda x: Teacher()(x)[:1], one_map, SOURCE, held_out(), Recipe(rounds=4, crops=16, batch_size=4))
+    assert result.basis[0].matrix.shape == (6, channels)
+    assert result.held_out[-1] < result.held_out[0]
+    x = torch.from_numpy(held_out()).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        wanted, (given,) = result.basis[0](Teacher()(x)[0]), result.student((x - 0.5) / 0.5)
+    assert float((given - wanted).square().mean()) == pytest.approx(result.held_out[-1], rel=0.01)
+
+
+def test_a_student_of_another_number_of_maps_is_refused() -> None:
+    with pytest.raises(ValueError, match="as many maps of the teacher as of the student, 3, but got 2"):
+        distill(lambda x: Teacher()(x)[:2], student, SOURCE, held_out(), RECIPE)
 
 
 def test_an_impossible_recipe_is_refused() -> None:
@@ -179,8 +193,8 @@ def features(count: int = 4000) -> Tensor:
     return torch.from_numpy(mixed).float()
 
 
-def change_basis(x_NC: Tensor, whitening: float) -> Tensor:
-    basis = Decorrelation(x_NC.shape[1])
+def change_basis(x_NC: Tensor, whitening: float, out_channels: int | None = None) -> Tensor:
+    basis = Decorrelation(x_NC.shape[1], out_channels)
     basis.fit(x_NC, whitening)
     y: Tensor = basis(x_NC.T[None, :, :, None])
     return y[0, :, :, 0].T
@@ -205,6 +219,22 @@ def test_half_whitening_takes_roots_of_variances() -> None:
     roots = none.sqrt()
     torch.testing.assert_close(half / half.sum(), roots / roots.sum(), rtol=1e-3, atol=1e-4)
     assert float(half.mean()) == pytest.approx(1, rel=1e-2)
+
+
+def test_fewer_directions_are_the_principal_ones() -> None:
+    x = features()
+    ours, theirs = change_basis(x, 0.0, 2).numpy(), PCA(2).fit_transform(x.double().numpy())
+    signs = np.sign((ours * theirs).sum(axis=0))
+    theirs /= np.sqrt(np.square(theirs).mean())
+    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3)
+
+
+def test_more_directions_keep_distances_and_share_the_variance() -> None:
+    x = features(300)
+    spread = change_basis(x, 0.5, 24)
+    ratio = torch.pdist(spread) / torch.pdist(change_basis(x, 0.5))
+    assert float(ratio.std() / ratio.mean()) < 1e-4
+    assert float(spread.var(dim=0).max() / spread.var(dim=0).mean()) < 3
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:

@@ -1,0 +1,180 @@
+"""EfficientAD: a student learns, on good pictures alone, to give what a teacher gives; elsewhere it fails.
+
+Batzner et al., WACV 2024, arXiv 2303.14535; ``efficient_ad_model`` has the networks.
+
+Shape letters: B batch, C channels of the teacher's map, h and w its cells.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from datamodules.progress import track
+
+from .backbones import Backbone
+from .base import InspectionModel
+from .efficient_ad_model import EfficientAdModel, pads
+from .efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
+from .errors import WeightsError
+from .patch_description import PATCH_DESCRIPTION
+from .penalty import PenaltyPictures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from datamodules.batch import InspectionBatch
+
+SMALLEST = 32  # pixels along a side: below, the autoencoder has no bottleneck left
+HELD_BACK_SHARE, HELD_BACK_AT_MOST = 0.1, 32  # of the training pictures
+
+
+class EfficientAd(InspectionModel):
+    """EfficientAD.
+
+    Before the first step every training picture is read once: for the teacher's statistics, and to hold a tenth of
+    them back (32 at most). Before every calibration the held-back pictures set the scale of the two maps. The paper
+    sets it by calibration pictures; here those stay unseen until thresholds are chosen on them.
+
+    Args:
+        teacher: Arguments of ``models.backbones.Backbone``.
+        student: ``pdn_s`` and ``pdn_m`` are the paper's; ``loupe_net`` is far faster.
+        penalty: Folder with pictures of anything else; None: drawn ones.
+        penalty_pictures: How many crops of them to make.
+        hard_quantile: Share of a picture's squared differences that training ignores, in [0, 1).
+        learning_rate: Of Adam; a tenth of it for the last 5 % of the steps.
+        weight_decay: Of Adam.
+
+    Raises:
+        ValueError: An argument is out of range.
+        WeightsError: The teacher's weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        teacher: Mapping[str, Any],
+        student: StudentName = "loupe_net",
+        penalty: str | None = None,
+        penalty_pictures: int = 256,
+        hard_quantile: float = 0.999,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        if not 0 <= hard_quantile < 1:
+            raise ValueError(f"Expected model.hard_quantile to be at least 0 and below 1, but found {hard_quantile}.")
+        if penalty_pictures < 1:
+            raise ValueError(f"Expected model.penalty_pictures to be at least 1, but found {penalty_pictures}.")
+        self.penalty, self.penalty_pictures = penalty, penalty_pictures
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.model: EfficientAdModel = EfficientAdModel(build_teacher(teacher, student), student, hard_quantile)
+        self._foreign: PenaltyPictures | None = None
+        self._held_back: Tensor | None = None
+        self._spared: set[str] = set()  # names of the pictures held back
+
+    def origin(self) -> dict[str, str]:
+        """Say where the teacher's weights came from."""
+        return self.model.teacher.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, C) by the mean of the teacher's map."""
+        return self.model.join(image_B3HW).mean(dim=(2, 3))
+
+    def check_pictures(self, image_B3HW: Tensor) -> None:
+        """Refuse pictures that are too small for the autoencoder, or for networks without padding."""
+        super().check_pictures(image_B3HW)
+        (height, width), least = image_B3HW.shape[-2:], SMALLEST + 8 * self.model.border
+        if min(height, width) < least:
+            raise ValueError(
+                f"Expected pictures of at least {least} pixels a side, but found {height} x {width}; "
+                "set data.image_size."
+            )
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Train student and autoencoder by Adam, the last 5 % of the steps at a tenth of the rate."""
+        learners = [*self.model.student.parameters(), *self.model.autoencoder.parameters()]
+        optimizer = torch.optim.Adam(learners, lr=self.learning_rate, weight_decay=self.weight_decay)
+        steps = self.trainer.estimated_stepping_batches
+        late = max(1, int(0.95 * steps)) if math.isfinite(steps) else 2**62
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=late, gamma=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Read the training pictures once, and make the foreign ones."""
+        loader: Any = self.trainer.train_dataloader
+        # A loader of its own: that of the training may have workers that are at work already.
+        again: DataLoader[InspectionBatch] = DataLoader(
+            loader.dataset, loader.batch_size, num_workers=loader.num_workers, collate_fn=loader.collate_fn
+        )
+        held_back = self._look_through(again, len(loader.dataset))
+        self._held_back = torch.stack(list(held_back.values()))
+        self._spared = set(held_back) if len(held_back) < len(loader.dataset) else set()
+        height, width = self._held_back.shape[-2:]
+        seed = int(torch.randint(2**31, ()))
+        self._foreign = PenaltyPictures(self.penalty, self.penalty_pictures, height, width, seed)
+
+    @torch.no_grad()
+    def _look_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
+        """Fit the teacher's statistics; return the pictures to hold back, spread evenly."""
+        count = min(HELD_BACK_AT_MOST, max(1, round(HELD_BACK_SHARE * total)))
+        chosen = set(np.linspace(0, total - 1, count).round().astype(int).tolist())
+        sums = torch.zeros(2, self.model.channels, dtype=torch.float64)
+        cells, seen = 0, 0
+        held_back: dict[str, Tensor] = {}
+        for batch in track(loader, "reading what the teacher says", total=math.ceil(total / (loader.batch_size or 1))):
+            self.check_pictures(batch.image)
+            taught_BChw = self.model.join(batch.image.to(self.device), self._grid(batch.image)).double()
+            sums += torch.stack([(taught_BChw**power).sum(dim=(0, 2, 3)) for power in (1, 2)]).cpu()
+            cells += taught_BChw[:, 0].numel()
+            held_back |= {
+                name: image
+                for index, (name, image) in enumerate(zip(batch.name, batch.image, strict=True), start=seen)
+                if index in chosen
+            }
+            seen += len(batch)
+        mean_C, square_C = sums / cells
+        self.model.set_teacher_statistics(mean_C, square_C - mean_C.square())
+        return held_back
+
+    def _grid(self, image_B3HW: Tensor) -> tuple[int, int]:
+        """The student's grid for pictures of this size."""
+        height, width = (math.ceil(side / 4) - 2 * self.model.border for side in image_B3HW.shape[-2:])
+        return height, width
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
+        """Learn from the pictures of a batch that are not held back, unless there are no others."""
+        del batch_idx
+        learnt = [index for index, name in enumerate(batch.name) if name not in self._spared]
+        if not learnt:
+            return torch.zeros((), device=self.device, requires_grad=True)
+        if self._foreign is None:
+            raise RuntimeError("Expected pictures for the penalty, but training has not been started by a trainer.")
+        losses = self.model.losses(batch.image[learnt], self._foreign.draw(len(learnt)).to(self.device))
+        for name, loss in losses._asdict().items():
+            self.log(f"loss/{name}", loss.detach(), batch_size=len(learnt), on_step=False, on_epoch=True)
+        total: Tensor = losses.student + losses.autoencoder + losses.agreement
+        self.log("loss/total", total.detach(), prog_bar=True, batch_size=len(learnt), on_step=False, on_epoch=True)
+        return total
+
+    def on_validation_start(self) -> None:
+        """Set the scale of the maps, before calibration pictures are scored with it."""
+        if self._held_back is not None:
+            self.model.fit_scales(self._held_back.to(self.device))
+
+
+def build_teacher(teacher: Mapping[str, Any], student: str) -> Backbone:
+    """Build the teacher, padding as the student does; errors name the keys of this model."""
+    arguments = dict(teacher)
+    if arguments.get("name") in PATCH_DESCRIPTION:
+        padding = {"padding": pads(arguments["name"], student)}
+        arguments["options"] = dict(arguments.get("options") or {}) | padding
+    try:
+        return Backbone(**arguments)
+    except WeightsError as error:
+        raise WeightsError(str(error).replace("backbone.", "model.teacher.")) from error

@@ -1,0 +1,161 @@
+"""``loupe distill``: weights from pictures, the same from the same seed, whatever happens in between."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from models.backbones import Backbone
+from models.efficient_ad import EfficientAd
+from models.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
+from tools.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["rounds=3", "crops=8", "batch_size=4", "passes=1", "crop_size=48", "held_out_crops=4"]
+NARROW = ["widths=[8,8,8]", "depths=[1,1,1]"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same number of threads everywhere, in processes started here too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield
+    torch.set_num_threads(threads)
+
+
+def command(out: Path, *changes: str) -> list[str]:
+    drawn = [] if any(change.startswith("data=") for change in changes) else ["data=[]"]
+    return ["distill", "teacher=loupe", *drawn, f"out={out}", *SMALL, *NARROW, *changes]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    ours, theirs = load_file(one / "loupe_net.safetensors"), load_file(other / "loupe_net.safetensors")
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_the_same_command_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert main(command(tmp_path / name, f"seed={seed}")) == 0
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    long = [*command(tmp_path / "killed"), "rounds=12"]
+    checkpoint = tmp_path / "killed" / "checkpoint.ckpt"
+    with subprocess.Popen([sys.executable, "-m", "tools", *long], cwd=ROOT) as process:
+        until = time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    done = torch.load(checkpoint, weights_only=True)["rounds_done"]
+    assert 0 < done < 12
+    assert not (tmp_path / "killed" / "loupe_net.safetensors").exists()
+    assert main(long) == 0
+    assert main([*command(tmp_path / "whole"), "rounds=12"]) == 0
+    assert same_weights(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_weights_card_and_log_fit_together(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    folders = f"data=[{picture_folder / 'good'},{picture_folder / 'pit'}]"
+    assert main([*command(out, folders), "limit=10"]) == 0
+    assert "Learning from 12 pictures of 2 folders; 2 more measure the loss" in capsys.readouterr().out
+    weights = out / "loupe_net.safetensors"
+    card = (out / "card.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() in card
+    assert f"| `{picture_folder / 'good'}` | 9 | 1 |" in card
+    assert f"| `{picture_folder / 'pit'}` | 3 | 1 |" in card
+    assert "rounds=3 crops=8 passes=1" in card
+    assert "limit=10" in card
+    assert "backbone.options={widths: [8, 8, 8], depths: [1, 1, 1]}" in card
+    losses = EventAccumulator(str(out / "tensorboard")).Reload().Scalars("held_out/loss")
+    assert [event.step for event in losses] == [1, 2, 3]
+    assert f"| Held-out loss | {losses[-1].value:.4f} at the end" in card
+    shape = {"widths": [8, 8, 8], "depths": [1, 1, 1]}
+    network = Backbone("loupe_net", [1, 2], [0.5] * 3, [0.5] * 3, weights=str(weights), options=shape)
+    assert [one.shape[1:] for one in network(torch.rand(1, 3, 64, 64))] == [(24, 16, 16), (32, 8, 8)]
+
+
+def test_a_teacher_of_efficient_ad_is_made_and_used(tmp_path: Path) -> None:
+    out = tmp_path / "teacher"
+    changes = ["student=pdn_s", "teacher.layers=[1,2]", "rounds=1", "crops=2", "batch_size=2", "held_out_crops=1"]
+    assert main([*command(out), *changes]) == 0
+    weights = out / "pdn_s.safetensors"
+    assert weights.stat().st_size < 6e6
+    assert "model=efficient_ad_s model.teacher.weights=" in (out / "card.md").read_text(encoding="utf-8")
+    teacher = {"name": "pdn_s", "layers": [1], "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "weights": str(weights)}
+    module = EfficientAd(teacher, student="pdn_s").eval()
+    assert module.model(torch.rand(1, 3, 64, 64)).anomaly_map.shape == (1, 64, 64)
+    assert module.origin()["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main([*command(out), "teacher.layers=[1,2]"]) == 2  # a mistake before the first round binds nobody
+    assert "choose 3 layers" in capsys.readouterr().err
+    assert main([*command(out), "rounds=1"]) == 0
+    assert main([*command(out), "rounds=1", "light=0.2", "teacher.layers=[3,2,1]"]) == 2
+    error = capsys.readouterr().err
+    assert "light=0.1 (now 0.2)" in error
+    assert "'layers': [1, 2, 3]" in error
+    assert "set out= to another folder" in error
+    assert main([*command(out), "rounds=1", "device=cpu"]) == 0  # where it computes is no setting
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "message"),
+    [
+        (["data=/no/such/folder"], 1, "/no/such/folder to be a folder with pictures, found none"),
+        (["drawn_share=0"], 1, "set data=PATH"),
+        (["teacher.weights=/no/file.pth"], 1, "give a file with teacher.weights=PATH"),
+        (["teacher.weights=none"], 2, "a teacher that has learnt something"),
+        (["teacher.name=resnet81", "teacher.weights=FILE"], 1, "teacher.name to be a network of timm"),
+        (["student=pdn_l"], 2, "student to be one of loupe_net, pdn_s, pdn_m"),
+        (["widths=[8,8]"], 2, "widths and depths"),
+        (["crops=2"], 2, "crops of at least batch_size"),
+        (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),
+        (["teacher=mobilnet"], 2, "did you mean 'mobilenetv2'?"),
+    ],
+)
+def test_mistakes_say_what_to_do(
+    changes: list[str], status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path / "out", *changes)) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_the_config_is_shown_without_waiting_for_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tools.cli import main; status = main(sys.argv[1:]); "
+        "sys.exit(status or ','.join(name for name in ('torch', 'cv2', 'pandas') if name in sys.modules) or 0)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *command(tmp_path), "--print"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "name: loupe_net" in shown.stdout

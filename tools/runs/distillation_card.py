@@ -1,0 +1,86 @@
+"""The card beside distilled weights: what they are, where they come from, and how to use them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file
+
+from models.distillation_recipe import Recipe
+from models.loupe_net import LoupeNet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+OTHER_KEYS = ("limit", "longest_side", "crop_size", "drawn_share", "patch_share", "held_out_share", "held_out_crops")
+
+
+def card(
+    config: DictConfig,
+    student: str,
+    weights: Path,
+    origin: Mapping[str, str],
+    counts: Mapping[str, tuple[int, int]],
+    held_out: Sequence[float],
+) -> str:
+    """Write the card, as Markdown.
+
+    Args:
+        config: Of the distillation.
+        student: Name of the network.
+        weights: Its file.
+        origin: Of the teacher's weights.
+        counts: For every folder, how many pictures were learnt from, and how many only measured the loss.
+        held_out: Loss on held-out crops by round.
+    """
+    size = sum(value.numel() for value in load_file(weights).values())
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    kept = ", ".join(f"`{key}={value}`" for key, value in origin.items())
+    rows = {
+        "File": f"`{weights.name}`, {weights.stat().st_size:,} bytes, half precision, sha256 `{digest}`",
+        "Network": f"{student}, {size:,} parameters",
+        "Teacher": f"{kept}, `layers={list(config.teacher.layers)}`; its licence holds for what is learnt from it",
+        "Held-out loss": f"{held_out[-1]:.4f} at the end; 1 is what the mean would give",
+        "Made by": f"Loupe {importlib.metadata.version('loupe-inspect')}, torch {torch.__version__}",
+    }
+    facts = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+    folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
+    pictures = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
+    recipe = [field.name for field in fields(Recipe)]
+    shape = ["widths", "depths"] if student == "loupe_net" else []
+    keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
+    sections = (
+        f"# {weights.stem}: model card",
+        "A feature network, distilled from a larger one on pictures without labels.",
+        f"| | |\n|---|---|\n{facts}",
+        f"## Pictures\n{pictures}\n{_drawn(config, counts)}",
+        f"## Recipe\n\n```\n{keys}\n```",
+        f"## Use\n\n```\n{usage(config, student, weights)}\n```",
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def usage(config: DictConfig, student: str, weights: Path) -> str:
+    """Say how to use the weights."""
+    if student != "loupe_net":
+        return f"loupe train model=efficient_ad_{student[-1]} model.teacher.weights={weights} ..."
+    widths, depths = list(config.widths), list(config.depths)
+    plain = {"widths": widths, "depths": depths} == {key: LoupeNet().shape[key] for key in ("widths", "depths")}
+    options = "" if plain else f" 'backbone.options={{widths: {widths}, depths: {depths}}}'"
+    return f"loupe train backbone=loupe backbone.weights={weights}{options} ..."
+
+
+def _value(value: object) -> str:
+    return "null" if value is None else str(value).replace(" ", "")
+
+
+def _drawn(config: DictConfig, counts: Mapping[str, tuple[int, int]]) -> str:
+    share = config.drawn_share if counts else 1.0
+    return f"{100 * share:.0f} % of the crops come from pictures drawn by rule."
