@@ -1,11 +1,12 @@
-"""Which pictures to show: the worst mistakes, and a fair draw of what went right, in bounded memory.
+"""Which pictures to show: the worst mistakes, a fair draw of the rest, both ends and the middle of the scores.
+
+Memory is bounded: of each category only so many are kept while batches pass by.
 
 Letters: N pictures of a batch, H and W pixels.
 """
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from typing import TYPE_CHECKING
 
@@ -13,46 +14,61 @@ import numpy as np
 
 from datamodules.table import DEFECTIVE, GOOD
 
+from .atlas import name_rank
 from .report.content import Category, Example
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datamodules.batch import InspectionBatch
 
-CATEGORIES: tuple[Category, ...] = ("miss", "false_alarm", "hit", "pass")
+JUDGED: tuple[Category, ...] = ("miss", "false_alarm", "hit", "pass")
+RANKED: tuple[Category, ...] = ("highest", "nearest", "lowest")
 
 
 class ExampleGallery:
     """Keeps the best ``size`` examples of every category while batches pass by.
 
     Misses with the lowest and false alarms with the highest scores rank first. Hits and passes rank by a hash of their
-    name: a draw that neither favours good looks nor depends on the order of the pictures.
+    name: a draw that neither favours good looks nor depends on the order of the pictures. Whatever their labels, the
+    pictures with the highest and the lowest scores and those nearest to the threshold are kept as well.
 
     Args:
         size: How many to keep per category; 0 keeps none.
+        categories: Which ones to keep; all by default.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, categories: Sequence[str] = (*JUDGED, *RANKED)) -> None:
         self.size = size
-        self._kept: dict[Category, list[tuple[float, str, Example]]] = {category: [] for category in CATEGORIES}
+        self._kept: dict[Category, list[tuple[float, str, Example]]] = {
+            category: [] for category in (*JUDGED, *RANKED) if category in categories
+        }
 
-    def update(self, batch: InspectionBatch) -> None:
-        """See a batch of decided pictures; unlabelled ones are passed over."""
-        columns = (batch.pred_score.tolist(), batch.pred_label.tolist(), batch.label_index.tolist())
-        for index, (score, verdict, label_index) in enumerate(zip(*columns, strict=True)):
-            category = categorise(label_index, verdict=verdict)
-            if category is None or self.size == 0:
-                continue
-            name = batch.name[index]
-            rank = priority(category, score, name)
-            kept = self._kept[category]
-            if len(kept) < self.size or (rank, name) > kept[0][:2]:
-                heapq.heappush(kept, (rank, name, _example(batch, index, category)))
-                if len(kept) > self.size:
-                    heapq.heappop(kept)
+    def update(self, batch: InspectionBatch, threshold_N: Sequence[float]) -> None:
+        """See a batch of decided pictures.
+
+        Args:
+            batch: With decisions.
+            threshold_N: The threshold that each picture was judged by.
+        """
+        columns = (batch.pred_score.tolist(), batch.pred_label.tolist(), batch.label_index.tolist(), threshold_N)
+        for index, (score, verdict, label_index, threshold) in enumerate(zip(*columns, strict=True)):
+            judged = categorise(label_index, verdict=verdict)
+            for category in RANKED if judged is None else (judged, *RANKED):
+                self._keep(category, priority(category, score, batch.name[index], threshold), batch, index)
+
+    def _keep(self, category: Category, rank: float, batch: InspectionBatch, index: int) -> None:
+        if category not in self._kept:
+            return
+        name, kept = batch.name[index], self._kept[category]
+        if len(kept) < self.size:
+            heapq.heappush(kept, (rank, name, example_of(batch, index, category)))
+        elif kept and (rank, name) > kept[0][:2]:
+            heapq.heapreplace(kept, (rank, name, example_of(batch, index, category)))
 
     def examples(self) -> tuple[Example, ...]:
         """Return what was kept, category by category, first rank first."""
-        ranked = (sorted(self._kept[category], key=lambda entry: entry[:2], reverse=True) for category in CATEGORIES)
+        ranked = (sorted(kept, key=lambda entry: entry[:2], reverse=True) for kept in self._kept.values())
         return tuple(example for kept in ranked for _, _, example in kept)
 
 
@@ -65,16 +81,19 @@ def categorise(label_index: int, *, verdict: bool) -> Category | None:
     return None
 
 
-def priority(category: Category, score: float, name: str) -> float:
+def priority(category: Category, score: float, name: str, threshold: float) -> float:
     """Rank a picture within its category; higher is shown first."""
-    if category == "miss":
-        return -score
-    if category == "false_alarm":
-        return score
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    ranks: dict[Category, float] = {
+        "miss": -score,
+        "false_alarm": score,
+        "highest": score,
+        "nearest": -abs(score - threshold),
+        "lowest": -score,
+    }
+    return ranks.get(category, name_rank(name))
 
 
-def _example(batch: InspectionBatch, index: int, category: Category) -> Example:
+def example_of(batch: InspectionBatch, index: int, category: Category) -> Example:
     """Copy one picture of a batch out of it."""
     image = batch.image[index].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
     anomaly_map = batch.anomaly_map[index].float().cpu().numpy()
@@ -86,6 +105,6 @@ def _example(batch: InspectionBatch, index: int, category: Category) -> Example:
         image=np.ascontiguousarray(image),
         anomaly_map=anomaly_map,
         mask=batch.gt_mask[index].bool().cpu().numpy() if has_mask else None,
-        predicted_mask=batch.pred_mask[index].bool().cpu().numpy(),
+        predicted_mask=None if batch.pred_mask is None else batch.pred_mask[index].bool().cpu().numpy(),
         kind=batch.kind[index],
     )

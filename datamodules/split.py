@@ -63,6 +63,50 @@ def split_table(
     return table
 
 
+def fold_table(
+    table: pd.DataFrame,
+    folds: int,
+    fold: int,
+    calibration_share: float,
+    seed: int,
+    *,
+    defects_in_train: bool = False,
+) -> pd.DataFrame:
+    """Give every row a split for one fold of a cross-validation; every row is tested in exactly one of the folds.
+
+    Splits that were supplied play no part: all rows are divided anew, groups whole, labels and kinds in proportion.
+
+    Args:
+        table: A complete sample table.
+        folds: K, at least 2.
+        fold: Which of them is tested, from 1 to K.
+        calibration_share: Of the good pictures, all of them; taken from those that are not tested.
+        seed: Decides the folds, and what is calibrated on in each.
+        defects_in_train: As in `split_table`.
+
+    Raises:
+        DataError: There is no such fold, there are fewer groups than folds, or too little is left to train on.
+    """
+    if folds < 2 or not 1 <= fold <= folds:
+        raise DataError(f"Expected data.fold to be from 1 to data.folds (at least 2), but found {fold} of {folds}.")
+    if (groups := table["group"].nunique()) < folds:
+        raise DataError(f"Expected at least as many groups as folds, but found {groups} for data.folds={folds}.")
+    if calibration_share < 0 or calibration_share + 1 / folds > 1:
+        raise DataError(
+            f"Expected data.calibration_share to be at least 0 and at most {1 - 1 / folds:.3g} beside one of {folds} "
+            f"folds, but found {calibration_share}."
+        )
+    table = table.copy()
+    everywhere = pd.Series(data=True, index=table.index)
+    shares = {f"fold {number}": 1 / folds for number in range(1, folds + 1)}
+    _assign(table, everywhere, shares, set(), seed)
+    tested = table["split"] == f"fold {fold}"
+    table.loc[tested, "split"] = TEST
+    rest = calibration_share / (1 - 1 / folds)
+    _assign(table, ~tested, {TRAIN: 1 - rest, CALIBRATION: rest}, set() if defects_in_train else {TRAIN}, seed + fold)
+    return table
+
+
 def join_copies(table: pd.DataFrame) -> pd.Series:
     """Return the groups of a surveyed table, joined wherever they hold the same file: a copy must not be in two splits.
 

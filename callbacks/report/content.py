@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-Category = Literal["miss", "false_alarm", "hit", "pass"]
+    from callbacks.atlas import Atlas
+    from callbacks.embeddings import EmbeddingMap
+
+Category = Literal["miss", "false_alarm", "hit", "pass", "highest", "nearest", "lowest"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Example:
     """One picture that shows how the detector decides.
 
     Attributes:
-        category: ``miss`` (defective, called good), ``false_alarm`` (good, called defective), ``hit`` or ``pass``.
+        category: ``miss`` (defective, called good), ``false_alarm`` (good, called defective), ``hit`` or ``pass``; or,
+            whatever its label, of the ``highest`` or ``lowest`` scores, or ``nearest`` to the threshold.
         name: Stable name of the picture in the sample table.
         score: Raw, higher is worse.
         image: (H, W, 3) uint8, as the model saw it, in that size.
@@ -49,10 +53,10 @@ class ReportContent:
     Attributes:
         title: For example ``fiber, PatchCore``.
         metrics: As in metrics.json: ``test`` and ``baseline`` map names to ``value``, ``low`` and ``high`` (None where
-            undefined); ``pictures`` counts.
+            undefined); ``pictures`` counts. Any other section becomes a table.
         predictions: As in predictions.csv: ``name, image_path, label_index, score, verdict, kind, group, defect``.
         sweep: As in sweep.csv: ``threshold, tp, fp, tn, fn, precision, recall, f1`` at every distinct test score.
-        calibration: As in calibration.json: ``image`` and ``pixel`` thresholds with policy and promise.
+        calibration: As in calibration.json: ``image`` and ``pixel`` thresholds by scope, with policy and promise.
         calibration_scores: ``score`` and ``label_index`` of the calibration pictures.
         counts: Pictures by split (rows) and label (columns), and groups.
         excluded: What was left out: ``path, problem, remedy``.
@@ -61,6 +65,10 @@ class ReportContent:
         map_range: Raw map values that the darkest and brightest colour stand for.
         warnings: Sentences that a reader must not miss, such as untrained features.
         examples: Worst first in each category.
+        atlas: Thumbnails of the test pictures, or of a draw of them; None without.
+        maps: Where its pictures lie among each other.
+        marked: One row per marked defect: ``side`` in pixels on disk, and ``found``; None where none is marked.
+        heat_map: (H, W) in how many pictures a defect was found at each pixel; None where there are none.
         confidence: Of all intervals, in (0, 1).
     """
 
@@ -77,4 +85,8 @@ class ReportContent:
     map_range: tuple[float, float]
     warnings: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
+    atlas: Atlas | None = None
+    maps: tuple[EmbeddingMap, ...] = ()
+    marked: pd.DataFrame | None = None
+    heat_map: npt.NDArray[np.int64] | None = None
     confidence: float = 0.95

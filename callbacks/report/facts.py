@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from callbacks.bootstrap import wilson
+from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .wording import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from .content import ReportContent
@@ -79,15 +80,15 @@ class Part:
     fpr_range: tuple[float, float]
 
 
-def confusion(predictions: pd.DataFrame, threshold: float) -> Confusion:
-    """Counts the labelled pictures on either side of the threshold; ``score >= threshold`` is called defective."""
+def confusion(predictions: pd.DataFrame) -> Confusion:
+    """Counts the labelled pictures by the verdicts that were given, whatever thresholds they rest on."""
     label = predictions["label_index"].to_numpy()
-    called = predictions["score"].to_numpy(dtype=np.float64) >= threshold
-    tp, fp = int((called & (label == 1)).sum()), int((called & (label == 0)).sum())
-    return Confusion(tp, fp, int((label == 0).sum()) - fp, int((label == 1).sum()) - tp)
+    called = (predictions["verdict"] == LABEL_NAMES[DEFECTIVE]).to_numpy()
+    tp, fp = int((called & (label == DEFECTIVE)).sum()), int((called & (label == GOOD)).sum())
+    return Confusion(tp, fp, int((label == GOOD).sum()) - fp, int((label == DEFECTIVE).sum()) - tp)
 
 
-def parts_by(predictions: pd.DataFrame, column: str, threshold: float, confidence: float = 0.95) -> list[Part]:
+def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -> list[Part]:
     """Splits the labelled pictures by ``kind`` or ``defect``, in the order of names.
 
     By ``defect``, only defective pictures count: a good one has no type of defect.
@@ -95,13 +96,14 @@ def parts_by(predictions: pd.DataFrame, column: str, threshold: float, confidenc
     Returns:
         One part per name; empty where there are fewer than two names, since there is nothing to compare.
     """
-    known = predictions[predictions["label_index"] == 1 if column == "defect" else predictions["label_index"] != -1]
+    label = predictions["label_index"]
+    known = predictions[label == DEFECTIVE if column == "defect" else label != UNKNOWN]
     names = sorted({str(name) for name in known[column].fillna("") if name != ""})
     if len(names) < 2:
         return []
     parts = []
     for name in names:
-        counts = confusion(known[known[column].astype(str) == name], threshold)
+        counts = confusion(known[known[column].astype(str) == name])
         recall_range = wilson(counts.recall or 0.0, counts.defective, confidence)
         parts.append(Part(name, counts, recall_range, wilson(counts.fpr or 0.0, counts.good, confidence)))
     return parts
@@ -121,9 +123,29 @@ def verdict(counts: Confusion) -> str:
     return "The test holds no labelled picture, so it says nothing about misses or false alarms."
 
 
+def threshold_of(calibration: Mapping[str, Any], level: str) -> Mapping[str, Any] | None:
+    """The threshold of a level for all pictures, with its promise, from the content of calibration.json.
+
+    Args:
+        calibration: ``image`` and ``pixel`` hold scopes, of which ``all`` is one; or, in runs of Loupe 0.1, that alone.
+        level: ``image`` or ``pixel``.
+    """
+    scopes: Mapping[str, Any] | None = calibration.get(level)
+    if not scopes:
+        return None
+    return scopes if "value" in scopes else scopes.get("all")
+
+
+def kind_thresholds(calibration: Mapping[str, Any]) -> dict[str, float]:
+    """Thresholds of the kinds that have their own, in raw score units."""
+    kinds = (calibration.get("image") or {}).get("kind") or {}
+    return {str(kind): float(chosen["value"]) for kind, chosen in kinds.items()}
+
+
 def image_threshold(content: ReportContent) -> float:
-    """The calibrated threshold for pictures, in raw score units."""
-    return float(content.calibration["image"]["value"])
+    """The calibrated threshold for pictures of any kind, in raw score units; NaN without one."""
+    chosen = threshold_of(content.calibration, "image")
+    return float("nan") if chosen is None else float(chosen["value"])
 
 
 def _quotient(part: int, whole: int) -> float | None:

@@ -112,7 +112,7 @@ def sweep_figure(sweep: pd.DataFrame, threshold: float, at: Sequence[float], lim
     ring = circle(x(float(row_T[best])), y(float(curves[2][best])), 5, "ring")
     hover = line(0, _TOP, 0, y.start, "hover")
     described = f"At the threshold {threshold:.6g}: precision {share(at[0])}, recall {share(at[1])}, F1 {share(at[2])}."
-    body = [*_grid(x, y, "threshold (anomaly score)", width), rule, *drawn, ring, *dots, name, hover]
+    body = [*unit_grid(x, y, "threshold (anomaly score)", width), rule, *drawn, ring, *dots, name, hover]
     return figure(width, height, "Precision, recall and F1 over the threshold", described, *body)
 
 
@@ -162,7 +162,7 @@ def _unit_figure(
     pixel_T = [(x(float(a)), y(float(b))) for a, b in corners]
     keep = kept_pixels(pixel_T)
     parts = [
-        *_grid(x, y, names[0], width),
+        *unit_grid(x, y, names[0], width),
         text(0, 12, names[1], "label"),
         polyline([(x(a), y(b)) for a, b in chance], "chance"),
         polyline([pixel_T[index] for index in keep], "curve f1"),
@@ -182,7 +182,8 @@ def kept_pixels(pixel_T: Sequence[Point]) -> list[int]:
             continue
         if len(keep) > 1:
             (x0, y0), (x1, y1) = pixel_T[keep[-2]], pixel_T[keep[-1]]
-            if (x0 == x1 == x) or (y0 == y1 == y):
+            onward = (x1 - x0) * (x - x1) >= 0 and (y1 - y0) * (y - y1) >= 0  # a turning point is not on the way
+            if onward and (x0 == x1 == x or y0 == y1 == y):
                 keep.pop()
         keep.append(index)
     return keep if not keep or keep[-1] == len(pixel_T) - 1 else [*keep, len(pixel_T) - 1]
@@ -234,7 +235,7 @@ def colour_scale(colours: Sequence[str], limits: Point, threshold: float | None,
     return figure(width, 50, "Colour scale of the maps", f"From {low:.6g} to {high:.6g}.", *painted, *marks, *ticks)
 
 
-def _grid(x: Axis, y: Axis, name: str, width: float) -> list[Markup]:
+def unit_grid(x: Axis, y: Axis, name: str, width: float) -> list[Markup]:
     """Grid lines, tick labels and the name of the horizontal axis; the vertical one runs from 0 to 1."""
     count = 8 if width > 450 else 5
     step = nice_step(x.high - x.low, count)

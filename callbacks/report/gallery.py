@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from .facts import Confusion, image_threshold
+from datamodules.table import LABEL_NAMES
+
+from .facts import Confusion, image_threshold, kind_thresholds
 from .pictures import data_uri, enlarged, panels_of
 from .wording import distance, plural, score, score_decimals
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _EDGE = 384  # longest edge of a picture on the page, in pixels; it is shown at 220 or so, on screens of twice that
 _FINE = 512  # of an overlay, whose contours are thin
+_SMALL = 288  # of a picture in a ranked gallery
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,44 @@ def galleries(content: ReportContent, counts: Confusion) -> list[Gallery]:
     return found
 
 
+def ranked_galleries(content: ReportContent) -> list[Gallery]:
+    """Both ends of the scores and what lies nearest to the threshold, whatever the labels; empty ones are left out."""
+    scores = content.predictions["score"]
+    decimals = score_decimals(float(scores.min()), float(scores.max()))
+    label_of = dict(zip(content.predictions["name"], content.predictions["label_index"], strict=True))
+    texts: tuple[tuple[Category, str, str], ...] = (
+        ("highest", "Most anomalous", "Highest scores first."),
+        ("nearest", "Nearest to the line", "Those that a slightly different threshold would have judged otherwise."),
+        ("lowest", "Least anomalous", "Lowest scores first."),
+    )
+    found = []
+    for category, title, note in texts:
+        of_category = [one for one in content.examples if one.category == category]
+        rows = tuple(_small_row(one, LABEL_NAMES[label_of[one.name]], content, decimals) for one in of_category)
+        found += [Gallery(category, title, note, "", rows)] if rows else []
+    return found
+
+
+def _small_row(example: Example, label: str, content: ReportContent, decimals: int) -> Row:
+    """Picture and overlay alone."""
+    height, width = example.image.shape[:2]
+    over = panels_of(enlarged(example, ceil(_SMALL / max(height, width))), *content.map_range)[3]
+    sources = (("picture", data_uri(example.image, _SMALL)), ("overlay", data_uri(over, _SMALL)))
+    line = _line(example, content)
+    return Row(
+        example.name,
+        score(example.score, decimals),
+        distance(example.score, line, decimals),
+        ", ".join(part for part in (label, example.kind, example.defect) if part),
+        tuple(Panel(name, source, height, width) for name, source in sources),
+    )
+
+
+def _line(example: Example, content: ReportContent) -> float:
+    """The threshold that an example was judged by."""
+    return kind_thresholds(content.calibration).get(example.kind, image_threshold(content))
+
+
 def _row(example: Example, content: ReportContent, decimals: int) -> Row:
     height, width = example.image.shape[:2]
     image, colours, mask, _ = panels_of(example, *content.map_range)
@@ -96,7 +137,7 @@ def _row(example: Example, content: ReportContent, decimals: int) -> Row:
     return Row(
         example.name,
         score(example.score, decimals),
-        distance(example.score, image_threshold(content), decimals),
+        distance(example.score, _line(example, content), decimals),
         ", ".join(part for part in (example.kind, example.defect) if part),
         tuple(Panel(name, source, height, width) for name, source in zip(names, sources, strict=True)),
     )

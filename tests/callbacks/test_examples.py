@@ -29,6 +29,10 @@ def decided_batch(rows: list[tuple[str, float, int]], threshold: float = 5.0) ->
     return batch
 
 
+def see(gallery: ExampleGallery, batch: InspectionBatch) -> None:
+    gallery.update(batch, [5.0] * len(batch))
+
+
 def names(gallery: ExampleGallery, category: str) -> list[str]:
     return [example.name for example in gallery.examples() if example.category == category]
 
@@ -40,25 +44,33 @@ ROWS = [(f"good{index}", float(index), 0) for index in range(10)] + [
 
 def test_the_worst_mistakes_come_first() -> None:
     gallery = ExampleGallery(3)
-    gallery.update(decided_batch(ROWS))
+    see(gallery, decided_batch(ROWS))
     assert names(gallery, "miss") == ["bad0", "bad1", "bad2"]
     assert names(gallery, "false_alarm") == ["good9", "good8", "good7"]
     assert len(names(gallery, "hit")) == len(names(gallery, "pass")) == 3
 
 
+def test_both_ends_and_the_middle_of_the_scores_are_kept_whatever_the_labels() -> None:
+    gallery = ExampleGallery(2)
+    see(gallery, decided_batch([*ROWS, ("unknown", 9.5, -1), ("near", 5.1, -1)]))
+    assert names(gallery, "highest") == ["unknown", "good9"]
+    assert names(gallery, "nearest")[0] in {"good5", "bad5"}
+    assert set(names(gallery, "lowest")) == {"good0", "bad0"}
+
+
 def test_order_and_batching_change_nothing() -> None:
     whole = ExampleGallery(4)
-    whole.update(decided_batch(ROWS))
+    see(whole, decided_batch(ROWS))
     parts = ExampleGallery(4)
     for part in np.array_split(np.random.default_rng(1).permutation(len(ROWS)), 5):
-        parts.update(decided_batch([ROWS[index] for index in part]))
+        see(parts, decided_batch([ROWS[index] for index in part]))
     assert [(e.category, e.name) for e in whole.examples()] == [(e.category, e.name) for e in parts.examples()]
 
 
 def test_examples_carry_what_the_report_draws() -> None:
     gallery = ExampleGallery(1)
-    gallery.update(decided_batch([("a", 9.0, 1), ("b", 1.0, 0)]))
-    hit, passed = gallery.examples()
+    see(gallery, decided_batch([("a", 9.0, 1), ("b", 1.0, 0)]))
+    hit, passed, *_ = gallery.examples()
     assert hit.image.dtype == np.uint8
     assert hit.image.shape == (4, 4, 3)
     assert hit.image.max() == 128
@@ -73,7 +85,7 @@ def test_a_defect_without_a_mask_shows_none() -> None:
     batch = decided_batch([("a", 9.0, 1)])
     batch.has_mask = torch.tensor([False])
     gallery = ExampleGallery(1)
-    gallery.update(batch)
+    see(gallery, batch)
     assert gallery.examples()[0].mask is None
 
 
@@ -87,5 +99,5 @@ def test_categories(label: int, verdict: bool, expected: str | None) -> None:
 
 def test_none_are_kept_when_none_are_asked_for() -> None:
     gallery = ExampleGallery(0)
-    gallery.update(decided_batch(ROWS))
+    see(gallery, decided_batch(ROWS))
     assert gallery.examples() == ()

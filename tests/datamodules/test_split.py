@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.split import assign_groups, join_copies, split_table
+from datamodules.split import assign_groups, fold_table, join_copies, split_table
 from datamodules.table import complete_table
 
 if TYPE_CHECKING:
@@ -210,3 +210,54 @@ def test_groups_that_hold_the_same_file_are_joined() -> None:
 def test_tables_without_copies_keep_their_groups() -> None:
     table = pd.DataFrame({"group": ["x", "y", "x"], "sha256": ["1", "2", "3"]})
     assert join_copies(table).tolist() == ["x", "y", "x"]
+
+
+def fold_rows() -> pd.DataFrame:
+    """60 groups of three pictures; a fifth of the groups is defective; the data brings splits of its own."""
+    rows = [
+        {"image_path": f"{g}_{i}.png", "name": f"{g}_{i}.png", "label_index": int(g % 5 == 0), "group": f"g{g:02}",
+         "split": "test" if g > 40 else "train", "kind": "ab"[g % 2]}
+        for g in range(60) for i in range(3)
+    ]  # fmt: skip
+    return complete_table(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_every_picture_is_tested_in_one_fold_and_no_group_is_cut(folds: int) -> None:
+    tested: list[str] = []
+    for fold in range(1, folds + 1):
+        table = fold_table(fold_rows(), folds, fold, 0.2, seed=3)
+        assert table.groupby("group")["split"].nunique().max() == 1
+        assert set(table["split"]) == {"train", "calibration", "test"}
+        test = table[table["split"] == "test"]
+        assert 0.1 < test["label_index"].mean() < 0.3  # groups are whole: 2 or 3 of 12 defective ones in five folds
+        good = table[table["label_index"] == 0]
+        assert (good["split"] == "calibration").mean() == pytest.approx(0.2, abs=0.06)
+        assert not ((table["split"] == "train") & (table["label_index"] == 1)).any()
+        tested += test["name"].tolist()
+    assert sorted(tested) == sorted(fold_rows()["name"])
+
+
+def test_folds_depend_on_the_seed_alone_and_share_defects_where_asked() -> None:
+    rows = fold_rows()
+    first = fold_table(rows, 3, 1, 0.2, seed=0)
+    shuffled = fold_table(rows.sample(frac=1, random_state=1), 3, 1, 0.2, seed=0).sort_values("name", ignore_index=True)
+    assert first["split"].tolist() == shuffled["split"].tolist()
+    assert first["split"].tolist() != fold_table(rows, 3, 1, 0.2, seed=1)["split"].tolist()
+    spread = fold_table(rows, 3, 1, 0.2, seed=0, defects_in_train=True)
+    assert ((spread["split"] == "train") & (spread["label_index"] == 1)).any()
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "share", "message"),
+    [
+        (1, 1, 0.2, "at least 2"),
+        (5, 0, 0.2, "found 0 of 5"),
+        (5, 6, 0.2, "found 6 of 5"),
+        (61, 1, 0.2, "at least as many groups as folds, but found 60"),
+        (2, 1, 0.6, "at most 0.5 beside one of 2 folds"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(folds: int, fold: int, share: float, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fold_table(fold_rows(), folds, fold, share, seed=0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from callbacks.atlas import Atlas
+from callbacks.embeddings import embedding_maps
 from callbacks.report.content import Category, Example, ReportContent
 from callbacks.sweep import precision_recall_f1
 
@@ -88,6 +92,27 @@ class Contents:
             warnings=("The features are untrained.",),
             examples=(example("miss", "test/0001.png", 1), example("pass", "test/0002.png", 2, marked=False)),
         )
+
+    @staticmethod
+    def with_atlas(content: ReportContent) -> ReportContent:
+        """Thumbnails of noise in the colour of the label, and maps of embeddings that follow the score."""
+        rng = np.random.default_rng(0)
+        rows = content.predictions
+        noise = rng.integers(0, 90, (len(rows), 24, 32, 3), dtype=np.uint8)
+        noise[..., 0] += (80 * (rows["label_index"].to_numpy() == 1)).astype(np.uint8)[:, None, None]
+        embedding = (rows["score"].to_numpy()[:, None] + rng.normal(0, 1, (len(rows), 8))).astype(np.float32)
+        atlas = Atlas(tuple(rows["name"]), noise, embedding)
+        return replace(content, atlas=atlas, maps=embedding_maps(embedding))
+
+    @staticmethod
+    def with_defects(content: ReportContent) -> ReportContent:
+        """Marked defects of many sizes, the larger ones found, and a heat map."""
+        rng = np.random.default_rng(0)
+        side = np.exp(rng.uniform(1, 5, 60))
+        marked = pd.DataFrame({"side": side, "found": rng.uniform(0, 60, 60) < side})
+        heat = np.zeros((48, 64), dtype=np.int64)
+        heat[10:20, 30:45] = 7
+        return replace(content, marked=marked, heat_map=heat)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_score
 
-from callbacks.report.facts import Confusion, confusion, image_threshold, parts_by, verdict
+from callbacks.report.facts import Confusion, confusion, kind_thresholds, parts_by, threshold_of, verdict
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_confusion_agrees_with_scikit_learn_and_leaves_unknown_ones_out(contents: type[Contents]) -> None:
     predictions = contents.predictions(40, 17, unknown=5)
     known = predictions[predictions["label_index"] >= 0]
-    counts = confusion(predictions, 3.0)
+    counts = confusion(predictions)
     called = known["score"] >= 3.0
     expected = confusion_matrix(known["label_index"], called, labels=[0, 1])
     assert np.array_equal([[counts.tn, counts.fp], [counts.fn, counts.tp]], expected)
@@ -23,9 +23,15 @@ def test_confusion_agrees_with_scikit_learn_and_leaves_unknown_ones_out(contents
     assert counts.f1 == pytest.approx(f1_score(known["label_index"], called))
 
 
-def test_a_score_at_the_threshold_is_called_defective(contents: type[Contents]) -> None:
-    predictions = contents.predictions(1, 0)
-    assert confusion(predictions, float(predictions["score"].iloc[0])).fp == 1
+def test_thresholds_are_read_in_both_forms_of_calibration(contents: type[Contents]) -> None:
+    flat = contents.build().calibration
+    scoped = {"image": {"all": flat["image"], "kind": {"M4": {"value": 2.5}}}, "pixel": {"all": flat["pixel"]}}
+    for calibration in (flat, scoped):
+        chosen = threshold_of(calibration, "image")
+        assert chosen is not None
+        assert chosen["value"] == 3.0
+    assert (kind_thresholds(flat), kind_thresholds(scoped)) == ({}, {"M4": 2.5})
+    assert threshold_of({"image": None}, "image") is None
 
 
 def test_rates_without_pictures_are_undefined() -> None:
@@ -36,7 +42,7 @@ def test_rates_without_pictures_are_undefined() -> None:
 @pytest.mark.parametrize("column", ["kind", "defect"])
 def test_parts_add_up_to_the_whole(contents: type[Contents], column: str) -> None:
     predictions = contents.predictions(40, 17, unknown=3)
-    parts, whole = parts_by(predictions, column, 3.0), confusion(predictions, 3.0)
+    parts, whole = parts_by(predictions, column), confusion(predictions)
     assert len(parts) == 2
     assert sum(part.confusion.tp for part in parts) == whole.tp
     assert sum(part.confusion.fn for part in parts) == whole.fn
@@ -47,8 +53,8 @@ def test_parts_add_up_to_the_whole(contents: type[Contents], column: str) -> Non
 
 
 def test_one_kind_is_not_a_comparison(contents: type[Contents]) -> None:
-    assert parts_by(contents.predictions(5, 5).assign(kind="M6"), "kind", 3.0) == []
-    assert parts_by(contents.predictions(5, 5).assign(kind=None), "kind", 3.0) == []
+    assert parts_by(contents.predictions(5, 5).assign(kind="M6"), "kind") == []
+    assert parts_by(contents.predictions(5, 5).assign(kind=None), "kind") == []
 
 
 @pytest.mark.parametrize(
@@ -64,5 +70,7 @@ def test_one_kind_is_not_a_comparison(contents: type[Contents]) -> None:
 def test_verdict_in_plain_words(
     contents: type[Contents], good: int, defective: int, scores: list[float], expected: str
 ) -> None:
-    predictions = contents.predictions(good, defective).assign(score=np.array(scores, dtype=float))
-    assert verdict(confusion(predictions, image_threshold(contents.build()))).startswith(expected)
+    predictions = contents.predictions(good, defective).assign(
+        verdict=["defective" if score >= 3 else "good" for score in scores]
+    )
+    assert verdict(confusion(predictions)).startswith(expected)

@@ -6,20 +6,21 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from callbacks.report.live import compact
 from callbacks.report.render import flat, render_report
 from callbacks.sweep import precision_recall_f1
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents
 
-VOID = {"meta", "link", "img", "br", "wbr"}
+VOID = {"meta", "link", "img", "br", "wbr", "input"}
 SECTIONS = (
     "Figures",
     "Scores",
@@ -154,7 +155,8 @@ def test_a_report_with_as_little_as_possible(contents: type[Contents]) -> None:
 
 def test_an_empty_category_says_none(contents: type[Contents]) -> None:
     content = contents.build()
-    separable = content.predictions.assign(score=content.predictions["label_index"] * 6.0)
+    names = content.predictions["label_index"].map({0: "good", 1: "defective"})
+    separable = content.predictions.assign(score=content.predictions["label_index"] * 6.0, verdict=names)
     html = render_report(replace(content, predictions=separable, examples=()))
     by_category = dict(re.findall(r'<h3 id="(\w+)">.*?<p class="none">([^<]*)</p>', html, flags=re.DOTALL))
     assert by_category == {
@@ -171,15 +173,69 @@ def test_long_lists_are_folded(contents: type[Contents]) -> None:
     assert "<summary>40 files, and why</summary>" in html
 
 
-def test_the_sweep_under_the_pointer_is_the_sweep(contents: type[Contents]) -> None:
-    content = contents.build()
-    found = re.search(r'<script type="application/json" id="sweep-data">(.*?)</script>', render_report(content))
+def live(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="live-data">(.*?)</script>', html)
     assert found is not None
-    data = json.loads(found[1])
-    assert data["threshold"] == content.sweep["threshold"].tolist()
-    assert data["tp"] == content.sweep["tp"].tolist()
-    assert data["fp"] == content.sweep["fp"].tolist()
-    assert (data["good"], data["defective"]) == (22, 9)
+    assert "Infinity" not in found[1]  # which JSON does not know
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_the_script_counts_what_the_sweep_counts(contents: type[Contents]) -> None:
+    content = contents.build(unknown=3)
+    data = live(render_report(content))
+    score, label = np.array(data["score"]), np.array(data["label"])
+    for row in content.sweep.itertuples():
+        called = score >= compact(float(row.threshold))  # type: ignore[arg-type]  # a float
+        assert ((called & (label == 1)).sum(), (called & (label == 0)).sum()) == (row.tp, row.fp)
+    whole, *kinds = data["scopes"]
+    assert (whole["tp"] + whole["fn"], whole["fp"] + whole["tn"]) == (9, 22)
+    assert [scope["kind"] for scope in kinds] == ["M4", "M6"]
+    assert sum(scope["fp"] for scope in kinds) == whole["fp"]
+
+
+@pytest.mark.parametrize("value", [2.4659237861633301, 0.1, 1e-30, -3.5, float(np.float32(0.1))])
+def test_short_numbers_compare_as_long_ones(value: float) -> None:
+    near = np.nextafter(np.float32(value), np.float32(9))
+    assert compact(value) == pytest.approx(value)
+    assert compact(float(np.float32(value))) < compact(float(near))
+
+
+def test_thresholds_of_kinds_and_zones_are_told(contents: type[Contents]) -> None:
+    content = contents.build()
+    flat_scope = content.calibration["image"]
+    scoped = {
+        "image": {"all": flat_scope, "kind": {"M4": flat_scope | {"value": 3.25}, "M6": flat_scope}},
+        "pixel": {"all": flat_scope, "zone": {"1": flat_scope | {"value": 1.5}}},
+    }
+    html = render_report(replace(content, calibration=scoped))
+    page = Page(html)
+    for words in ("Pictures of kind M4", "3.25", "Pixels of zone 1", "at the calibrated threshold of their kind"):
+        assert words in page.text
+    assert [scope["threshold"] for scope in live(html)["scopes"]] == [3.0, 3.25, 3.0]
+
+
+def test_other_sections_become_tables(contents: type[Contents]) -> None:
+    content = contents.build()
+    more = {"zones": {"core": {"defective": 3, "recall": {"value": 0.5, "low": 0.1, "high": 0.9}}}, "empty": {}}
+    page = Page(render_report(replace(content, metrics={**content.metrics, **more})))
+    for words in ("More figures", "Zones", "core", "0.500 (0.100 to 0.900)"):
+        assert words in page.text
+    assert "Empty" not in page.text
+
+
+def test_the_atlas_has_a_tile_and_a_place_for_every_picture(contents: type[Contents]) -> None:
+    content = contents.with_atlas(contents.build(unknown=2))
+    html = render_report(content)
+    data = live(html)
+    assert content.atlas is not None
+    assert data["tiles"]["name"] == list(content.atlas.names)
+    names = content.predictions.sort_values(["score", "name"])["name"].tolist()
+    assert [names[row] for row in data["tiles"]["row"]] == list(content.atlas.names)
+    assert [len(places) for places in data["places"]] == [33, 33]
+    page = Page(html)
+    assert sum("point" in (attributes.get("class") or "") for _, attributes in page.elements) == 2 * 33
+    assert {attributes.get("id") for _, attributes in page.elements} >= {"sprite", "map-figures", "live"}
 
 
 def test_the_same_content_gives_the_same_page(contents: type[Contents]) -> None:
@@ -196,7 +252,7 @@ def test_24_grainy_examples_and_many_pictures_stay_small(contents: type[Contents
         anomaly_map=gaussian_filter(rng.uniform(0, 6, (512, 512)), 2).astype(np.float32),
     )
     few = len(render_report(replace(content, examples=())))
-    assert few < 600_000
+    assert few < 900_000
     assert few + 24 * (len(render_report(replace(content, examples=(grainy,)))) - few) < 8e6
 
 
@@ -213,7 +269,5 @@ def test_infinite_scores_do_not_break_a_page(contents: type[Contents]) -> None:
     predictions.loc[predictions.index[-1], "score"] = np.inf
     sweep = precision_recall_f1(predictions["score"], predictions["label_index"])
     html = render_report(replace(content, predictions=predictions, sweep=sweep))
-    found = re.search(r'id="sweep-data">(.*?)</script>', html)
-    assert found is not None
-    assert "Infinity" not in found[1]  # which JSON does not know
+    assert max(live(html)["score"]) < np.inf
     Page(html)

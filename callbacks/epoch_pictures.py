@@ -1,0 +1,119 @@
+"""What calibration looks like while a model learns: curve, confusion matrix and the worst pictures, at chosen epochs.
+
+Letters: N pictures of a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from lightning import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
+
+from .calibration import calibration_of
+from .confusion_picture import confusion_picture
+from .examples import ExampleGallery
+from .report.facts import confusion
+from .report.pictures import strip
+from .sweep import precision_recall_f1
+from .tensorboard import log_curve
+
+if TYPE_CHECKING:
+    from lightning import LightningModule, Trainer
+    from torch.utils.tensorboard import SummaryWriter
+
+    from datamodules.batch import InspectionBatch
+
+    from .calibration import Calibration
+
+WORST = ("miss", "false_alarm")
+FIRST_GUESS_S = 2.0  # that the first log takes, before anybody knows
+
+
+class EpochPictures(Callback):
+    """Logs the calibration of every n-th epoch to TensorBoard, and keeps what that costs within a budget.
+
+    Only calibration pictures are shown: what a person watches while training, they choose by, and test pictures must
+    not be chosen by. Which ones: the defective pictures with the lowest scores and the good ones with the highest.
+
+    Args:
+        every: Epochs from one log to the next; 0 logs none.
+        pictures: Of either kind.
+        budget: Share of the training time so far that logging may take; an epoch whose log would exceed it is passed
+            over, and so are trainings of a few minutes. None: any time.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __init__(self, every: int = 10, pictures: int = 4, budget: float | None = 0.01) -> None:
+        if every < 0 or pictures < 0 or (budget is not None and not 0 < budget <= 1):
+            raise ValueError(
+                "Expected callbacks.epoch_pictures.every and pictures to be 0 or more and budget to be above 0 and at "
+                f"most 1, or null, but found {every}, {pictures} and {budget}."
+            )
+        self.every = every
+        self.pictures = pictures
+        self.budget = budget
+        self.spent = 0.0
+        self._due = False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        del trainer, pl_module
+        self._started = time.perf_counter()
+        self.spent, self._expected = 0.0, FIRST_GUESS_S
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Decide whether this epoch is logged."""
+        del pl_module
+        logs = trainer.state.fn == "fit" and isinstance(trainer.logger, TensorBoardLogger)
+        chosen = self.every > 0 and (trainer.current_epoch + 1) % self.every == 0
+        self._due = logs and chosen and self._within_budget()
+        self._before = self.spent
+        self._gallery = ExampleGallery(self.pictures, WORST)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: InspectionBatch, *args: Any
+    ) -> None:
+        """Keep the worst pictures: as if every good one were a false alarm, and every defective one a miss."""
+        del trainer, pl_module, args
+        if self._due:
+            start = time.perf_counter()
+            outputs.pred_label = outputs.label_index == GOOD
+            self._gallery.update(outputs, [0.0] * len(outputs))
+            outputs.pred_label = None
+            self.spent += time.perf_counter() - start
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log; thresholds have been chosen by now, since calibration stands before all other callbacks."""
+        if not self._due or not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        start = time.perf_counter()
+        log_calibration(trainer.logger.experiment, calibration_of(pl_module), self._gallery, trainer.current_epoch)
+        self.spent += time.perf_counter() - start
+        self._expected = self.spent - self._before
+
+    def _within_budget(self) -> bool:
+        """Tell whether one more log, as long as the last, would stay within the budget."""
+        elapsed = time.perf_counter() - self._started
+        return self.budget is None or self.spent + self._expected <= self.budget * elapsed
+
+
+def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: ExampleGallery, epoch: int) -> None:
+    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration pictures."""
+    rows = pd.DataFrame(calibration.scores, columns=["score", "label_index", "map_max", "kind"])
+    line_N = np.array(calibration.image_lines(rows["kind"].tolist()))
+    called_N = rows["score"].to_numpy() >= line_N
+    rows["verdict"] = [LABEL_NAMES[DEFECTIVE if called else GOOD] for called in called_N]
+    log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
+    picture = confusion_picture(confusion(rows), f"calibration pictures, epoch {epoch + 1}")
+    writer.add_image("calibration/confusion", picture, epoch, dataformats="HWC")
+    for rank, example in enumerate(gallery.examples()):
+        tag = f"calibration_{example.category}/{rank % max(1, gallery.size) + 1}"
+        writer.add_image(tag, strip(example, *calibration.map_range), epoch, dataformats="HWC")

@@ -1,0 +1,106 @@
+"""The figures of the report, from its content; those that would say nothing are left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .defect_figures import heat_map_picture, size_recall_figure
+from .facts import Confusion, confusion, image_threshold, threshold_of
+from .figures import colour_scale, precision_recall_figure, roc_figure, sweep_figure
+from .live import live_data, rug
+from .page import HERO_WIDTHS, WIDTHS, drawn
+from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
+from .scatter import LEVELS, map_figures
+from .score_figure import ScoreSet, score_figure
+from .sprite import sprite
+from .svg import padded_range
+from .wording import defined, plural, score, score_decimals, share
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .content import ReportContent
+
+
+def figures_of(content: ReportContent) -> dict[str, Any]:
+    """All figures, each in the widths that the page may need, and what its script needs to make them live."""
+    threshold = image_threshold(content)
+    test, calibration = _scores(content.predictions), _scores(content.calibration_scores)
+    shown = np.concatenate([test.good, test.defective, calibration.good, calibration.defective])
+    limits = padded_range([*shown.tolist(), threshold])
+    pixel = threshold_of(content.calibration, "pixel")
+    sheet = None if content.atlas is None else sprite(content.atlas.thumbnail_AhwC)
+    maps = map_figures(content)
+    counts = confusion(content.predictions)
+    return {
+        "score_figures": drawn(HERO_WIDTHS, lambda w: score_figure(test, calibration, threshold, limits, w)),
+        **_curves(content, counts, limits),
+        "scale": colour_scale(_colours(64), content.map_range, pixel["value"] if pixel else None, 340.0),
+        "marked_colour": f"rgb{MARKED_COLOUR}",
+        "predicted_colour": f"rgb{PREDICTED_COLOUR}",
+        **_defects(content),
+        "rug": rug(content, limits),
+        "rest_position": (np.clip(threshold, *limits) - limits[0]) / (limits[1] - limits[0]),
+        "threshold": score(threshold, score_decimals(*limits)),
+        "maps": maps,
+        "level_colours": _colours(LEVELS + 1)[1:],  # without black, which would pass for ink
+        "sprite": sheet,
+        "live": live_data(content, limits, sheet) | {"places": [one.places for one in maps]},
+    }
+
+
+def _curves(content: ReportContent, counts: Confusion, limits: tuple[float, float]) -> dict[str, Any]:
+    """The sweep, precision over recall and the ROC; empty where there are no defective pictures."""
+    threshold, sweep = image_threshold(content), content.sweep
+    precision, recall, fpr = defined(counts.precision), defined(counts.recall) or 0.0, counts.fpr or 0.0
+    at = [np.nan if precision is None else precision, recall, counts.f1 or 0.0]
+    point = None if precision is None else (recall, precision)
+    empty: list[tuple[str, Any]] = []
+    there = counts.defective > 0 and len(sweep) > 0
+    return {
+        "sweep_figures": drawn(HERO_WIDTHS, lambda w: sweep_figure(sweep, threshold, at, limits, w))
+        if there
+        else empty,
+        "pr_figures": drawn(WIDTHS, lambda w: precision_recall_figure(sweep, point, w)) if there else empty,
+        "roc_figures": drawn(WIDTHS, lambda w: roc_figure(sweep, (fpr, recall), w)) if there and counts.good else empty,
+        "at_threshold": _at_threshold(counts, score(threshold, score_decimals(*limits))),
+        "best_f1": _best(sweep, score_decimals(*limits)) if there else None,
+    }
+
+
+def _defects(content: ReportContent) -> dict[str, Any]:
+    """Recall over size where defects are marked, and where they fall."""
+    marked, sizes = content.marked, list[tuple[str, Any]]()
+    if marked is not None and not marked.empty:
+        sizes = drawn(WIDTHS, lambda width: size_recall_figure(marked, content.confidence, width))
+    return {
+        "size_figures": sizes,
+        "heat_map": None if content.heat_map is None else heat_map_picture(content.heat_map),
+    }
+
+
+def _scores(table: pd.DataFrame) -> ScoreSet:
+    """Scores by label; pictures without one are left out."""
+    score_N = table["score"].to_numpy(dtype=np.float64)
+    label_N = table["label_index"].to_numpy()
+    return ScoreSet(score_N[label_N == 0], score_N[label_N == 1])
+
+
+def _at_threshold(counts: Confusion, threshold: str) -> str:
+    rates = f"precision {share(counts.precision)}, recall {share(counts.recall)}, F1 {share(counts.f1)}"
+    return (
+        f"At the threshold {threshold}: {rates}. {counts.tp:,} found, {counts.fn:,} missed, "
+        f"{plural(counts.fp, 'false alarm')}, {counts.tn:,} passed."
+    )
+
+
+def _best(sweep: pd.DataFrame, decimals: int) -> str:
+    row = sweep.iloc[int(sweep["f1"].to_numpy().argmax())]
+    return f"{share(row['f1'])} at {score(row['threshold'], decimals)}"
+
+
+def _colours(count: int) -> list[str]:
+    ramp = colour_map(np.linspace(0, 1, count, dtype=np.float32)[None], 0, 1)[0]
+    return [f"rgb({red},{green},{blue})" for red, green, blue in ramp.tolist()]

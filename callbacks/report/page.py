@@ -1,0 +1,55 @@
+"""What all pages share: templates, one script that the browser may run and no other, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from .wording import DASH, breakable, percent, plural, share, span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+FOLDER = Path(__file__).parent
+WIDTHS = {"narrow": 340.0, "middle": 540.0}
+HERO_WIDTHS = {"narrow": 340.0, "middle": 680.0, "wide": 1080.0}
+
+
+def render_page(
+    template: str, values: Mapping[str, Any], styles: Sequence[str] = ("page.css",), script: str = "page.js"
+) -> str:
+    """Render a template of this folder with its styles and its script inside.
+
+    Args:
+        template: File name.
+        values: What the template asks for; a missing one is an error.
+        styles: Files of CSS, in order.
+        script: File of JavaScript.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,  # names of files, kinds and configs come from outside
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"share": share, "percent": percent, "plural": plural, "span": span, "breakable": breakable}
+    code = (FOLDER / script).read_text(encoding="utf-8")
+    own = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
+    return templates.get_template(template).render(
+        style=Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)),  # noqa: S704 - own files
+        script=Markup(code),  # noqa: S704 - the package's own file
+        script_hash=own,  # lets the browser run this script and no other
+        dash=DASH,
+        **values,
+    )
+
+
+def drawn(widths: Mapping[str, float], draw: Callable[[float], Markup]) -> list[tuple[str, Markup]]:
+    """Draw a figure in each of the widths that a page may need."""
+    return [(name, draw(width)) for name, width in widths.items()]

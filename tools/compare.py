@@ -1,0 +1,54 @@
+"""``loupe compare``: runs against each other, on the pictures that all of them tested."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from datamodules.progress import working
+
+from .config import compose_config, require_values
+from .door import open_door, print_config
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FEWEST, MOST = 2, 8
+EPILOG = """examples:
+  loupe compare runs/fiber-patchcore/A runs/fiber-padim/B
+  loupe compare runs/fiber-patchcore/* confidence=0.9 out=/tmp/pages
+  loupe compare 'runs=[A, B, C]'
+
+Pictures are the same where their bytes are, wherever they lie. Folders that loupe test wrote are runs, too."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Compare from folders and overrides; return the exit status."""
+    return open_door("compare", gather(args), run, EPILOG, shown=())
+
+
+def gather(args: Sequence[str]) -> list[str]:
+    """Turn words that are neither ``key=value`` nor flags into ``runs=[...]``."""
+    folders = [arg for arg in args if "=" not in arg and not arg.startswith("-")]
+    rest = [arg for arg in args if arg not in folders]
+    return [f"runs={json.dumps(folders, ensure_ascii=False)}", *rest] if folders else rest
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Compare, unless the config is only to be shown."""
+    config = compose_config("compare", overrides)
+    if show:
+        print_config(config)
+        return
+    require_values(config)
+    if isinstance(config.runs, str) or not FEWEST <= len(config.runs) <= MOST:
+        found = 1 if isinstance(config.runs, str) else len(config.runs)
+        raise ConfigError(f"Expected {FEWEST} to {MOST} runs to compare, but found {found}.")
+    from .runs.trained import find_tested  # noqa: PLC0415 - shown configs need no runs
+
+    folders = [find_tested(str(path)) for path in config.runs]
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.comparing import compare_runs  # noqa: PLC0415
+
+    compare_runs(config, folders)

@@ -1,0 +1,176 @@
+"""Repeated trainings: seeds, folds or both as one run, whose finished parts are kept when it is killed."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks.report import facts
+from callbacks.report.repeats import RepeatsContent, headline, render_repeats
+from callbacks.report.wording import plural
+from callbacks.spread import Spread, spread
+from datamodules.table import TEST, read_table
+from tools.errors import ConfigError
+
+from .run_folder import CONFIG, RunFolder
+from .testing import subject
+from .training import train
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FINISHED = ("metrics.json", "predictions.csv", "sweep.csv")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training of several.
+
+    Attributes:
+        name: Of its folder: ``seed-3``, ``fold-2``, or ``seed-3-fold-2``.
+        config: Resolved; a run of its own.
+    """
+
+    name: str
+    config: DictConfig
+
+
+def train_repeatedly(config: DictConfig) -> RunFolder:
+    """Train every part that has not been finished, then sum up.
+
+    With an ``id`` of a repeated run that was stopped, its finished parts are kept, and the others are trained.
+
+    Raises:
+        ConfigError: A value is wrong, or the id belongs to a run with other settings.
+        DataError: The data cannot be used.
+    """
+    _check(config)
+    parent = _open_or_create(config)
+    print(f"Run {parent.path}\nIf it is stopped, go on with id={parent.path.name}")
+    parts = parts_of(config, parent)
+    for number, part in enumerate(parts, 1):
+        if is_finished(parent, part):
+            print(f"{part.name} ({number} of {len(parts)}): finished already, kept")
+            continue
+        shutil.rmtree(parent.path / part.name, ignore_errors=True)  # half a run is worth nothing: the part starts anew
+        print(f"{part.name} ({number} of {len(parts)})")
+        train(part.config)
+    _sum_up(config, parent, [part.name for part in parts])
+    return parent
+
+
+def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
+    """The trainings that a config with ``repeat`` and ``folds`` asks for."""
+    parts = []
+    for seed in range(config.seed, config.seed + config.repeat):
+        for fold in range(1, (config.folds or 1) + 1):
+            own = config.copy()
+            own.seed = seed
+            if config.folds:
+                own.data.folds, own.data.fold = config.folds, fold
+            OmegaConf.resolve(own)  # before out changes, since data may lie below it
+            words = [f"seed-{seed}"] * (config.repeat > 1) + [f"fold-{fold}"] * bool(config.folds)
+            name = "-".join(words)
+            own.update({"repeat": 1, "folds": None, "name": parent.path.name, "id": name})
+            own.out = str(parent.path.parent)
+            parts.append(Part(name, own))
+    return parts
+
+
+def is_finished(parent: RunFolder, part: Part) -> bool:
+    """Tell whether a part has all that its training would leave."""
+    files = [*FINISHED, *(["report/index.html"] if part.config.get("report", True) else [])]
+    return all((parent.path / part.name / name).is_file() for name in files)
+
+
+def _check(config: DictConfig) -> None:
+    if config.repeat < 1 or (config.folds is not None and config.folds < 2):
+        raise ConfigError(
+            f"Expected repeat to be at least 1 and folds at least 2 or null, but found {config.repeat} and "
+            f"{config.folds}."
+        )
+    if config.folds and config.data.folds:
+        raise ConfigError("Expected either folds or data.folds, but found both; data.folds is for a single fold.")
+
+
+def _open_or_create(config: DictConfig) -> RunFolder:
+    """Go on with the repeated run of this id, or make a new one."""
+    settings = OmegaConf.to_yaml(config, resolve=True)
+    if config.id:
+        asked = RunFolder.at(config)
+        if asked.config.is_file():
+            if asked.config.read_text(encoding="utf-8") != settings:
+                raise ConfigError(
+                    f"Expected the settings of {asked.path} to go on with it, but found others; its config.yaml has "
+                    "them. For a new run, choose another id=."
+                )
+            return asked
+    parent = RunFolder.create(config)
+    parent.write_text(CONFIG, settings)
+    return parent
+
+
+def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None:
+    """Write metrics.json, summary.csv and the page of all parts."""
+    runs = [RunFolder(parent.path / name) for name in names]
+    metrics = [run.read_json("metrics.json")["test"] for run in runs]
+    confidence = float(config.callbacks.evaluation.confidence)
+    share = tested_share([read_table(run.samples) for run in runs])
+    keys = dict.fromkeys(key for one in metrics for key in one)
+    spreads = {key: spread([(one.get(key) or {}).get("value") for one in metrics], share, confidence) for key in keys}
+    parent.write_json("metrics.json", {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]})
+    parent.write_text("summary.csv", summary(spreads, names).to_csv(index=False))
+    content = RepeatsContent(
+        title=f"{config.choices.model} on {subject(config)}",
+        what=_what(config),
+        spreads=spreads,
+        parts=[(name, f"../{name}/report/index.html") for name in names],
+        verdicts=[facts.verdict(facts.confusion(pd.read_csv(run.path / "predictions.csv"))) for run in runs],
+        notes=_notes(config, runs),
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        command=shlex.join(["loupe", *sys.argv[1:]]),
+        confidence=confidence,
+    )
+    parent.write_text("report/index.html", render_repeats(content))
+    print(f"{headline(content)}\nReport {parent.path / 'report' / 'index.html'}")
+
+
+def tested_share(samples: Sequence[pd.DataFrame]) -> float:
+    """Test pictures for each picture that was not tested, over all parts."""
+    tested = sum(int((table["split"] == TEST).sum()) for table in samples)
+    return tested / max(1, sum(len(table) for table in samples) - tested)
+
+
+def summary(spreads: dict[str, Spread], names: Sequence[str]) -> pd.DataFrame:
+    """One row for each figure: mean, deviation, interval, and the value of every part."""
+    rows: list[dict[str, Any]] = []
+    for key, found in spreads.items():
+        row = {"metric": key, "mean": found.value, "std": found.std, "low": found.low, "high": found.high}
+        rows.append(row | dict(zip(names, found.parts, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def _what(config: DictConfig) -> str:
+    seeds, folds = plural(config.repeat, "seed"), plural(config.folds or 1, "fold")
+    return f"{seeds} of {folds}" if config.repeat > 1 and config.folds else folds if config.folds else seeds
+
+
+def _notes(config: DictConfig, runs: Sequence[RunFolder]) -> list[str]:
+    """Say what the spread is of."""
+    notes = []
+    hashes = {tuple(read_table(run.samples).query("split == 'test'")["sha256"]) for run in runs}
+    if len(runs) > 1 and len(hashes) == 1:
+        notes.append(
+            "All parts were tested on the same pictures, since the data brings its own test split: the spread is that "
+            "of training alone, and says nothing about other pictures."
+        )
+    if config.folds:
+        notes.append("Folds divide all pictures anew, groups whole; splits that the data brings play no part.")
+    return notes
