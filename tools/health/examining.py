@@ -18,7 +18,7 @@ from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, count_by_split
 from tools.build import build
 from tools.runs.run_folder import RunFolder
 
-from . import groups, masks, pictures
+from . import features, groups, masks, pictures
 from .case import examine
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ CHECKS = (
     pictures.check_split_shift,
     pictures.check_flat,
     masks.check_missing_masks,
+    features.check_features,
 )
 _MOST_SHOWN, _MOST_ROWS = 12, 30
 
