@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,24 @@ def group_weights(defective_G: npt.ArrayLike, resampling: Resampling, chunk: int
                 flat = (drawn + stratum.size * np.arange(rows)[:, None]).ravel()
                 weight[:, stratum] = np.bincount(flat, minlength=rows * stratum.size).reshape(rows, stratum.size)
         yield weight
+
+
+def order_by_content(group_index_N: npt.NDArray[np.intp], *column_N: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Number groups anew, in an order that depends on what their members are, not on what the groups are called.
+
+    Resamples draw groups by number, so renaming or reordering pictures then changes no interval.
+
+    Args:
+        group_index_N: Number of each member's group, from 0, none left out.
+        column_N: Numbers that say what each member is, such as its score and its label.
+    """
+    order = np.lexsort((*reversed(column_N), group_index_N))
+    rows = np.stack([np.asarray(column, dtype=np.float64)[order] for column in column_N], axis=1)
+    ends = np.flatnonzero(np.diff(group_index_N[order])) + 1
+    members = [part.tolist() for part in np.split(rows, ends)]
+    number = np.empty(len(members), dtype=np.intp)
+    number[sorted(range(len(members)), key=members.__getitem__)] = np.arange(len(members))
+    return number[group_index_N]
 
 
 def interval(value: float, resampled_B: FloatArray, groups: int, confidence: float = 0.95) -> Estimate:

@@ -5,8 +5,7 @@ Letters: N pictures of a batch, H and W pixels.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,65 +13,93 @@ from anomalib.data import InferenceBatch
 from lightning import Callback
 from torch import nn
 
-from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
+from datamodules.table import DEFECTIVE, GOOD
 
-from .curves import count_scores, roc_auc
-from .histogram import PixelHistogram
-from .pixels import choose_pixel_threshold
-from .thresholds import Policy, Threshold, choose_threshold
+from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
+from .curves import best_f_score, count_scores, roc_auc
+from .evidence import PixelEvidence
+from .probability import Method, Probability, fit_probability
+from .region_rules import RegionRules
+from .scopes import Scope, Scoped, check_scopes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from lightning import LightningModule, Trainer
     from torch import Tensor
 
     from datamodules.batch import InspectionBatch
 
+    from .policies.base import Policy
+
 OBJECTIVE = "calibration/objective"
-
-
-class Seen(NamedTuple):
-    """What calibration keeps of one picture."""
-
-    score: float
-    label_index: int
-    map_max: float
+PIXEL_OBJECTIVE = "calibration/pixel_objective"
+FORM = 2  # of what is kept in checkpoints
 
 
 class Calibration(nn.Module):
     """The post-processor of every model: ``pred_label = pred_score >= threshold``, likewise for pixels.
 
-    Thresholds travel in checkpoints and exports: as buffers in the graph, and as plain values with what they promise.
-    Pixel thresholds come from the pixels where masks are known; elsewhere from the highest map value of each good
-    picture, so that the promise is about pictures that show any false region.
+    Thresholds travel in checkpoints as plain values with what they promise. ``forward`` decides by the thresholds of
+    all pictures, with tensors only, so that it can stand in a graph; ``decide`` knows kinds, zones and regions too, and
+    has the last word in tests and predictions.
 
     Args:
-        policy: Chooses thresholds from calibration pictures.
-        fallback: Takes over where the policy needs defects and there are none.
+        policy: Chooses the threshold of pictures.
+        fallback: Takes over where a policy needs defects and there are none; also for pixels.
+        pixel_policy: Chooses the threshold of pixels; None: as ``policy``.
+        scopes: Which parts get thresholds of their own: ``kind`` (sub-populations, for pictures and pixels) and
+            ``zone`` (for pixels, before their picture's kind). Each takes 24 MiB while it is calibrated.
+        least: Calibration pictures of each class that its policy needs, below which a kind or a zone shares the
+            threshold of all.
+        regions: What becomes of a map before its regions are shown and counted.
+        probability: How scores become probabilities; None: they do not.
 
     Attributes:
-        image: The threshold for pictures; None until calibrated.
-        pixel: The threshold for pixels; None until calibrated.
-        map_range: Raw map values that the darkest and the brightest colour stand for: for display only.
+        image: Thresholds for pictures; None until calibrated.
+        pixel: Thresholds for pixels; None until calibrated.
+        map_range: Raw map values that the darkest and the brightest colour stand for; the first is the usual value.
+        to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
         scores: What was seen of every calibration picture.
     """
 
     image_threshold: Tensor
     pixel_threshold: Tensor
 
-    def __init__(self, policy: Policy, fallback: Policy) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        fallback: Policy,
+        pixel_policy: Policy | None = None,
+        scopes: Sequence[str] = (),
+        least: int = 10,
+        regions: RegionRules | None = None,
+        probability: Method | None = None,
+    ) -> None:
         super().__init__()
+        if least < 1:
+            raise ValueError(f"Expected threshold.least to be at least 1 picture, but found {least}.")
         self.policy = policy
         self.fallback = fallback
-        self.image: Threshold | None = None
-        self.pixel: Threshold | None = None
+        self.pixel_policy = pixel_policy or policy
+        self.scopes = check_scopes(scopes)
+        self.least = least
+        self.regions = regions or RegionRules()
+        self.probability = probability
+        self.image: Scoped | None = None
+        self.pixel: Scoped | None = None
         self.map_range = (0.0, 1.0)
+        self.to_probability: Probability | None = None
+        self.probability_note = ""
         self.scores: list[Seen] = []
-        self._pixels = PixelHistogram()
+        self._device: torch.device | str = "cpu"
+        self._everything = PixelEvidence()
+        self._parts: dict[tuple[Scope, str], PixelEvidence] = {}
         self.register_buffer("image_threshold", torch.tensor(float("nan")))
         self.register_buffer("pixel_threshold", torch.tensor(float("nan")))
 
     def forward(self, prediction: InferenceBatch) -> InferenceBatch:
-        """Add decisions to raw predictions; tensors only, so that it exports."""
+        """Add decisions by the thresholds of all pictures to raw predictions; tensors only."""
         score_N, map_NHW = prediction.pred_score, prediction.anomaly_map
         if score_N is None or map_NHW is None:
             raise TypeError("Expected raw scores and maps to decide by, but the model returned none.")
@@ -83,37 +110,80 @@ class Calibration(nn.Module):
             pred_mask=map_NHW >= self.pixel_threshold,
         )
 
+    def decide(self, batch: InspectionBatch) -> InspectionBatch:
+        """Decide a scored batch by the threshold of each picture's kind and each pixel's zone, in place."""
+        image, pixel = self._thresholds()
+        batch.pred_label = batch.pred_score >= image.of_kinds(batch.kind, batch.pred_score.device)
+        line_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
+        batch.pred_mask = self.regions.masks(batch.anomaly_map, line_NHW, self.map_range[0], batch.zones)
+        return batch
+
     @property
     def calibrated(self) -> bool:
         """Tell whether there are thresholds to decide by."""
         return self.image is not None and self.pixel is not None
 
+    @property
+    def decides_plainly(self) -> bool:
+        """Tell whether one pixel threshold and nothing else makes the masks."""
+        return self._thresholds()[1].plain and self.regions.plain
+
+    def image_lines(self, kind_N: Sequence[str]) -> list[float]:
+        """The threshold that each picture's score is compared with."""
+        return [self._thresholds()[0].of_kind(kind) for kind in kind_N]
+
+    def good_peaks(self) -> list[float]:
+        """The highest map value of each good calibration picture."""
+        return [seen.map_max for seen in self.scores if seen.label_index == GOOD]
+
     def reset(self, device: torch.device | str = "cpu") -> None:
         """Forget what was seen; keep the thresholds until new ones are chosen."""
         self.scores = []
-        self._pixels = PixelHistogram(device)
+        self._device = device
+        self._everything = PixelEvidence(device)
+        self._parts = {}
 
     def update(self, batch: InspectionBatch) -> None:
         """See scored calibration pictures."""
-        peak_N = batch.anomaly_map.flatten(1).amax(dim=1)
-        columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist())
-        self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
         known_N = batch.has_mask & (batch.label_index >= GOOD)
-        self._pixels.update(batch.anomaly_map[known_N], batch.gt_mask[known_N])
+        judged = self.regions.judged(batch.zones)
+        looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
+        peak_N = looked_at.flatten(1).amax(dim=1)
+        columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist(), batch.kind)
+        self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
+        pixels = (batch.anomaly_map, batch.gt_mask.bool(), known_N, batch.label_index)
+        self._everything.update(*pixels, judged)
+        for scope, name, inside in self._inside(batch):
+            if (scope, name) not in self._parts:
+                self._parts[scope, name] = PixelEvidence(self._device)
+            self._parts[scope, name].update(*pixels, inside if judged is None else inside & judged)
+
+    def _inside(self, batch: InspectionBatch) -> Iterator[tuple[Scope, str, Tensor]]:
+        """Each kind and zone of a batch that may get thresholds of its own, and where its pixels are, (N, H, W)."""
+        if "kind" in self.scopes:
+            for kind in sorted(set(batch.kind) - {""}):
+                of_kind = torch.tensor([other == kind for other in batch.kind], device=batch.anomaly_map.device)
+                yield "kind", kind, of_kind[:, None, None].expand_as(batch.anomaly_map)
+        if "zone" in self.scopes and batch.zones is not None:
+            for zone in batch.zones.unique().tolist():
+                if zone > 0:
+                    yield "zone", str(zone), batch.zones == zone
 
     def choose(self) -> None:
         """Choose thresholds from all that was seen since ``reset``.
 
         Raises:
-            ValueError: There was no good picture, or scores are not finite.
+            ValueError: No picture was labelled, or scores are not finite.
         """
-        score_N = np.array([seen.score for seen in self.scores])
-        label_N = np.array([seen.label_index for seen in self.scores])
-        self.image = choose_threshold(self.policy, score_N, label_N, self.fallback)
-        self.pixel = self._choose_pixel(label_N)
-        self.image_threshold.fill_(self.image.value)
-        self.pixel_threshold.fill_(self.pixel.value)
-        self.map_range = self._display_range(self.pixel.value)
+        by_kind = "kind" in self.scopes
+        self.image = choose_image_thresholds(self.policy, self.fallback, self.scores, self.least, by_kind=by_kind)
+        self.pixel = choose_pixel_thresholds(
+            self.pixel_policy, self.fallback, self._everything, self._parts, self.least
+        )
+        self.image_threshold.fill_(self.image.all.value)
+        self.pixel_threshold.fill_(self.pixel.all.value)
+        self.map_range = self._display_range(self.pixel.all.value)
+        self._fit_probability()
 
     def objective(self) -> float | None:
         """Score the calibration itself, for choosing a checkpoint: AUROC; None where only one class was seen."""
@@ -121,14 +191,22 @@ class Calibration(nn.Module):
         value = float(roc_auc(counts.negative, counts.positive))
         return None if np.isnan(value) else value
 
+    def pixel_objective(self) -> float | None:
+        """Score the calibration's maps, for models that mark pixels: the best F1; None where no pixel is marked."""
+        counts = self._everything.histogram.counts()
+        value = float(best_f_score(counts.negative, counts.positive)) if counts.positive.any() else np.nan
+        return None if np.isnan(value) else value
+
     def summary(self) -> dict[str, Any]:
         """Say what was decided and what it rests on, in plain values: the content of calibration.json."""
-        if self.image is None or self.pixel is None:
-            raise ValueError("Expected a calibrated model, but no threshold has been chosen; train it first.")
+        image, pixel = self._thresholds()
         labels = [seen.label_index for seen in self.scores]
         return {
-            "image": asdict(self.image),
-            "pixel": asdict(self.pixel),
+            "image": image.to_dict(),
+            "pixel": pixel.to_dict(),
+            "regions": self.regions.to_dict() | {"usual": self.map_range[0]},
+            "probability": None if self.to_probability is None else self.to_probability.to_dict(),
+            "probability_note": self.probability_note,
             "map_range": list(self.map_range),
             "pictures": {"good": labels.count(GOOD), "defective": labels.count(DEFECTIVE)},
         }
@@ -136,38 +214,57 @@ class Calibration(nn.Module):
     def get_extra_state(self) -> dict[str, Any]:
         """Send thresholds, their promises and the scores they rest on, in plain values."""
         return {
-            "image": None if self.image is None else asdict(self.image),
-            "pixel": None if self.pixel is None else asdict(self.pixel),
+            "form": FORM,
+            "image": None if self.image is None else self.image.to_dict(),
+            "pixel": None if self.pixel is None else self.pixel.to_dict(),
+            "regions": self.regions.to_dict(),
+            "probability": None if self.to_probability is None else self.to_probability.to_dict(),
+            "probability_note": self.probability_note,
             "map_range": list(self.map_range),
             "scores": [list(seen) for seen in self.scores],
         }
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take thresholds from a checkpoint."""
-        self.image = None if state["image"] is None else Threshold(**state["image"])
-        self.pixel = None if state["pixel"] is None else Threshold(**state["pixel"])
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take thresholds from a checkpoint.
+
+        Raises:
+            ValueError: Another version of Loupe wrote it.
+        """
+        if state.get("form") != FORM:
+            raise ValueError(
+                f"Expected thresholds in form {FORM}, but found form {state.get('form', 1)}: another version of Loupe "
+                "wrote this checkpoint; train again, or use that version."
+            )
+        self.image = None if state["image"] is None else Scoped.from_dict(state["image"])
+        self.pixel = None if state["pixel"] is None else Scoped.from_dict(state["pixel"])
+        self.regions = RegionRules(**state["regions"])
+        self.to_probability = None if state["probability"] is None else Probability.from_dict(state["probability"])
+        self.probability_note = state["probability_note"]
         self.map_range = (state["map_range"][0], state["map_range"][1])
         self.scores = [Seen(*row) for row in state["scores"]]
 
-    def _choose_pixel(self, label_N: np.ndarray[Any, np.dtype[np.int64]]) -> Threshold:
-        counts = self._pixels.counts()
-        if self.policy.needs_defects and counts.positive.sum() > 0:
-            return choose_pixel_threshold(self.policy, self._pixels, self.fallback)
-        peak_N = np.array([seen.map_max for seen in self.scores])
-        good_N = np.where(label_N == GOOD, GOOD, UNKNOWN)  # without a mask, a defect says nothing about pixels
-        if not self.policy.needs_defects:
-            return self.policy.choose(peak_N, good_N)
-        chosen = self.fallback.choose(peak_N, good_N)
-        why = "No defect is marked in the calibration pictures, so each good one counts by its highest map value. "
-        return replace(chosen, promise=why + chosen.promise, fallback=True)
+    def _thresholds(self) -> tuple[Scoped, Scoped]:
+        if self.image is None or self.pixel is None:
+            raise ValueError("Expected a calibrated model, but no threshold has been chosen; train it first.")
+        return self.image, self.pixel
+
+    def _fit_probability(self) -> None:
+        self.to_probability, self.probability_note = None, ""
+        if self.probability is None:
+            return
+        fitted = fit_probability(
+            self.probability, [seen.score for seen in self.scores], [seen.label_index for seen in self.scores]
+        )
+        if isinstance(fitted, str):
+            self.probability_note = fitted
+        else:
+            self.to_probability = fitted
 
     def _display_range(self, threshold: float) -> tuple[float, float]:
         """From what is usual to well above the threshold, so that a defect differs from what barely passes."""
-        counts = self._pixels.counts()
-        total = (counts.negative + counts.positive).cumsum()
-        median = counts.threshold[np.searchsorted(total, total[-1] / 2)]
+        median = self._everything.median()
         highest = max(seen.map_max for seen in self.scores)
-        return float(median), float(max(highest, threshold + (threshold - median) / 2, median + 1e-6))
+        return median, max(highest, threshold + (threshold - median) / 2, median + 1e-6)
 
 
 class Calibrate(Callback):
@@ -188,12 +285,16 @@ class Calibrate(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose thresholds, and log how well good and defective calibration pictures separate.
 
-        With good pictures alone nothing can be said about that, and the objective is the epoch: later is better.
+        With one class alone nothing can be said about that, and the objective is the epoch: later is better.
         """
         calibration = calibration_of(pl_module)
         calibration.choose()
         objective = calibration.objective()
-        pl_module.log(OBJECTIVE, float(trainer.current_epoch) if objective is None else objective)
+        later = float(trainer.current_epoch)
+        pl_module.log(OBJECTIVE, later if objective is None else objective)
+        pixels = calibration.pixel_objective()
+        if pixels is not None or getattr(pl_module, "monitor", None) == PIXEL_OBJECTIVE:
+            pl_module.log(PIXEL_OBJECTIVE, later if pixels is None else pixels)
         pl_module.log("calibration/image_threshold", float(calibration.image_threshold))
         pl_module.log("calibration/pixel_threshold", float(calibration.pixel_threshold))
 

@@ -95,8 +95,7 @@ class PixelHistogram:
             raise ValueError(
                 f"Expected one group name per picture, but got {len(group_N)} for {len(map_NHW)} pictures."
             )
-        if torch.isnan(map_NHW).any():
-            raise ValueError("Expected anomaly maps without NaN, but found some; the model has diverged.")
+        refuse_nan(map_NHW)
         device = self.count.device
         mask_NHW = mask_NHW != 0
         mask_NP = mask_NHW.flatten(1).to(device)
@@ -108,6 +107,22 @@ class PixelHistogram:
         if group_N is not None:
             coarse_NP = (fine_NP >> (FINE_BITS - COARSE_BITS)).cpu().numpy()
             self.pictures += _coarse_histograms(coarse_NP, mask_NP.cpu().numpy(), weight_D, group_N)
+
+    @torch.no_grad()
+    def update_pixels(self, value_P: Tensor, defect_P: Tensor) -> None:
+        """Adds loose pixels, such as those of one zone: they count, but make no regions and have no pictures.
+
+        Args:
+            value_P: Raw map values.
+            defect_P: Whether each is a defect pixel.
+
+        Raises:
+            ValueError: A value is NaN. Nothing is added then.
+        """
+        refuse_nan(value_P)
+        fine_P = bin_index(value_P.to(self.count.device), FINE_BITS)
+        defect_D = fine_P[defect_P.to(self.count.device) != 0]
+        self._count(fine_P, defect_D, torch.zeros(len(defect_D), dtype=torch.int64, device=self.count.device))
 
     def _count(self, fine_P: Tensor, defect_D: Tensor, weight_D: Tensor) -> None:
         # All pixels are counted as good first, and defect pixels, which are few, moved over.
@@ -137,6 +152,16 @@ class PixelHistogram:
 
     def _used(self) -> Tensor:
         return self.count.sum(dim=0).nonzero().flatten()
+
+
+def refuse_nan(map_NHW: Tensor) -> None:
+    """Refuses maps that no threshold can judge.
+
+    Raises:
+        ValueError: Some value is NaN.
+    """
+    if torch.isnan(map_NHW).any():
+        raise ValueError("Expected anomaly maps without NaN, but found some; the model has diverged.")
 
 
 def shared_bins(negative_T: npt.ArrayLike, positive_T: npt.ArrayLike) -> FloatArray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .bootstrap import Estimate, Resampling, group_weights, interval
+from .bootstrap import Estimate, Resampling, group_weights, interval, order_by_content
 from .curves import FloatArray, ScoreCounts, average_precision, best_f_score, labelled, rates_at, roc_auc
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def image_intervals(
         score_N: Raw scores, higher is worse; infinities are allowed, NaN is not.
         label_N: 0 good, 1 defective, -1 unknown; unknown pictures are left out.
         group_N: Name of each picture's group, of any type that sorts; the picture's path where pictures stand alone.
-            Groups are drawn in the order of their names, so the order of the pictures makes no difference.
+            Groups are drawn in the order of what they hold: neither names nor the order of pictures matter.
         threshold: Raw score units; adds precision, recall, F1 and false-positive rate of ``score >= threshold``.
         resampling: Number of resamples, confidence and seed.
 
@@ -66,13 +66,13 @@ def image_intervals(
             "give the picture's path where pictures stand alone."
         )
     _, group_index = np.unique(group[np.asarray(label_N) != -1], return_inverse=True)
+    group_index = order_by_content(group_index, score, label)
     defective_G = np.bincount(group_index, weights=label) > 0
-    pictures = _SortedPictures(score, label, group_index)
+    pictures = SortedPictures(score, label, group_index)
     values = image_metrics(pictures.counts(np.ones((1, defective_G.size))), threshold)
-    chunk = max(1, _CHUNK_ELEMENTS // max(score.size, 1))
     resampled = [
         image_metrics(pictures.counts(weight_BG), threshold)
-        for weight_BG in group_weights(defective_G, resampling, chunk)
+        for weight_BG in group_weights(defective_G, resampling, chunk_of(score.size))
     ]
     good_groups, defective_groups = np.unique(group_index[label == 0]).size, int(defective_G.sum())
     return {
@@ -98,7 +98,12 @@ def carrying_groups(metric: str, good: int, defective: int) -> int:
     return only.get(metric, min(good, defective))
 
 
-class _SortedPictures:
+def chunk_of(pictures: int) -> int:
+    """How many resamples to count at a time, so that the arrays stay in the processor's caches."""
+    return max(1, _CHUNK_ELEMENTS // max(pictures, 1))
+
+
+class SortedPictures:
     """Pictures in ascending order of their scores, ready to be counted under any weights of their groups."""
 
     def __init__(

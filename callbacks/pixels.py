@@ -9,6 +9,7 @@ Shape letters: B resamples, G groups, U used coarse bins, T used fine bins.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,14 @@ from .bootstrap import Estimate, Resampling, group_weights, interval
 from .curves import FloatArray, ScoreCounts, at_or_above, overlap_area
 from .histogram import COARSE_BITS, FINE_BITS, PictureHistogram, PixelHistogram
 from .intervals import carrying_groups, image_metrics
+from .policies.choice import choose_threshold_from_counts
+from .policies.normal import Normal
 from .regions import REGION_UNIT
-from .thresholds import Normal, Policy, Threshold, choose_threshold_from_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .policies.base import Policy, Threshold
 
 _DEFAULT = Resampling()
 _NORMAL = Normal()
@@ -114,14 +118,22 @@ def _matching_edge(coarse: ScoreCounts, fine: ScoreCounts, threshold: float) -> 
     return float(coarse.threshold[np.abs(called_U - called).argmin()])
 
 
+def _content(picture: PictureHistogram) -> bytes:
+    """Tell a picture from others by its histogram, whatever its group is called."""
+    digest = hashlib.sha256()
+    for name in ("negative_bin", "negative", "positive_bin", "positive", "overlap"):
+        digest.update(getattr(picture, name).tobytes())
+    return digest.digest()
+
+
 class _CoarseGroups:
-    """The coarse histograms of pictures, gathered by group in an order that depends on the groups' names only."""
+    """The coarse histograms of pictures, gathered by group in an order that depends on what the groups hold."""
 
     def __init__(self, pictures: Sequence[PictureHistogram]) -> None:
         by_name: dict[str, list[PictureHistogram]] = {}
         for picture in pictures:
             by_name.setdefault(picture.group, []).append(picture)
-        in_order = [by_name[name] for name in sorted(by_name)]
+        in_order = sorted(by_name.values(), key=lambda group: sorted(_content(picture) for picture in group))
         # Defective groups first: most of the others need no product for their defect pixels.
         self.pictures_G = sorted(in_order, key=lambda group: not any(p.positive.size for p in group))
         self.good_G = np.array([any(p.negative.size for p in group) for group in self.pictures_G], dtype=bool)

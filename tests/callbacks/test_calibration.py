@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,13 @@ from anomalib.data import InferenceBatch
 from torch import Tensor
 
 from callbacks.calibration import Calibration, calibration_of
-from callbacks.thresholds import F1, Normal
+from callbacks.policies.f1 import F1
+from callbacks.policies.fixed import Fixed
+from callbacks.policies.normal import Normal
 from datamodules.batch import InspectionBatch, Sample, collate
+
+if TYPE_CHECKING:
+    from callbacks.policies.base import Policy
 
 
 def scored_batch(scores: list[float], labels: list[int], masks: list[bool | None] | None = None) -> InspectionBatch:
@@ -37,7 +44,7 @@ def scored_batch(scores: list[float], labels: list[int], masks: list[bool | None
     return batch
 
 
-def calibrated(batch: InspectionBatch, policy: F1 | Normal | None = None) -> Calibration:
+def calibrated(batch: InspectionBatch, policy: Policy | None = None) -> Calibration:
     calibration = Calibration(policy or F1(), Normal())
     calibration.reset()
     calibration.update(batch)
@@ -45,7 +52,7 @@ def calibrated(batch: InspectionBatch, policy: F1 | Normal | None = None) -> Cal
     return calibration
 
 
-def decide(calibration: Calibration, scores: Tensor) -> InferenceBatch:
+def forward(calibration: Calibration, scores: Tensor) -> InferenceBatch:
     decided: InferenceBatch = calibration(
         InferenceBatch(pred_score=scores, anomaly_map=scores[:, None, None].repeat(1, 8, 8))
     )
@@ -55,8 +62,8 @@ def decide(calibration: Calibration, scores: Tensor) -> InferenceBatch:
 def test_the_threshold_lies_between_the_classes_and_equality_is_defective() -> None:
     calibration = calibrated(scored_batch([1.0, 2.0, 3.0, 7.0, 9.0], [0, 0, 0, 1, 1]))
     assert calibration.image is not None
-    assert calibration.image.value == 5.0
-    decided = decide(calibration, torch.tensor([4.999, 5.0, 5.001]))
+    assert calibration.image.all.value == 5.0
+    decided = forward(calibration, torch.tensor([4.999, 5.0, 5.001]))
     assert decided.pred_label is not None
     assert decided.pred_label.tolist() == [False, True, True]
 
@@ -64,7 +71,7 @@ def test_the_threshold_lies_between_the_classes_and_equality_is_defective() -> N
 def test_scores_pass_through_unchanged() -> None:
     calibration = calibrated(scored_batch([1.0, 2.0, 30.0], [0, 0, 1]))
     scores = torch.tensor([-3.0, 1e6])
-    decided = decide(calibration, scores)
+    decided = forward(calibration, scores)
     assert decided.pred_score is not None
     torch.testing.assert_close(decided.pred_score, scores, rtol=0, atol=0)
 
@@ -73,7 +80,7 @@ def test_pixels_use_masks_where_there_are_any() -> None:
     batch = scored_batch([1.0, 1.0, 8.0], [0, 0, 1], masks=[None, None, True])
     calibration = calibrated(batch)
     assert calibration.pixel is not None
-    assert not calibration.pixel.fallback
+    assert not calibration.pixel.all.fallback
     decided = calibration(InferenceBatch(pred_score=batch.pred_score, anomaly_map=batch.anomaly_map))
     assert torch.equal(decided.pred_mask, batch.gt_mask)
 
@@ -81,17 +88,17 @@ def test_pixels_use_masks_where_there_are_any() -> None:
 def test_pixels_without_masks_rest_on_the_peaks_of_good_pictures() -> None:
     calibration = calibrated(scored_batch([1.0, 2.0, 3.0, 8.0], [0, 0, 0, 1]))
     assert calibration.pixel is not None
-    assert calibration.pixel.fallback
-    assert "No defect is marked" in calibration.pixel.promise
-    assert calibration.pixel.value == pytest.approx(3.0)
-    assert calibration.pixel.value > 3.0
+    assert calibration.pixel.all.fallback
+    assert "No defect is marked" in calibration.pixel.all.promise
+    assert calibration.pixel.all.value == pytest.approx(3.0)
+    assert calibration.pixel.all.value > 3.0
 
 
 def test_good_pictures_alone_use_the_fallback_and_say_so() -> None:
     calibration = calibrated(scored_batch([1.0, 2.0, 3.0], [0, 0, 0]))
     assert calibration.image is not None
-    assert calibration.image.fallback
-    assert "needs defective pictures" in calibration.image.promise
+    assert calibration.image.all.fallback
+    assert "needs defective pictures" in calibration.image.all.promise
     assert calibration.objective() is None
 
 
@@ -100,7 +107,7 @@ def test_unlabelled_pictures_play_no_part() -> None:
     without = calibrated(scored_batch([1.0, 2.0, 7.0], [0, 0, 1]))
     assert with_unknown.image is not None
     assert without.image is not None
-    assert with_unknown.image.value == without.image.value
+    assert with_unknown.image.all.value == without.image.all.value
 
 
 def test_shuffling_and_batching_change_nothing() -> None:
@@ -137,13 +144,41 @@ def test_thresholds_travel_in_the_state_dict_as_plain_values(tmp_path: object) -
 
 
 def test_an_uncalibrated_one_has_no_summary() -> None:
+    calibration = Calibration(F1(), Normal())
     with pytest.raises(ValueError, match="no threshold has been chosen"):
-        Calibration(F1(), Normal()).summary()
+        calibration.summary()
+    with pytest.raises(ValueError, match="no threshold has been chosen"):
+        calibration.decide(scored_batch([1.0], [0]))
 
 
-def test_no_good_picture_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expected good pictures"):
-        calibrated(scored_batch([1.0], [1]))
+def test_a_checkpoint_of_an_earlier_version_says_so() -> None:
+    before = {"image": None, "pixel": None, "map_range": [0.0, 1.0], "scores": []}
+    with pytest.raises(ValueError, match="another version of Loupe wrote this checkpoint; train again"):
+        Calibration(F1(), Normal()).load_state_dict(Calibration(F1(), Normal()).state_dict() | {"_extra_state": before})
+
+
+def test_defective_pictures_alone_give_thresholds_that_say_what_they_rest_on() -> None:
+    """As in sets where every picture shows a defect: pixels still tell good from defective."""
+    batch = scored_batch([4.0, 7.0, 9.0], [1, 1, 1], masks=[True] * 3)
+    calibration = calibrated(batch)
+    assert calibration.image is not None
+    assert calibration.pixel is not None
+    assert (calibration.image.all.value, calibration.image.all.fallback) == (4.0, True)
+    assert "needs good pictures and the calibration set holds none" in calibration.image.all.promise
+    assert not calibration.pixel.all.fallback
+    assert torch.equal(calibration.decide(batch).pred_mask, batch.gt_mask)
+
+
+def test_defective_pictures_without_masks_do_not_end_a_run_either() -> None:
+    for policy in (F1(), Normal(), Fixed(2.0)):
+        calibration = calibrated(scored_batch([4.0, 7.0, 9.0], [1, 1, 1]), policy)
+        assert calibration.calibrated
+        assert calibration.summary()["pictures"] == {"good": 0, "defective": 3}
+
+
+def test_pictures_that_nobody_labelled_are_refused() -> None:
+    with pytest.raises(ValueError, match="label some of the calibration pictures"):
+        calibrated(scored_batch([1.0], [-1]))
 
 
 def test_a_module_without_calibration_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,13 +13,15 @@ import torch
 from anomalib.data import InferenceBatch
 from lightning import Trainer
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from callbacks.calibration import Calibrate, Calibration
+from callbacks.calibration import Calibrate, Calibration, calibration_of
 from callbacks.evaluation import Evaluation, Results
 from callbacks.history import History
-from callbacks.tensorboard import flatten
-from callbacks.thresholds import F1, Normal
+from callbacks.policies.f1 import F1
+from callbacks.policies.normal import Normal
+from callbacks.tensorboard import flatten, log_results
 from datamodules.folder import FolderDataModule
 from datamodules.images import read_image, read_mask
 from models.base import InspectionModel
@@ -147,7 +150,32 @@ def test_history_keeps_every_logged_value(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_clock_ran(result: tuple[Results, BrightestModel]) -> None:
-    assert result[0].seconds_per_picture > 0
+    seconds = result[0].seconds_per_picture
+    assert set(seconds) == {"loading", "model", "embedding", "counting"}
+    assert seconds["model"] > 0
+    assert result[0].peak_memory["process"] > 50  # MiB; torch alone takes more
+
+
+def test_tensorboard_gets_the_matrix_the_curve_and_the_embeddings(
+    result: tuple[Results, BrightestModel], tmp_path: Path
+) -> None:
+    results, model = result
+    atlas = results.atlas
+    assert atlas is not None
+    assert atlas.names == tuple(results.predictions["name"])
+    assert atlas.embedding_AD is None  # this model has none
+    described = replace(atlas, embedding_AD=results.predictions[["score", "label_index"]].to_numpy(np.float32))
+    log_results(tmp_path, replace(results, atlas=described), calibration_of(model), {"seed": 0})
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
+    assert "test/confusion" in events.Tags()["images"]
+    assert "test/image" in events.Tags()["tensors"]
+    assert "tensors.tsv" in (tmp_path / "projector_config.pbtxt").read_text()
+    about = next(tmp_path.rglob("metadata.tsv")).read_text().splitlines()
+    assert about[0] == "name\tlabel\tscore"
+    assert len(about) == len(atlas.names) + 1
+    sheet = cv2.imread(str(next(tmp_path.rglob("sprite.png"))))
+    assert sheet is not None
+    assert max(sheet.shape) <= 8192
 
 
 def test_hyper_parameters_are_flat_and_plain() -> None:

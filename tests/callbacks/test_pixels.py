@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,11 @@ from sklearn import metrics as sk
 from callbacks.bootstrap import Resampling, wilson
 from callbacks.histogram import PixelHistogram
 from callbacks.pixels import choose_pixel_threshold, pixel_intervals, pixel_metrics
-from callbacks.thresholds import F1, Normal, Policy
+from callbacks.policies.f1 import F1
+from callbacks.policies.normal import Normal
+
+if TYPE_CHECKING:
+    from callbacks.policies.base import Policy
 
 RESAMPLING = Resampling(100)
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from callbacks.policies.choice import choose_threshold
+from callbacks.policies.conformal import Conformal
+from callbacks.policies.cost import Cost
+from callbacks.policies.f1 import F1
+from callbacks.policies.fixed import Fixed
+from callbacks.policies.grid import Grid
+from callbacks.policies.mean_sigma import MeanSigma
+from callbacks.policies.normal import Normal
+from callbacks.policies.recall import Recall
 from callbacks.sweep import precision_recall_f1
-from callbacks.thresholds import F1, Normal, Policy, choose_threshold
+
+if TYPE_CHECKING:
+    from callbacks.policies.base import Policy
 
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -155,11 +166,23 @@ def test_without_defects_the_fallback_is_used_and_said(policy: Policy) -> None:
     assert not choose_threshold(Normal(), good, np.zeros(200)).fallback
 
 
-@pytest.mark.parametrize("policy", [F1(), Normal()])
-@pytest.mark.parametrize("label", [[1, 1], [-1, -1], [1, -1]])
-def test_without_good_pictures_there_is_no_threshold(policy: Policy, label: list[int]) -> None:
-    with pytest.raises(ValueError, match="Expected good pictures in the calibration set"):
-        choose_threshold(policy, [1.0, 2.0], label)
+@pytest.mark.parametrize("policy", [F1(), Normal(), Cost(), Conformal(), MeanSigma(), Grid(0, 5, 1)])
+def test_without_good_pictures_every_defect_is_kept_and_it_is_said(policy: Policy) -> None:
+    chosen = choose_threshold(policy, [3.0, 2.0, 9.0, 0.0], [1, 1, 1, -1])
+    assert (chosen.value, chosen.n_good, chosen.n_defective, chosen.fallback) == (2.0, 0, 3, True)
+    assert "promises nothing about good ones" in chosen.promise
+
+
+@pytest.mark.parametrize("policy", [F1(), Normal(), Cost(), Recall()])
+def test_without_labels_there_is_no_threshold(policy: Policy) -> None:
+    with pytest.raises(ValueError, match="label some of the calibration pictures"):
+        choose_threshold(policy, [1.0, 2.0], [-1, -1])
+
+
+def test_a_given_threshold_needs_no_labels() -> None:
+    chosen = choose_threshold(Fixed(0.1), [1.0], [-1])
+    assert chosen.value == np.float32(0.1)
+    assert not chosen.fallback
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e39])
@@ -169,9 +192,9 @@ def test_scores_that_are_not_finite_in_float32_are_refused(policy: Policy, bad: 
         policy.choose([1.0, 2.0, bad], [0, 1, 0])
 
 
-def test_a_fallback_that_needs_defects_is_refused() -> None:
-    with pytest.raises(ValueError, match="fallback"):
-        choose_threshold(F1(), [1.0], [0], fallback=F1())
+def test_a_fallback_that_needs_what_is_missing_too_gives_way() -> None:
+    chosen = choose_threshold(F1(), [1.0], [0], fallback=F1(beta=2))
+    assert chosen.policy == "Normal(quantile=0.99)"
     with pytest.raises(ValueError, match="needs defective pictures"):
         F1().choose([1.0], [0])
 

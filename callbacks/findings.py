@@ -1,0 +1,168 @@
+"""What a test finds, as objects: every predicted defect, every marked one, and where on the pictures they fall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from datamodules.table import DEFECTIVE, GOOD
+
+from .defects import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
+from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from datamodules.batch import InspectionBatch
+
+    from .bootstrap import Resampling
+    from .calibration import Calibration
+
+ABOUT = ("name", "image_path", "kind", "group")
+COLUMNS = (*ABOUT, "type", "true", *MEASURES)
+
+
+class ObjectResults(NamedTuple):
+    """What was found, as tables.
+
+    Attributes:
+        defects: One row per predicted defect, sorted by picture and number: the content of defects.csv. ``true`` says
+            whether it touches a marked one (empty where nobody knows), ``type`` the type of that.
+        marked: One row per marked defect: the content of marked_defects.csv.
+        metrics: See ``object_metrics``; None where no picture's truth is known for every pixel.
+        heat_map: (H, W) int64, in how many pictures a defect was found at each pixel; None where there are none.
+    """
+
+    defects: pd.DataFrame
+    marked: pd.DataFrame
+    metrics: dict[str, Any] | None
+    heat_map: npt.NDArray[np.int64] | None
+
+
+class Findings:
+    """Collects the objects of decided batches.
+
+    Args:
+        rules: What counts as a defect, and how severe it is.
+        overlap: Share of a marked defect that has to be covered for it to count as found, in (0, 1].
+    """
+
+    def __init__(self, rules: DefectRules, overlap: float) -> None:
+        self.rules = rules
+        self.overlap = overlap
+        self._defects: list[dict[str, Any]] = []
+        self._marked: list[dict[str, Any]] = []
+        self._pictures: list[dict[str, Any]] = []
+        self._heat_map: npt.NDArray[np.int64] | None = None
+
+    def update(self, batch: InspectionBatch, calibration: Calibration, scales: Mapping[str, PictureScale]) -> None:
+        """See a decided batch.
+
+        Args:
+            batch: With decisions.
+            calibration: That made them.
+            scales: By the names of pictures; those that are missing are measured in pixels of the model's picture.
+        """
+        found_N = find_in_batch(batch, calibration, self.rules, scales)
+        rows = []
+        for index, found in enumerate(found_N):
+            true = self._judge(batch, index, found.label_HW, scales.get(batch.name[index], SAME_SCALE))
+            rows += [
+                row | {"true": None if true is None else row["defect"] in true} for row in rows_of(batch, index, found)
+            ]
+            here = (found.label_HW > 0).astype(np.int64)
+            self._heat_map = here if self._heat_map is None else self._heat_map + here
+        self._defects += rows
+
+    def _judge(
+        self, batch: InspectionBatch, index: int, label_HW: npt.NDArray[np.int32], scale: PictureScale
+    ) -> set[int] | None:
+        """Compare with what is marked; return the true defects, or None where nobody knows."""
+        label_index = int(batch.label_index[index])
+        if not bool(batch.has_mask[index]) or label_index not in {GOOD, DEFECTIVE}:
+            return None
+        mask_HW = batch.gt_mask[index].bool().cpu().numpy()
+        about = {column: getattr(batch, column)[index] for column in ("name", "group", "kind")}
+        marked = marked_objects(mask_HW, label_HW, scale, zones_of(batch, index), self.overlap)
+        self._marked += [about | row | {"type": ""} for row in marked]
+        true = touched(mask_HW, label_HW)
+        false = int(label_HW.max()) - len(true)
+        about = {column: about[column] for column in ("name", "group")}
+        self._pictures.append(about | {"good": label_index == GOOD, "false_objects": false})
+        return true
+
+    def results(self, types: Mapping[str, str], resampling: Resampling) -> ObjectResults:
+        """Make tables and figures of everything seen.
+
+        Args:
+            types: The type of defect by the name of the picture, where known.
+            resampling: Of the intervals.
+        """
+        defects = pd.DataFrame(self._defects, columns=list(COLUMNS))
+        marked = pd.DataFrame(self._marked, columns=list(MARKED_COLUMNS))
+        pictures = pd.DataFrame(self._pictures, columns=list(PICTURE_COLUMNS))
+        defects["type"] = [
+            types.get(name, "") if true else "" for name, true in zip(defects["name"], defects["true"], strict=True)
+        ]
+        marked["type"] = [types.get(name, "") for name in marked["name"]]
+        metrics = None if pictures.empty else object_metrics(marked, pictures, self.overlap, resampling)
+        return ObjectResults(
+            defects=defects.sort_values(["name", "defect"], ignore_index=True),
+            marked=marked.sort_values(["name", "area", "covered"], ignore_index=True),
+            metrics=metrics,
+            heat_map=self._heat_map,
+        )
+
+
+def find_in_batch(
+    batch: InspectionBatch, calibration: Calibration, rules: DefectRules, scales: Mapping[str, PictureScale]
+) -> list[FoundDefects]:
+    """Find the defects of every picture of a decided batch; arguments as in ``Findings``."""
+    good_peaks = sorted(calibration.good_peaks())
+    masks_NHW, maps_NHW = batch.pred_mask.bool().cpu().numpy(), batch.anomaly_map.float().cpu().numpy()
+    return [
+        find_defects(
+            masks_NHW[index],
+            maps_NHW[index],
+            rules,
+            scales.get(name, SAME_SCALE),
+            zones_of(batch, index),
+            batch.kind[index],
+            good_peaks,
+        )
+        for index, name in enumerate(batch.name)
+    ]
+
+
+def rows_of(batch: InspectionBatch, index: int, found: FoundDefects) -> list[dict[str, Any]]:
+    """Turn the defects of one picture of a batch into rows of defects.csv; ``true`` and ``type`` are left open."""
+    about = {column: getattr(batch, column)[index] for column in ABOUT} | {"type": "", "true": None}
+    return [about | defect.to_dict() for defect in found.defects]
+
+
+def zones_of(batch: InspectionBatch, index: int) -> npt.NDArray[np.uint8] | None:
+    """Zone ids of one picture, (H, W), or None."""
+    return None if batch.zones is None else batch.zones[index].cpu().numpy()
+
+
+def picture_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, PictureScale]:
+    """The scale of every picture of a surveyed sample table, by name.
+
+    Args:
+        samples: With ``height`` and ``width`` of the pictures on disk; ``um_per_pixel`` where known.
+        height: Of the model's picture.
+        width: The same.
+    """
+    if samples.empty or not {"name", "height", "width"} <= set(samples.columns):
+        return {}
+    known = samples.get("um_per_pixel", pd.Series(np.nan, index=samples.index))
+    um = pd.to_numeric(known, errors="coerce")
+    columns = zip(samples["name"], samples["height"], samples["width"], um, strict=True)
+    return {
+        str(name): PictureScale(float(w) / width, float(h) / height, None if pd.isna(scale) else float(scale))
+        for name, h, w, scale in columns
+    }

@@ -1,0 +1,1 @@
+"""Policies: rules that turn calibration scores into a threshold, one per file."""

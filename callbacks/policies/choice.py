@@ -1,0 +1,57 @@
+"""Choosing by a policy, and what happens where the samples that it needs are missing: another one, and it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .base import PICTURES, Policy, Threshold, count_float32
+from .normal import Normal
+from .recall import Recall
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from callbacks.curves import ScoreCounts
+
+_NORMAL = Normal()
+_EVERY_DEFECT = Recall(1.0)
+
+
+def choose_threshold(
+    policy: Policy, score_N: npt.ArrayLike, label_N: npt.ArrayLike, fallback: Policy = _NORMAL
+) -> Threshold:
+    """Chooses a threshold by ``policy``, or by another where samples that it needs are missing.
+
+    Args:
+        policy: The policy asked for.
+        score_N: Raw calibration scores, higher is worse, finite in float32.
+        label_N: 0 good, 1 defective, -1 unknown (ignored).
+        fallback: Takes over where it can; where there are no good samples it cannot, and the lowest defective score
+            becomes the threshold, which finds every calibration defect and promises nothing about good samples.
+
+    Returns:
+        The threshold; where another policy was used, ``fallback`` is true and the promise begins by saying why.
+
+    Raises:
+        ValueError: Where no sample is labelled, or a score is not finite.
+    """
+    return choose_threshold_from_counts(policy, count_float32(score_N, label_N), fallback)
+
+
+def choose_threshold_from_counts(
+    policy: Policy, counts: ScoreCounts, fallback: Policy = _NORMAL, unit: str = PICTURES
+) -> Threshold:
+    """`choose_threshold` from counts, as a pixel histogram gives them; ``unit`` names the samples in the promise."""
+    if policy.can_choose(counts):
+        return policy.choose_from_counts(counts, unit)
+    stand_in = next((other for other in (fallback, _NORMAL, _EVERY_DEFECT) if other.can_choose(counts)), None)
+    if stand_in is None:
+        raise ValueError(
+            f"Expected good or defective {unit} in the calibration set, but found none that is labelled; a threshold "
+            "separates good from defective, so label some of the calibration pictures."
+        )
+    missing = "defective" if policy.needs_defects and not counts.positive.sum() else "good"
+    why = f"{policy!r} needs {missing} {unit} and the calibration set holds none, so {stand_in!r} was used instead. "
+    chosen = stand_in.choose_from_counts(counts, unit)
+    return replace(chosen, promise=why + chosen.promise, fallback=True)
