@@ -1,0 +1,197 @@
+"""Convolutional autoencoder: a pixel is anomalous where the picture's reconstruction is poor.
+
+The default is the network of the 3D-print system: convolutions of 32, 32 and 16 filters (5 x 5, ReLU), each with 2 x 2
+max pooling; mirrored, with nearest-neighbour upsampling; a last convolution with a sigmoid. A picture of 256 x 256 x 1
+has a bottleneck of 32 x 32 x 16. Its score is the Euclidean distance on the scale of 0 to 255.
+
+Letters: B batch, C channels the network sees (1 or 3), Z bottleneck filters, H and W pixels, h and w the bottleneck's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from anomalib.data import InferenceBatch
+from torch import nn
+from torch.nn import functional as F
+
+from .base import InspectionModel
+from .pooling import check_share, top_mean
+from .reconstruction import distance_map, error_over_scales, ssim_map, to_grey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from datamodules.batch import InspectionBatch
+
+Upsampling = Literal["nearest", "transposed"]
+Error = Literal["distance", "ssim"]
+ERRORS: dict[Error, Callable[[Tensor, Tensor], Tensor]] = {"distance": distance_map, "ssim": ssim_map}
+
+
+def encoder(channels: int, widths: Sequence[int], kernel_size: int) -> nn.Sequential:
+    """Stack convolution, ReLU and 2 x 2 max pooling once per width; odd sizes are rounded up, as Keras does."""
+    layers: list[nn.Module] = []
+    for before, after in zip([channels, *widths], widths, strict=False):
+        layers += [nn.Conv2d(before, after, kernel_size, padding="same"), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+    return nn.Sequential(*layers)
+
+
+def decoder(channels: int, widths: Sequence[int], kernel_size: int, upsampling: Upsampling) -> nn.Sequential:
+    """Mirror ``encoder`` to values in (0, 1).
+
+    ``nearest``: convolution, ReLU and doubling once per width, then a convolution. ``transposed``: a transposed
+    convolution of 2 x 2 with a stride of 2 per width, ReLU between them.
+    """
+    layers: list[nn.Module] = []
+    mirrored = list(reversed(widths))
+    if upsampling == "nearest":
+        for before, after in zip([mirrored[0], *mirrored], mirrored, strict=False):
+            layers += [nn.Conv2d(before, after, kernel_size, padding="same"), nn.ReLU(), nn.Upsample(scale_factor=2)]
+        layers.append(nn.Conv2d(mirrored[-1], channels, kernel_size, padding="same"))
+    else:
+        for before, after in zip(mirrored, [*mirrored[1:], channels], strict=True):
+            layers += [nn.ConvTranspose2d(before, after, 2, stride=2), nn.ReLU()]
+        layers.pop()
+    return nn.Sequential(*layers, nn.Sigmoid())
+
+
+class ConvAutoencoderModel(nn.Module):
+    """The network and its score.
+
+    Args:
+        widths: Filters of the encoder's convolutions; the last is Z.
+        kernel_size: Of the convolutions, odd.
+        upsampling: How the decoder doubles sizes.
+        channels: 1: the picture in grey; 3: as it is.
+        error: How picture and reconstruction are compared.
+        scales: Copies that are compared, each half as large as the one before.
+        top_share: Share of the pixels whose mean is the score; None: the Euclidean norm of the whole map.
+        dropout: Share of the bottleneck's filters that a training step drops.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernel_size: int,
+        upsampling: Upsampling,
+        channels: Literal[1, 3],
+        error: Error,
+        scales: int,
+        top_share: float | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder(channels, widths, kernel_size)
+        self.dropout = nn.Dropout2d(dropout)
+        self.decoder = decoder(channels, widths, kernel_size, upsampling)
+        self.channels = channels
+        self.error = error
+        self.scales = scales
+        self.top_share = top_share
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):  # as Keras, whose networks these are
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # every layer here has a bias
+
+    def seen(self, image_B3HW: Tensor) -> Tensor:
+        """Return what the network sees of pictures: (B, C, H, W)."""
+        return to_grey(image_B3HW) if self.channels == 1 else image_B3HW
+
+    def reconstruct(self, seen_BCHW: Tensor) -> Tensor:
+        """Encode and decode; what rounding up added at the far borders is cut off: (B, C, H, W) in (0, 1)."""
+        decoded: Tensor = self.decoder(self.dropout(self.encoder(seen_BCHW)))
+        return decoded[..., : seen_BCHW.shape[-2], : seen_BCHW.shape[-1]]
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+
+        With ``error=distance`` both are in grey levels of 0 to 255, with ``ssim`` between 0 and 2 per pixel.
+        """
+        seen_BCHW = self.seen(image_B3HW)
+        map_BHW = error_over_scales(ERRORS[self.error], seen_BCHW, self.reconstruct(seen_BCHW), self.scales)
+        score_B = map_BHW.flatten(1).norm(dim=1) if self.top_share is None else top_mean(map_BHW, self.top_share)
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
+
+
+class ConvAutoencoder(InspectionModel):
+    """Convolutional autoencoder, trained on good pictures to give back what it sees (Adam, mean squared error).
+
+    Args:
+        widths: Filters of the encoder's convolutions, each followed by 2 x 2 pooling; the last is the bottleneck's.
+        kernel_size: Of the convolutions; odd.
+        upsampling: ``nearest`` (doubling and a convolution) or ``transposed`` (transposed convolutions of 2 x 2).
+        channels: 1: pictures in grey; 3: as they are, such as neighbouring layers side by side.
+        error: ``distance``: grey levels of 0 to 255; ``ssim``: 1 - structural similarity.
+        scales: Copies of the pictures that are compared, each half as large as the one before; 1: the pictures alone.
+        top_share: Share of the pixels, the worst ones, whose mean is the score, so that small defects count; None: the
+            Euclidean norm of the whole map.
+        dropout: Share of the bottleneck's filters that a training step drops, in [0, 1).
+        noise: Standard deviation of Gaussian noise that training adds and asks to be removed, in [0, 1] units; 0: none.
+        learning_rate: Of Adam.
+        weight_decay: Of Adam.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    supervision: ClassVar = "good"
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 32, 16),
+        kernel_size: int = 5,
+        upsampling: Upsampling = "nearest",
+        channels: Literal[1, 3] = 1,
+        error: Error = "distance",
+        scales: int = 1,
+        top_share: float | None = None,
+        dropout: float = 0.0,
+        noise: float = 0.0,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not widths or min(widths) < 1:
+            raise ValueError(f"Expected model.widths to list at least one positive number, but found {list(widths)}.")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"Expected model.kernel_size to be odd, but found {kernel_size}.")
+        if scales < 1:
+            raise ValueError(f"Expected model.scales to be at least 1, but found {scales}.")
+        if not 0 <= dropout < 1 or noise < 0:
+            raise ValueError(
+                "Expected model.dropout to be at least 0 and below 1, and model.noise at least 0, but found "
+                f"{dropout} and {noise}."
+            )
+        check_share(top_share, "model.top_share")
+        self.model: ConvAutoencoderModel = ConvAutoencoderModel(
+            widths, kernel_size, upsampling, channels, error, scales, top_share, dropout
+        )
+        self.noise = noise
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+
+    def bottleneck(self, image_B3HW: Tensor) -> Tensor:
+        """Return what is left of pictures (B, 3, H, W) in the middle of the network: (B, Z, h, w), at least 0."""
+        maps: Tensor = self.model.encoder(self.model.seen(image_B3HW))
+        return maps
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, Z) by the mean of each bottleneck filter."""
+        return self.bottleneck(image_B3HW).mean(dim=(2, 3))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Ask for Adam."""
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
+        """Reconstruct a batch from its noisy copy; return the mean squared error."""
+        del batch_idx
+        seen_BCHW = self.model.seen(batch.image)
+        noisy_BCHW = seen_BCHW + self.noise * torch.randn_like(seen_BCHW) if self.noise else seen_BCHW
+        loss = F.mse_loss(self.model.reconstruct(noisy_BCHW), seen_BCHW)
+        self.log("train/loss", loss, batch_size=len(batch))
+        return loss

@@ -1,0 +1,36 @@
+"""From an anomaly map to the score of its picture.
+
+Letters: B batch, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def top_mean(map_BHW: Tensor, share: float) -> Tensor:
+    """Average the highest values of each map: a small defect counts in full, a single noisy pixel does not.
+
+    Args:
+        map_BHW: Raw, higher is worse.
+        share: Of the pixels to average, in (0, 1]; at least one is. 1 is the mean, close to 0 the maximum.
+
+    Returns:
+        (B,) scores in the map's units.
+    """
+    map_BP = map_BHW.flatten(1)
+    count = max(1, round(share * map_BP.shape[1]))
+    return map_BP.topk(count, dim=1).values.mean(dim=1)
+
+
+def check_share(share: float | None, name: str) -> None:
+    """Refuse a share of pixels that is none.
+
+    Raises:
+        ValueError: It is outside (0, 1].
+    """
+    if share is not None and not 0 < share <= 1:
+        raise ValueError(f"Expected {name} to be above 0 and at most 1, but found {share}; 0.001 takes one in 1,000.")
