@@ -17,7 +17,7 @@ from .cache import CachedDataset
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
 from .loading import SizedDataset, make_loader
-from .split import join_copies, split_table
+from .split import fold_table, join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNKNOWN, complete_table, content_hash, limit_table
 
@@ -48,7 +48,10 @@ class InspectionDataModule(LightningDataModule, ABC):
         test_share: Share of the good pictures that only the test sees; the data's own test split goes before.
         calibration_from: Where calibration pictures are taken from if the data brings train and test splits only:
             ``train`` leaves the test split whole, ``test`` moves a part of it, defects included, into calibration.
+        folds: Cross-validate: divide all pictures into so many folds, whatever splits the data brings; null: do not.
+        fold: Which of them is the test split, from 1; calibration pictures come from the others.
         defects_in_train: Give the train split its part of the defective pictures (supervised models need them).
+        instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
         limit: At most so many pictures of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
@@ -64,7 +67,10 @@ class InspectionDataModule(LightningDataModule, ABC):
     calibration_share: float = 0.2
     test_share: float = 0.3
     calibration_from: Literal["train", "test"] = "train"
+    folds: int | None = None
+    fold: int = 1
     defects_in_train: bool = False
+    instances: bool = False
     limit: int | None = None
     white_level: float | None = None
     mask_on: int = 127
@@ -99,7 +105,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         """How files become tensors."""
         height, width = self.image_size
         outlined = "annotation_path" in self.samples and bool((self.samples["annotation_path"] != "").any())
-        return Reading(height, width, self.white_level, self.mask_on, instances=outlined)
+        return Reading(height, width, self.white_level, self.mask_on, instances=outlined or self.instances)
 
     @property
     def content_hash(self) -> str:
@@ -124,8 +130,13 @@ class InspectionDataModule(LightningDataModule, ABC):
     def divide(self, table: pd.DataFrame, problems: Sequence[UnreadableImageError]) -> None:
         """Take a surveyed table for the samples: give every row a split; note what was left out."""
         self.excluded = excluded_table(problems)
+        table = table.assign(group=join_copies(table))
+        if self.folds is not None:
+            share, seed, spread = self.calibration_share, self.seed, self.defects_in_train
+            self.samples = fold_table(table, self.folds, self.fold, share, seed, defects_in_train=spread)
+            return
         self.samples = split_table(
-            table.assign(group=join_copies(table)),
+            table,
             self.calibration_share,
             self.test_share,
             self.seed,

@@ -57,7 +57,7 @@ class InspectionBatch(ImageBatch):
         group: N group names.
         kind: N names of sub-populations.
         zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no picture of the batch has zones.
-        target: N dictionaries for instance models, or None.
+        target: N dictionaries for instance models, None where nobody knows a picture's instances; or None.
         detections: N dictionaries that an instance model found, or None.
     """
 
@@ -118,7 +118,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
         group=[sample.group for sample in samples],
         kind=[sample.kind for sample in samples],
         zones=torch.stack(zones) if any(sample.zones is not None for sample in samples) else None,
-        target=targets if all(target is not None for target in targets) else None,
+        target=targets if any(target is not None for target in targets) else None,
     )
 
 

@@ -14,18 +14,16 @@ from .errors import UnreadableImageError
 from .images import (
     Array,
     check_white_level,
+    network_input,
     read_image,
     read_mask,
     read_zones,
-    resize,
     resize_mask,
     resize_zones,
-    scale,
-    to_rgb,
 )
 from .loading import SizedDataset
 from .outlines.annotations import read_annotation
-from .outlines.instances import defect_mask, instance_target
+from .outlines.instances import component_target, defect_mask, instance_target
 from .table import DEFECTIVE, GOOD, UNKNOWN
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class Reading(NamedTuple):
         width: Of the tensors, in pixels.
         white_level: Stored value that means white, or None for what the file's type can hold.
         mask_on: A mask's pixel is a defect where its value is above this.
-        instances: Pictures whose outlines are known get a target for instance models, good ones an empty one.
+        instances: Pictures with outlines, or else a mask, get a target for instance models, good ones an empty one.
         parts: Labels of outlines that mark the part itself, not a defect.
     """
 
@@ -96,12 +94,15 @@ class InspectionDataset(SizedDataset[Sample]):
         row = self.rows[index]
         values = read_image(row.image_path)
         target = read_target(row, values, self.reading) if self.reading.instances else None
+        mask = read_truth(row, target, self.reading)
+        if self.reading.instances and target is None and mask is not None:
+            target = component_target(mask.numpy())
         return Sample(
             image=image_tensor(values, self.reading),
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
-            mask=read_truth(row, target, self.reading),
+            mask=mask,
             zones=zones_tensor(row.zones_path, self.reading) if row.zones_path else None,
             group=row.group,
             kind=row.kind,
@@ -149,9 +150,7 @@ def collate_readable(
 
 def image_tensor(values: Array, reading: Reading) -> Tensor:
     """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1]."""
-    picture = to_rgb(resize(scale(values, reading.white_level), reading.height, reading.width))
-    tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
-    return tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor
+    return torch.from_numpy(network_input(values, reading.height, reading.width, reading.white_level))
 
 
 def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:

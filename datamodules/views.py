@@ -26,9 +26,10 @@ from .boxes import cut, parse_box
 from .dataset import InspectionDataset, Reading, image_tensor
 from .errors import DataError, UnreadableImageError
 from .images import Array, read_image, resize_mask
+from .outlines.instances import component_target
 from .progress import track
 from .survey import ImageFacts, look_at
-from .table import DEFECTIVE
+from .table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,15 +75,20 @@ class ViewDataset(InspectionDataset):
             UnreadableImageError: A file changed since the survey.
         """
         row, view, size = self.rows[index], self.views[index], (self.reading.height, self.reading.width)
-        mask = read_marks(row.mask_path, row.image_path, view, self.reading.mask_on) if row.mask_path else None
+        mask = None
+        if row.mask_path:
+            marks = read_marks(row.mask_path, row.image_path, view, self.reading.mask_on)
+            mask = np.ascontiguousarray(resize_mask(marks, *size))
+        marked = np.zeros(size, dtype=np.bool_) if mask is None and row.label_index == GOOD else mask
         return Sample(
             image=image_tensor(read_view(row.image_path, view), self.reading),
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
-            mask=None if mask is None else torch.from_numpy(np.ascontiguousarray(resize_mask(mask, *size))),
+            mask=None if mask is None else torch.from_numpy(mask),
             group=row.group,
             kind=row.kind,
+            target=component_target(marked) if self.reading.instances and marked is not None else None,
         )
 
 

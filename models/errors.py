@@ -3,3 +3,7 @@
 
 class WeightsError(ValueError):
     """Weights are missing or do not fit. The message lists the ways out."""
+
+
+class DivergedError(ValueError):
+    """Training ran away: a loss is no number any more. The message says what calms it."""

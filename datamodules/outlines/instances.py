@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from torch import Tensor
+
+    from datamodules.images import Array
 
     from .polygons import Outline
 
@@ -58,6 +61,26 @@ def instance_target(
         "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         "labels": torch.tensor(labels, dtype=torch.int64),
         "masks": torch.from_numpy(stacked),
+    }
+
+
+def component_target(mask_HW: Array) -> dict[str, Tensor]:
+    """Make the target of a picture from its mask alone: what is connected, diagonals included, is one defect.
+
+    Args:
+        mask_HW: (H, W) bool, at the size that models see.
+
+    Returns:
+        As ``instance_target``, from the top; every label is 1.
+    """
+    count, component_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
+    x, y, width, height = statistics[1:, : cv2.CC_STAT_AREA].T  # the first component is the ground
+    boxes = np.stack([x, y, x + width, y + height], axis=1)
+    masks = component_HW == np.arange(1, count)[:, None, None]
+    return {
+        "boxes": torch.from_numpy(boxes).float(),
+        "labels": torch.full((count - 1,), DEFECT, dtype=torch.int64),
+        "masks": torch.from_numpy(masks.astype(np.uint8)),
     }
 
 

@@ -66,12 +66,13 @@ def test_zones_are_zero_where_nobody_gave_any() -> None:
     assert collate([sample(1), sample(2)]).zones is None
 
 
-def test_targets_travel_where_all_have_them() -> None:
+def test_targets_travel_where_any_picture_has_one() -> None:
     target = {"boxes": torch.ones(2, 4), "labels": torch.tensor([1, 2])}
     with_target = [replace(sample(index), target=target) for index in range(2)]
-    assert collate([*with_target, sample(2)]).target is None
-    batch = collate(with_target)
-    assert [entry["labels"].tolist() for entry in batch.target] == [[1, 2], [1, 2]]
+    assert collate([sample(2)]).target is None
+    batch = collate([*with_target, sample(2)])
+    assert [entry and entry["labels"].tolist() for entry in batch.target] == [[1, 2], [1, 2], None]
+    assert batch.to("cpu").target[2] is None
 
 
 def test_a_batch_of_one_keeps_its_dimensions() -> None:

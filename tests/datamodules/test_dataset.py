@@ -37,6 +37,21 @@ def plates(root: Path) -> pd.DataFrame:
     return complete_table(pd.DataFrame(rows))
 
 
+def test_masks_become_instances_where_they_are_wanted(picture_folder: Path) -> None:
+    table = plates(picture_folder)
+    dataset = InspectionDataset(table, READING._replace(instances=True))
+    good, pit = dataset[0], dataset[6]
+    assert good.target is not None
+    assert good.target["masks"].shape == (0, 32, 24)
+    assert pit.target is not None
+    assert pit.mask is not None
+    assert len(pit.target["boxes"]) == 1
+    assert torch.equal(pit.target["masks"][0].bool(), pit.mask)
+    assert InspectionDataset(table, READING)[6].target is None
+    unmarked = table.assign(mask_path="")
+    assert InspectionDataset(unmarked, READING._replace(instances=True))[6].target is None
+
+
 def test_a_row_becomes_a_sample(picture_folder: Path) -> None:
     table = plates(picture_folder)
     dataset = InspectionDataset(table, READING)

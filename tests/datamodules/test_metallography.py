@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from datamodules.boxes import Box, parse_box
 from datamodules.errors import DataError
@@ -200,6 +201,16 @@ def test_small_pictures_are_reflected_to_a_square(tmp_path: Path) -> None:
     data.setup()
     (found,) = masks_of(data).values()
     np.testing.assert_array_equal(found, np.pad(mask, ((7, 7), (0, 0)), mode="reflect") > 0)
+
+
+def test_inclusions_become_instances(scans: Path) -> None:
+    data = module(scans, instances=True, defects_in_train=True)
+    data.setup()
+    data.check_training("instances")
+    for batch in data.test_dataloader():
+        for target, mask, label_index in zip(batch.target, batch.gt_mask, batch.label_index.tolist(), strict=True):
+            assert torch.equal(target["masks"].bool().any(dim=0), mask.as_subclass(torch.Tensor))
+            assert (1 <= len(target["boxes"]) <= 3) if label_index else len(target["boxes"]) == 0
 
 
 def test_no_mask_means_unknown(scans: Path) -> None:

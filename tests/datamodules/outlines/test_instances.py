@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from datamodules.batch import Sample, collate
-from datamodules.outlines.instances import DEFECT, PART, defect_mask, instance_target
+from datamodules.outlines.instances import DEFECT, PART, component_target, defect_mask, instance_target
 from datamodules.outlines.polygons import Outline, fill
 
 
@@ -72,3 +72,24 @@ def test_a_batch_of_defects_and_negatives_keeps_every_target() -> None:
     ]
     batch = collate(samples).to("cpu")
     assert [len(target["boxes"]) for target in batch.target] == [1, 0]
+
+
+def test_what_is_connected_in_a_mask_is_one_instance() -> None:
+    mask = np.zeros((16, 20), bool)
+    mask[1:4, 2:5] = mask[4:6, 5:9] = True  # they touch at a corner
+    mask[10:12, 0:3] = True
+    mask[15, 19] = True  # a single pixel, in the corner
+    target = component_target(mask)
+    assert target["boxes"].tolist() == [[2, 1, 9, 6], [0, 10, 3, 12], [19, 15, 20, 16]]
+    assert target["boxes"].dtype == torch.float32
+    assert target["labels"].tolist() == [DEFECT] * 3
+    assert target["masks"].dtype == torch.uint8
+    assert target["masks"].sum(dim=(1, 2)).tolist() == [17, 6, 1]
+    assert np.array_equal(defect_mask(target).numpy(), mask)
+
+
+def test_an_empty_mask_is_a_negative() -> None:
+    target, negative = component_target(np.zeros((8, 10), bool)), instance_target([], (8, 10), (8, 10))
+    for name, value in negative.items():
+        assert target[name].shape == value.shape
+        assert target[name].dtype == value.dtype

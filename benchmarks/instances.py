@@ -1,0 +1,79 @@
+"""Instances on real pictures: Mask R-CNN on outlined rings, and beside models that only make maps on outlined pits.
+
+python -m benchmarks.instances --weights MOBILENETV2 [--rings FOLDER] [--spindle FOLDER] [--out FOLDER] [--epochs N]
+
+Both folders in the layout that docs/oring.md describes (labelme). Every run is a ``loupe train`` command, which is
+printed first; the table shows average precision on test pictures of which no part was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from tools.config import compose_config
+from tools.runs.training import train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVERYWHERE = ("data=oring", "data.batch_size=4", "callbacks.evaluation.atlas=0")
+RINGS = ("data.parts=[]", "data.image_size=[256,256]")  # every outlined ring is an instance to find
+SPINDLE = ("data.image_size=[256,640]",)
+FLIPS = (
+    "data.augment=[{_target_:torchvision.transforms.v2.RandomHorizontalFlip},"
+    "{_target_:torchvision.transforms.v2.RandomVerticalFlip}]"
+)
+MASK_RCNN = ("model=mask_rcnn", "model.lr=0.01", FLIPS)
+
+
+def runs(rings: str | None, spindle: str | None, weights: str | None, epochs: int) -> dict[str, tuple[str, ...]]:
+    """List what to run: a name, and its overrides."""
+    pretrained = ("backbone=mobilenetv2", f"backbone.weights={weights}")
+    steps = (f"trainer.max_epochs={epochs}", f"model.lr_step={max(1, 3 * epochs // 4)}")
+    chosen: dict[str, tuple[str, ...]] = {}
+    if rings:
+        on_rings = (f"data.root={rings}", *RINGS)
+        chosen["rings: Mask R-CNN, LoupeNet"] = (*on_rings, *MASK_RCNN, *steps)
+        if weights:
+            chosen["rings: Mask R-CNN, MobileNetV2"] = (*on_rings, *MASK_RCNN, *steps, *pretrained)
+    if spindle:
+        on_spindle = (f"data.root={spindle}", *SPINDLE)
+        chosen["spindle: Mask R-CNN, LoupeNet"] = (*on_spindle, *MASK_RCNN, *steps)
+        if weights:
+            chosen["spindle: Mask R-CNN, MobileNetV2"] = (*on_spindle, *MASK_RCNN, *steps, *pretrained)
+        chosen["spindle: U-Net"] = (*on_spindle, "model=unet", FLIPS, f"trainer.max_epochs={epochs}")
+        chosen["spindle: PatchCore"] = (*on_spindle, "model=patchcore", "model.coreset_ratio=0.02")
+    return chosen
+
+
+def row(name: str, folder: Path) -> str:
+    """Turn the numbers of a run into a line of the table."""
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    seconds = json.loads((folder / "environment.json").read_text(encoding="utf-8"))["seconds_of_training"]
+    box, mask = metrics["instances"]["box"], metrics["instances"]["mask"]
+    values = [f"{entry['value']:.3f}" for entry in (box["ap"], box["ap50"], mask["ap"], mask["ap50"])]
+    return f"| {name} | {' | '.join(values)} | {seconds:.0f} |"
+
+
+def main() -> None:
+    """Run everything that there are pictures for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rings", help="folder with outlined rings")
+    parser.add_argument("--spindle", help="folder with outlined pits, and labels.csv with locations")
+    parser.add_argument("--weights", help="file with MobileNetV2's weights of ImageNet")
+    parser.add_argument("--out", default="runs", help="where runs are kept")
+    parser.add_argument("--epochs", type=int, default=16, help="of Mask R-CNN and U-Net")
+    options = parser.parse_args()
+    lines = ["| run | box AP | box AP50 | mask AP | mask AP50 | training, s |", "|---|---|---|---|---|---|"]
+    for name, overrides in runs(options.rings, options.spindle, options.weights, options.epochs).items():
+        command = [*EVERYWHERE, *overrides, f"out={options.out}", f"data.cache={options.out}/cache"]
+        print("loupe train", *command)
+        folder = train(compose_config("train", command)).path
+        lines.append(row(name, folder))
+    print(*lines, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""A cheap model that screens, and Mask R-CNN for what it does not pass.
+
+Letters: B pictures of a batch, N calibration pictures, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+from anomalib.data import InferenceBatch
+from torch import nn
+
+from datamodules.errors import DataError
+from datamodules.progress import track
+from datamodules.table import DEFECTIVE, GOOD
+
+from .base import InspectionModel
+from .instances import Detections, empty_detections
+from .mask_rcnn import MaskRcnn, MaskRcnnModel
+from .one_pass import OnePassModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
+    from datamodules.base import Supervision
+    from datamodules.batch import InspectionBatch
+
+    from .tiled import Tiling
+
+PASSED = -1.0  # the score of a picture that was not inspected; one that was, and on which nothing was found, scores 0
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The threshold of the first stage, and what it rests on.
+
+    Attributes:
+        value: A picture is inspected where its screening score reaches it.
+        promise: What that did to the calibration pictures, in a sentence.
+        n_good: Good calibration pictures.
+        n_defective: Defective ones.
+    """
+
+    value: float
+    promise: str
+    n_good: int
+    n_defective: int
+
+
+def choose_screening(score_N: Tensor, label_N: Tensor, recall: float, pass_share: float) -> Screening:
+    """Choose what is inspected: enough of the defective calibration pictures, and not all of the good ones.
+
+    Args:
+        score_N: Raw screening scores.
+        label_N: 0 good, 1 defective, -1 unknown and ignored.
+        recall: Share of the defective pictures that must be inspected, in (0, 1].
+        pass_share: Share of the good pictures that are passed at most, in [0, 1].
+
+    Returns:
+        The lower of the two thresholds that follow, so that neither is broken; that of one where only one is known.
+
+    Raises:
+        DataError: No picture is labelled.
+    """
+    good, defective = score_N[label_N == GOOD].sort().values, score_N[label_N == DEFECTIVE].sort(descending=True).values
+    lines = []
+    if len(good):
+        passed = floor(round(pass_share * len(good), 6))
+        lines.append(good[passed] if passed < len(good) else torch.nextafter(good[-1], good.new_tensor(torch.inf)))
+    if len(defective):
+        lines.append(defective[ceil(round(recall * len(defective), 6)) - 1])
+    if not lines:
+        raise DataError(
+            "Expected labelled calibration pictures to choose by what the screening passes, but found none; label some."
+        )
+    line = torch.stack(lines).min()
+    promise = (
+        f"The screening passes {int((good < line).sum())} of {len(good)} good calibration pictures, and "
+        f"{int((defective < line).sum())} of {len(defective)} defective ones."
+    )
+    return Screening(float(line), promise, len(good), len(defective))
+
+
+class HybridModel(nn.Module):
+    """Both networks: the second sees only pictures that the first does not pass.
+
+    Args:
+        screening: From pictures to raw scores and maps.
+        inspection: Mask R-CNN.
+
+    Attributes:
+        chosen: The threshold between them, with its promise; None until calibrated. It travels in checkpoints.
+        screened: Pictures that the first saw since ``reset``.
+        inspected: Pictures that the second saw.
+        seconds: What each stage took.
+    """
+
+    screening_threshold: Tensor
+
+    def __init__(self, screening: nn.Module, inspection: MaskRcnnModel) -> None:
+        super().__init__()
+        self.screening = screening
+        self.inspection = inspection
+        self.chosen: Screening | None = None
+        self.register_buffer("screening_threshold", torch.tensor(float("nan")))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self.screened = self.inspected = 0
+        self.seconds = {"screening": 0.0, "inspection": 0.0}
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W); see ``detect``."""
+        return self.detect(image_B3HW)[0]
+
+    def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
+        """Screen pictures, and inspect those that reach the threshold.
+
+        Returns:
+            Scores and maps of Mask R-CNN where it looked; elsewhere the score is -1, below all others, the map 0, and
+            there are no detections. So no threshold of the second stage calls a passed picture defective, unless it
+            calls every picture so.
+        """
+        count, _, height, width = image_B3HW.shape
+        started = _now(image_B3HW)
+        screened: Tensor = self.screening(image_B3HW).pred_score
+        suspicious = (screened >= self.screening_threshold).nonzero().flatten()
+        handed_over = _now(image_B3HW)
+        score_B = torch.full_like(screened, PASSED)
+        map_BHW = screened.new_zeros(count, height, width)
+        detections = [empty_detections(height, width, image_B3HW.device) for _ in range(count)]
+        if len(suspicious):
+            prediction, found = self.inspection.detect(image_B3HW[suspicious])
+            score_B[suspicious] = cast(
+                "Tensor", prediction.pred_score
+            )  # anomalib's types allow None, our models do not
+            map_BHW[suspicious] = cast("Tensor", prediction.anomaly_map)
+            for index, entry in zip(suspicious.tolist(), found, strict=True):
+                detections[index] = entry
+        self.screened += count
+        self.inspected += len(suspicious)
+        self.seconds["screening"] += handed_over - started
+        self.seconds["inspection"] += _now(image_B3HW) - handed_over
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW), detections
+
+    def choose(self, chosen: Screening) -> None:
+        """Take a threshold for the first stage."""
+        self.chosen = chosen
+        self.screening_threshold.fill_(chosen.value)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Send the threshold's promise along with the weights."""
+        return {} if self.chosen is None else asdict(self.chosen)
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the threshold of a checkpoint."""
+        self.chosen = Screening(**state) if state else None
+
+
+class Hybrid(InspectionModel):
+    """Screening and inspection: two models, one calibration, two thresholds.
+
+    Both learn at once: the screening model collects good pictures during the first epoch and fits at its end, and Mask
+    R-CNN learns from all pictures in every epoch. The screening's threshold is then chosen on calibration pictures, and
+    stays; the second is the calibration's own, on the scores that ``HybridModel.detect`` makes of both stages.
+
+    Args:
+        screening: A model that learns from good pictures in one pass.
+        inspection: Mask R-CNN.
+        screening_recall: Share of the defective calibration pictures that must be inspected, in (0, 1].
+        pass_share: Share of the good calibration pictures that are passed at most, in [0, 1].
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    supervision: ClassVar[Supervision] = "instances"
+    trainer_arguments: ClassVar[dict[str, Any]] = MaskRcnn.trainer_arguments
+    monitor: ClassVar[str] = MaskRcnn.monitor
+    not_exportable: ClassVar[str] = "its stages are graphs of their own; a bundle puts them together"
+
+    def __init__(
+        self, screening: OnePassModel, inspection: MaskRcnn, screening_recall: float = 1.0, pass_share: float = 0.9
+    ) -> None:
+        super().__init__()
+        # Both stages would be pickled into checkpoints as hyper-parameters; the config of the run says all there is.
+        self.hparams.clear()
+        self.save_hyperparameters({}, logger=False)
+        if not 0 < screening_recall <= 1 or not 0 <= pass_share <= 1:
+            raise ValueError(
+                "Expected model.screening_recall to be above 0 and at most 1, and model.pass_share from 0 to 1, but "
+                f"found {screening_recall} and {pass_share}."
+            )
+        if not isinstance(screening, OnePassModel):
+            raise ValueError(  # noqa: TRY004 - a wrong value of the config, reported as such
+                "Expected model.screening to be a model that fits in one pass over good pictures, such as patchcore or "
+                f"padim, but found {type(screening).__name__}."
+            )
+        self.screening_recall = screening_recall
+        self.pass_share = pass_share
+        self.patience = inspection.patience
+        self.model: HybridModel = HybridModel(screening.model, inspection.model)
+        self._stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
+
+    def origin(self) -> dict[str, str]:
+        """Say where the weights of both came from; those of the second under ``inspection_*``."""
+        screening, inspection = self._stages
+        return screening.origin() | {f"inspection_{name}": value for name, value in inspection.origin().items()}
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor | None:
+        """Describe pictures as the screening model does."""
+        return self._stages[0].embedding(image_B3HW)
+
+    def use_tiling(self, tiling: Tiling) -> None:
+        """Screen tile by tile, too."""
+        super().use_tiling(tiling)
+        self._stages[0].use_tiling(tiling)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Descend as Mask R-CNN does; the screening model needs no optimiser."""
+        return self._stages[1].configure_optimizers()
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
+        """Collect good pictures for the screening, until it has fitted, and teach the inspection."""
+        del batch_idx
+        if self.model.chosen is None:
+            good = batch.label_index != DEFECTIVE
+            if good.any():
+                with torch.no_grad():
+                    self._stages[0].collect(batch.image[good])
+        losses = self._stages[1].losses(batch)
+        if not losses:
+            return None
+        total = torch.stack(list(losses.values())).sum()
+        shown = {f"train/{name}": value for name, value in losses.items()} | {"train/loss": total}
+        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch))
+        return total
+
+    @torch.no_grad()
+    def on_validation_start(self) -> None:
+        """Fit the screening and choose its threshold, once: before the first calibration.
+
+        Raises:
+            DataError: There were no good training pictures, or no labelled calibration pictures.
+        """
+        if self.model.chosen is not None:
+            return
+        screening = self._stages[0].to(self.device)
+        screening.fit()
+        scores, labels = [], []
+        loader: Iterable[InspectionBatch] = self.trainer.val_dataloaders or ()
+        for batch in track(loader, "screening"):
+            scores.append(self._screen(batch.image.to(self.device)).cpu())
+            labels.append(batch.label_index)
+        chosen = choose_screening(torch.cat(scores), torch.cat(labels), self.screening_recall, self.pass_share)
+        self.model.choose(chosen)
+
+    def on_test_start(self) -> None:
+        """Start counting."""
+        self.model.reset()
+
+    def _screen(self, image_B3HW: Tensor) -> Tensor:
+        """Score pictures (B,) by the first stage alone."""
+        try:
+            prediction, _ = self._stages[0].look(image_B3HW)
+        except RuntimeError as error:
+            if "train first" not in str(error):
+                raise
+            raise DataError(
+                "Expected good training pictures for the screening model, but found none; add some, or use the "
+                "inspection alone with model=mask_rcnn."
+            ) from error
+        return cast("Tensor", prediction.pred_score)  # anomalib's types allow None, our models do not
+
+
+def _now(image_B3HW: Tensor) -> float:
+    """Read the clock once the device has done its work."""
+    if image_B3HW.is_cuda:
+        torch.cuda.synchronize(image_B3HW.device)
+    return time.perf_counter()

@@ -1,0 +1,255 @@
+"""Mask R-CNN: finds each defect of the kinds that it was shown, with its outline (He et al. 2017, arXiv 1703.06870).
+
+Letters: B batch, H and W pixels, D detections of a picture, M side of a mask within its box.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from anomalib.data import InferenceBatch
+from torch import nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import StepLR
+
+from datamodules.outlines.instances import PART
+
+from .backbones import Backbone
+from .base import InspectionModel
+from .detectors import RESNET50, Selection, resnet50_network, small_network
+from .errors import DivergedError
+from .instances import Detections, paste_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+    from torchvision.models.detection import MaskRCNN
+
+    from datamodules.base import Supervision
+    from datamodules.batch import InspectionBatch
+
+FPN = "fpn"
+PASTED = 16  # masks that are laid onto the picture at a time: bounds the memory
+
+
+class MaskRcnnModel(nn.Module):
+    """The network, and what a picture's detections say about it.
+
+    Args:
+        network: torchvision's, with masks that stay in their boxes.
+        mask_threshold: A pixel belongs to an instance from this probability on.
+        origin: Where pre-trained weights came from; travels in the checkpoint.
+    """
+
+    def __init__(self, network: MaskRCNN, mask_threshold: float, origin: dict[str, str]) -> None:
+        super().__init__()
+        self.network = network
+        self.mask_threshold = mask_threshold
+        self.origin = origin
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), both in [0, 1]; see ``detect``."""
+        return self.detect(image_B3HW)[0]
+
+    def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
+        """Find instances, and what follows for each picture.
+
+        Returns:
+            ``pred_score``, the score of the surest defect, 0 where there is none; ``anomaly_map``, at every pixel the
+            highest product of a defect's score and its probability there; and the detections of every picture. The part
+            itself is an instance, but no defect.
+        """
+        height, width = image_B3HW.shape[-2:]
+        found = [lay(entry, height, width, self.mask_threshold) for entry in self.network(list(image_B3HW))]
+        prediction = InferenceBatch(
+            pred_score=torch.stack([best_score(detections) for _, detections in found]),
+            anomaly_map=torch.stack([map_HW for map_HW, _ in found]),
+        )
+        return prediction, [detections for _, detections in found]
+
+    def losses(self, image_B3HW: Tensor, targets: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Compare what is found on pictures with their targets; in training mode."""
+        losses: dict[str, Tensor] = self.network(list(image_B3HW), [dict(target) for target in targets])
+        return losses
+
+    def get_extra_state(self) -> dict[str, str]:
+        """Send ``origin`` along with the weights."""
+        return self.origin
+
+    def set_extra_state(self, state: dict[str, str]) -> None:
+        """Take ``origin`` from where the weights came from."""
+        self.origin = state
+
+
+def lay(found: Mapping[str, Tensor], height: int, width: int, mask_threshold: float) -> tuple[Tensor, Detections]:
+    """Lay what torchvision found onto the picture.
+
+    Args:
+        found: ``boxes`` (D, 4), ``labels`` (D,), ``scores`` (D,), ``masks`` (D, 1, M, M): probabilities in the boxes.
+        height: H.
+        width: W.
+        mask_threshold: A pixel belongs to an instance from this probability on.
+
+    Returns:
+        The map of the defects (H, W), and the detections.
+    """
+    boxes, scores, labels = found["boxes"].float(), found["scores"].float(), found["labels"]
+    map_HW = boxes.new_zeros(height, width)
+    masks = torch.zeros(len(boxes), height, width, dtype=torch.bool, device=boxes.device)
+    for first in range(0, len(boxes), PASTED):
+        part = slice(first, first + PASTED)
+        soft_DHW = paste_masks(found["masks"][part, 0], boxes[part], height, width)
+        masks[part] = soft_DHW >= mask_threshold
+        weight_D = scores[part] * (labels[part] != PART)
+        map_HW = torch.maximum(map_HW, (weight_D.view(-1, 1, 1) * soft_DHW).amax(dim=0))
+    return map_HW, {"boxes": boxes, "labels": labels, "scores": scores, "masks": masks}
+
+
+def best_score(detections: Detections) -> Tensor:
+    """Return the score of the surest defect, (); 0 where there is none."""
+    scores = detections["scores"][detections["labels"] != PART]
+    return scores.max() if len(scores) else scores.new_zeros(())
+
+
+class MaskRcnn(InspectionModel):
+    """Mask R-CNN, on any backbone or as torchvision has it; good pictures are its negatives.
+
+    Args:
+        backbone: Arguments of ``models.backbones.Backbone``; unused by torchvision's own network.
+        network: ``fpn``, small, on the backbone; or ``maskrcnn_resnet50_fpn_v2``.
+        weights: Of ``maskrcnn_resnet50_fpn_v2``: ``hub``, ``none``, or the path of a file.
+        layers: Levels of the backbone under the pyramid, instead of its own choice: small defects need fine ones.
+        trainable_layers: How many levels of the backbone learn, counted from the last.
+        channels: Width of ``fpn``.
+        num_classes: 2: defects (1), and the part itself (2).
+        score_threshold: Detections with lower scores are dropped. Calibration draws the line between good and
+            defective, and average precision ranks the unsure ones too: keep it low.
+        nms_threshold: Of two boxes with a larger intersection over union, the better is kept.
+        mask_threshold: A pixel belongs to an instance from this probability on.
+        limit: Detections per picture, at most.
+        lr: Of SGD.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        lr_step: Epochs after which the rate falls.
+        lr_gamma: What it is multiplied by then.
+        patience: Epochs without a better calibration after which training stops; None: never.
+
+    Raises:
+        ValueError: An argument is out of range.
+        WeightsError: Weights cannot be had.
+    """
+
+    supervision: ClassVar[Supervision] = "instances"
+    trainer_arguments: ClassVar[dict[str, Any]] = {"gradient_clip_val": 10.0}  # rare steep steps must undo nothing
+    monitor: ClassVar[str] = "calibration/mask_ap"
+    not_exportable: ClassVar[str] = (
+        "how many instances it finds depends on the picture; a bundle puts its parts together"
+    )
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        *,
+        network: str = FPN,
+        weights: str = "none",
+        layers: Sequence[int] = (1, 2, 3),
+        trainable_layers: int = 3,
+        channels: int = 64,
+        num_classes: int = 2,
+        score_threshold: float = 0.05,
+        nms_threshold: float = 0.3,
+        mask_threshold: float = 0.5,
+        limit: int = 100,
+        lr: float = 0.005,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        lr_step: int = 15,
+        lr_gamma: float = 0.1,
+        patience: int | None = 10,
+    ) -> None:
+        super().__init__()
+        shares = {"score_threshold": score_threshold, "nms_threshold": nms_threshold, "mask_threshold": mask_threshold}
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise ValueError(f"Expected model.{name} to be at least 0 and below 1, but found {value}.")
+        if min(channels, num_classes, limit, lr_step) < 1:
+            raise ValueError(
+                "Expected model.channels, num_classes, limit and lr_step to be at least 1, but found "
+                f"{channels}, {num_classes}, {limit} and {lr_step}."
+            )
+        self.num_classes = num_classes
+        self.patience = patience
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.lr_step, self.lr_gamma = lr_step, lr_gamma
+        selection = Selection(score_threshold, nms_threshold, limit)
+        if network == RESNET50:
+            built, sha256 = resnet50_network(weights, trainable_layers, num_classes, selection)
+            origin = {"name": network, "weights": weights} | ({"sha256": sha256} if sha256 else {})
+        elif network == FPN:
+            features = Backbone(**{**backbone, "layers": list(layers)})
+            built, origin = small_network(features, channels, trainable_layers, num_classes, selection), features.origin
+        else:
+            raise ValueError(f"Expected model.network to be {FPN} or {RESNET50}, but found {network!r}.")
+        self.model: MaskRcnnModel = MaskRcnnModel(built, mask_threshold, origin)
+
+    def origin(self) -> dict[str, str]:
+        """Say where pre-trained weights came from."""
+        return self.model.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, D) by the mean of their coarsest features."""
+        *_, coarsest = self.model.network.backbone(image_B3HW).values()
+        described: Tensor = coarsest.mean(dim=(2, 3))
+        return described
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Descend by SGD, at a rate that falls in steps."""
+        learning = [weight for weight in self.parameters() if weight.requires_grad]
+        optimizer = SGD(learning, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+        return {"optimizer": optimizer, "lr_scheduler": StepLR(optimizer, self.lr_step, self.lr_gamma)}
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
+        """Learn from a batch; pictures whose instances nobody outlined are passed over."""
+        del batch_idx
+        losses = self.losses(batch)
+        if not losses:
+            return None
+        total = torch.stack(list(losses.values())).sum()
+        shown = {f"train/{name}": value for name, value in losses.items()} | {"train/loss": total}
+        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch))
+        return total
+
+    def losses(self, batch: InspectionBatch) -> dict[str, Tensor]:
+        """Compare what is found on the pictures of a batch with their targets; empty where none has one.
+
+        Raises:
+            DivergedError: A loss is no number any more.
+        """
+        targets = batch.target or []
+        known = [index for index, target in enumerate(targets) if target is not None]
+        if not known:
+            return {}
+        wanted = [checked(targets[index], self.num_classes) for index in known]
+        losses = self.model.losses(batch.image[known], wanted)
+        if torch.stack(list(losses.values())).isnan().any():
+            raise DivergedError(
+                "Expected losses that are numbers, but found NaN: training has diverged; lower model.lr."
+            )
+        return losses
+
+
+def checked(target: Mapping[str, Tensor], num_classes: int) -> Mapping[str, Tensor]:
+    """Return a target if every label in it is one that the network has.
+
+    Raises:
+        ValueError: One is not.
+    """
+    found = sorted(set(target["labels"].tolist()))
+    if not set(found) <= set(range(1, num_classes + 1)):
+        raise ValueError(
+            f"Expected labels of instances from 1 to {num_classes}, but found {found}; set model.num_classes to the "
+            "highest."
+        )
+    return target
