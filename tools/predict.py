@@ -1,12 +1,15 @@
-"""``loupe predict``: verdicts on files, folders or globs."""
+"""``loupe predict``: verdicts on files, folders, globs, archives and videos."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from omegaconf import DictConfig, OmegaConf
+
+from configs import CONFIG_DIR
 from datamodules.progress import working
 
-from .config import require_values
+from .config import apply_overrides, parse_overrides, require_values
 from .door import open_door, print_config
 from .errors import ConfigError
 from .runs.trained import find_trained
@@ -14,12 +17,14 @@ from .runs.trained import find_trained
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OVERLAYS = ("defective", "all", "none")
+WHICH = ("defective", "all", "none")
 EPILOG = """examples:
   loupe predict run=runs/fiber-patchcore/2026-01-31_12-00-00 source=PATH
   loupe predict run=best.ckpt 'source=[a.png, pictures/*.jpg]' overlay=all
+  loupe predict bundle=bundles/fiber source=line.mp4 every=10 out=predictions/line
 
-A picture that cannot be read becomes a row that says why; the others go on."""
+A picture that cannot be read becomes a row that says why; the others go on. With out=FOLDER, the same command again
+goes on where one was interrupted."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -28,10 +33,12 @@ def main(args: Sequence[str]) -> int:
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:
-    """Find the run, and judge the source unless the config is only to be shown."""
+    """Find the run or the bundle, and judge the source unless the config is only to be shown."""
+    if any(override.key_or_group == "bundle" and override.value() for override in parse_overrides(overrides)):
+        _run_bundle(overrides, show=show)
+        return
     trained = find_trained("predict", overrides, changeable=("data",))
-    if trained.config.overlay not in OVERLAYS:
-        raise ConfigError(f"Expected overlay to be one of {', '.join(OVERLAYS)}, but found {trained.config.overlay!r}.")
+    check(trained.config)
     if show:
         print_config(trained.config)
         return
@@ -41,3 +48,36 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         from .runs.predicting import predict  # noqa: PLC0415
 
     predict(trained)
+
+
+def check(config: DictConfig) -> None:
+    """Refuse values that mean nothing.
+
+    Raises:
+        ConfigError: Says what is expected.
+    """
+    for key in ("overlay", "mask"):
+        if config[key] not in WHICH:
+            raise ConfigError(f"Expected {key} to be one of {', '.join(WHICH)}, but found {config[key]!r}.")
+    for key in ("every", "batch_size"):
+        if config[key] < 1:
+            raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")
+
+
+def _run_bundle(overrides: Sequence[str], *, show: bool) -> None:
+    """Judge by a bundle, without torch."""
+    config = OmegaConf.load(CONFIG_DIR / "predict.yaml")
+    if not isinstance(config, DictConfig):
+        raise TypeError("Expected predict.yaml to hold keys.")
+    apply_overrides(config, parse_overrides(overrides))
+    if not OmegaConf.is_missing(config, "run"):
+        raise ConfigError("Expected run or bundle, but found both; leave one out.")
+    config.run = None
+    check(config)
+    if show:
+        print_config(config)
+        return
+    require_values(config)
+    from .bundles.judging import predict_with_bundle  # noqa: PLC0415 - help and errors must not wait for it
+
+    predict_with_bundle(config)

@@ -1,113 +1,90 @@
-"""The heavy half of ``loupe predict``: one pass over the files, in bounded memory, every row written as it comes."""
+"""The heavy half of ``loupe predict run=``: a checkpoint judges files in the way that a bundle does."""
 
 from __future__ import annotations
 
-import csv
-import glob
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import torch
 
 from callbacks.calibration import calibration_of
-from callbacks.evaluation import prediction_rows
-from callbacks.report.pictures import overlay
-from datamodules.dataset import FileDataset, collate_readable
-from datamodules.errors import DataError, UnreadableImageError
-from datamodules.folder import walk_images
-from datamodules.loading import make_loader
-from datamodules.progress import track
 from tools.build import build
+from tools.bundles.options import as_list, options_of
+from tools.bundles.runner.composition import Prediction
+from tools.bundles.runner.decision import Decision
+from tools.bundles.runner.judge import Judge
+from tools.bundles.runner.predicting import predict as predict_sources
+from tools.bundles.runner.sources import require_pictures
+from tools.bundles.runner.specification import BundleError, hash_file
+from tools.errors import ConfigError
 
 from .checkpoint import read_checkpoint, restore
+from .defect_files import DefectFiles, rules_of
+from .testing import build_trainer
 from .trained import make_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from lightning.pytorch.plugins.precision import Precision
+    from torch import Tensor
 
     from datamodules.base import InspectionDataModule
-    from datamodules.batch import InspectionBatch
     from models.base import InspectionModel
+    from tools.bundles.runner.network import Array
 
     from .run_folder import RunFolder
     from .trained import Trained
 
-COLUMNS = ("image_path", "score", "verdict", "error")
-
 
 def predict(trained: Trained) -> RunFolder:
-    """Judge every picture of ``source``, and write predictions.csv and overlays.
+    """Judge every picture of ``source``; write predictions.csv, predictions.jsonl, defects, overlays and masks.
 
     Raises:
-        ConfigError: The checkpoint is not usable.
+        ConfigError: The checkpoint is not usable, or ``out`` holds results of something else.
         DataError: ``source`` names no picture.
     """
-    config = trained.config
-    files = find_files(config.source)
+    config, sources = trained.config, as_list(trained.config.source)
+    require_pictures(sources)
     datamodule: InspectionDataModule = build(config.data, "data")
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")
+    reading = datamodule.reading
+    judge = Judge(
+        infer=partial(infer, module, build_trainer(config, []).precision_plugin),
+        decision=Decision(calibration_of(module).summary(), config.image_threshold, config.pixel_threshold),
+        size=(reading.height, reading.width),
+        white_level=reading.white_level,
+        about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
+    )
     folder = make_output(trained, "predictions")
-    dataset = FileDataset(files, datamodule.reading)
-    loader = make_loader(dataset, datamodule.batch_size, datamodule.num_workers, collate_readable)
-    defective = failed = 0
-    with (folder.path / "predictions.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for batch, failures in track(loader, "predicting"):
-            rows = judge(module, batch, folder.path, config.overlay) if batch is not None else []
-            writer.writerows(rows)
-            writer.writerows(
-                {"image_path": error.path, "error": f"{error.problem}; {error.remedy}"} for error in failures
-            )
-            stream.flush()  # what is done is done, whatever happens next
-            defective += sum(row["verdict"] == "defective" for row in rows)
-            failed += len(failures)
-    print(f"{len(files)} pictures: {defective} defective, {len(files) - defective - failed} good, {failed} unreadable.")
+    options = options_of(config, config.data.batch_size)
+    rules, um_per_pixel = rules_of(config), config.data.get("um_per_pixel")
+    try:
+        with DefectFiles(folder.path, rules, calibration_of(module).good_peaks(), um_per_pixel) as defects:
+            print(predict_sources(judge, sources, folder.path, options, defects.write))
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+    print(f"{defects.count} defects are listed in {defects.table}")
     print(f"Predictions {folder.path / 'predictions.csv'}")
     return folder
 
 
 @torch.inference_mode()
-def judge(module: InspectionModel, batch: InspectionBatch, folder: Path, which: str) -> list[dict[str, Any]]:
-    """Judge a batch; draw overlays of ``which`` pictures (defective, all or none); return rows."""
-    decided = module.predict_step(batch.to(module.device)).to("cpu")
-    rows = prediction_rows(decided)
-    for index, row in enumerate(rows):
-        if which == "all" or (which == "defective" and row["verdict"] == "defective"):
-            image = decided.image[index].permute(1, 2, 0).mul(255).round().byte().numpy()
-            low, high = calibration_of(module).map_range
-            picture = overlay(
-                image, decided.anomaly_map[index].numpy(), low, high, predicted_mask_HW=decided.pred_mask[index].numpy()
-            )
-            path = folder / "overlays" / Path(row["name"]).with_suffix(".jpg")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            path.write_bytes(encoded.tobytes())
-    return rows
+def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> Prediction:
+    """Give raw scores and maps of a batch, and detections where the model makes any, in the precision of the run."""
+    image = torch.from_numpy(image_B3HW).to(module.device)
+    module.check_pictures(image)
+    with precision.predict_step_context():
+        found, detections = module.look(image)
+    if found.pred_score is None or found.anomaly_map is None:
+        raise TypeError("Expected raw scores and maps, but the model returned none.")
+    scores, maps = found.pred_score.cpu().numpy(), found.anomaly_map.cpu().numpy()
+    return Prediction(scores, maps, None if detections is None else [as_plain(entry) for entry in detections])
 
 
-def find_files(source: str | Iterable[str]) -> list[Path]:
-    """Expand files, folders and globs to files, sorted within each, in the order given, each once.
-
-    Raises:
-        DataError: One of them names nothing.
-    """
-    sources: Sequence[str] = [source] if isinstance(source, str) else list(source)
-    files: dict[Path, None] = {}
-    problems: list[UnreadableImageError] = []
-    for entry in sources:
-        path = Path(entry).expanduser()
-        if path.is_dir():
-            found = walk_images(path, problems)
-        elif path.exists():
-            found = [path]
-        else:
-            found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute too
-        if not found:
-            raise DataError(
-                f"Expected source to name pictures, but found none at {entry}; give a file, a folder or a glob."
-            )
-        files.update(dict.fromkeys(file.resolve() for file in found))
-    return list(files)
+def as_plain(detections: dict[str, Tensor]) -> list[dict[str, Any]]:
+    """List the detections of one picture."""
+    columns = [detections[name].cpu().numpy() for name in ("boxes", "labels", "scores", "masks")]
+    return [
+        {"box": tuple(box.tolist()), "label": int(label), "score": float(score), "mask": mask}
+        for box, label, score, mask in zip(*columns, strict=True)
+    ]

@@ -1,0 +1,96 @@
+"""Every model of ``configs/model`` leaves the house: trained for a moment, exported, and judged by its bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tools.bundles.runner import Bundle
+from tools.cli import main
+from tools.config import groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = (
+    *("data=synthetic", "data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0"),
+    *("data.good=400", "data.defective=160", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
+    *("callbacks.evaluation.atlas=0", "trainer=cpu", "trainer.max_epochs=1", "trainer.max_steps=8"),
+)
+NEEDS = {  # what a model needs beside, to be small and to need no file
+    "dinomaly": ("backbone=dinov2_small", "backbone.layers=[0,1]", "backbone.weights=none", "data.image_size=[56,56]"),
+    "efficient_ad_s": ("model.teacher.weights=none",),
+    "efficient_ad_m": ("model.teacher.weights=none",),
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("drawn")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def export(model: str, root: Path, out: Path, *more: str) -> Path:
+    options = [
+        f"model={model}",
+        *DATA,
+        *NEEDS.get(model, ()),
+        f"data.root={root}",
+        f"out={out}",
+        "name=a",
+        "id=run",
+        *more,
+    ]
+    assert main(["train", *options]) == 0
+    run = out / "a" / "run"
+    assert main(["export", f"run={run}", "pictures=32", "samples=2"]) == 0
+    return run
+
+
+def assert_judges_as_the_test_did(run: Path) -> None:
+    expected = pd.read_csv(run / "predictions.csv")
+    assert len(expected) >= 200
+    for runtime in ("onnxruntime", "openvino"):
+        bundle = Bundle(run / "bundle", runtime=runtime)
+        for batch_size in (1, 8):
+            found = list(bundle.stream(expected["image_path"], batch_size=batch_size))
+            assert [result.verdict for result in found] == expected["verdict"].tolist(), (runtime, batch_size)
+            spread = expected["score"].max() - expected["score"].min()
+            scores = [result.score for result in found]
+            np.testing.assert_allclose(scores, expected["score"], rtol=0, atol=1e-4 * spread, err_msg=runtime)
+
+
+@pytest.mark.parametrize("model", groups()["model"])
+def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: Path, tmp_path: Path) -> None:
+    run = export(model, drawn, tmp_path)
+    parity = json.loads((run / "bundle" / "parity.json").read_text())
+    assert parity["passed"]
+    assert not any(form["flips"] for form in parity["forms"])
+    assert_judges_as_the_test_did(run)
+
+
+def test_tiles_are_put_together_in_the_graph(drawn: Path, tmp_path: Path) -> None:
+    assert_judges_as_the_test_did(export("patchcore", drawn, tmp_path, "tiling=hann", "tiling.size=48"))
+
+
+def test_small_forms_state_what_they_lose(drawn: Path, tmp_path: Path) -> None:
+    run = export("patchcore", drawn, tmp_path)
+    assert main(["export", f"run={run}", "pictures=32", "precisions=[fp16,int8]", f"out={tmp_path / 'small'}"]) == 0
+    forms = {form["form"]: form for form in json.loads((tmp_path / "small" / "parity.json").read_text())["forms"]}
+    assert set(forms) == {"onnxruntime fp32", "openvino fp32", "onnxruntime fp16", "openvino fp16", "openvino int8"}
+    assert (tmp_path / "small" / "model_fp16.onnx").stat().st_size < 0.6 * (
+        run / "bundle" / "model.onnx"
+    ).stat().st_size
+    assert forms["onnxruntime fp32"]["score_error"] < forms["onnxruntime fp16"]["score_error"] <= 1e-2
+    assert forms["openvino int8"]["tolerance"]["flips"] == 0.05

@@ -1,0 +1,152 @@
+"""The gate: what is planted in a bundle is caught, and named by its stage and its picture."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from callbacks.calibration import calibration_of
+from tools.bundles.cases import Case, calibration_cases, challenge_cases
+from tools.bundles.challenges import write_challenges
+from tools.bundles.parity import ParityError, compare, conclude, require_parity
+from tools.bundles.pictures import find_pictures
+from tools.bundles.shipping import write_checksums
+from tools.bundles.stages import compare_inputs, compare_pixels, compare_plain, relative
+from tools.runs.checkpoint import read_checkpoint, restore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from models.base import InspectionModel
+    from tools.runs.trained import Trained
+
+
+@pytest.fixture(scope="module")
+def module(trained: Trained) -> InspectionModel:
+    return restore(read_checkpoint(trained.checkpoint)).eval()
+
+
+@pytest.fixture(scope="module")
+def cases(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    folder = tmp_path_factory.mktemp("cases")
+    datamodule = find_pictures(trained).datamodule
+    names = {"odd.png", "checkered.png", "colours.png", "colour_16.png", "cut.png"}
+    challenges = [path for path in write_challenges(folder / "challenges") if path.name in names]
+    return calibration_cases(datamodule, 6, folder / "views") + challenge_cases(challenges, datamodule.reading)
+
+
+def gate(module: InspectionModel, bundle: Path, cases: list[Case]) -> dict[str, Any]:
+    write_checksums(bundle)
+    return conclude(compare(module, bundle, cases))
+
+
+def keep_one_form(bundle: Path) -> dict[str, Any]:
+    """One runtime is enough to plant a fault in."""
+    spec: dict[str, Any] = json.loads((bundle / "spec.json").read_text())
+    spec["forms"] = spec["forms"][:1]
+    (bundle / "spec.json").write_text(json.dumps(spec))
+    return spec
+
+
+def plant(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path.name} has changed: plant the fault elsewhere"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, cases: list[Case]) -> None:
+    parity = gate(module, bundle, cases)
+    require_parity(parity)
+    assert {form["form"] for form in parity["forms"]} == {"onnxruntime fp32", "openvino fp32"}
+    for form in parity["forms"]:
+        assert form["pictures"] == len(cases) - 1  # one is refused on both sides
+        assert form["score_error"] < 1e-5
+        assert form["map_error"] < 1e-4
+        assert not form["flips"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stage"),
+    [
+        ("images.py", "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_LINEAR", "resize"),  # no antialias
+        ("images.py", "picture.transpose(2, 0, 1)", "picture.transpose(2, 0, 1)[::-1]", "colour order"),
+        ("images.py", "return np.ascontiguousarray(array[..., 2::-1])", "return array[..., :3]", "colour order"),
+        ("images.py", "upright = ImageOps.exif_transpose(image)", "upright = image.rotate(180)", "reading"),
+        ("network.py", "session.run(names, inputs)", "session.run(names, {'image': inputs['image'] * 0.99})", "graph"),
+        (
+            "network.py",
+            "session.run(names, inputs)",
+            "session.run(names, {'image': np.ascontiguousarray(inputs['image'][:, ::-1])})",
+            "colour order",
+        ),
+    ],
+)
+def test_a_planted_change_is_named(
+    module: InspectionModel, bundle: Path, cases: list[Case], file: str, old: str, new: str, stage: str
+) -> None:
+    keep_one_form(bundle)
+    plant(bundle / "loupe_runner" / file, old, new)
+    parity = gate(module, bundle, cases)
+    assert not parity["passed"]
+    assert parity["stages"][0]["stage"] == stage
+    with pytest.raises(ParityError, match=f"they part at {stage}, .*worst: {parity['stages'][0]['worst']}"):
+        require_parity(parity)
+
+
+@pytest.mark.parametrize("level", ["image", "pixel"])
+def test_a_rounded_threshold_is_named(module: InspectionModel, bundle: Path, cases: list[Case], level: str) -> None:
+    spec = keep_one_form(bundle)
+    exact = spec["thresholds"][level]["all"]["value"]
+    spec["thresholds"][level]["all"]["value"] = round(exact, 2)
+    (bundle / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ParityError, match=rf"part at thresholds, .*{level}\.all\.value is {round(exact, 2)}"):
+        require_parity(gate(module, bundle, cases))
+
+
+def test_a_checkpoint_with_another_threshold_is_another_checkpoint(
+    module: InspectionModel, bundle: Path, cases: list[Case]
+) -> None:
+    assert conclude(compare(module, bundle, cases[:1]))["passed"]
+    summary = calibration_of(module).summary()
+    assert json.loads((bundle / "spec.json").read_text())["thresholds"] == summary
+
+
+def test_pixels_are_compared_exactly() -> None:
+    values = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    assert compare_pixels(values, values.copy()) is None
+    for found, stage in ((values[..., ::-1], "colour order"), (values + 1, "reading"), (values[:2], "reading")):
+        difference = compare_pixels(values, found)
+        assert difference is not None
+        assert difference.stage == stage
+
+
+def test_inputs_are_compared_exactly() -> None:
+    values = np.random.default_rng(0).random((3, 4, 4)).astype(np.float32)
+    assert compare_inputs(values, values.copy()) is None
+    for found, stage in (
+        (values[::-1], "colour order"),
+        (np.nextafter(values, 1), "resize"),
+        (values[:, :2], "resize"),
+    ):
+        difference = compare_inputs(values, found)
+        assert difference is not None
+        assert difference.stage == stage
+
+
+def test_plain_values_are_named_by_their_place() -> None:
+    expected = {"a": {"b": [1.0, 2.0]}, "c": None}
+    assert compare_plain(expected, {"a": {"b": [1.0, 2.0]}, "c": None}) == []
+    assert compare_plain(expected, {"a": {"b": [1.0, 2.1]}}) == [
+        "a.b[1] is 2.1 in the bundle, but 2.0 in the checkpoint",
+    ]
+    assert compare_plain({"a": 1}, {}) == ["a is None in the bundle, but 1 in the checkpoint"]
+
+
+def test_errors_are_shares_of_the_range() -> None:
+    assert relative(0.1, 10, 12, 11) == pytest.approx(0.05)
+    assert relative(0.1, 10, 12, 20) == pytest.approx(0.01)  # beyond the range: widened to the picture's own
+    assert relative(0.0, 1, 1, 1) == 0
+    assert relative(0.1, 10, 10, 10) == pytest.approx(0.1)  # no range at all

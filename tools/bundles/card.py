@@ -1,0 +1,91 @@
+"""``MODEL_CARD.md``: what a bundle is, what it promises, and what it rests on, for whoever signs for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SHOWN = ("image_auroc", "image_f1", "image_precision", "image_recall", "image_fpr", "pixel_auroc", "pixel_f1")
+
+MOVING = (
+    "A line can be moved without a new export: edit `value` in `spec.json`, or give `--image-threshold`. The runner "
+    "then says that `spec.json` was edited; no other file may change."
+)
+USE = (
+    "`pip install -r requirements.txt`, then `python predict.py PICTURES`; `python predict.py --check` examines the "
+    "bundle, `--help` lists the rest. In Python: `from loupe_runner import Bundle`."
+)
+
+
+def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Write the card, in Markdown."""
+    resize = spec["input"]["resize"]
+    weights = spec["weights"]
+    made, data = spec["made"], spec["data"]
+    counts = ", ".join(f"{count} for {split}" for split, count in data["splits"].items())
+    about = (
+        f"A detector of visual defects, exported by {made['by']} on {made['at'][:10]}. It was trained for pictures "
+        f"like those of its data ({counts}; hash `{data['hash']}`), and for nothing else."
+    )
+    does = (
+        f"It resizes a picture to {resize['height']} x {resize['width']} pixels and gives it a raw score and a map, "
+        "higher is worse. A picture is called defective where its score reaches the threshold."
+    )
+    features = "No pre-trained weights."
+    if weights:
+        features = f"Features: {weights['name']}, weights `{weights['weights']}`, licence: {weights['licence']}."
+    parts = [f"# {spec['name']}", about, *(f"**Note.** {note}" for note in notes)]
+    for title, text in (
+        ("What it does", does),
+        ("Thresholds", f"{_thresholds(spec['thresholds'])}\n\n{MOVING}"),
+        ("What the test found", _metrics(spec["metrics"])),
+        ("Agreement with the checkpoint", _parity(parity)),
+        ("Weights", features),
+        ("Use", USE),
+    ):
+        parts += [f"## {title}", text]
+    return "\n\n".join(parts) + "\n"
+
+
+def _thresholds(thresholds: Mapping[str, Any]) -> str:
+    lines = ["| for | threshold | promise |", "|---|---|---|"]
+    for level, unit in (("image", "pictures"), ("pixel", "pixels")):
+        scopes = thresholds[level]
+        entries = [("all " + unit, scopes["all"])]
+        for scope in ("kind", "zone"):
+            entries += [(f"{unit} of {scope} {name}", entry) for name, entry in scopes.get(scope, {}).items()]
+        lines += [f"| {name} | {entry['value']:.6g} | {entry['promise']} |" for name, entry in entries]
+    return "\n".join(lines)
+
+
+def _metrics(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return "Nothing is known: the checkpoint was exported without its run."
+    pictures = ", ".join(f"{count} {label}" for label, count in metrics["pictures"].items() if count)
+    head = f"On test pictures that neither training nor calibration saw ({pictures}):"
+    lines = [head, "", "| | value | interval |", "|---|---|---|"]
+    for name in SHOWN:
+        entry = metrics["test"].get(name)
+        if entry and entry["value"] is not None:
+            interval = "" if entry["low"] is None else f"{entry['low']:.3f} to {entry['high']:.3f}"
+            lines.append(f"| {name.replace('_', ' ')} | {entry['value']:.3f} | {interval} |")
+    return "\n".join(lines)
+
+
+def _parity(parity: Mapping[str, Any]) -> str:
+    head = (
+        "Judged from file to verdict by this bundle's own runner, beside the checkpoint; errors are shares of the "
+        "range on calibration pictures."
+    )
+    columns = "| form | pictures | score error | map error | other verdicts | AUROC of checkpoint, bundle |"
+    lines = [head, "", columns, "|---|---|---|---|---|---|"]
+    for form in parity["forms"]:
+        aurocs = [form["auroc_of_checkpoint"], form["auroc_of_bundle"]]
+        shown = ", ".join("-" if value is None else f"{value:.4f}" for value in aurocs)
+        lines.append(
+            f"| {form['form']} | {form['pictures']} | {form['score_error']:.1e} | {form['map_error']:.1e} | "
+            f"{len(form['flips'])} | {shown} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""Pictures on which a checkpoint and its bundle are compared: calibration pictures, and challenges."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from datamodules.dataset import FileDataset
+from datamodules.images import Array, read_image
+from datamodules.table import CALIBRATION, UNKNOWN
+from datamodules.views import ViewDataset, read_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from datamodules.base import InspectionDataModule
+    from datamodules.batch import Sample
+    from datamodules.dataset import Reading
+    from datamodules.errors import UnreadableImageError
+
+
+class Case(NamedTuple):
+    """One picture, as both sides come by it.
+
+    Attributes:
+        name: For people.
+        path: The file that the runner reads.
+        label_index: 0 good, 1 defective, -1 unknown.
+        values: Reads the pixels as stored.
+        sample: Makes the sample that the checkpoint judges, or the error that it met instead.
+    """
+
+    name: str
+    path: Path
+    label_index: int
+    values: Callable[[], Array]
+    sample: Callable[[], Sample | UnreadableImageError]
+
+
+def calibration_cases(datamodule: InspectionDataModule, limit: int, folder: Path) -> list[Case]:
+    """Take calibration pictures, at most ``limit`` of them, evenly from those of each label.
+
+    Samples that are not whole files are written to ``folder``, for the runner to read.
+    """
+    table = spread(datamodule.split_samples(CALIBRATION), limit)
+    dataset = datamodule.dataset(table)
+    views = dataset.views if isinstance(dataset, ViewDataset) else [None] * len(table)
+    cases = []
+    for index, (row, view) in enumerate(zip(dataset.rows, views, strict=True)):
+        read: Callable[[], Array] = partial(read_image, row.image_path)
+        path = Path(row.image_path)
+        if view is not None and (view.box or view.before_path or view.after_path):
+            read = partial(read_view, row.image_path, view)
+            path = write_values(folder / f"{index:05}", read())
+        cases.append(Case(row.name, path, row.label_index, read, partial(dataset.__getitem__, index)))
+    return cases
+
+
+def challenge_cases(paths: Sequence[Path], reading: Reading) -> list[Case]:
+    """Take files of no known label, read as ``loupe predict`` reads them."""
+    dataset = FileDataset(paths, reading)
+    return [
+        Case(path.name, path, UNKNOWN, partial(read_image, path), partial(dataset.__getitem__, index))
+        for index, path in enumerate(paths)
+    ]
+
+
+def spread(table: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Take at most ``limit`` rows, evenly over the table, and of each label as many as its share, but one at least."""
+    if len(table) <= limit:
+        return table.reset_index(drop=True)
+    parts = []
+    for _, rows in table.groupby("label_index"):
+        count = max(1, round(limit * len(rows) / len(table)))
+        parts.append(rows.index[np.linspace(0, len(rows) - 1, count).round().astype(int)])
+    return table.loc[np.sort(np.concatenate(parts))].reset_index(drop=True)
+
+
+def write_values(path: Path, values: Array) -> Path:
+    """Write pixels without loss, as PNG, or as TIFF where they are floating-point; return the file's path."""
+    path = path.with_suffix(".tif" if values.dtype == np.float32 else ".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, encoded = cv2.imencode(path.suffix, values if values.ndim == 2 else np.ascontiguousarray(values[..., ::-1]))
+    path.write_bytes(encoded.tobytes())
+    return path

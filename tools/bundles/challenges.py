@@ -1,0 +1,65 @@
+"""Pictures that a runner might well read or resize in another way than training did: odd, tiny, huge, narrow, deep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+HUGE = (3001, 4003)  # pixels: twelve megapixels, and no multiple of anything
+
+
+def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
+    """Draw the pictures, each in the form that makes it a challenge; return their paths.
+
+    The last three cannot be used, and must be refused on both sides.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    png: dict[str, npt.NDArray[np.integer]] = {
+        "pixel": rng.integers(0, 256, (1, 1, 3), dtype=np.uint8),
+        "tiny": rng.integers(0, 256, (3, 2, 3), dtype=np.uint8),
+        "odd": _texture(rng, 97, 61),
+        "huge": _texture(rng, *HUGE),
+        "wide": _texture(rng, 40, 800),
+        "tall": _texture(rng, 800, 40),
+        "checkered": np.tile(
+            np.array([[0, 255], [255, 0]], np.uint8), (257, 300)
+        ),  # tells every resize from every other
+        "colours": np.dstack([np.full((64, 96), value, np.uint8) for value in (20, 120, 240)]),  # tells BGR from RGB
+        "black": np.zeros((128, 128, 3), np.uint8),
+        "white": np.full((128, 128, 3), 255, np.uint8),
+        "grey": _texture(rng, 150, 170)[..., 0],
+        "grey_16": (_texture(rng, 150, 170)[..., 0].astype(np.uint16) * 257) ^ 1,
+        "colour_16": (_texture(rng, 90, 130).astype(np.uint16) * 257) ^ 3,
+    }
+    for name, values in png.items():
+        cv2.imwrite(str(folder / f"{name}.png"), values if values.ndim == 2 else values[..., ::-1])
+    picture = Image.fromarray(_texture(rng, 120, 200))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation: rotate by a quarter
+    picture.save(folder / "turned.jpg", exif=turned, quality=90)
+    picture.quantize(32).save(folder / "palette.png")
+    picture.convert("RGBA").save(folder / "alpha.png")
+    picture.save(folder / "photograph.jpg", quality=75)
+    picture.save(folder / "scan.tif")
+    picture.convert("CMYK").save(folder / "cmyk.jpg")
+    (folder / "cut.png").write_bytes((folder / "odd.png").read_bytes()[:2000])
+    (folder / "empty.png").write_bytes(b"")
+    return sorted(folder.iterdir())
+
+
+def _texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Draw fine and coarse structure in colour: something to lose in every resize."""
+    coarse = cv2.resize(rng.random((7, 9, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    row, column = np.indices((height, width), dtype=np.float32)
+    fine = np.sin(row * 0.9)[..., None] * np.cos(column[..., None] * np.array([0.7, 1.3, 2.1], np.float32))
+    drawn: npt.NDArray[np.uint8] = np.clip(255 * (0.7 * coarse + 0.15 + 0.15 * fine), 0, 255).astype(np.uint8)
+    return drawn

@@ -1,0 +1,155 @@
+"""The heavy half of ``loupe export``: write every form, compare, and only then call it a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from callbacks.calibration import calibration_of
+from datamodules.progress import working
+from datamodules.table import CALIBRATION
+from tools.errors import ConfigError
+from tools.runs.checkpoint import read_checkpoint, restore
+
+from .card import write_card
+from .cases import calibration_cases, challenge_cases, write_values
+from .challenges import write_challenges
+from .graphs import composition_of, write_forms, write_safetensors
+from .parity import TOLERANCES, compare, conclude, require_parity
+from .pictures import find_pictures
+from .runner.self_check import EXPECTED, SAMPLES
+from .runner.specification import SPEC
+from .shipping import load_runner, write_checksums, write_runner, write_zip
+from .spec import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datamodules.base import InspectionDataModule
+    from models.base import InspectionModel
+    from tools.runs.trained import Trained
+
+    from .cases import Case
+    from .pictures import Pictures
+
+QUANTISED_ON = 300  # calibration pictures at most: what NNCF itself takes
+
+
+def export(trained: Trained) -> Path:
+    """Export a run; return the bundle's folder.
+
+    Nothing is left in place of the bundle unless it agrees with the checkpoint.
+
+    Raises:
+        ConfigError: The checkpoint or a value of the config is not usable.
+        DataError: There are no calibration pictures, or the bundle disagrees with the checkpoint.
+    """
+    config = trained.config
+    out = output_folder(trained)
+    module = restore(read_checkpoint(trained.checkpoint)).eval()
+    if not calibration_of(module).calibrated:
+        raise ConfigError("Expected a calibrated run, but its calibration never ran; train again.")
+    composition_of(module)  # refuses what cannot be exported before anything is read
+    pictures = find_pictures(trained)
+    datamodule = pictures.datamodule
+    part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            cases = calibration_cases(datamodule, config.pictures, Path(work) / "views")
+            cases += challenge_cases(write_challenges(Path(work) / "challenges"), datamodule.reading)
+            fill(part, trained, module, pictures)
+            parity = conclude(compare(module, part, cases))
+            write_json(part / "parity.json", parity)
+            if not parity["passed"]:
+                write_json(out.with_name(f"{out.name}.parity.json"), parity)  # all that is left of it
+            require_parity(parity)
+            add_evidence(part, cases, config.samples, parity, pictures.notes)
+        part.chmod(0o755)
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    archive = write_zip(out)
+    for form in parity["forms"]:
+        print(
+            f"{form['form']}: score error {form['score_error']:.1e}, map error {form['map_error']:.1e}, "
+            f"{len(form['flips'])} of {form['pictures']} verdicts differ"
+        )
+    print(f"Bundle {out}, {archive.stat().st_size / 1e6:.1f} MB as {archive.name}")
+    return out
+
+
+def output_folder(trained: Trained) -> Path:
+    """Say where the bundle goes.
+
+    Raises:
+        ConfigError: Something is there already.
+    """
+    base = trained.folder.path if trained.folder is not None else trained.checkpoint.resolve().parent
+    out = Path(trained.config.out).expanduser().resolve() if trained.config.out else base / "bundle"
+    if out.exists():
+        raise ConfigError(f"Expected a new folder for the bundle, but {out} exists; delete it, or set out=FOLDER.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Expected out to be a folder to write to, but {out}: {error.strerror}.") from error
+    return out
+
+
+def fill(folder: Path, trained: Trained, module: InspectionModel, pictures: Pictures) -> None:
+    """Write all that is judged: graphs, spec, runner, checksums."""
+    config, datamodule = trained.config, pictures.datamodule
+    precisions = [name for name in TOLERANCES if name in {"fp32", *config.precisions}]
+    with working("writing graphs"):
+        images = quantisation_images(datamodule) if "int8" in precisions else []
+        forms = write_forms(module, (datamodule.reading.height, datamodule.reading.width), folder, precisions, images)
+        write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
+    run = trained.folder
+    evidence = {name: run.read_json(f"{name}.json") if run is not None else {} for name in ("metrics", "environment")}
+    write_json(folder / SPEC, describe(module, config, pictures, forms, composition_of(module), evidence))
+    write_runner(folder)
+    write_checksums(folder)
+
+
+def quantisation_images(datamodule: InspectionDataModule) -> list[dict[str, Any]]:
+    """Collect inputs of the graph, from calibration pictures."""
+    dataset = datamodule.dataset(datamodule.split_samples(CALIBRATION).head(QUANTISED_ON))
+    return [{"image": dataset[index].image.numpy()[None]} for index in range(len(dataset))]
+
+
+def add_evidence(folder: Path, cases: Sequence[Case], count: int, parity: dict[str, Any], notes: Sequence[str]) -> None:
+    """Add samples with what is expected of them, and the model card; renew the checksums."""
+    bundle = load_runner(folder).Bundle(folder)
+    chosen = choose_samples([case for case in cases if case.label_index >= 0] or list(cases), count)
+    (folder / SAMPLES).mkdir()
+    expected = {}
+    for index, case in enumerate(chosen):
+        label = {0: "good", 1: "defective"}.get(case.label_index, "unknown")
+        path = write_values(folder / SAMPLES / f"{index:02}_{label}", case.values())
+        result = bundle(path)
+        expected[path.name] = {
+            "score": result.score,
+            "threshold": result.threshold,
+            "verdict": result.verdict,
+            "kind": "",
+        }
+    low, high = parity["forms"][0]["score_range"]
+    tolerance = TOLERANCES["fp32"].score or 0.0
+    write_json(folder / EXPECTED, {"score_tolerance": tolerance * max(high - low, abs(high)), "samples": expected})
+    spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    (folder / "MODEL_CARD.md").write_text(write_card(spec, parity, notes), encoding="utf-8")
+    write_checksums(folder)
+
+
+def choose_samples(cases: Sequence[Case], count: int) -> list[Case]:
+    """Choose samples: half of them defective where there are any, evenly over the rest."""
+    defective = [case for case in cases if case.label_index == 1][: count // 2]
+    good = [case for case in cases if case.label_index != 1][: count - len(defective)]
+    return good + defective
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write plain values."""
+    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,300 @@
+"""A network in the forms that a bundle ships: ONNX, OpenVINO and safetensors, in single, half and 8-bit precision.
+
+Letters: B batch, H and W height and width of the model's pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import nncf
+import numpy as np
+import onnx
+import openvino
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+from torch import nn
+
+from datamodules.outlines.instances import PART
+from models.hybrid import PASSED, HybridModel
+from models.mask_rcnn import MaskRcnnModel
+from tools.errors import ConfigError
+
+from .runner.composition import HYBRID, INPUT, INSTANCES, MAP, MODEL, SCORE, SCREENING, SINGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+    from torchvision.models.detection import MaskRCNN
+
+    from models.base import InspectionModel
+
+OPSET = 18
+LARGEST_ONNX = 2_000_000_000  # bytes: a protobuf ends at 2 GiB
+ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
+FOUND = ("boxes", "labels", "scores", "masks")
+LARGE_WEIGHTS = 1024  # values: smaller tensors are not worth half precision
+
+
+class RawOutputs(nn.Module):
+    """A model as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave out what is decided: thresholds lie beside the graph."""
+        prediction = self.network(image_B3HW)
+        return prediction.pred_score, prediction.anomaly_map
+
+
+class Instances(nn.Module):
+    """A Mask R-CNN as a graph: one picture (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M)."""
+
+    def __init__(self, network: MaskRCNN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image_13HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Leave masks in their boxes: the runner lays them onto the picture."""
+        (found,) = self.network([image_13HW[0]])
+        return found["boxes"], found["labels"], found["scores"], found["masks"][:, 0]
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # as torch calls it
+        """Hold tensors only: the exporter takes everything for one, and networks keep notes of their origin."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        for key in [key for key, value in state.items() if not isinstance(value, torch.Tensor)]:
+            del state[key]
+        return state
+
+
+def composition_of(module: InspectionModel) -> dict[str, Any]:
+    """Say how the runner has to put together what the graph of a model answers.
+
+    Raises:
+        ConfigError: No graph can hold the model.
+    """
+    reason = module.not_exportable
+    network, hybrid = module.model, None
+    if isinstance(network, HybridModel):
+        # A threshold that lies on a calibration picture would pass it once a runtime rounds in another way.
+        line = float(network.screening_threshold)
+        hybrid = {"kind": HYBRID, "screening_threshold": line - ROUNDING * abs(line), "passed": PASSED}
+        network = network.inspection
+    if isinstance(network, MaskRcnnModel):
+        if module.tiling is None:
+            rule = {"kind": INSTANCES, "mask_threshold": network.mask_threshold, "part": PART}
+            return rule | (hybrid or {})
+        reason = "what several tiles detect of one defect is joined by code that runners do not have"
+    if reason:
+        raise ConfigError(
+            f"Expected a model that can be exported, but {type(module).__name__} cannot: {reason}; use "
+            "loupe predict run=."
+        )
+    return {"kind": SINGLE}
+
+
+def write_onnx(graph: nn.Module, example_B3HW: Tensor, path: Path) -> None:
+    """Export a graph of scores and maps for any batch, from 1 up, into one file.
+
+    Args:
+        graph: In evaluation mode.
+        example_B3HW: A batch of 2: torch's exporter takes a batch of 1 for a constant.
+        path: Of the file.
+
+    Raises:
+        ValueError: The graph is too large for one file.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad(), _quiet_exporter():
+        program = torch.onnx.export(
+            graph.eval(),
+            (example_B3HW,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[SCORE, MAP],
+            dynamic_shapes=({0: batch},),
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("Expected torch to export a program, but it returned none.")
+    if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ConfigError(
+            "Expected a graph for any number of pictures, but this model's holds for two alone: its code depends on "
+            "how many there are; use loupe predict run=."
+        )
+    _save(program.model_proto, path)
+
+
+def write_instances(graph: Instances, example_13HW: Tensor, path: Path) -> None:
+    """Export the graph of an instance model, for one picture at a time.
+
+    The number of proposals depends on the picture, which torch's new exporter cannot express: this is the old one.
+    """
+    with torch.no_grad(), _quiet_exporter():
+        torch.onnx.export(
+            graph.eval(),
+            (example_13HW,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(FOUND),
+            dynamic_axes={name: {0: "detections"} for name in FOUND},
+        )
+    _save(onnx.load(str(path)), path)
+
+
+def _save(proto: onnx.ModelProto, path: Path) -> None:
+    """Write a graph into one file, without what only its exporter needed."""
+    _drop_traces(proto)
+    if proto.ByteSize() > LARGEST_ONNX:
+        raise ValueError(
+            f"Expected a graph of less than 2 GB, but found {proto.ByteSize() / 1e9:.1f} GB; train with a smaller "
+            "backbone, or for PatchCore with a smaller model.coreset_ratio."
+        )
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+
+
+def write_forms(
+    module: InspectionModel,
+    size: tuple[int, int],
+    folder: Path,
+    precisions: Sequence[str],
+    images: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Write the graph of a model in every form.
+
+    Args:
+        module: Calibrated, in evaluation mode.
+        size: Height and width of its pictures.
+        folder: Of the bundle.
+        precisions: ``fp32`` first, then ``fp16`` and ``int8`` where wanted.
+        images: Inputs from calibration pictures, for int8.
+
+    Returns:
+        What ``spec.json`` says of them, the preferred one first.
+    """
+    names = _write_graphs(module, size, folder)
+    forms = []
+    for precision in precisions:
+        stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in names}
+        for name, stem in stems.items():
+            path = folder / f"{name}.onnx"
+            if precision == "fp16":
+                write_half(path, folder / f"{stem}.onnx")
+            if precision == "int8":
+                write_int8(path, folder / f"{stem}.xml", images)
+            else:
+                write_openvino(path, folder / f"{stem}.xml", half=precision == "fp16")
+        for runtime, suffix in (("onnxruntime", ".onnx"), ("openvino", ".xml")):
+            if (folder / f"{stems[MODEL]}{suffix}").is_file():
+                files = {name: f"{stem}{suffix}" for name, stem in stems.items()}
+                forms.append({"runtime": runtime, "precision": precision, "files": files})
+    return forms
+
+
+def _write_graphs(module: InspectionModel, size: tuple[int, int], folder: Path) -> list[str]:
+    """Write the graphs that a model needs, in ONNX and single precision; return their names."""
+    network = module.model.inspection if isinstance(module.model, HybridModel) else module.model
+    if isinstance(network, MaskRcnnModel):
+        write_instances(Instances(network.network), torch.rand(1, 3, *size), folder / f"{MODEL}.onnx")
+    else:
+        write_onnx(RawOutputs(module), torch.rand(2, 3, *size), folder / f"{MODEL}.onnx")
+    if not isinstance(module.model, HybridModel):
+        return [MODEL]
+    write_onnx(RawOutputs(module.model.screening), torch.rand(2, 3, *size), folder / f"{SCREENING}.onnx")
+    return [MODEL, SCREENING]
+
+
+def write_openvino(onnx_path: Path, path: Path, *, half: bool = False) -> None:
+    """Convert a graph to OpenVINO's form, ``path`` (.xml) and its weights beside it (.bin)."""
+    openvino.save_model(openvino.convert_model(str(onnx_path)), str(path), compress_to_fp16=half)
+
+
+def write_half(onnx_path: Path, path: Path) -> None:
+    """Store the weights of a graph in half precision; it goes on computing in single precision."""
+    proto = onnx.load(str(onnx_path))
+    casts = []
+    for weight in proto.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= LARGE_WEIGHTS and np.abs(values).max() < 65504:
+            name = weight.name
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], name=f"{name}_cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+
+
+def write_int8(onnx_path: Path, path: Path, images: Sequence[dict[str, Any]]) -> None:
+    """Quantise the convolutions of a graph to 8 bits, with ranges taken from ``images``, into OpenVINO's form.
+
+    Distances to a bank, norms and softmaxes stay in single precision: they subtract numbers that are nearly equal.
+
+    Args:
+        onnx_path: The graph in single precision.
+        path: Of the .xml.
+        images: Inputs by name, one picture each.
+    """
+    nncf.set_log_level(logging.ERROR)
+    kept = nncf.IgnoredScope(types=["MatMul", "Add", "Subtract", "Multiply", "Divide", "ReduceSum"], validate=False)
+    model = nncf.quantize(
+        openvino.convert_model(str(onnx_path)),
+        nncf.Dataset(images),
+        subset_size=len(images),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=kept,
+    )
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def write_safetensors(network: nn.Module, path: Path, metadata: dict[str, str]) -> None:
+    """Store the tensors of a network, for torch: no code, no pickle."""
+    tensors = {
+        name: value.detach().cpu().contiguous().clone()  # tensors that share memory are stored twice
+        for name, value in network.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
+    save_file(tensors, path, metadata)
+
+
+def _drop_traces(proto: onnx.ModelProto) -> None:
+    """Drop the exporter's notes on where each node came from: they hold paths of the machine that exported."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    for function in proto.functions:
+        del function.metadata_props[:]
+        for node in function.node:
+            del node.metadata_props[:]
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what the exporter says about its own insides."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,43 @@
+"""``loupe predict bundle=``: without torch, by the runner that every bundle carries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.errors import ConfigError
+
+from .options import as_list, options_of
+from .runner import Bundle, BundleError
+from .runner.predicting import predict
+from .runner.writing import TABLE
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def predict_with_bundle(config: DictConfig) -> Path:
+    """Judge every picture of ``source`` by a bundle; return the folder of the results.
+
+    Raises:
+        ConfigError: The bundle is not whole, or ``out`` holds results of something else.
+        DataError: ``source`` names no picture.
+    """
+    started = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    out = Path(config.out).expanduser() if config.out else Path("predictions") / started
+    try:
+        bundle = Bundle(
+            config.bundle,
+            runtime=config.runtime,
+            precision=config.precision,
+            image_threshold=config.image_threshold,
+            pixel_threshold=config.pixel_threshold,
+        )
+        if bundle.edited:
+            print("spec.json was edited after the export: its thresholds are used as they stand now.")
+        print(predict(bundle, as_list(config.source), out, options_of(config, config.batch_size)))
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+    print(f"Predictions {out / TABLE}")
+    return out

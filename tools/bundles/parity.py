@@ -1,0 +1,292 @@
+"""The parity gate: a checkpoint and its bundle judge the same files, and must agree at every stage of the way.
+
+The bundle is judged by the runner that lies in it, from files to verdicts. Scores are raw and unbounded, so errors are
+counted as a share of the range that the checkpoint's scores (or map values) have on calibration pictures: widened to
+hold the picture's own where it lies beyond, and to a tenth of the values themselves where they hardly differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from callbacks.calibration import calibration_of
+from callbacks.curves import count_scores, roc_auc
+from datamodules.batch import Sample, collate
+from datamodules.errors import DataError
+from datamodules.progress import track
+from datamodules.table import UNKNOWN
+
+from .shipping import load_runner
+from .stages import STAGES, Difference, compare_inputs, compare_pixels, compare_plain, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from datamodules.batch import InspectionBatch
+    from models.base import InspectionModel
+
+    from .cases import Case
+
+BATCHES = (1, 8)  # sizes by turns: a graph may hold for one and not for the other
+FULL = "fp32"
+
+
+class Tolerance(NamedTuple):
+    """What a form may lose.
+
+    Attributes:
+        score: Largest error of a score, as a share of the range; None: not held to it.
+        map: Largest error of a map value, likewise.
+        flips: Share of pictures whose verdict may differ.
+        auroc: What the AUROC on calibration pictures may lose.
+    """
+
+    score: float | None
+    map: float | None
+    flips: float
+    auroc: float
+
+
+TOLERANCES = {
+    "fp32": Tolerance(1e-4, 1e-3, 0.0, 0.0),
+    "fp16": Tolerance(1e-2, 2e-2, 0.01, 0.005),
+    "int8": Tolerance(None, None, 0.05, 0.02),
+}
+
+
+class ParityError(DataError):
+    """A bundle disagrees with its checkpoint; says at which stage, and where most."""
+
+
+@dataclass
+class Agreement:
+    """How one form of a bundle agrees with the checkpoint, picture by picture.
+
+    Attributes:
+        runtime: Of the form.
+        precision: Of the form.
+        rows: One per picture.
+    """
+
+    runtime: str
+    precision: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name the form."""
+        return f"{self.runtime} {self.precision}"
+
+
+@dataclass
+class Comparison:
+    """Everything that was compared.
+
+    Attributes:
+        differences: By picture; those of a stage before the graph, or of the thresholds.
+        agreements: One per form.
+    """
+
+    differences: list[tuple[str, Difference]] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+
+
+def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Comparison:
+    """Judge every case by the checkpoint and by each form that the bundle holds."""
+    runner = load_runner(folder)
+    spec = runner.specification.read_spec(folder)
+    comparison = Comparison()
+    bundles = []
+    for form in spec["forms"]:
+        bundles.append(runner.Bundle(folder, runtime=form["runtime"], precision=form["precision"]))
+        comparison.agreements.append(Agreement(form["runtime"], form["precision"]))
+    for said in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
+        comparison.differences.append(("spec.json", Difference("thresholds", 1.0, said)))
+    for chunk in track(_chunks(cases), "comparing checkpoint and bundle"):
+        samples, prepared = [], []
+        for case in chunk:
+            pair = _compare_reading(bundles[0], case, comparison)
+            if pair is not None:
+                samples.append((case, pair[0]))
+                prepared.append(pair[1])
+        if not samples:
+            continue
+        expected = _judge(module, [sample for _, sample in samples])
+        zones = [None if sample.zones is None else sample.zones.numpy() for _, sample in samples]
+        for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
+            found = bundle.judge(prepared, expected.kind, zones)
+            agreement.rows += _rows([case for case, _ in samples], expected, found, len(samples))
+    for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
+        _look_for_exchanged_colours(bundle, agreement, {case.name: case for case in cases}, comparison)
+    return comparison
+
+
+def conclude(comparison: Comparison) -> dict[str, Any]:
+    """Turn a comparison into the content of parity.json."""
+    forms = [_conclude_form(agreement) for agreement in comparison.agreements]
+    stages = []
+    for stage in STAGES:
+        hits = [(name, found) for name, found in comparison.differences if found.stage == stage]
+        if hits:
+            name, worst = max(hits, key=lambda hit: hit[1].amount)
+            stages.append({"stage": stage, "pictures": len(hits), "worst": name, "said": worst.said})
+    failing = [form for form in forms if form["failed"]]
+    if failing and not stages:  # equal inputs, equal thresholds, other outputs
+        worst_form = failing[0]
+        said = f"{worst_form['form']}: {'; '.join(worst_form['failed'])}"
+        stages.append(
+            {"stage": "graph", "pictures": worst_form["pictures"], "worst": worst_form["worst"], "said": said}
+        )
+    return {
+        "passed": not stages,
+        "stages": stages,
+        "unit": "errors are shares of the range that the checkpoint's values have on calibration pictures",
+        "forms": forms,
+    }
+
+
+def require_parity(parity: dict[str, Any]) -> None:
+    """Refuse a bundle that disagrees.
+
+    Raises:
+        ParityError: Names the first stage at which both sides part, and the worst picture.
+    """
+    if parity["passed"]:
+        return
+    first = parity["stages"][0]
+    later = [entry["stage"] for entry in parity["stages"][1:]]
+    also = f" Later stages differ too: {', '.join(later)}." if later else ""
+    raise ParityError(
+        f"Expected the bundle to judge as its checkpoint does, but they part at {first['stage']}, in "
+        f"{first['pictures']} cases; worst: {first['worst']}: {first['said']}.{also}"
+    )
+
+
+def _compare_reading(bundle: Any, case: Case, comparison: Comparison) -> tuple[Sample, Any] | None:
+    """Compare the stages before the graph; None where both sides refuse the picture, or one does."""
+    sample = case.sample()
+    (prepared,) = next(bundle.batches([case.path], 1, 0))
+    if not isinstance(sample, Sample) or prepared.image_3HW is None:
+        if isinstance(sample, Sample) or f"{sample.problem}; {sample.remedy}" != prepared.error:
+            refused = f"refused by the bundle only ({prepared.error})" if prepared.error else "refused by Loupe only"
+            comparison.differences.append((case.name, Difference("reading", float("inf"), refused)))
+        return None
+    difference = compare_pixels(case.values(), bundle.read(case.path))
+    difference = difference or compare_inputs(sample.image.numpy(), prepared.image_3HW)
+    if difference is not None:
+        comparison.differences.append((case.name, difference))
+    return sample, prepared
+
+
+def _look_for_exchanged_colours(
+    bundle: Any, agreement: Agreement, cases: dict[str, Case], comparison: Comparison
+) -> None:
+    """Where a graph disagrees on a picture in full precision, see whether it agrees once red and blue are exchanged."""
+    if agreement.precision != FULL or comparison.differences:
+        return
+    row = max(agreement.rows, key=lambda row: abs(row["found"] - row["score"]))
+    sample = cases[row["picture"]].sample()
+    if not _conclude_form(agreement)["failed"] or not isinstance(sample, Sample):
+        return
+    swapped = bundle.infer(np.ascontiguousarray(sample.image.numpy()[None, ::-1])).score_B[0]
+    if abs(swapped - row["score"]) < abs(row["found"] - row["score"]) / 100:
+        said = f"the graph for {agreement.name} scores {row['score']:.6g} once red and blue are exchanged"
+        comparison.differences.append((row["picture"], Difference("colour order", 1.0, said)))
+
+
+@torch.inference_mode()
+def _judge(module: InspectionModel, samples: list[Sample]) -> InspectionBatch:
+    """Judge by the checkpoint, as a test does."""
+    return module.predict_step(collate(samples))
+
+
+def _rows(
+    cases: Sequence[Case], expected: InspectionBatch, found: Sequence[Any], batch: int
+) -> Iterator[dict[str, Any]]:
+    for index, (case, result) in enumerate(zip(cases, found, strict=True)):
+        map_HW = expected.anomaly_map[index].numpy()
+        score = float(expected.pred_score[index])
+        yield {
+            "picture": case.name,
+            "label_index": case.label_index,
+            "batch": batch,
+            "score": score,
+            "found": result.score,
+            "threshold": result.threshold,
+            "verdict": bool(expected.pred_label[index]),
+            "found_verdict": result.defective,
+            "map_error": float(np.abs(map_HW - result.anomaly_map).max()),
+            "map_low": float(map_HW.min()),
+            "map_high": float(map_HW.max()),
+        }
+
+
+def _conclude_form(agreement: Agreement) -> dict[str, Any]:
+    """Sum up one form: the worst errors, flips, AUROC on both sides, and in which of these it fails."""
+    limits = TOLERANCES[agreement.precision]
+    rows = agreement.rows
+    known = [row for row in rows if row["label_index"] != UNKNOWN] or rows
+    scores = [row["score"] for row in known]
+    low, high = min(scores), max(scores)
+    map_low, map_high = min(row["map_low"] for row in known), max(row["map_high"] for row in known)
+    score_errors = [relative(abs(row["found"] - row["score"]), low, high, row["score"]) for row in rows]
+    map_errors = [relative(row["map_error"], map_low, map_high, row["map_low"], row["map_high"]) for row in rows]
+    differing = [index for index, row in enumerate(rows) if row["verdict"] != row["found_verdict"]]
+    on_line = [index for index in differing if _is_on_line(rows[index], limits.score, low, high)]
+    flips = [rows[index]["picture"] for index in differing if index not in on_line]
+    auroc, found_auroc = (_auroc(rows, column) for column in ("score", "found"))
+    score_error, map_error = float(np.max(score_errors)), float(np.max(map_errors))  # NaN, where there is one
+    worst = int(np.argmax(score_errors if 10 * score_error >= map_error else map_errors))
+    failed = []
+    if limits.score is not None and not score_error <= limits.score:
+        failed.append(f"scores differ by {score_error:.2g} of their range, more than {limits.score:g}")
+    if limits.map is not None and not map_error <= limits.map:
+        failed.append(f"maps differ by {map_error:.2g} of their range, more than {limits.map:g}")
+    if len(flips) > limits.flips * len(rows):
+        failed.append(f"{len(flips)} of {len(rows)} verdicts differ, {flips[0]} for one")
+    if auroc is not None and found_auroc is not None and auroc - found_auroc > limits.auroc + 1e-6:
+        failed.append(f"the AUROC falls from {auroc:.4f} to {found_auroc:.4f}")
+    return {
+        "form": agreement.name,
+        "tolerance": limits._asdict(),
+        "pictures": len(rows),
+        "score_error": None if np.isnan(score_error) else score_error,
+        "map_error": None if np.isnan(map_error) else map_error,
+        "worst": rows[worst]["picture"],
+        "score_range": [low, high],
+        "map_range": [map_low, map_high],
+        "flips": flips,
+        "on_the_line": [rows[index]["picture"] for index in on_line],
+        "auroc_of_checkpoint": auroc,
+        "auroc_of_bundle": found_auroc,
+        "failed": failed,
+    }
+
+
+def _is_on_line(row: dict[str, Any], tolerance: float | None, low: float, high: float) -> bool:
+    """Tell whether a score lies so near to its threshold that rounding decides; only in full precision."""
+    if tolerance is None:
+        return False
+    return relative(abs(row["score"] - row["threshold"]), low, high, row["score"]) <= min(tolerance, 1e-4)
+
+
+def _auroc(rows: Sequence[dict[str, Any]], column: str) -> float | None:
+    known = [row for row in rows if row["label_index"] != UNKNOWN]
+    counts = count_scores([row[column] for row in known], [row["label_index"] for row in known])
+    value = float(roc_auc(counts.negative, counts.positive))
+    return None if np.isnan(value) else value
+
+
+def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    first = 0
+    for size in cycle(BATCHES):
+        if first >= len(cases):
+            return
+        yield cases[first : first + size]
+        first += size

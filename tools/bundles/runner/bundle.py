@@ -1,0 +1,58 @@
+"""A bundle, ready to judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .composition import compose
+from .decision import Decision
+from .judge import Judge
+from .network import choose_form, open_graphs
+from .specification import SPEC, hash_file, is_edited, read_spec
+
+
+class Bundle(Judge):
+    """An exported detector.
+
+    Args:
+        folder: The bundle.
+        runtime: ``onnxruntime`` or ``openvino``; None: whichever is installed, in the order of ``spec.json``.
+        precision: ``fp32``, or ``fp16`` and ``int8`` where they were exported.
+        threads: For the graph; None: as many as the runtime thinks best.
+        image_threshold: In place of every threshold for pictures, in raw score units.
+        pixel_threshold: In place of every threshold for pixels.
+
+    Attributes:
+        spec: The content of ``spec.json``.
+        edited: Whether somebody changed ``spec.json`` since the export, to move a threshold.
+
+    Raises:
+        BundleError: The bundle is not whole, or no runtime is installed that it was exported for.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        runtime: str | None = None,
+        precision: str = "fp32",
+        threads: int | None = None,
+        image_threshold: float | None = None,
+        pixel_threshold: float | None = None,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.spec = read_spec(self.folder)
+        self.edited = is_edited(self.folder)
+        self.form = choose_form(self.spec, runtime, precision)
+        resize = self.spec["input"]["resize"]
+        super().__init__(
+            infer=compose(self.spec, open_graphs(self.folder, self.form, threads)),
+            decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
+            size=(resize["height"], resize["width"]),
+            white_level=self.spec["input"]["white_level"],
+            about={
+                "bundle": self.spec["name"],
+                "spec_sha256": hash_file(self.folder / SPEC),
+                "form": f"{self.form.runtime} {self.form.precision}",
+            },
+        )

@@ -1,0 +1,108 @@
+"""The command line of a bundle: ``python predict.py SOURCE ...``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datamodules.errors import DataError
+
+from .bundle import Bundle
+from .predicting import Options, predict
+from .self_check import check
+from .specification import BundleError
+from .writing import CHOICES, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130  # as shells report a Ctrl-C
+HERE = Path(__file__).resolve().parents[1]  # in a bundle, the bundle itself
+EPILOG = """examples:
+  python predict.py pictures                      # a folder; also files, globs, zip archives, videos
+  python predict.py line.mp4 --every 10 --overlay all
+  python predict.py pictures --image-threshold 12.5   # move the line, for this call
+  python predict.py --check                       # files whole, and the samples judged as they were at the export
+
+A picture that cannot be read becomes a row that says why. The same command again goes on where one was interrupted."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Judge pictures; return the exit status: 0 done, 1 data not usable, 2 the command is wrong, 130 interrupted."""
+    options = _parser().parse_args(args)
+    try:
+        return _run(options)
+    except BundleError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return 2
+    except DataError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("predict: interrupted; what was finished is kept, and the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not options.source and not options.check:
+        raise BundleError("Expected a source, but found none; give files, folders, globs, zip archives or videos.")
+    bundle = Bundle(
+        options.bundle,
+        runtime=options.runtime,
+        precision=options.precision,
+        threads=options.threads,
+        image_threshold=options.image_threshold,
+        pixel_threshold=options.pixel_threshold,
+    )
+    if bundle.edited:
+        print("spec.json was edited after the export: its thresholds are used as they stand now.", file=sys.stderr)
+    if options.check:
+        problems = check(bundle)
+        print("\n".join(problems) or "Every file is as it was exported, and every sample is judged as it was.")
+        return 1 if problems else 0
+    chosen = Options(
+        kind=options.kind,
+        batch_size=options.batch,
+        readers=options.readers,
+        every=options.every,
+        overlays=options.overlay,
+        masks=options.mask,
+    )
+    print(predict(bundle, options.source, options.out, chosen))
+    print(f"Predictions {Path(options.out) / TABLE}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="predict.py",
+        description="Judge pictures with this bundle.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("source", nargs="*", help="files, folders, globs, zip archives, videos, or addresses of streams")
+    add("--out", default="predictions", help="folder to write to (default: predictions)")
+    add("--overlay", choices=CHOICES, default="defective", help="pictures to draw the map over (default: defective)")
+    add("--mask", choices=CHOICES, default="none", help="pictures whose mask is written (default: none)")
+    add("--batch", type=_count, default=8, help="pictures judged together (default: 8)")
+    add("--readers", type=int, default=2, help="threads that read ahead (default: 2)")
+    add("--every", type=_count, default=1, help="of a video, one frame in so many (default: 1)")
+    add("--kind", default="", help="the sub-population whose thresholds hold (default: all)")
+    add("--image-threshold", type=float, help="for pictures, in raw score units, in place of the bundle's")
+    add("--pixel-threshold", type=float, help="for pixels, in raw map units, in place of the bundle's")
+    add("--runtime", choices=("onnxruntime", "openvino"), help="default: whichever is installed")
+    add("--precision", default="fp32", help="fp32, or what else was exported (default: fp32)")
+    add("--threads", type=_count, help="for the graph (default: the runtime's choice)")
+    add("--check", action="store_true", help="check every file and sample instead of judging pictures")
+    add("--bundle", default=str(HERE), help=argparse.SUPPRESS)
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, but found {text}")
+    return value

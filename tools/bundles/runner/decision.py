@@ -1,0 +1,130 @@
+"""Decisions: thresholds in raw units, ``>=`` is defective; they lie beside the graph, so that a line can be moved.
+
+The same rules as a run's own calibration has, for arrays instead of tensors; the parity gate compares both.
+
+Letters: H and W height and width of the model's pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .result import Region
+
+if TYPE_CHECKING:
+    from .network import Array
+
+ALL = "all"
+Mask = npt.NDArray[np.bool_]
+
+
+class Decision:
+    """The thresholds of a bundle, one per scope; a scope without one of its own falls back on all.
+
+    Args:
+        thresholds: As ``calibration.json`` holds them.
+        image: In place of every threshold for pictures.
+        pixel: In place of every threshold for pixels.
+
+    Attributes:
+        image: Thresholds for pictures: ``all``, and ``kind NAME`` where kinds have their own.
+        pixel: Thresholds for pixels: the same, and ``zone ID``.
+        map_range: Raw map values of the darkest and the brightest colour.
+    """
+
+    def __init__(self, thresholds: dict[str, Any], image: float | None = None, pixel: float | None = None) -> None:
+        self.image = _by_scope(thresholds["image"], image)
+        self.pixel = _by_scope(thresholds["pixel"], pixel)
+        self.map_range = (float(thresholds["map_range"][0]), float(thresholds["map_range"][1]))
+        self._rules = thresholds["regions"]
+        self._probability = thresholds["probability"]
+
+    def threshold(self, kind: str = "") -> np.float32:
+        """Return the threshold for pictures of a kind."""
+        return self.image.get(f"kind {kind}", self.image[ALL])
+
+    def is_defective(self, score: np.float32, kind: str = "") -> bool:
+        """Decide on a picture, in float32, as it was calibrated."""
+        return bool(np.float32(score) >= self.threshold(kind))
+
+    def probability(self, score: np.float32) -> float | None:
+        """Return the probability of a defect, in [0, 1], where it was calibrated."""
+        if self._probability is None:
+            return None
+        if self._probability["method"] == "platt":
+            logit = self._probability["slope"] * float(score) + self._probability["offset"]
+            return 0.5 * (1 + math.tanh(logit / 2))  # never overflows
+        return float(np.interp(float(score), self._probability["scores"], self._probability["probabilities"]))
+
+    def mask(self, map_HW: Array, kind: str = "", zones_HW: Array | None = None) -> Mask:
+        """Decide on pixels (H, W) by the threshold of their zone, kind, or of all; then by the rules for regions."""
+        line_HW = self._lines(kind, zones_HW)
+        strong_HW: Mask = map_HW >= line_HW
+        weak_HW, low = strong_HW, self._rules["low"]
+        if low is not None:
+            usual = self._rules["usual"]
+            weak_HW = strong_HW | (map_HW >= usual + low * (line_HW - usual))
+        if self._rules["erode"] and zones_HW is not None:
+            inside_HW = _away_from_borders(zones_HW, self._rules["erode"])
+            strong_HW, weak_HW = strong_HW & inside_HW, weak_HW & inside_HW
+        if low is None and self._rules["min_area"] <= 1:
+            return strong_HW
+        return _keep_regions(weak_HW, strong_HW, self._rules["min_area"])
+
+    def regions(self, map_HW: Array, mask_HW: Mask, size: tuple[int, int]) -> tuple[Region, ...]:
+        """List connected regions (8 neighbours), the worst first; boxes in pixels of a picture of ``size``."""
+        count, found_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
+        label_HW = np.asarray(found_HW, np.intp)
+        peak_R = np.full(count, -np.inf, dtype=np.float32)
+        np.maximum.at(peak_R, label_HW[mask_HW], map_HW[mask_HW])
+        tall, wide = size[0] / mask_HW.shape[0], size[1] / mask_HW.shape[1]
+        found = []
+        for region in range(1, count):
+            left, top, width, height, area = (int(value) for value in statistics[region])
+            box = left * wide, top * tall, (left + width) * wide, (top + height) * tall
+            found.append(Region(box, area / mask_HW.size, float(peak_R[region])))
+        return tuple(sorted(found, key=lambda region: -region.peak))
+
+    def _lines(self, kind: str, zones_HW: Array | None) -> Array:
+        """Return the threshold of every pixel, (H, W), or (1, 1) where one holds for all."""
+        line_HW = np.full((1, 1), self.pixel.get(f"kind {kind}", self.pixel[ALL]), dtype=np.float32)
+        own = {scope: value for scope, value in self.pixel.items() if scope.startswith("zone ")}
+        if not own or zones_HW is None:
+            return line_HW
+        line_HW = np.tile(line_HW, zones_HW.shape)
+        for scope, value in own.items():
+            line_HW[zones_HW == int(scope.removeprefix("zone "))] = value
+        return line_HW
+
+
+def _by_scope(scopes: dict[str, Any], instead: float | None) -> dict[str, np.float32]:
+    """Flatten thresholds by scope to ``all``, ``kind NAME`` and ``zone ID``."""
+    if instead is not None:
+        return {ALL: np.float32(instead)}
+    values = {ALL: np.float32(scopes[ALL]["value"])}
+    for scope in ("kind", "zone"):
+        values |= {f"{scope} {name}": np.float32(entry["value"]) for name, entry in scopes.get(scope, {}).items()}
+    return values
+
+
+def _keep_regions(weak_HW: Mask, strong_HW: Mask, min_area: int) -> Mask:
+    """Keep the regions of a mask that hold a strong pixel and are large enough."""
+    count, region_HW = cv2.connectedComponents(weak_HW.astype(np.uint8), connectivity=8)
+    kept_R = np.zeros(count, dtype=bool)
+    kept_R[region_HW[strong_HW]] = True
+    kept_R &= np.bincount(region_HW.ravel(), minlength=count) >= min_area
+    kept_R[0] = False  # the ground
+    kept_HW: Mask = kept_R[region_HW]
+    return kept_HW
+
+
+def _away_from_borders(zones_HW: Array, distance: int) -> Mask:
+    """Tell where all pixels at most ``distance`` away, along rows and columns, belong to the same zone."""
+    square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
+    same_HW: Mask = cv2.dilate(zones_HW, square) == cv2.erode(zones_HW, square)
+    return same_HW

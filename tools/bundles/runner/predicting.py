@@ -1,0 +1,98 @@
+"""From sources to files of results: one pass, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from .sources import find_pictures, require_pictures
+from .writing import Which, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .judge import Judge
+    from .result import Result
+
+LINE_EVERY_S = 10.0  # of progress, in a log
+
+
+class Options(NamedTuple):
+    """How to go through the pictures.
+
+    Attributes:
+        kind: The sub-population whose thresholds hold; empty: all.
+        batch_size: Pictures judged together.
+        readers: Threads that read ahead.
+        every: Of a video, one frame in so many.
+        overlays: Pictures to draw the map over.
+        masks: Pictures whose mask is written.
+        limit: Stop after so many; None: at the end.
+    """
+
+    kind: str = ""
+    batch_size: int = 8
+    readers: int = 2
+    every: int = 1
+    overlays: Which = "defective"
+    masks: Which = "none"
+    limit: int | None = None
+
+
+class Summary(NamedTuple):
+    """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before."""
+
+    pictures: int
+    defective: int
+    failed: int
+    earlier: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        good = self.pictures - self.defective - self.failed
+        before = f" {self.earlier} of them had been judged before." if self.earlier else ""
+        noun = "picture" if self.pictures == 1 else "pictures"
+        return f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} unreadable.{before}"
+
+
+def predict(
+    judge: Judge,
+    sources: Sequence[str],
+    out: str | Path,
+    options: Options | None = None,
+    listen: Callable[[Result], None] | None = None,
+) -> Summary:
+    """Judge every picture of ``sources`` that has no row in ``out`` yet.
+
+    A call that was interrupted leaves whole rows; the same call again goes on behind them. ``listen`` hears of every
+    result before its row is on disk.
+
+    Raises:
+        DataError: A source names nothing.
+        BundleError: ``out`` holds results of something else, or cannot be written to.
+    """
+    options = options or Options()
+    about = judge.about | {
+        "kind": options.kind,
+        "image_threshold": {name: float(value) for name, value in judge.decision.image.items()},
+        "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
+    }
+    started = last = time.monotonic()
+    require_pictures(sources)
+    with Writer(out, about, judge.decision.map_range, options.overlays, options.masks) as writer:
+        earlier = len(writer.done)
+        pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
+        for prepared in judge.batches(pictures, options.batch_size, options.readers):
+            for result in judge.judge(prepared, [options.kind] * len(prepared)):
+                if listen is not None:
+                    listen(result)
+                writer.write(result)
+            writer.flush()
+            if time.monotonic() - last >= LINE_EVERY_S:
+                last = time.monotonic()
+                sys.stderr.write(f"{writer.rows} pictures, {last - started:.0f} s\n")
+        return Summary(writer.rows, writer.defective, writer.failed, earlier, time.monotonic() - started)

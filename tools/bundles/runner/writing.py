@@ -1,0 +1,161 @@
+"""Results on disk, row by row: what is written is whole, whatever happens, and a second call goes on where one stopped.
+
+``predictions.jsonl`` is the record: one line per picture, written after the files that belong to it.
+``predictions.csv`` holds the same in columns, and is made again from it where a call goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import cv2
+import numpy as np
+
+from callbacks.report.pictures import overlay
+
+from .specification import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from .result import Result
+
+Which = Literal["defective", "all", "none"]
+CHOICES: tuple[str, ...] = get_args(Which)
+COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "error")
+RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
+
+
+class Writer:
+    """Writes results to a folder, and knows which ones are there already.
+
+    Args:
+        folder: Is made if it is not there.
+        about: What judges, in plain values: where a folder holds results of something else, nothing is mixed.
+        map_range: Raw map values of the darkest and the brightest colour of overlays.
+        overlays: Pictures to draw the map over.
+        masks: Pictures whose mask is written, as large as the picture.
+
+    Attributes:
+        done: Names of the pictures that earlier calls judged.
+        rows: How many there are, earlier ones included.
+        defective: Rows called defective, earlier ones included.
+        failed: Rows that hold an error, earlier ones included.
+
+    Raises:
+        BundleError: The folder holds results of something else, or cannot be written to.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        about: dict[str, Any],
+        map_range: tuple[float, float],
+        overlays: Which = "defective",
+        masks: Which = "none",
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.map_range = map_range
+        self.overlays, self.masks = overlays, masks
+        self.done: set[str] = set()
+        self.rows = self.defective = self.failed = 0
+        self._begin(about)
+
+    def __enter__(self) -> Self:
+        """Open the files, behind the rows that are there."""
+        self._table = (self.folder / TABLE).open("w", newline="", encoding="utf-8")
+        self._columns = csv.DictWriter(self._table, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+        self._columns.writeheader()
+        for row in _whole_rows(self.folder / RECORD):
+            self.done.add(row["image_path"])
+            self._count(row)
+        self._record = (self.folder / RECORD).open("a", encoding="utf-8")
+        self.flush()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        self.flush()
+        self._record.close()
+        self._table.close()
+
+    def write(self, result: Result) -> None:
+        """Write what belongs to a picture, and then its row."""
+        if result.anomaly_map is not None and result.mask is not None:
+            if _wanted(self.overlays, result) and (image := result.image) is not None:
+                drawn = overlay(image, result.anomaly_map, *self.map_range, predicted_mask_HW=result.mask)
+                self._save("overlays", result, ".jpg", drawn[..., ::-1])
+            if _wanted(self.masks, result):
+                size = result.size[::-1]
+                grown = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
+                self._save("masks", result, ".png", grown)
+        row = result.row()
+        self._record.write(json.dumps(row) + "\n")
+        self._count(row)
+
+    def flush(self) -> None:
+        """Hand every row so far to the system: what is done is done."""
+        self._record.flush()
+        self._table.flush()
+
+    def _begin(self, about: dict[str, Any]) -> None:
+        path = self.folder / ABOUT
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                if found != about:
+                    differing = ", ".join(sorted(key for key in {*found, *about} if found.get(key) != about.get(key)))
+                    raise BundleError(
+                        f"Expected {self.folder} to be new or to hold results of the same model and thresholds, but "
+                        f"they differ in {differing}; choose another folder."
+                    )
+            _replace(path, json.dumps(about, indent=2) + "\n")
+        except OSError as error:
+            raise BundleError(f"Expected a folder to write to, but {self.folder}: {error.strerror}.") from error
+
+    def _count(self, row: dict[str, Any]) -> None:
+        self.rows += 1
+        self.defective += row.get("verdict") == "defective"
+        self.failed += "error" in row
+        self._columns.writerow(row | {"regions": len(row["regions"])} if "regions" in row else row)
+
+    def _save(self, kind: str, result: Result, suffix: str, values: np.ndarray[Any, Any]) -> None:
+        path = self.folder / kind / result.place.with_name(result.place.name + suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _, encoded = cv2.imencode(suffix, np.ascontiguousarray(values))
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_bytes(encoded.tobytes())
+        part.replace(path)
+
+
+def _wanted(which: Which, result: Result) -> bool:
+    return which == "all" or (which == "defective" and result.defective)
+
+
+def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an earlier call; cut off a line that a kill left half written."""
+    if not path.is_file():
+        return
+    whole = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            yield json.loads(line)
+    if whole < path.stat().st_size:
+        os.truncate(path, whole)
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

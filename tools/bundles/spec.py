@@ -1,0 +1,98 @@
+"""``spec.json``: everything that a runner, or whoever reads a bundle in ten years, has to know, in plain values."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+from timm.models import get_pretrained_cfg
+
+from callbacks.calibration import calibration_of
+
+from .runner.composition import INPUT, MAP, SCORE
+from .runner.specification import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from models.base import InspectionModel
+
+    from .pictures import Pictures
+
+RESIZE = "by area average along an axis that shrinks, bilinearly along one that grows (OpenCV INTER_AREA, INTER_LINEAR)"
+UNKNOWN_LICENCE = "unknown: ask whoever made the weights"
+
+
+def describe(
+    module: InspectionModel,
+    config: DictConfig,
+    pictures: Pictures,
+    forms: Sequence[Mapping[str, Any]],
+    composition: Mapping[str, Any],
+    evidence: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Describe a bundle.
+
+    Args:
+        module: The checkpoint.
+        config: Of its run.
+        pictures: Of that run.
+        forms: The graphs' files by runtime and precision.
+        composition: How graphs work together.
+        evidence: ``metrics`` and ``environment`` of the run, where there is one.
+    """
+    reading = pictures.datamodule.reading
+    summary = calibration_of(module).summary()
+    zones = summary["pixel"].get("zone", {})
+    origin = module.origin()
+    return {
+        "schema": SCHEMA,
+        "name": "-".join(filter(None, (config.choices.data, config.data.get("domain"), config.choices.model))),
+        "made": {
+            "by": f"loupe {importlib.metadata.version('loupe-inspect')}",
+            "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "commit": evidence["environment"].get("commit"),
+        },
+        "model": OmegaConf.to_container(config.model, resolve=True),
+        "weights": {**origin, "licence": licence(origin)} if origin else None,
+        "input": {
+            "name": INPUT,
+            "shape": ["batch", 3, reading.height, reading.width],
+            "type": "float32",
+            "values": "RGB in [0, 1]; a grey picture has three equal channels",
+            "resize": {"height": reading.height, "width": reading.width, "rule": RESIZE},
+            "white_level": reading.white_level,
+            "normalisation": "in the graph",
+        },
+        "outputs": [
+            {"name": SCORE, "shape": ["batch"], "unit": "raw: higher is worse, unbounded; no probability"},
+            {
+                "name": MAP,
+                "shape": ["batch", reading.height, reading.width],
+                "unit": "raw: higher is worse, unbounded; its own scale",
+            },
+        ],
+        "composition": dict(composition),
+        "forms": [dict(form) for form in forms],
+        "thresholds": summary,
+        "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
+        "data": {
+            "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,
+            "splits": pictures.splits,
+            "calibration": summary["pictures"],
+        },
+        "metrics": evidence["metrics"],
+    }
+
+
+def licence(origin: Mapping[str, str]) -> str:
+    """Say under which licence pre-trained weights stand, as far as that is known."""
+    weights, name = origin.get("weights", ""), origin.get("name", "")
+    if weights == "bundled":
+        return "Apache-2.0"
+    if weights == "none":
+        return "none: the features are untrained"
+    known = get_pretrained_cfg(name) if weights == "hub" else None
+    return (known.license if known is not None else None) or UNKNOWN_LICENCE

@@ -1,0 +1,64 @@
+"""``loupe export``: a trained run as a bundle that judges pictures without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datamodules.progress import working
+
+from .config import parse_overrides, require_values
+from .door import open_door, print_config
+from .errors import ConfigError
+from .runs.trained import find_trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .runs.trained import Trained
+
+PRECISIONS = ("fp32", "fp16", "int8")
+EPILOG = """examples:
+  loupe export run=runs/fiber-patchcore/2026-01-31_12-00-00
+  loupe export run=RUN precisions=[fp32,int8] out=bundles/fiber
+  loupe export sweep=sweeps/fiber metric=image_auroc
+
+The export fails, and says where, unless the bundle judges calibration pictures and odd files as the checkpoint does.
+Then: loupe predict bundle=RUN/bundle source=PATH, or anywhere else: python BUNDLE/predict.py PATH"""
+
+
+def main(args: Sequence[str]) -> int:
+    """Export from overrides; return the exit status."""
+    return open_door("export", args, run, EPILOG, shown=())
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Find the run, and export it unless the config is only to be shown."""
+    trained = find(overrides)
+    precisions = list(trained.config.precisions)
+    if wrong := [name for name in precisions if name not in PRECISIONS]:
+        raise ConfigError(f"Expected precisions to be some of {', '.join(PRECISIONS)}, but found {wrong[0]!r}.")
+    for key in ("pictures", "samples"):
+        if trained.config[key] < 1:
+            raise ConfigError(f"Expected {key} to be at least 1, but found {trained.config[key]}.")
+    if show:
+        print_config(trained.config)
+        return
+    require_values(trained.config)
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .bundles.exporting import export  # noqa: PLC0415
+
+    export(trained)
+
+
+def find(overrides: Sequence[str]) -> Trained:
+    """Find what ``run=`` names, or the best run of ``sweep=``."""
+    values = {override.key_or_group: override.value() for override in parse_overrides(overrides)}
+    if values.get("run") is not None and values.get("sweep") is not None:
+        raise ConfigError("Expected run or sweep, but found both; leave one out.")
+    if values.get("sweep") is not None:
+        from .sweeps.leaderboard import best_run  # noqa: PLC0415 - only sweeps need it
+
+        metric = values.get("metric")
+        folder = str(values["sweep"])
+        overrides = [*overrides, f"run={best_run(folder) if metric is None else best_run(folder, str(metric))}"]
+    return find_trained("export", overrides, changeable=("data",))
