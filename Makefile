@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check matrix clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ check: $(READY)  ## lint, formatting, types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+matrix: $(READY)  ## train every model on every drawn domain, at tiny size (slow; goes on where it was stopped)
+	@$(BIN)/python -m benchmarks.matrix
 
 clean:  ## remove what make setup made
 	rm -rf $(VENV)

@@ -1,0 +1,158 @@
+"""DFM: good pictures span a subspace of a network's features (Ahuja et al. 2019, arXiv 1909.11786).
+
+Principal components of pooled features, as anomalib has them, but with as many as the level asks for (anomalib keeps
+one fewer), and with a map in both modes.
+
+Letters: B batch, N pictures, C channels, h and w of the pooled map, D = C h w, K components, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from anomalib.data import InferenceBatch
+from anomalib.models.components import DynamicBufferMixin
+from torch import nn
+from torch.nn import functional as F
+
+from datamodules.errors import DataError
+
+from .backbones import Backbone
+from .one_pass import OnePassModel
+from .precision import full_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+
+class Subspace(NamedTuple):
+    """Principal components, in float64: mean (D,), components (D, K), and the spread along each (K,)."""
+
+    mean_D: Tensor
+    component_DK: Tensor
+    spread_K: Tensor
+
+
+def principal_components(x_ND: Tensor, level: float) -> Subspace:
+    """Find the fewest principal components that hold at least a share ``level`` of the variance."""
+    x_ND = x_ND.double()
+    mean_D = x_ND.mean(dim=0)
+    _, singular_N, axes_ND = torch.linalg.svd(x_ND - mean_D, full_matrices=False)
+    share_N = singular_N.square().cumsum(0) / singular_N.square().sum()
+    count = min(int((share_N < level).sum()) + 1, len(singular_N))
+    return Subspace(mean_D, axes_ND[:count].T, singular_N[:count] / len(x_ND) ** 0.5)
+
+
+class DFMModel(DynamicBufferMixin, nn.Module):
+    """The network: pooled features of the backbone's last layer, and their subspace.
+
+    Args:
+        backbone: From pictures in [0, 1] to feature maps.
+        pooling: Side of the squares that are averaged.
+        score: ``fre`` or ``nll``.
+    """
+
+    mean_D: Tensor
+    component_DK: Tensor
+    spread_K: Tensor
+
+    def __init__(self, backbone: Backbone, pooling: int, score: str) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = pooling
+        self.score = score
+        for name, value in Subspace(torch.empty(0), torch.empty(0, 0), torch.empty(0))._asdict().items():
+            self.register_buffer(name, value)
+
+    def features(self, image_B3HW: Tensor) -> Tensor:
+        """Pool the deepest map: (B, C, h, w)."""
+        deepest: Tensor = self.backbone(image_B3HW)[-1]
+        return F.avg_pool2d(deepest, min(self.pooling, *deepest.shape[-2:]))
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``pred_score`` (B,), and what the subspace misses as ``anomaly_map`` (B, H, W).
+
+        Raises:
+            RuntimeError: The model has not been fitted.
+            ValueError: Pictures have another size than those it was fitted to.
+        """
+        if not len(self.mean_D):
+            raise RuntimeError("Expected principal components, but there are none; train first, or load a checkpoint.")
+        feature_BChw = self.features(image_B3HW)
+        shape = feature_BChw.shape[1:]
+        if shape.numel() != len(self.mean_D):
+            raise ValueError(
+                f"Expected pictures of the size that DFM was trained on, with {len(self.mean_D)} features, but found "
+                f"{shape.numel()}; set data.image_size back, or train again."
+            )
+        with full_precision(feature_BChw):
+            centred_BD = feature_BChw.flatten(1) - self.mean_D
+            code_BK = centred_BD @ self.component_DK
+            missed_BD = (centred_BD - code_BK @ self.component_DK.T).square()
+            likelihood_B = (code_BK / self.spread_K).square().sum(dim=1) + 2 * self.spread_K.log().sum()
+            missed_B1hw = missed_BD.reshape(-1, *shape).sum(dim=1, keepdim=True)
+            map_B1HW = F.interpolate(missed_B1hw, size=image_B3HW.shape[-2:], mode="bilinear")
+        score_B = missed_BD.sum(dim=1) if self.score == "fre" else likelihood_B
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_B1HW.squeeze(1))
+
+
+class DFM(OnePassModel):
+    """Deep feature modelling: one pass over good pictures, then principal components.
+
+    Args:
+        backbone: Arguments of ``models.backbones.Backbone``; the last of its layers is used.
+        pooling: Side of the squares of features that are averaged, at most the whole map. At least 1.
+        level: Share of the variance that the components hold, in (0, 1].
+        score: ``fre``, the squared feature reconstruction error, or ``nll``, twice the negative log-likelihood within
+            the subspace, up to a constant. The map is the reconstruction error in both.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        pooling: int = 4,
+        level: float = 0.97,
+        score: Literal["fre", "nll"] = "fre",
+    ) -> None:
+        super().__init__()
+        if pooling < 1 or not 0 < level <= 1:
+            raise ValueError(
+                "Expected model.pooling to be at least 1 and model.level to be above 0 and at most 1, but found "
+                f"{pooling} and {level}."
+            )
+        self.level = level
+        self.model: DFMModel = DFMModel(Backbone(**backbone), pooling, score)
+        self._features: list[Tensor] = []
+
+    def origin(self) -> dict[str, str]:
+        """Say where the backbone's weights came from."""
+        return self.model.backbone.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, D) by the mean of the deepest features."""
+        return self.model.features(image_B3HW).mean(dim=(2, 3))
+
+    def collect(self, image_B3HW: Tensor) -> None:
+        """Keep the pooled features of a batch."""
+        self._features.append(self.model.features(image_B3HW).flatten(1).cpu())
+
+    def fit(self) -> None:
+        """Find the subspace.
+
+        Raises:
+            DataError: A single picture spans none.
+        """
+        if not self._features:
+            return
+        x_ND = torch.cat(self._features)
+        self._features.clear()
+        if len(x_ND) < 2:
+            raise DataError(f"Expected at least 2 training pictures to see how they vary, but found {len(x_ND)}.")
+        for name, value in principal_components(x_ND, self.level)._asdict().items():
+            setattr(self.model, name, value.float().contiguous().to(self.device))

@@ -1,0 +1,46 @@
+"""Models that look at every good picture once and then fit in closed form: no loss, no optimiser."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from .base import InspectionModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from datamodules.batch import InspectionBatch
+
+
+class OnePassModel(InspectionModel):
+    """A subclass says what to keep of a batch (``collect``), and what to make of all that was kept (``fit``)."""
+
+    trainer_arguments: ClassVar[dict[str, Any]] = {"max_epochs": 1, "devices": 1}  # a second pass would add nothing
+
+    @abstractmethod
+    def collect(self, image_B3HW: Tensor) -> None:
+        """Keep what ``fit`` will need of good pictures (B, 3, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def fit(self) -> None:
+        """Fit to all that was collected, and forget it; do nothing where nothing was."""
+
+    def configure_optimizers(self) -> None:
+        """Ask for no optimiser."""
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
+        """Collect a batch; return a loss of zero, so that Lightning counts steps and saves."""
+        del batch_idx
+        self.collect(batch.image)
+        return torch.zeros((), requires_grad=True)
+
+    def on_validation_start(self) -> None:
+        """Fit before anything is scored."""
+        self.fit()
+
+    def on_train_epoch_end(self) -> None:
+        """Fit where no calibration came first."""
+        self.fit()

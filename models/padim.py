@@ -1,0 +1,180 @@
+"""PaDiM: every place of a picture has its own Gaussian of what is normal there.
+
+Defard et al., ICPR workshops 2021, arXiv 2011.08785.
+
+Made for aligned parts: a place is a place in the picture. The same maps as anomalib's, but in float64 where covariances
+are summed and factored, and in memory that does not grow with the number of pictures.
+
+Letters: B batch, C channels of all layers, D of them that are used, h and w places along the axes, P = h w places.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from anomalib.data import InferenceBatch
+from anomalib.models.components import DynamicBufferMixin
+from torch import nn
+from torch.nn import functional as F
+
+from datamodules.errors import DataError
+
+from .backbones import Backbone
+from .maps import SmoothMap
+from .one_pass import OnePassModel
+from .precision import full_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+RIDGE = 0.01 + 1e-5  # added to every variance: the paper's 0.01, and what anomalib adds to it
+
+
+class PadimModel(DynamicBufferMixin, nn.Module):
+    """The network: features, and a Gaussian per place.
+
+    Args:
+        backbone: From pictures in [0, 1] to feature maps.
+    """
+
+    index_D: Tensor
+    mean_PD: Tensor
+    whitening_PDD: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.smooth_map = SmoothMap(mode="bilinear")
+        self.register_buffer("index_D", torch.empty(0, dtype=torch.int64))  # of the channels that are used
+        self.register_buffer("mean_PD", torch.empty(0, 0))
+        self.register_buffer("whitening_PDD", torch.empty(0, 0, 0))  # W with W W^T the inverse covariance
+
+    def features(self, image_B3HW: Tensor) -> Tensor:
+        """Stack the maps of all layers at the size of the first: (B, C, h, w)."""
+        first, *others = self.backbone(image_B3HW)
+        return torch.cat([first, *(F.interpolate(other, size=first.shape[-2:]) for other in others)], dim=1)
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures by Mahalanobis distances: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+
+        Raises:
+            RuntimeError: The model has not been fitted.
+            ValueError: Pictures have another size than those it was fitted to.
+        """
+        if not len(self.mean_PD):
+            raise RuntimeError("Expected a Gaussian for every place, but there is none; train first, or load one.")
+        feature_BCHW = self.features(image_B3HW)
+        height, width = feature_BCHW.shape[-2:]
+        if height * width != len(self.mean_PD):
+            raise ValueError(
+                f"Expected pictures of the size that PaDiM was trained on, with {len(self.mean_PD)} places, but found "
+                f"{height * width} places; set data.image_size back, or train again."
+            )
+        with full_precision(feature_BCHW):
+            embedding_BDP = feature_BCHW[:, self.index_D].flatten(2)
+            delta_PBD = embedding_BDP.permute(2, 0, 1) - self.mean_PD.unsqueeze(1)
+            distance_PB = (delta_PBD @ self.whitening_PDD).norm(dim=2)
+            map_BHW = self.smooth_map(distance_PB.T.reshape(-1, height, width), *image_B3HW.shape[-2:])
+        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+
+
+class Moments:
+    """Sums over pictures that give means and covariances at every place, in float64.
+
+    Args:
+        first_BDP: Features of the first pictures; deviations are taken from their mean, lest large sums cancel.
+    """
+
+    def __init__(self, first_BDP: Tensor) -> None:
+        places, features = first_BDP.shape[2], first_BDP.shape[1]
+        self.count = 0
+        self.centre_PD: Tensor = first_BDP.double().mean(dim=0).T
+        self.sum_PD = torch.zeros(places, features, dtype=torch.float64)
+        self.products_PDD = torch.zeros(places, features, features, dtype=torch.float64)
+
+    def add(self, embedding_BDP: Tensor) -> None:
+        """Add pictures."""
+        delta_PBD = embedding_BDP.double().permute(2, 0, 1) - self.centre_PD.unsqueeze(1)
+        self.count += delta_PBD.shape[1]
+        self.sum_PD += delta_PBD.sum(dim=1)
+        self.products_PDD.baddbmm_(delta_PBD.mT, delta_PBD)
+
+    def mean(self) -> Tensor:
+        """Return the means (P, D)."""
+        return self.centre_PD + self.sum_PD / self.count
+
+    def covariance(self) -> Tensor:
+        """Return the unbiased covariances (P, D, D)."""
+        shift_PD = self.sum_PD / self.count
+        outer_PDD = self.count * shift_PD.unsqueeze(2) * shift_PD.unsqueeze(1)
+        return (self.products_PDD - outer_PDD) / (self.count - 1)
+
+
+def whitening(covariance_PDD: Tensor) -> Tensor:
+    """Factor inverse covariances: W (P, D, D) such that ``W W^T = inverse(covariance + RIDGE I)``.
+
+    A Mahalanobis distance is then the plain length of ``(x - mean) W``, and cannot be the root of a negative number.
+    """
+    identity_DD = torch.eye(covariance_PDD.shape[-1], dtype=covariance_PDD.dtype)
+    lower_PDD = torch.linalg.cholesky(covariance_PDD + RIDGE * identity_DD)
+    root_PDD: Tensor = torch.linalg.solve_triangular(lower_PDD.mT, identity_DD.expand_as(lower_PDD), upper=True)
+    return root_PDD
+
+
+class Padim(OnePassModel):
+    """PaDiM: one pass over good pictures, then a Gaussian for every place.
+
+    Args:
+        backbone: Arguments of ``models.backbones.Backbone``.
+        n_features: How many of the backbone's channels are used, drawn at random; all, where there are fewer. The cost
+            of a place is its square.
+        seed: Decides which.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(self, backbone: Mapping[str, Any], n_features: int = 100, seed: int = 0) -> None:
+        super().__init__()
+        if n_features < 1:
+            raise ValueError(f"Expected model.n_features to be at least 1, but found {n_features}.")
+        self.n_features = n_features
+        self.seed = seed
+        self.model: PadimModel = PadimModel(Backbone(**backbone))
+        self._moments: Moments | None = None
+
+    def origin(self) -> dict[str, str]:
+        """Say where the backbone's weights came from."""
+        return self.model.backbone.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, D) by the mean of all features."""
+        return self.model.features(image_B3HW).mean(dim=(2, 3))
+
+    def collect(self, image_B3HW: Tensor) -> None:
+        """Add a batch to the moments; the first one decides which channels are used."""
+        feature_BCHW = self.model.features(image_B3HW)
+        if self._moments is None:
+            order_C = torch.randperm(feature_BCHW.shape[1], generator=torch.Generator().manual_seed(self.seed))
+            self.model.index_D = order_C[: self.n_features].to(feature_BCHW.device)
+        embedding_BDP = feature_BCHW[:, self.model.index_D].flatten(2).cpu()
+        if self._moments is None:
+            self._moments = Moments(embedding_BDP)
+        self._moments.add(embedding_BDP)
+
+    def fit(self) -> None:
+        """Turn the moments into Gaussians.
+
+        Raises:
+            DataError: A single picture has no covariance.
+        """
+        if self._moments is None:
+            return
+        moments, self._moments = self._moments, None
+        if moments.count < 2:
+            raise DataError(f"Expected at least 2 training pictures to see how they vary, but found {moments.count}.")
+        self.model.mean_PD = moments.mean().float().to(self.device)
+        self.model.whitening_PDD = whitening(moments.covariance()).float().to(self.device)

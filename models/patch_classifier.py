@@ -1,0 +1,140 @@
+"""Patch classifier: pass or fail, learnt from labels of whole pictures or tiles.
+
+Where it looks is a class-activation map (Zhou et al., CVPR 2016, arXiv 1512.04150): with average pooling before one
+linear layer, a picture's logit is the mean of the logits of its places.
+
+Letters: B batch, C channels, h and w of the deepest map, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from anomalib.data import InferenceBatch
+from torch import nn, optim
+from torch.nn import functional as F
+
+from datamodules.table import DEFECTIVE, GOOD
+
+from .backbones import Backbone
+from .base import InspectionModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from datamodules.base import Supervision
+    from datamodules.batch import InspectionBatch
+
+
+class PatchClassifierModel(nn.Module):
+    """The network: the deepest features, and one linear layer.
+
+    Args:
+        backbone: From pictures in [0, 1] to feature maps; only the last is used.
+        learns: Whether the backbone learns too; otherwise it stays frozen.
+    """
+
+    def __init__(self, backbone: Backbone, *, learns: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.learns = learns
+        self.backbone.network.requires_grad_(learns)
+        self.head = nn.Conv2d(backbone.shapes()[-1][0], 1, 1)
+
+    def train(self, mode: bool = True) -> PatchClassifierModel:
+        """Let batch norm learn where the backbone does."""
+        super().train(mode)
+        self.backbone.network.train(mode and self.learns)
+        return self
+
+    def logits(self, image_B3HW: Tensor) -> Tensor:
+        """Return the logit of every place: (B, 1, h, w)."""
+        logit_B1hw: Tensor = self.head(self.backbone(image_B3HW)[-1])
+        return logit_B1hw.float()
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures by logits: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), whose mean is the score."""
+        logit_B1hw = self.logits(image_B3HW)
+        map_B1HW = F.interpolate(logit_B1hw, size=image_B3HW.shape[-2:], mode="bilinear")
+        return InferenceBatch(pred_score=logit_B1hw.mean(dim=(1, 2, 3)), anomaly_map=map_B1HW.squeeze(1))
+
+
+class PatchClassifier(InspectionModel):
+    """A classifier of good and defective pictures, both of which it must see in training.
+
+    Args:
+        backbone: Arguments of ``models.backbones.Backbone``; the last of its layers is used, and the deepest is best.
+        learning_rate: Of AdamW, for the linear layer.
+        backbone_learning_rate: Of AdamW, for the backbone; 0 keeps it as it is.
+        weight_decay: Of AdamW.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    supervision: ClassVar[Supervision] = "labels"
+    seen_2: Tensor
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        learning_rate: float = 1e-3,
+        backbone_learning_rate: float = 1e-4,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        if learning_rate <= 0 or backbone_learning_rate < 0:
+            raise ValueError(
+                "Expected model.learning_rate to be above 0 and model.backbone_learning_rate to be at least 0, but "
+                f"found {learning_rate} and {backbone_learning_rate}."
+            )
+        self.learning_rate = learning_rate
+        self.backbone_learning_rate = backbone_learning_rate
+        self.weight_decay = weight_decay
+        self.model: PatchClassifierModel = PatchClassifierModel(Backbone(**backbone), learns=backbone_learning_rate > 0)
+        self.register_buffer("seen_2", torch.zeros(2))  # good and defective training pictures, so far
+
+    def origin(self) -> dict[str, str]:
+        """Say where the backbone's weights came from."""
+        return self.model.backbone.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, C) by what the linear layer sees."""
+        deepest: Tensor = self.model.backbone(image_B3HW)[-1]
+        return deepest.mean(dim=(2, 3))
+
+    def configure_optimizers(self) -> optim.Optimizer:
+        """AdamW, with a rate for the linear layer and one for the backbone, if that learns."""
+        groups = [{"params": list(self.model.head.parameters()), "lr": self.learning_rate}]
+        if self.model.learns:
+            network = self.model.backbone.network
+            groups.append({"params": list(network.parameters()), "lr": self.backbone_learning_rate})
+        return optim.AdamW(groups, weight_decay=self.weight_decay)
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
+        """Return the cross-entropy; both classes weigh the same, however many pictures they have."""
+        del batch_idx
+        label_N = batch.label_index
+        counted = torch.stack([(label_N == GOOD).sum(), (label_N == DEFECTIVE).sum()])
+        self.seen_2 += counted
+        logit_N = self.model.logits(batch.image).mean(dim=(1, 2, 3))
+        loss = balanced_cross_entropy(logit_N, label_N, self.seen_2)
+        self.log("train/loss", loss)
+        return loss
+
+
+def balanced_cross_entropy(logit_N: Tensor, label_N: Tensor, count_2: Tensor) -> Tensor:
+    """Average the binary cross-entropy over pictures of known label.
+
+    Args:
+        logit_N: Raw.
+        label_N: 0 good, 1 defective, -1 unknown.
+        count_2: How often good and defective pictures are seen; a class weighs by the inverse of its share.
+    """
+    weight_2 = count_2.sum() / (2 * count_2.clamp_min(1))
+    weight_N = torch.where(label_N >= GOOD, weight_2[label_N.clamp_min(GOOD)], 0.0)
+    loss_N = F.binary_cross_entropy_with_logits(logit_N, (label_N == DEFECTIVE).float(), reduction="none")
+    return (weight_N * loss_N).sum() / (label_N >= GOOD).sum().clamp_min(1)

@@ -1,0 +1,123 @@
+"""STFPM: a student that saw good pictures alone differs from its teacher on defects.
+
+Wang et al., BMVC 2021, arXiv 2103.04257.
+
+anomalib's own loss and map, on Loupe's backbones; the student is an untrained network of the teacher's architecture.
+
+Letters: B batch, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from anomalib.data import InferenceBatch
+from anomalib.models.image.stfpm.anomaly_map import AnomalyMapGenerator
+from anomalib.models.image.stfpm.loss import STFPMLoss
+from torch import nn, optim
+
+from .backbones import LOUPE_NET, UNTRAINED, Backbone
+from .base import InspectionModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from datamodules.batch import InspectionBatch
+
+
+class STFPMModel(nn.Module):
+    """The network: a teacher and its student.
+
+    Args:
+        teacher: From pictures in [0, 1] to feature maps; frozen.
+        student: From normalised pictures to maps of the same shapes.
+    """
+
+    def __init__(self, teacher: Backbone, student: nn.Module) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.student = student
+
+    def features(self, image_B3HW: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """Return the maps of the teacher and of the student, by level."""
+        taught = self.teacher(image_B3HW)
+        learnt = self.student(self.teacher.normalize(image_B3HW))
+        return dict(enumerate(taught)), {level: feature.float() for level, feature in enumerate(learnt)}
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+
+        The product, over levels, of 1 minus the cosine of what both say: from 0 to 2 for each level.
+        """
+        taught, learnt = self.features(image_B3HW)
+        size = image_B3HW.shape[-2:]
+        maps = [AnomalyMapGenerator.compute_layer_map(taught[level], learnt[level], size) for level in taught]
+        map_BHW = torch.cat(maps, dim=1).prod(dim=1)
+        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+
+
+class STFPM(InspectionModel):
+    """STFPM: student-teacher feature pyramid matching.
+
+    Args:
+        backbone: Arguments of ``models.backbones.Backbone``, for the teacher.
+        learning_rate: Of SGD.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        learning_rate: float = 0.4,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.loss = STFPMLoss()
+        self.model: STFPMModel = STFPMModel(Backbone(**backbone), untrained_copy(backbone))
+
+    def origin(self) -> dict[str, str]:
+        """Say where the teacher's weights came from."""
+        return self.model.teacher.origin
+
+    def embedding(self, image_B3HW: Tensor) -> Tensor:
+        """Describe pictures (B, D) by the mean of the teacher's deepest features."""
+        deepest: Tensor = self.model.teacher(image_B3HW)[-1]
+        return deepest.mean(dim=(2, 3))
+
+    def configure_optimizers(self) -> optim.Optimizer:
+        """SGD over the student."""
+        return optim.SGD(
+            self.model.student.parameters(),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+
+    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
+        """Return how far the student is from its teacher, per picture.
+
+        anomalib sums over the batch, so that the best learning rate depends on the batch size; this is the mean.
+        """
+        del batch_idx
+        loss: Tensor = self.loss(*self.model.features(batch.image)) / len(batch)
+        self.log("train/loss", loss)
+        return loss
+
+
+def untrained_copy(backbone: Mapping[str, Any]) -> nn.Module:
+    """Build a trainable, untrained network of a backbone's architecture.
+
+    A ``loupe_net`` learns with batch norm, which is folded away in the one that ships.
+    """
+    options = dict(backbone.get("options") or {})
+    if backbone["name"] == LOUPE_NET:
+        options["batch_norm"] = True
+    return Backbone(**{**backbone, "weights": UNTRAINED, "options": options}).network.requires_grad_(True)
