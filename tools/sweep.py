@@ -1,0 +1,107 @@
+"""``loupe sweep``: try many settings, resume, extend, rank; ``show``, ``resume`` and ``best`` look at what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from configs import CONFIG_DIR
+
+from .config import nearest
+from .door import key_lines, open_door
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ACTIONS = ("show", "resume", "best")
+EPILOG = """several values make a sweep, in Hydra's grammar: A,B,C  'range(1,10,2)'  'choice(a,b)'  'glob(*)';
+a search takes ranges, too: 'interval(0.01,0.2)'  'tag(log,interval(1e-5,1e-2))'  'int(interval(1,9))'.
+A key that a chosen model does not know counts for the other models alone.
+
+examples:
+  loupe sweep data=oring data.root=PATH model=patchcore,padim model.coreset_ratio=0.01,0.1 seed=0,1,2
+  loupe sweep data=folder data.root=PATH model.coreset_ratio='tag(log,interval(0.005,0.2))' sweep=search
+  loupe sweep sweep=patchcore data=folder data.root=PATH sweep.minutes=60 name=rings
+  loupe sweep ... sweep.address=auto        # the same trials on a Ray cluster
+  loupe sweep show runs/rings               # the leaderboard
+  loupe sweep resume runs/rings             # go on where it was killed
+  loupe sweep best runs/rings metric=image_auroc
+
+The same command again goes on; a longer list runs what is new. Nothing done is repeated."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Sweep from overrides; return the exit status."""
+    own = (CONFIG_DIR / "sweep" / "default.yaml").read_text(encoding="utf-8").splitlines()
+    keys = "\n".join(["keys of the sweep itself:", *key_lines(own, "sweep.")])
+    return open_door("sweep", args, run, f"{keys}\n\n{EPILOG}")
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Plan and sweep, or look at a sweep that is there."""
+    words = [arg for arg in overrides if "=" not in arg and not arg.startswith("~")]
+    if words:
+        _act(words, [arg for arg in overrides if "=" in arg], show=show)
+        return
+    _sweep(overrides, show=show)
+
+
+def _sweep(overrides: Sequence[str], *, show: bool) -> None:
+    from .sweeps.plan import read_plan, show_plan  # noqa: PLC0415 - Hydra's grammar; help does without
+
+    plan = read_plan(overrides)
+    if show:
+        print(show_plan(plan))
+        return
+    from .sweeps.sweeping import sweep  # noqa: PLC0415
+
+    sweep(plan)
+
+
+def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
+    """Show, resume, or name the best of a sweep's folder.
+
+    Raises:
+        ConfigError: The words are no action and a folder.
+    """
+    action, *folders = words
+    if action not in ACTIONS or len(folders) != 1:
+        near = nearest(action, ACTIONS)
+        hint = f"did you mean 'loupe sweep {near} FOLDER'?" if near else f"write {', '.join(ACTIONS)}, and a folder."
+        raise ConfigError(
+            f"Expected KEY=VALUE, or one of {', '.join(ACTIONS)} and a folder, but found {' '.join(words)!r}; {hint}"
+        )
+    from .sweeps import leaderboard  # noqa: PLC0415 - as above
+
+    if action == "resume":
+        from .sweeps.journal import last_plan  # noqa: PLC0415
+
+        folder = leaderboard.existing_sweep(folders[0])
+        own = [f"out={folder.parent}", f"name={folder.name}"]
+        kept = [arg for arg in last_plan(folder) if arg.partition("=")[0] not in {"out", "name"}]
+        _sweep([*kept, *own, *options], show=show)  # a folder that was moved goes on where it is
+    elif action == "best":
+        print(leaderboard.best_run(folders[0], _metric(options)))
+    else:
+        print(leaderboard.read(folders[0]).text(_count(options)))
+
+
+def _metric(options: Sequence[str]) -> str:
+    return _option(options, "metric", "calibration/objective")
+
+
+def _count(options: Sequence[str]) -> int:
+    count = _option(options, "rows", "20")
+    if not count.isdigit():
+        raise ConfigError(f"Expected rows to be a whole number, but found {count!r}.")
+    return int(count)
+
+
+def _option(options: Sequence[str], key: str, default: str) -> str:
+    """Read the one option that an action takes."""
+    for option in options:
+        name, _, value = option.partition("=")
+        if name != key:
+            raise ConfigError(f"No key {name!r} here; there is {key}=.")
+        default = value
+    return default

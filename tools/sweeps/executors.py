@@ -1,0 +1,42 @@
+"""Which executor a plan asks for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .local import InProcess, Pool, worker_environments
+from .plan import worker_count
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from .task import Executor, Judge
+
+
+def make_executor(settings: DictConfig, judge: Judge | None) -> tuple[Executor, int]:
+    """Build the executor that the keys of ``sweep`` describe; return it, and the threads of a trial.
+
+    Raises:
+        ConfigError: Ray is asked for and is not installed, or no cluster answers.
+    """
+    if settings.address is not None:
+        from .on_ray import OnRay  # noqa: PLC0415 - an extra that few install
+
+        cpus = settings.cpus or 1
+        return OnRay(settings.address, cpus, settings.gpus, settings.workers, judge), cpus
+    gpus = visible_gpus()
+    workers, threads = worker_count(settings, len(gpus))
+    if workers == 0:
+        return InProcess(judge), threads
+    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge), threads
+
+
+def visible_gpus() -> list[str]:
+    """Name the GPUs that trials may use, as CUDA_VISIBLE_DEVICES does, without waking any."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name.strip() not in {"", "-1"}]
+    devices = Path("/dev").glob("nvidia[0-9]*")
+    return sorted(device.name.removeprefix("nvidia") for device in devices)

@@ -1,0 +1,173 @@
+"""The journal of a sweep: one JSON object per line, checked and flushed to disk, readable after a kill at any byte.
+
+A line ends with the CRC-32 of what stands before it. What a kill tore off is never repaired: the next writer ends the
+torn line, readers skip it, and the trial that it told of runs again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
+
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+JOURNAL = "journal.jsonl"
+State = Literal["complete", "pruned", "failed"]
+_SEAL = ',"crc":'
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that has ended.
+
+    Attributes:
+        id: Hash of its resolved config and its data.
+        state: ``complete``, ``pruned`` (ended early because others did better) or ``failed``.
+        setting: What the sweep chose for it, as text of overrides, by key.
+        data: Hash of the content of its data.
+        result: What it found, in plain values: ``objective``, ``metrics`` and more.
+        values: Intermediate objectives, as pairs of step and value.
+        seconds: From its start to its end.
+        error: The traceback of a failed one.
+        batch_size: With which it ran, where memory was too short for its own; None otherwise.
+    """
+
+    id: str
+    state: State
+    setting: dict[str, str]
+    data: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    values: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str = ""
+    batch_size: int | None = None
+
+    @property
+    def objective(self) -> float | None:
+        """What a search maximises, from calibration pictures alone; None where there is none."""
+        value = self.result.get("objective")
+        return None if value is None else float(value)
+
+
+class Journal:
+    """The only writer of a sweep's journal.
+
+    Args:
+        folder: Of the sweep; made if missing.
+
+    Raises:
+        ConfigError: Another process is writing it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"Expected out to be a folder to write to, but {folder}: {error.strerror}.") from error
+        self._lock = FileLock(folder / "journal.lock")
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise ConfigError(
+                f"Expected to be alone in {folder}, but another loupe sweep is at work there; wait for it, or choose "
+                "another name=."
+            ) from None
+        path = folder / JOURNAL
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self.trials = read_trials(folder)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")  # ends what a kill tore
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+        self._lock.release()
+
+    def note_plan(self, args: list[str], version: str) -> None:
+        """Note the command, so that the sweep can be resumed by its folder alone."""
+        self._append({"event": "plan", "args": args, "version": version})
+
+    def note_start(self, trial_id: str, setting: dict[str, str]) -> None:
+        """Note that a trial was handed out."""
+        self._append({"event": "start", "id": trial_id, "setting": setting})
+
+    def note_setting(self, trial_id: str, setting: dict[str, str]) -> None:
+        """Note keys of a known trial that an earlier command left at their defaults."""
+        trial = self.trials[trial_id]
+        if set(setting) - set(trial.setting):
+            self._append({"event": "setting", "id": trial_id, "setting": setting})
+            self.trials[trial_id] = replace(trial, setting={**trial.setting, **setting})
+
+    def note_end(self, trial: Trial) -> None:
+        """Note what became of a trial; on disk when this returns."""
+        self._append({"event": "end", **vars(trial)})
+        self.trials[trial.id] = trial
+
+    def _append(self, record: dict[str, Any]) -> None:
+        os.write(self._file, seal({"time": round(time.time(), 3), **record}))
+        os.fsync(self._file)
+
+
+def seal(record: dict[str, Any]) -> bytes:
+    """Write a record as one line with its checksum."""
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False)[:-1]
+    return f"{body}{_SEAL}{zlib.crc32(body.encode())}}}\n".encode()
+
+
+def unseal(line: bytes) -> dict[str, Any] | None:
+    """Read one line; None where it is not whole."""
+    body, seal_found, check = line.rstrip(b"\n").rpartition(_SEAL.encode())
+    if not seal_found or check != f"{zlib.crc32(body)}}}".encode():
+        return None
+    record: dict[str, Any] = json.loads(body + b"}")
+    return record
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Read every whole record, oldest first; safe at any moment, beside a writer."""
+    path = folder / JOURNAL
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    return [record for line in lines if (record := unseal(line)) is not None]
+
+
+def read_trials(folder: Path) -> dict[str, Trial]:
+    """Read every trial that has ended, by its id, in the order of their first ends; of several ends the last counts."""
+    trials = {}
+    for record in read_records(folder):
+        if record["event"] == "end":
+            about = {key: value for key, value in record.items() if key not in {"event", "time"}}
+            about["values"] = [(int(step), float(value)) for step, value in about["values"]]
+            trials[record["id"]] = Trial(**about)
+        elif record["event"] == "setting":
+            trial = trials[record["id"]]
+            trials[record["id"]] = replace(trial, setting={**trial.setting, **record["setting"]})
+    return trials
+
+
+def last_plan(folder: Path) -> list[str]:
+    """Return the arguments of the last command that worked in a folder.
+
+    Raises:
+        ConfigError: There was none.
+    """
+    plans = [record["args"] for record in read_records(folder) if record["event"] == "plan"]
+    if not plans:
+        raise ConfigError(f"Expected the folder of a sweep, with {JOURNAL}, but found none at {folder}.")
+    args: list[str] = plans[-1]
+    return args

@@ -1,0 +1,137 @@
+"""The plan of a sweep: what a command asks for, read and checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from tools.config import compose_config, parse_override
+from tools.errors import ConfigError
+
+from .space import Axis, read_space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import ListConfig
+
+OWN = ("out", "name", "sweep")
+REPORTS = ("best", "all", "none")
+MOST_WORKERS = 4  # unless asked for: each holds a torch and a data set of its own
+SEARCH_TRIALS = 20  # of a search without a budget
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command asks for.
+
+    Attributes:
+        args: Of the command.
+        config: The keys of ``sweep``, checked.
+        folder: Of the sweep.
+        axes: Its space, groups first.
+        base: Overrides that all trials share, but that say nothing about them: ``out``, where drawn pictures lie.
+    """
+
+    args: tuple[str, ...]
+    config: DictConfig
+    folder: Path
+    axes: tuple[Axis, ...]
+    base: tuple[str, ...] = ()
+
+    @property
+    def trials(self) -> int | None:
+        """At most so many trials; None: no limit."""
+        limit: int | None = self.config.trials
+        return (
+            SEARCH_TRIALS if limit is None and self.config.search != "grid" and self.config.minutes is None else limit
+        )
+
+
+def read_plan(args: Sequence[str]) -> Plan:
+    """Read a command.
+
+    Raises:
+        ConfigError: Something is misspelt or out of range.
+    """
+    own = [arg for arg in args if _key(arg).split(".")[0] in OWN]
+    rest = [arg for arg in args if _key(arg).split(".")[0] not in OWN]
+    if any(_key(arg) == "id" for arg in args):
+        raise ConfigError("Expected no id: a trial's is the hash of its config; name= names the sweep.")
+    file, own = _take_file(own)
+    config = compose_config("sweep", own)
+    settings = cast("DictConfig", config.sweep)
+    if file is not None:
+        settings = _with_file(settings, file, [arg for arg in own if arg.startswith("sweep.")])
+    _check(settings)
+    space = dict(settings.space.items())
+    axes = read_space(rest, space, settings.seed)
+    folder = Path(str(config.out)).expanduser().resolve() / str(config.name)
+    base = tuple(arg for arg in own if _key(arg) == "out")
+    return Plan(tuple(args), settings, folder, tuple(axes), base)
+
+
+def show_plan(plan: Plan) -> str:
+    """Write the keys of a sweep, its folder and its axes, as YAML."""
+    axes = {axis.key: list(axis.choices) if axis.interval is None else asdict(axis.interval) for axis in plan.axes}
+    shown = {"sweep": {**plan.config, "space": axes}, "folder": str(plan.folder)}
+    return OmegaConf.to_yaml(OmegaConf.create(shown)).rstrip()
+
+
+def worker_count(settings: DictConfig, gpus: int) -> tuple[int, int]:
+    """Say how many trials run at a time on this machine, and on how many threads each.
+
+    Args:
+        settings: ``workers`` (null: as many as fit), ``cpus`` (null: an equal share) and ``gpus`` per trial.
+        gpus: How many there are.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = settings.workers
+    if workers is None:
+        fit = max(1, int(gpus / settings.gpus + 1e-9)) if gpus and settings.gpus else MOST_WORKERS
+        workers = min(fit, max(1, cores // (settings.cpus or 1)))
+    return int(workers), int(settings.cpus or max(1, cores // max(workers, 1)))
+
+
+def _key(arg: str) -> str:
+    return arg.partition("=")[0].lstrip("+~")
+
+
+def _take_file(own: list[str]) -> tuple[Path | None, list[str]]:
+    """Take ``sweep=PATH.yaml``, a file of the user's own, out of the arguments."""
+    files = [arg for arg in own if _key(arg) == "sweep" and arg.endswith((".yaml", ".yml"))]
+    if not files:
+        return None, own
+    path = Path(str(parse_override(files[-1]).value())).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"Expected sweep to name a file, but found none at {path}.")
+    return path, [arg for arg in own if arg not in files]
+
+
+def _with_file(settings: DictConfig, path: Path, overrides: Sequence[str]) -> DictConfig:
+    """Put a user's file over the defaults, and the command's own overrides over both."""
+    found: DictConfig | ListConfig = OmegaConf.load(path)
+    if not isinstance(found, DictConfig):
+        raise ConfigError(f"Expected {path} to hold keys, such as space: and search:, but found a list.")
+    given = [f"sweep.{key!s}={json.dumps(value)}" for key, value in found.items() if key != "space"]
+    merged = cast("DictConfig", compose_config("sweep", [*given, *overrides]).sweep)
+    merged.space = found.get("space", settings.space)
+    return merged
+
+
+def _check(settings: DictConfig) -> None:
+    """Refuse values that no sweep can run with."""
+    at_least: dict[str, float] = {"trials": 1, "minutes": 0, "workers": 0, "cpus": 1, "gpus": 0, "share_gib": 0}
+    for key, least in at_least.items():
+        value: Any = settings[key]
+        if value is not None and not value >= least:
+            raise ConfigError(f"Expected sweep.{key} to be at least {least:g}, but found {value}.")
+    if settings.report not in REPORTS:
+        raise ConfigError(f"Expected sweep.report to be one of {', '.join(REPORTS)}, but found {settings.report!r}.")
+    if settings.gpus > 1 and settings.gpus % 1:
+        raise ConfigError(f"Expected sweep.gpus to be a whole number or a share below 1, but found {settings.gpus}.")

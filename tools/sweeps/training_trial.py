@@ -1,0 +1,118 @@
+"""A trial that trains: one run, as ``loupe train`` makes it, without its page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from datamodules.cache import BESIDE
+from datamodules.table import read_table
+from models.shared_work import SharedWork, sharing
+from tools.build import build
+from tools.runs.checkpoint import read_checkpoint, restore
+from tools.runs.run_folder import RunFolder
+from tools.runs.testing import run_test
+from tools.runs.training import train
+
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datamodules.base import InspectionDataModule
+
+    from .task import Report, Task
+
+
+def data_identity(config: dict[str, Any]) -> str:
+    """Hash the data that a config names: pictures, labels, splits, and the bytes of masks, zones and outlines."""
+    datamodule: InspectionDataModule = build(OmegaConf.create(config["data"]), "data")
+    datamodule.setup()
+    table = datamodule.samples
+    hashed = hashlib.sha256(datamodule.content_hash.encode())
+    for column in (column for column in BESIDE if column in table):
+        for name, path in sorted(zip(table["name"], table[column], strict=True)):
+            if path and Path(path).is_file():
+                hashed.update(f"{column} {name}".encode())
+                hashed.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return hashed.hexdigest()[:16]
+
+
+def run_trial(task: Task, report: Report) -> dict[str, Any]:
+    """Train, calibrate and test; return what a sweep compares.
+
+    The folder of an earlier attempt, which a kill left unfinished, is removed first.
+    """
+    torch.set_num_threads(task.threads)  # the number of threads may change the last bits: alike wherever it runs
+    config = _config(task)
+    shutil.rmtree(_folder(config), ignore_errors=True)
+    work = SharedWork(task.share, task.share_gib) if task.share else None
+    watch = Watch(report, work)
+    with _command(task.command), sharing(work):
+        folder = train(config, watch)
+    environment = folder.read_json("environment.json")
+    if work is not None and not math.isnan(watch.milliseconds):  # the test read features instead of computing them
+        environment["milliseconds_per_picture"] = round(watch.milliseconds, 2)
+        folder.write_json("environment.json", environment)
+    low, high = watch.interval or (None, None)
+    metrics = folder.read_json("metrics.json")
+    return {
+        "objective": watch.objective,
+        "objective_low": _plain(low),
+        "objective_high": _plain(high),
+        "metrics": metrics["test"],
+        "pictures": metrics["pictures"],
+        "milliseconds_per_picture": environment["milliseconds_per_picture"],
+        "checkpoint_mib": round(folder.best_checkpoint.stat().st_size / 2**20, 3),
+        "shared": 0 if work is None else work.hits,
+    }
+
+
+def write_page(task: Task) -> None:
+    """Test a finished trial again, and write its page; its numbers stay the same."""
+    torch.set_num_threads(task.threads)
+    config = _config(task)
+    folder = RunFolder(_folder(config))
+    module = restore(read_checkpoint(folder.best_checkpoint))
+    config = folder.load_config()
+    config.report = True
+    datamodule: InspectionDataModule = build(config.data, "data")
+    datamodule.use_samples(read_table(folder.samples))
+    environment = folder.read_json("environment.json")
+    with sharing(SharedWork(task.share, task.share_gib) if task.share else None):
+        run_test(config, module, datamodule, folder, environment)
+    folder.write_json("environment.json", environment)  # with the time that was measured when nothing was shared
+
+
+def _config(task: Task) -> DictConfig:
+    config = OmegaConf.create(json.loads(json.dumps(task.config)))  # a copy: a run changes its config
+    if not isinstance(config, DictConfig):
+        raise TypeError(f"Expected the config of a trial to hold keys, but got a {type(config).__name__}.")
+    return config
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(str(config.out)) / str(config.name) / str(config.id)
+
+
+@contextmanager
+def _command(command: tuple[str, ...]) -> Iterator[None]:
+    """Let the run note the command that would run it alone."""
+    before, sys.argv = sys.argv, list(command) or sys.argv
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _plain(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
