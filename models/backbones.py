@@ -15,10 +15,13 @@ import huggingface_hub
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.models._features import FeatureGetterNet  # timm exports it nowhere else
 from torch import nn
 
 from .errors import WeightsError
 from .loupe_net import WEIGHTS, LoupeNet
+from .patch_description import PATCH_DESCRIPTION
+from .shared_work import fingerprint, is_shared, remember
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +37,7 @@ class Backbone(nn.Module):
     """A frozen feature network, from pictures in [0, 1] to feature maps.
 
     Args:
-        name: timm's name of the network, or ``loupe_net``.
+        name: timm's name of the network, ``loupe_net``, or a teacher of EfficientAD: ``pdn_s`` or ``pdn_m``.
         layers: Which feature levels to return; level i has stride 2 ** (i + 1) in most networks.
         mean: Per channel, of what the network was trained on.
         std: Per channel.
@@ -64,6 +67,12 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.origin: dict[str, str] = {"name": name, "weights": weights}
+        if name in PATCH_DESCRIPTION and weights in {HUB, BUNDLED}:
+            raise WeightsError(
+                f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
+                f"student={name}, and set backbone.weights=FILE, or ask for untrained features with "
+                "backbone.weights=none."
+            )
         if (name == LOUPE_NET and weights == HUB) or (name != LOUPE_NET and weights == BUNDLED):
             other = BUNDLED if weights == HUB else HUB
             raise WeightsError(
@@ -72,10 +81,13 @@ class Backbone(nn.Module):
         self.network = _create(name, layers, options or {}, download=weights == HUB)
         if weights not in {UNTRAINED, HUB}:
             path = WEIGHTS if weights == BUNDLED else Path(weights).expanduser()
-            self.origin["sha256"] = load_weights(self.network, path)
+            # timm wraps vision transformers; files of weights know nothing of the wrapper.
+            bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
+            self.origin["sha256"] = load_weights(bare, path)
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
+        self._fingerprint: tuple[tuple[int, ...], str] | None = None
 
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode: a frozen network must not update its batch statistics."""
@@ -83,9 +95,34 @@ class Backbone(nn.Module):
         return super().train(False)
 
     def forward(self, image_B3HW: Tensor) -> list[Tensor]:
-        """Return one feature map (B, channels, height, width) per layer, finest first."""
-        features: list[Tensor] = self.network((image_B3HW - self.mean) / self.std)
-        return features
+        """Return one feature map (B, channels, height, width) per layer, finest first.
+
+        Features are float32 whatever the precision of the run: what is built on them takes differences.
+        """
+        if not is_shared() or image_B3HW.requires_grad or any(p.requires_grad for p in self.parameters()):
+            return self._features(image_B3HW)
+        return remember("features", [image_B3HW, self.fingerprint()], lambda: self._features(image_B3HW))
+
+    def _features(self, image_B3HW: Tensor) -> list[Tensor]:
+        return [feature.float() for feature in self.network(self.normalize(image_B3HW))]
+
+    def fingerprint(self) -> str:
+        """Hash the network and its weights; computed again only where they were written to since."""
+        written = (*self.parameters(), *self.buffers())
+        versions = tuple(tensor._version for tensor in written)  # noqa: SLF001 - torch has no public name for it
+        if self._fingerprint is None or self._fingerprint[0] != versions:
+            self._fingerprint = (versions, fingerprint(self))
+        return self._fingerprint[1]
+
+    def normalize(self, image_B3HW: Tensor) -> Tensor:
+        """Bring pictures in [0, 1] to the range that the network was trained on."""
+        return (image_B3HW - self.mean) / self.std
+
+    @torch.no_grad()
+    def shapes(self, height: int = 64, width: int = 64) -> list[tuple[int, int, int]]:
+        """Tell channels, height and width of every feature map, for pictures of a size."""
+        maps = self(torch.zeros(1, 3, height, width))
+        return [(feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps]
 
     def get_extra_state(self) -> dict[str, str]:
         """Send ``origin`` along with the weights."""
@@ -149,8 +186,9 @@ class LoupeLevels(LoupeNet):
 
 def _create(name: str, layers: Sequence[int], options: Mapping[str, Any], *, download: bool) -> nn.Module:
     build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
+    ours = {LOUPE_NET: LoupeLevels, **PATCH_DESCRIPTION}
     try:
-        network: nn.Module = LoupeLevels(layers, **options) if name == LOUPE_NET else build(pretrained=False)
+        network: nn.Module = ours[name](layers=layers, **options) if name in ours else build(pretrained=False)
     except Exception as error:  # of whatever kind the network's own code raises
         if "Unknown model" in str(error):
             near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)) or "see timm.list_models()"
@@ -175,10 +213,16 @@ def _download(name: str, build: partial[nn.Module]) -> nn.Module:
     try:
         return build(pretrained=True)
     except Exception as error:  # of the hub, of its client, or of the network beneath
-        found = str(error) if answers else "the hub does not answer, and its cache holds no copy"
+        found = str(error) if answers else f"the hub does not answer, and its cache holds no copy of {_file_of(name)}"
         raise WeightsError(f"Expected to download the weights of {name}, but {found}; {_WAYS_OUT}.") from error
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = was_offline
+
+
+def _file_of(name: str) -> str:
+    """Name the file that the hub holds for a network, so that a person can fetch it by other means."""
+    config = timm.get_pretrained_cfg(name)
+    return f"model.safetensors of {config.hf_hub_id}" if config is not None and config.hf_hub_id else "it"
 
 
 def _hub_answers() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
     from datamodules.base import Supervision
     from datamodules.batch import InspectionBatch
+
+    from .tiled import Tiling
+
+
+@runtime_checkable
+class Detects(Protocol):
+    """A network that finds instances, too."""
+
+    def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]]]:
+        """Score pictures, and return the detections of each."""
+
+
+@runtime_checkable
+class Decides(Protocol):
+    """A post-processor that knows more of a picture than its score and map, such as its kind and zones."""
+
+    def decide(self, batch: InspectionBatch) -> InspectionBatch:
+        """Decide a scored batch, in place."""
 
 
 class InspectionModel(AnomalibModule):
@@ -29,10 +47,20 @@ class InspectionModel(AnomalibModule):
         supervision: What the training pictures must bring: ``good`` (good or unlabelled ones suffice), ``labels``,
             ``masks`` or ``instances``.
         trainer_arguments: What the method dictates to the trainer, such as a single epoch.
+        monitor: The logged value, higher is better, that chooses the checkpoint: how calibration pictures were judged.
+        patience: Epochs without a better value after which training stops; None: never.
+        size_multiple: Both sides of a picture must be a multiple of this; 1 where any size will do.
+        not_exportable: Why the network cannot become a graph of its own; empty where it can.
+        tiling: How pictures are cut to tiles and put together; None: they are judged whole.
     """
 
     supervision: ClassVar[Supervision] = "good"
     trainer_arguments: ClassVar[dict[str, Any]] = {}
+    monitor: ClassVar[str] = "calibration/objective"
+    patience: int | None = None
+    size_multiple: int = 1
+    not_exportable: ClassVar[str] = ""
+    tiling: Tiling | None = None
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
 
     def __init__(self) -> None:
@@ -51,19 +79,94 @@ class InspectionModel(AnomalibModule):
         del image_B3HW
         return None
 
+    def bottleneck(self, image_B3HW: Tensor) -> Tensor | None:
+        """Return what a network keeps of pictures (B, 3, H, W) in its middle, to look at: (B, Z, h, w).
+
+        None where the method has nothing of the kind.
+        """
+        del image_B3HW
+        return None
+
+    def use_tiling(self, tiling: Tiling) -> None:
+        """Judge pictures tile by tile from now on, and learn from tiles.
+
+        Raises:
+            ValueError: The network cannot take tiles of this size.
+        """
+        if tiling.size % self.size_multiple:
+            raise ValueError(
+                f"Expected tiling.size to be a multiple of {self.size_multiple} for this model, but found "
+                f"{tiling.size}."
+            )
+        self.tiling = tiling
+
+    def look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]] | None]:
+        """Judge pictures whole or tile by tile, raw; with their detections, if the network makes any."""
+        return self._look(image_B3HW) if self.tiling is None else self.tiling.judge(self._look, image_B3HW)
+
+    def _look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]] | None]:
+        prediction, detections = (
+            self.model.detect(image_B3HW) if isinstance(self.model, Detects) else (self.model(image_B3HW), None)
+        )
+        # In mixed precision a last layer may answer in half; thresholds and histograms are float32.
+        full = [value.float() if value is not None and value.is_floating_point() else value for value in prediction]
+        return type(prediction)(*full), detections
+
+    def on_after_batch_transfer(self, batch: InspectionBatch, dataloader_idx: int) -> InspectionBatch:
+        """Cut training pictures to tiles, where the model works on tiles."""
+        del dataloader_idx
+        return batch if self.tiling is None or not self.trainer.training else self.tiling.cut_batch(batch)
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score and decide: this is the graph that is exported."""
+        self.check_pictures(image_B3HW)
+        return self._decided(self.look(image_B3HW)[0])
+
+    def check_pictures(self, image_B3HW: Tensor) -> None:
+        """Refuse pictures that the network would fail at, or worse, take for something else.
+
+        Raises:
+            ValueError: They have not three channels, or sides that are no multiple of ``size_multiple``.
+        """
+        shape, multiple = tuple(image_B3HW.shape), self.size_multiple if self.tiling is None else 1
+        if len(shape) != 4 or shape[1] != 3:
+            raise ValueError(f"Expected pictures (B, 3, H, W), but found {shape}; repeat grey ones to three channels.")
+        if shape[2] % multiple or shape[3] % multiple:
+            raise ValueError(
+                f"Expected pictures with sides that are multiples of {multiple}, but found {shape[2]} x {shape[3]}."
+            )
+
+    def on_train_batch_start(self, batch: InspectionBatch, batch_idx: int) -> None:
+        """Check training pictures as all others are."""
+        del batch_idx
+        self.check_pictures(batch.image)
+
     def validation_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score calibration pictures, raw."""
         del args
-        return self._update(batch, self.model(batch.image))
+        self.check_pictures(batch.image)
+        prediction, batch.detections = self.look(batch.image)
+        return self._update(batch, prediction)
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
-        """Score and decide, by the very graph that is exported."""
+        """Score and decide as ``forward`` does; kinds, zones and regions have the last word."""
         del args
-        return self._update(batch, self(batch.image))
+        self.check_pictures(batch.image)
+        prediction, batch.detections = self.look(batch.image)
+        return self._decide(self._update(batch, self._decided(prediction)))
 
     def predict_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide, as the test does."""
         return self.test_step(batch, *args)
+
+    def _decided(self, prediction: InferenceBatch) -> InferenceBatch:
+        """Add what a post-processor decides by scores and maps alone."""
+        decided: InferenceBatch = self.post_processor(prediction) if self.post_processor else prediction
+        return decided
+
+    def _decide(self, batch: InspectionBatch) -> InspectionBatch:
+        """Let a post-processor that knows more than scores and maps have the last word."""
+        return self.post_processor.decide(batch) if isinstance(self.post_processor, Decides) else batch
 
     @staticmethod
     def _update(batch: InspectionBatch, prediction: InferenceBatch) -> InspectionBatch:

@@ -12,14 +12,20 @@ from torch import nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
-class SmoothMap(nn.Module):
-    """Enlarge patch scores and blur them with a Gaussian, one axis after the other.
+def join_maps(maps: Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
+    """Join feature maps (B, C_i, h_i, w_i) to one (B, C, h, w), on a grid of ``size``, by default the first one's."""
+    grid = tuple(maps[0].shape[-2:] if size is None else size)
+    fitted = [one if one.shape[-2:] == grid else F.interpolate(one, size=grid, mode="bilinear") for one in maps]
+    return torch.cat(fitted, dim=1)
 
-    The same map as anomalib's generator for PatchCore (nearest neighbour, then a kernel of four sigma on each side,
-    reflected borders), at the cost of two short kernels instead of one square one.
+
+class GaussianBlur(nn.Module):
+    """Blur maps with a Gaussian of four sigma on each side, one axis after the other; borders are reflected.
 
     Args:
         sigma: Of the Gaussian, in pixels.
@@ -34,11 +40,34 @@ class SmoothMap(nn.Module):
         kernel = torch.exp(-offset.square() / (2 * sigma**2))
         self.register_buffer("kernel", (kernel / kernel.sum()).float(), persistent=False)
 
-    def forward(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
-        """Turn (B, h, w) patch scores into (B, H, W) maps."""
-        map_B1HW = F.interpolate(score_Bhw.unsqueeze(1), size=(height, width), mode="nearest")
+    def forward(self, map_BHW: Tensor) -> Tensor:
+        """Blur (B, H, W) maps, same shape."""
+        height, width = map_BHW.shape[-2:]
         radius = len(self.kernel) // 2
         mode = "reflect" if min(height, width) > radius else "replicate"
-        padded = F.pad(map_B1HW, (radius, radius, radius, radius), mode=mode)
+        padded = F.pad(map_BHW.unsqueeze(1), (radius, radius, radius, radius), mode=mode)
         rows = F.conv2d(padded, self.kernel.view(1, 1, -1, 1))
         return F.conv2d(rows, self.kernel.view(1, 1, 1, -1)).squeeze(1)
+
+
+class SmoothMap(nn.Module):
+    """Enlarge patch scores and blur them.
+
+    The same map as anomalib's generators for PatchCore (``nearest``) and PaDiM (``bilinear``), at the cost of two short
+    kernels instead of one square one.
+
+    Args:
+        sigma: Of the Gaussian, in pixels.
+        mode: How to enlarge: ``nearest`` or ``bilinear``.
+    """
+
+    def __init__(self, sigma: float = 4.0, mode: str = "nearest") -> None:
+        super().__init__()
+        self.blur = GaussianBlur(sigma)
+        self.mode = mode
+
+    def forward(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
+        """Turn (B, h, w) patch scores into (B, H, W) maps."""
+        map_B1HW = F.interpolate(score_Bhw.unsqueeze(1), size=(height, width), mode=self.mode)
+        map_BHW: Tensor = self.blur(map_B1HW.squeeze(1))
+        return map_BHW

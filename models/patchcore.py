@@ -6,7 +6,7 @@ M patches in the bank, K neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
@@ -17,16 +17,16 @@ from torch.nn import functional as F
 from datamodules.progress import track
 
 from .backbones import Backbone
-from .base import InspectionModel
 from .coreset import k_center_greedy, project
 from .maps import SmoothMap
+from .one_pass import OnePassModel
+from .precision import full_precision
+from .shared_work import is_shared, remember, remember_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
-
-    from datamodules.batch import InspectionBatch
 
 BANK_ROWS = 4096  # of the bank that are compared at a time: bounds the memory of a search
 
@@ -78,16 +78,22 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         embedding_BDhw = self.embed(image_B3HW)
         height, width = embedding_BDhw.shape[-2:]
         patch_BPD = embedding_BDhw.flatten(2).transpose(1, 2)
-        nearest = self.search(patch_BPD)
-        distance_BP = nearest.square_BP.sqrt()
-        score_Bhw = distance_BP.reshape(-1, height, width)
-        return InferenceBatch(
-            pred_score=self.score(patch_BPD, distance_BP, nearest.index_BP),
-            anomaly_map=self.smooth_map(score_Bhw, *image_B3HW.shape[-2:]),
-        )
+        with full_precision(patch_BPD):
+            nearest = self.search(patch_BPD)
+            distance_BP = nearest.square_BP.sqrt()
+            score_Bhw = distance_BP.reshape(-1, height, width)
+            return InferenceBatch(
+                pred_score=self.score(patch_BPD, distance_BP, nearest.index_BP),
+                anomaly_map=self.smooth_map(score_Bhw, *image_B3HW.shape[-2:]),
+            )
 
     def search(self, patch_BPD: Tensor) -> Nearest:
         """Find the nearest patch of the bank for every patch, exactly, a part of the bank at a time."""
+        if is_shared():
+            return Nearest(*remember("nearest", [patch_BPD, self.bank_MD], lambda: self._search(patch_BPD)))
+        return self._search(patch_BPD)
+
+    def _search(self, patch_BPD: Tensor) -> Nearest:
         square_BP = patch_BPD.square().sum(dim=2)
         best = Nearest(torch.full_like(square_BP, torch.inf), torch.zeros_like(square_BP, dtype=torch.int64))
         for first in range(0, len(self.bank_MD), BANK_ROWS):
@@ -122,7 +128,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         self.neighbor_MK = torch.cat([torch.cdist(part, bank_MD).topk(count, largest=False).indices for part in parts])
 
 
-class PatchCore(InspectionModel):
+class PatchCore(OnePassModel):
     """PatchCore: one pass over good pictures fills a bank of patches, thinned to a coreset.
 
     Args:
@@ -133,8 +139,6 @@ class PatchCore(InspectionModel):
     Raises:
         ValueError: An argument is out of range.
     """
-
-    trainer_arguments: ClassVar[dict[str, Any]] = {"max_epochs": 1, "devices": 1}  # one pass, one bank
 
     def __init__(self, backbone: Mapping[str, Any], coreset_ratio: float = 0.1, num_neighbors: int = 9) -> None:
         super().__init__()
@@ -154,23 +158,10 @@ class PatchCore(InspectionModel):
         """Describe pictures (B, D) by the mean of their patches."""
         return self.model.embed(image_B3HW).mean(dim=(2, 3))
 
-    def configure_optimizers(self) -> None:
-        """Ask for no optimiser."""
-
-    def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
-        """Collect the patches of a batch; return a loss of zero, so that Lightning counts steps and saves."""
-        del batch_idx
-        embedding_BDhw = self.model.embed(batch.image)
+    def collect(self, image_B3HW: Tensor) -> None:
+        """Keep the patches of a batch."""
+        embedding_BDhw = self.model.embed(image_B3HW)
         self._patches.append(embedding_BDhw.permute(0, 2, 3, 1).flatten(0, 2).cpu())
-        return torch.zeros((), requires_grad=True)
-
-    def on_validation_start(self) -> None:
-        """Fill the bank before it is first asked."""
-        self.fit()
-
-    def on_train_epoch_end(self) -> None:
-        """Fill the bank where no calibration came first."""
-        self.fit()
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
@@ -181,5 +172,10 @@ class PatchCore(InspectionModel):
         count = max(1, round(self.coreset_ratio * len(patch_ND)))
         start = int(torch.randint(len(patch_ND), ()))
         short_ND = project(patch_ND).to(self.device)
-        picks = track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count)
-        self.model.set_bank(patch_ND[list(picks)].to(self.device))
+        picks = remember_order(
+            "coreset",
+            [short_ND, start],
+            count,
+            lambda: track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count),
+        )
+        self.model.set_bank(patch_ND[picks].to(self.device))

@@ -148,7 +148,9 @@ class Tiling:
             if prediction.pred_score is None or prediction.anomaly_map is None:
                 raise TypeError("Expected raw scores and maps of tiles, but the model returned none.")
             scores += prediction.pred_score.reshape(len(some), -1).unbind()
-            for place, map_BSS in zip(some, prediction.anomaly_map.chunk(len(some)), strict=True):
+            # Not chunk: asked for a single part, torch's exporter takes the number of pictures for a constant.
+            maps = prediction.anomaly_map.reshape(len(some), -1, self.size, self.size)
+            for place, map_BSS in zip(some, maps, strict=True):
                 blend.add(map_BSS, weight_SS, place)
             if detections is not None:
                 seen += [detections[index * count : (index + 1) * count] for index in range(len(some))]

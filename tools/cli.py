@@ -16,9 +16,13 @@ VERBS = {
     "demo": "train on drawn pictures and write a report: see it work in two minutes",
     "doctor": "examine a data set before training on it: leaks, copies, shortcuts, wrong masks and labels",
     "prepare": "cut raw pictures to tiles, with labels and splits",
+    "distill": "teach a small feature network what a large one sees, on your own pictures without labels",
     "train": "train on your pictures, calibrate, test, and write a report",
+    "sweep": "try many settings, here or on a cluster; resume, extend, rank",
     "test": "test a run again, or on other pictures",
+    "compare": "set runs against each other on the test pictures that they share",
     "predict": "judge files, folders or globs with a trained run",
+    "export": "turn a run into a bundle that judges pictures without torch, and prove that both agree",
 }
 USAGE_ERROR = 2
 

@@ -49,7 +49,7 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
     """
     overrides = []
     for arg in args:
-        override = _parse_override(arg)
+        override = parse_override(arg)
         if override.is_sweep_override():
             raise ConfigError(
                 f"Expected one value, but found several in {arg!r}; quote it if it is one: 'key=\"a,b\"'."
@@ -67,10 +67,11 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
         ConfigError: Something is misspelt or of the wrong kind; names the nearest right one.
     """
     overrides = parse_overrides(args)
-    known = groups()
+    own = OmegaConf.load(CONFIG_DIR / f"{name}.yaml")
+    known = {group: choices for group, choices in groups().items() if group not in list(own)}  # plain keys go first
     choosing = [override for override in overrides if override.key_or_group in known]
     for override in choosing:
-        _check_choice(override, known[override.key_or_group])
+        check_choice(override, known[override.key_or_group])
     config, choices = _compose(name, choosing)
     apply_overrides(config, [override for override in overrides if override not in choosing], known)
     config.choices = choices
@@ -101,7 +102,7 @@ def recompose(config: DictConfig, args: Sequence[str], own: DictConfig, changeab
                 f"Expected {group} to stay as the run has it; only {', '.join(changeable)} can change here."
             )
         elif key in known:
-            _check_choice(override, known[key])
+            check_choice(override, known[key])
             fresh, _ = _compose("train", [override])
             config[key] = fresh[key]
             config.choices[key] = override.value()
@@ -129,7 +130,7 @@ def apply_overrides(config: DictConfig, overrides: Iterable[Override], known: It
             OmegaConf.update(config, key, override.value(), force_add=True)
             continue
         if not isinstance(node, DictConfig) or leaf not in list(node):
-            raise ConfigError(f"No key {key!r}; {_nearest(key, [*_all_keys(config), *known])}")
+            raise ConfigError(f"No key {key!r}; {_nearest(key, [*all_keys(config), *known])}")
         if override.is_delete():
             node.pop(leaf)
             continue
@@ -154,7 +155,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def _parse_override(arg: str) -> Override:
+def parse_override(arg: str) -> Override:
     """Parse one override; a value beyond the grammar, such as a path with brackets, is taken as it stands."""
     parser = OverridesParser.create()
     try:
@@ -180,7 +181,12 @@ def _compose(name: str, overrides: Sequence[Override]) -> tuple[DictConfig, dict
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), choices
 
 
-def _check_choice(override: Override, choices: Sequence[str]) -> None:
+def check_choice(override: Override, choices: Sequence[str]) -> None:
+    """Refuse a choice that its group lacks.
+
+    Raises:
+        ConfigError: Names the nearest right one.
+    """
     value = str(override.value())
     if value not in choices and not (override.key_or_group == "experiment" and override.value() is None):
         group = override.key_or_group
@@ -204,13 +210,14 @@ def _check_kind(key: str, current: Any, value: Any) -> None:
         raise ConfigError(f"Expected {key} to be {expected}, but found {value!r}.")
 
 
-def _all_keys(config: DictConfig, prefix: str = "") -> list[str]:
+def all_keys(config: DictConfig, prefix: str = "") -> list[str]:
+    """List every key at every depth, dotted."""
     keys = []
     for key in map(str, config):
         name = f"{prefix}{key}"
         keys.append(name)
         if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
-            keys += _all_keys(config[key], f"{name}.")
+            keys += all_keys(config[key], f"{name}.")
     return keys
 
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
-from models.errors import WeightsError
+from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
 from .errors import ConfigError
@@ -41,7 +41,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         args: Overrides and flags.
         run: What to do.
         epilog: Examples, for the help.
-        shown: Groups to list in the help; None: all.
+        shown: Groups to list in the help; None: those in the verb's defaults list.
 
     Returns:
         The exit status: 0 done, 1 data or weights are not usable, 2 the command is wrong, 130 interrupted.
@@ -57,7 +57,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         run(overrides, show=PRINT_FLAG in args)
     except ConfigError as error:
         return _fail(verb, error, 2)
-    except (DataError, WeightsError) as error:
+    except (DataError, WeightsError, DivergedError) as error:
         return _fail(verb, error, 1)
     except KeyboardInterrupt:
         print(f"loupe {verb}: interrupted; what was finished is kept", file=sys.stderr)
@@ -74,14 +74,14 @@ def print_config(config: DictConfig) -> None:
 def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str:
     """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples."""
     lines = _read_with_base(verb)
-    keys = [line for line in lines[1:] if line and line[0].isalpha() and not line.startswith("defaults")]
     parts = [lines[0].lstrip("# "), "", f"usage: loupe {verb} [KEY=VALUE ...] [--print] [--help]", "", "keys:"]
-    parts += [_help_line(*_split_key(line)) for line in keys]
+    parts += key_lines(lines[1:])
     defaults = _defaults(lines)
     for group, choices in groups().items():
-        if not choices or (shown is not None and group not in shown):
+        if not choices or group not in (defaults if shown is None else shown):
             continue
-        parts += ["", f"{group}=  (default {defaults[group]})" if group in defaults else f"{group}="]
+        default = defaults.get(group, "null")
+        parts += ["", f"{group}=" if default == "null" else f"{group}=  (default {default})"]
         parts += [_help_line(choice, describe(group, choice)) for choice in choices]
     parts += [
         "",
@@ -90,6 +90,15 @@ def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str
         epilog,
     ]
     return "\n".join(parts)
+
+
+def key_lines(lines: Sequence[str], prefix: str = "") -> list[str]:
+    """Describe the keys of a config's text; of a key that comes twice, as in the config that it extends, the first."""
+    keys = [line for line in lines if line and line[0].isalpha() and not line.startswith("defaults")]
+    first: dict[str, str] = {}
+    for line in keys:
+        first.setdefault(line.partition(":")[0], line)
+    return [_help_line(f"{prefix}{entry}", comment) for entry, comment in map(_split_key, first.values())]
 
 
 def _read_with_base(verb: str) -> list[str]:
@@ -114,7 +123,7 @@ def _split_key(line: str) -> tuple[str, str]:
 def _defaults(lines: Sequence[str]) -> dict[str, str]:
     """Read the default choice of every group from a defaults list."""
     entries = [line.strip("- ").split(": ") for line in lines if line.startswith("  - ") and ": " in line]
-    return {group: choice for group, choice in entries if choice != "null"}
+    return dict(entries)
 
 
 def _quiet_libraries() -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   loupe train data=folder data.root=PATH
   loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
-  loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs"""
+  loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs
+  loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight"""
 
 
 def main(args: Sequence[str]) -> int:
@@ -33,6 +34,10 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.repeating import train_repeatedly  # noqa: PLC0415
         from .runs.training import train  # noqa: PLC0415
 
-    train(config)
+    if config.repeat != 1 or config.folds is not None:
+        train_repeatedly(config)
+    else:
+        train(config)

@@ -14,11 +14,15 @@ from tools.config import compose_config, groups
 from tools.errors import ConfigError
 
 TARGETS = [(group, choice) for group in ("data", "model", "threshold", "trainer") for choice in groups()[group]]
+NEEDED = {
+    ("threshold", "fixed"): ["threshold.policy.value=1"],
+    ("threshold", "grid"): ["threshold.policy.start=0", "threshold.policy.stop=1", "threshold.policy.step=0.1"],
+}
 
 
 @pytest.mark.parametrize(("group", "choice"), TARGETS)
 def test_shipped_configs_fit_their_constructors(group: str, choice: str) -> None:
-    overrides = [f"{group}={choice}"] + (["data.root=x"] if group == "data" else [])
+    overrides = [f"{group}={choice}", *(["data.root=x"] if group == "data" else NEEDED.get((group, choice), []))]
     check_arguments(compose_config("train", overrides)[group], group)
 
 
@@ -71,6 +75,9 @@ def test_nested_configs_are_checked_too() -> None:
 
 def test_the_evaluation_is_built_from_its_config() -> None:
     config = compose_config("train", ["callbacks.evaluation.resamples=50", "seed=3"]).callbacks
-    assert {name: entry._target_ for name, entry in config.items()} == {"evaluation": "callbacks.evaluation.Evaluation"}
+    assert {name: entry._target_ for name, entry in config.items()} == {
+        "evaluation": "callbacks.evaluation.Evaluation",
+        "epoch_pictures": "callbacks.epoch_pictures.EpochPictures",
+    }
     evaluation = build(config.evaluation, "callbacks.evaluation")
     assert (evaluation.resampling.resamples, evaluation.resampling.seed) == (50, 3)

@@ -92,6 +92,9 @@ def test_mistakes_exit_2_and_say_what_to_do(args: list[str], message: str, capsy
         ["train", "data=fibre"],
         ["test", "run=/no"],
         ["predict", "--help"],
+        ["sweep", "--help"],
+        ["sweep", "--print", "seed=0,1"],
+        ["sweep", "seed=0,x"],
     ],
 )
 def test_help_print_and_errors_import_nothing_heavy(args: list[str]) -> None:

@@ -62,11 +62,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def restore(checkpoint: Checkpoint) -> InspectionModel:
-    """Build the module of a checkpoint, calibrated; files of pre-trained weights are not needed any more."""
+    """Build the module of a checkpoint, calibrated; files of pre-trained weights are not needed any more.
+
+    Raises:
+        ConfigError: Another version of Loupe wrote it.
+    """
     config = checkpoint.config.copy()
     _forget_weights(config.model)
-    module = build_module(config)
-    module.load_state_dict(checkpoint.state)
+    try:
+        module = build_module(config)
+        module.load_state_dict(checkpoint.state)
+    except ImportError as error:
+        raise ConfigError(
+            f"Expected a checkpoint of this version of Loupe, but it names what there is no more ({error}); train "
+            "again, or use the version that wrote it."
+        ) from error
+    except ValueError as error:  # thresholds in the form of another version
+        raise ConfigError(str(error)) from error
     return module
 
 
@@ -80,7 +92,9 @@ def _forget_weights(config: DictConfig) -> None:
 
 
 def build_module(config: DictConfig) -> InspectionModel:
-    """Build a model with its calibration."""
+    """Build a model with its calibration, and its tiles if there are any."""
     module: InspectionModel = build(config.model, "model")
     module.post_processor = build(config.threshold, "threshold")
+    if tiling := config.get("tiling"):
+        module.use_tiling(build(tiling, "tiling"))
     return module

@@ -33,6 +33,8 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
     config = trained.config
     seed_everything(config.seed, workers=True, verbose=False)
     module = restore(read_checkpoint(trained.checkpoint))
+    if config.get("compile"):
+        module.model.compile()
     datamodule: InspectionDataModule = build(config.data, "data")
     saved = trained.folder.samples if trained.folder is not None else None
     known = read_table(saved) if saved is not None and saved.is_file() else pd.DataFrame()

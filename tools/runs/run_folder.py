@@ -36,7 +36,7 @@ class RunFolder:
         Raises:
             ConfigError: An id was asked for, and there is such a run already; or the folder cannot be made.
         """
-        parent = Path(config.out).expanduser() / (config.name or default_name(config))
+        parent = _parent(config)
         wanted = config.id or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
         for count in range(1, 10_000):
             path = parent / (str(wanted) if count == 1 else f"{wanted}_{count}")
@@ -50,6 +50,11 @@ class RunFolder:
                 raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
             return cls(path.resolve())
         raise ConfigError(f"Expected a free name under {parent}, but ten thousand runs are there; choose another out=.")
+
+    @classmethod
+    def at(cls, config: DictConfig) -> RunFolder:
+        """Name the folder OUT/NAME/ID of a config with an id, whether it is there or not."""
+        return cls((_parent(config) / str(config.id)).resolve())
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -123,6 +128,10 @@ class RunFolder:
         path = self.path / name
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return values
+
+
+def _parent(config: DictConfig) -> Path:
+    return Path(config.out).expanduser() / (config.name or default_name(config))
 
 
 def _find_run(path: str | Path) -> Path | None:

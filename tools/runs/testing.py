@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.calibration import Calibration, calibration_of
+from callbacks.coco import InstanceEvaluation
+from callbacks.embeddings import embedding_maps
 from callbacks.progress import progress_callback
 from callbacks.report import facts
 from callbacks.report.content import ReportContent
@@ -19,13 +22,17 @@ from callbacks.tensorboard import log_results
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
 from models.backbones import UNTRAINED
+from models.hybrid import HybridModel
 from tools.build import build, check_arguments
+
+from .stages import stage_costs, stage_counts, stage_note, stage_threshold
 
 if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
     from callbacks.evaluation import Evaluation, Results
+    from callbacks.findings import ObjectResults
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
@@ -58,21 +65,32 @@ def run_test(
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
-    build_trainer(config, [evaluation], logger).test(module, datamodule, verbose=False)
+    instances = InstanceEvaluation(evaluation.resampling)
+    build_trainer(config, [evaluation, instances], logger).test(module, datamodule, verbose=False)
     results = evaluation.results
+    if instances.estimates:
+        results.metrics["instances"] = instances.metrics()
+    if isinstance(module.model, HybridModel):
+        results.metrics["stages"] = stage_counts(results.predictions)
     calibration = calibration_of(module)
-    environment = environment | {"milliseconds_per_picture": round(1000 * results.seconds_per_picture, 2)}
+    environment = environment | costs(results)
     notes = warn(results, calibration, datamodule, module.origin())
-    print(verdict(results, calibration, evaluation.resampling.confidence))
+    if isinstance(module.model, HybridModel):
+        environment["milliseconds_by_stage"] |= stage_costs(module.model)
+        notes.append(stage_note(module.model, results.metrics["stages"]))
+    print(verdict(results, evaluation.resampling.confidence))
     folder.write_json("metrics.json", results.metrics)
-    folder.write_json("calibration.json", calibration.summary())
+    folder.write_json("calibration.json", calibration.summary() | stage_threshold(module.model))
     folder.write_json("environment.json", environment)
     folder.write_text("predictions.csv", results.predictions.to_csv(index=False))
     folder.write_text("sweep.csv", results.sweep.to_csv(index=False))
     if not results.pixel_sweep.empty:
         folder.write_text("pixel_sweep.csv", results.pixel_sweep.to_csv(index=False))
+    write_objects(folder, results.objects)
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
+    if not config.get("report", True):
+        return results
     content = report_content(config, results, calibration, datamodule, environment, notes)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     with working("writing the report"):
@@ -80,6 +98,14 @@ def run_test(
         log_results(folder.tensorboard, results, calibration, resolved)
     print(f"Report {folder.path / 'report' / 'index.html'}")
     return results
+
+
+def write_objects(folder: RunFolder, objects: ObjectResults) -> None:
+    """Write what was found as objects: defects.csv, the same as JSON, and marked_defects.csv where any are marked."""
+    folder.write_text("defects.csv", objects.defects.to_csv(index=False))
+    folder.write_json("defects.json", {"defects": json.loads(objects.defects.to_json(orient="records"))})
+    if not objects.marked.empty:
+        folder.write_text("marked_defects.csv", objects.marked.to_csv(index=False))
 
 
 def warn(
@@ -93,11 +119,11 @@ def warn(
             "backbone would give."
         )
     levels = (("Picture", calibration.image, "known"), ("Pixel", calibration.pixel, "marked"))
-    for level, threshold, known in levels:
-        if threshold is not None and threshold.fallback:
-            notes.append(
-                f"{level} threshold by the fallback policy {threshold.policy}: no calibration defect is {known}."
-            )
+    for level, scoped, known in levels:
+        if scoped is not None and scoped.all.fallback:
+            missing = f"no calibration defect is {known}" if scoped.all.n_good else "no calibration picture is good"
+            notes.append(f"{level} threshold by the fallback policy {scoped.all.policy}: {missing}.")
+    notes += scope_notes(calibration)
     labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
     defective, good = int((labels == DEFECTIVE).sum()), int((labels == GOOD).sum())
     if min(defective, good) < 30:
@@ -105,6 +131,21 @@ def warn(
     notes += _warn_of_shortcut(results.metrics)
     if len(datamodule.excluded):
         notes.append(f"{len(datamodule.excluded)} files were left out; the list is under Data.")
+    return notes
+
+
+def scope_notes(calibration: Calibration) -> list[str]:
+    """Name the kinds and zones that share the threshold of all, and say where probabilities could not be fitted."""
+    notes = [calibration.probability_note] if calibration.probability_note else []
+    for level, scoped in (("pictures", calibration.image), ("pixels", calibration.pixel)):
+        parts = {} if scoped is None else {f"kind {k}": t for k, t in scoped.kind.items()}
+        parts |= {} if scoped is None else {f"zone {z}": t for z, t in scoped.zone.items()}
+        shared = [name for name, threshold in parts.items() if "the threshold of all stands in" in threshold.promise]
+        if shared:
+            notes.append(
+                f"Too few calibration pictures for a threshold of their own for {level}: {', '.join(shared)}; the "
+                "threshold of all stands in."
+            )
     return notes
 
 
@@ -146,6 +187,10 @@ def report_content(
         map_range=calibration.map_range,
         warnings=tuple(notes),
         examples=results.examples,
+        atlas=results.atlas,
+        marked=results.objects.marked,
+        heat_map=results.objects.heat_map,
+        maps=embedding_maps(None if results.atlas is None else results.atlas.embedding_AD, config.seed),
         confidence=config.callbacks.evaluation.confidence,
     )
 
@@ -155,9 +200,19 @@ def subject(config: DictConfig) -> str:
     return f"{config.choices.data} {config.data.get('domain') or Path(config.data.root).resolve().name}"
 
 
-def verdict(results: Results, calibration: Calibration, confidence: float) -> str:
+def costs(results: Results) -> dict[str, Any]:
+    """Collect what the test cost, for environment.json."""
+    milliseconds = {name: round(1000 * seconds, 2) for name, seconds in results.seconds_per_picture.items()}
+    return {
+        "milliseconds_per_picture": milliseconds["model"],
+        "milliseconds_by_stage": milliseconds,
+        "peak_memory_mib": results.peak_memory,
+    }
+
+
+def verdict(results: Results, confidence: float) -> str:
     """Say in one line what the test found."""
-    found = facts.verdict(facts.confusion(results.predictions, float(calibration.image_threshold)))
+    found = facts.verdict(facts.confusion(results.predictions))
     auroc = results.metrics["test"]["image_auroc"]
     if auroc["value"] is None:
         return found

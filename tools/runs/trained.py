@@ -59,6 +59,22 @@ def find_trained(verb: str, args: Sequence[str], changeable: Sequence[str]) -> T
     return Trained(recompose(folder.load_config(), args, own, changeable), checkpoint, folder)
 
 
+def find_tested(path: str) -> RunFolder:
+    """Find a run, or what ``loupe test`` wrote, that has been tested.
+
+    Raises:
+        ConfigError: There is none, or it lacks its tables.
+    """
+    folder = RunFolder.open(path)
+    for name in ("predictions.csv", "samples.csv"):
+        if not (folder.path / name).is_file():
+            raise ConfigError(
+                f"Expected {folder.path} to be a tested run, but it holds no {name}; let the training end, or run: "
+                f"loupe test run={folder.path}"
+            )
+    return folder
+
+
 def make_output(trained: Trained, kind: str) -> RunFolder:
     """Make the folder that a verb writes to: ``out=``, or a new one beside the checkpoint's run."""
     if trained.config.out:

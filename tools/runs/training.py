@@ -6,13 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lightning import seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.calibration import OBJECTIVE, Calibrate
+from callbacks.bottleneck import BottleneckMaps
+from callbacks.calibration import Calibrate
+from callbacks.coco import InstanceCalibration
+from callbacks.finish import FinishWithCalibration
 from callbacks.history import History
 from tools.build import build, check_arguments
+from tools.errors import ConfigError
 
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .environment import describe_environment
@@ -20,21 +24,48 @@ from .run_folder import CONFIG, RunFolder
 from .testing import build_trainer, run_test
 
 if TYPE_CHECKING:
+    from lightning import Callback
+
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
 SHOWN = 10  # files left out that are named on the terminal
 
 
-def train(config: DictConfig) -> RunFolder:
+def train(config: DictConfig, watch: Callback | None = None) -> RunFolder:
     """Train, calibrate and test what ``config`` describes.
 
     Nothing is written before the config and the data have proved usable.
+
+    Args:
+        config: Composed; the run changes it to what it becomes.
+        watch: Sees every epoch after calibration, and may end the training by raising.
 
     Raises:
         ConfigError: A value is wrong.
         DataError: The data cannot be used.
         WeightsError: Pre-trained weights cannot be had.
+    """
+    module, datamodule = prepare(config)
+    folder = RunFolder.create(config)
+    print(f"Run {folder.path}")
+    seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
+    environment = _write_start(folder, config, datamodule, module)
+    if config.compile:
+        module.model.compile()
+    started = time.perf_counter()
+    _fit(folder, config, datamodule, module, watch)
+    environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
+    module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
+    run_test(config, module, datamodule, folder, environment)
+    return folder
+
+
+def prepare(config: DictConfig) -> tuple[InspectionModel, InspectionDataModule]:
+    """Build model and data, and let them agree: the model says what it learns from, and ``config`` notes it.
+
+    Raises:
+        As ``train``.
     """
     check_arguments(config.trainer, "trainer")
     seed_everything(config.seed, workers=True, verbose=False)
@@ -42,19 +73,29 @@ def train(config: DictConfig) -> RunFolder:
     config.trainer.update(module.trainer_arguments)
     if module.supervision != "good":
         config.data.defects_in_train = True  # there is nothing to learn from otherwise
+    if module.supervision == "instances":
+        config.data.instances = True
     datamodule: InspectionDataModule = build(config.data, "data")
+    check_size(module, datamodule)
     datamodule.setup()
     datamodule.check_training(module.supervision)
-    folder = RunFolder.create(config)
-    print(f"Run {folder.path}")
-    seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
-    environment = _write_start(folder, config, datamodule, module)
-    started = time.perf_counter()
-    _fit(folder, config, datamodule, module)
-    environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
-    module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
-    run_test(config, module, datamodule, folder, environment)
-    return folder
+    return module, datamodule
+
+
+def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> None:
+    """Refuse a size of pictures that the network cannot take, before any is read.
+
+    Raises:
+        ConfigError: Names the nearest size that it can.
+    """
+    multiple = module.size_multiple if module.tiling is None else 1
+    sides = datamodule.image_size
+    if any(side % multiple for side in sides):
+        near = [max(1, round(side / multiple)) * multiple for side in sides]
+        raise ConfigError(
+            f"Expected data.image_size to be multiples of {multiple} for this model, but found {list(sides)}; set "
+            f"data.image_size=[{near[0]},{near[1]}]."
+        )
 
 
 def _write_start(
@@ -75,19 +116,35 @@ def _write_start(
     return environment
 
 
-def _fit(folder: RunFolder, config: DictConfig, datamodule: InspectionDataModule, module: InspectionModel) -> None:
+def _fit(
+    folder: RunFolder,
+    config: DictConfig,
+    datamodule: InspectionDataModule,
+    module: InspectionModel,
+    watch: Callback | None,
+) -> None:
     """Train with calibration after every epoch, keeping the best checkpoint and the last."""
     best = ModelCheckpoint(
         dirpath=folder.checkpoints,
         filename="best",
-        monitor=OBJECTIVE,
+        monitor=module.monitor,
         mode="max",
         save_last="link",
         enable_version_counter=False,
     )
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     others = [build(entry, f"callbacks.{name}") for name, entry in config.callbacks.items() if name != "evaluation"]
-    callbacks = [Calibrate(), History(folder.history), KeepConfig(resolved), *others, best]
+    if module.patience is not None:
+        others.append(EarlyStopping(module.monitor, mode="max", patience=module.patience))
+    own = [
+        Calibrate(),
+        InstanceCalibration(),
+        FinishWithCalibration(),
+        History(folder.history),
+        KeepConfig(resolved),
+        BottleneckMaps(),
+    ]
+    callbacks = [*own, *([] if watch is None else [watch]), *others, best]
     logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule)
     logger.finalize("success")

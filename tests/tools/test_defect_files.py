@@ -1,0 +1,64 @@
+"""The defects that a prediction lists: in pixels of the file, whole after an interruption, the same in JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from callbacks.defects import DefectRules
+from tools.bundles.runner.result import Result
+from tools.runs.defect_files import DefectFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULES = DefectRules(severity=[{"name": "medium", "min_area": 100}, {"name": "low"}])
+
+
+def result(name: str, *boxes: tuple[int, int, int, int]) -> Result:
+    """A judged picture of 64 by 128 pixels, whose map has 32 by 32; boxes: top, left, height and width on the map."""
+    mask = np.zeros((32, 32), dtype=bool)
+    for top, left, height, width in boxes:
+        mask[top : top + height, left : left + width] = True
+    return Result(name, size=(64, 128), kind="thin", anomaly_map=mask.astype(np.float32) * 3, mask=mask)
+
+
+def write(folder: Path, *results: Result) -> pd.DataFrame:
+    with DefectFiles(folder, RULES, [1.0, 2.0, 5.0], um_per_pixel=0.5) as files:
+        for one in results:
+            files.write(one)
+    table = pd.read_csv(files.table, keep_default_na=False)
+    assert files.count == len(table)
+    assert len(json.loads((folder / "defects.json").read_text())["defects"]) == len(table)
+    return table
+
+
+def test_rows_measure_defects_in_pixels_of_the_file(tmp_path: Path) -> None:
+    table = write(tmp_path, result("a.png", (2, 4, 3, 6), (20, 20, 1, 1)), result("b.png"))
+    first, second = table.to_dict("records")
+    assert (first["image_path"], first["kind"], first["severity"], second["severity"]) == (
+        "a.png",
+        "thin",
+        "medium",
+        "low",
+    )
+    assert (first["left"], first["top"], first["box_width"], first["box_height"]) == (16, 4, 24, 6)
+    assert (first["area"], first["area_um2"], first["length_um"]) == pytest.approx((144, 36, 12))
+    assert first["confidence"] == 2 / 4  # two of three good peaks lie below 3
+    rows = json.loads((tmp_path / "defects.json").read_text())["defects"]
+    assert rows[0]["area"] == first["area"]
+    assert list(rows[0]) == list(table.columns)
+
+
+def test_a_call_that_goes_on_lists_every_defect_once(tmp_path: Path) -> None:
+    write(tmp_path, result("a.png", (2, 4, 3, 6)), result("b.png", (8, 8, 2, 2)))
+    again = write(tmp_path, result("b.png", (8, 8, 2, 2)), result("c.png", (1, 1, 1, 1)))
+    assert again["image_path"].tolist() == ["a.png", "b.png", "c.png"]
+
+
+def test_pictures_that_could_not_be_read_and_good_ones_leave_an_empty_table(tmp_path: Path) -> None:
+    assert write(tmp_path, result("a.png"), Result("broken.png", error="is empty")).empty
