@@ -36,7 +36,7 @@ def main() -> None:
             "trainer=cpu",
             *([] if given.backbone == "loupe" else ["backbone.weights=none"]),
         ]
-        loupe("doctor", f"data.root={folder}/drawn", f"data.good={given.good}", f"out={folder}")  # draws the pictures
+        loupe("train", *common, f"out={folder}/first")  # draws the pictures, and warms the disk
         run = loupe("train", *common, f"out={folder}/run")
         print(f"one run: {run:.1f} s")
         for name, share in (("shared", 10), ("alone", 0)) if given.alone else (("shared", 10),):

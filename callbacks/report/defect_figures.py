@@ -19,6 +19,8 @@ from .svg import Axis, circle, element, figure, line, nice_ticks, text
 from .wording import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from markupsafe import Markup
 
@@ -28,6 +30,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 66
 _MOST_BINS, _LEAST = 6, 8  # bins of sizes, and defects in each
 _MOST_MARKS = 1500
 _EDGE = 480  # of the heat map, in pixels
+_LABEL = (56.0, 13.0)  # width and height that a count takes, in pixels
 
 
 class SizeBin(NamedTuple):
@@ -82,6 +85,7 @@ def size_recall_figure(marked: pd.DataFrame, confidence: float, width: float) ->
         ]
     parts.append(text(x.end, height - 1, "side of a square of the defect's area, pixels", "label", "end"))
     parts += _rug(x, side_D, found_D, y.start + 6)
+    labels: list[tuple[float, float]] = []
     for one in size_bins(side_D, found_D):
         share = one.found / one.total
         ends = wilson(share, one.total, confidence)
@@ -91,10 +95,18 @@ def size_recall_figure(marked: pd.DataFrame, confidence: float, width: float) ->
             line(left, y(share), right, y(share), "span-line"),
             line(centre, y(ends[0]), centre, y(ends[1]), "range model"),
             circle(centre, y(share), 4.5, "value model"),
-            text(centre, y(ends[1]) - 6, f"{one.found} of {one.total}", "tick on", "middle"),
         ]
+        labels.append(free_place(centre, y(ends[1]) - 6, labels))
+        parts.append(text(*labels[-1], f"{one.found} of {one.total}", "tick on", "middle"))
     described = f"{int(found_D.sum())} of {found_D.size} marked defects found, {percent(float(found_D.mean()))}."
     return figure(width, height, "Recall over the size of defects", described, *parts)
+
+
+def free_place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Move a label up until it covers none of those that have their places already."""
+    while any(abs(x - other_x) < _LABEL[0] and abs(y - other_y) < _LABEL[1] for other_x, other_y in taken):
+        y -= 1
+    return x, y
 
 
 def size_ticks(low: float, high: float) -> list[float]:

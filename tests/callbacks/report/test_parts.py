@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from callbacks.report.defect_figures import heat_map_picture, size_bins, size_recall_figure, size_ticks
+from callbacks.report.defect_figures import free_place, heat_map_picture, size_bins, size_recall_figure, size_ticks
 from callbacks.report.live import rug
 from callbacks.report.scatter import HEIGHT, LEVELS, WIDTH, fitted, score_levels
 from callbacks.report.sections import cell, sections
@@ -136,3 +136,12 @@ def test_the_heat_map_is_brightest_where_most_was_found() -> None:
     picture = opened(found.source).astype(int).sum(axis=2)
     assert picture[10, 25] > 400 > picture[35, 5]
     assert heat_map_picture(np.zeros((4, 4), dtype=np.int64)) is None
+
+
+def test_labels_make_way_for_each_other() -> None:
+    taken: list[tuple[float, float]] = []
+    for index in range(6):
+        taken.append(free_place(100.0 + 15 * index, 80.0 + index % 2, taken))
+    apart = [(abs(a[0] - b[0]), abs(a[1] - b[1])) for i, a in enumerate(taken) for b in taken[:i]]
+    assert all(dx >= 56 or dy >= 13 for dx, dy in apart)
+    assert taken[0] == (100.0, 80.0)
