@@ -2,8 +2,8 @@
 
 The bits of a float32, read as an integer, are in the order of the numbers (once those of negative numbers are negated).
 Keeping the sign, the 8 exponent bits and the first m mantissa bits gives ``2**(9 + m)`` bins that cover every float32,
-need no range in advance, and are at most ``2**-m`` of the number wide: m = 11 gives about a million bins of relative
-width 2**-12 to 2**-11. Numbers with few binary digits, such as 0.75 or -3, begin a bin.
+need no range in advance, and are at most ``2**-m`` of the number wide: m = 12 gives about two million bins of relative
+width 2**-13 to 2**-12. Numbers with few binary digits, such as 0.75 or -3, begin a bin.
 
 A bin holds all numbers from its lowest up to the next bin's lowest. Infinity has a bin of its own; minus infinity
 shares one with the finite numbers next to it. -0.0 counts as 0.0.
