@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.report.doctor import Finding
 from datamodules.folder import FolderDataModule
-from datamodules.meta_atom import MetaAtomDataModule
 from datamodules.table import DEFECTIVE, GOOD, TEST
 from tools.health.case import Case, examine
 from tools.health.features import Pictures, check_features, choose_pictures, embed, score_pictures, shipped_features
@@ -67,12 +65,3 @@ def test_where_the_shipped_features_do_well_nothing_is_advised(case: Case) -> No
 def test_too_few_pictures_give_no_verdict(picture_folder: Path) -> None:
     few = examine(FolderDataModule(root=str(picture_folder), num_workers=0))
     assert check_features(few) == "Features: too few labelled pictures outside the test split to compare any."
-
-
-@pytest.mark.slow
-def test_real_arrays_call_for_untrained_features(shared_data: Path) -> None:
-    arrays = examine(MetaAtomDataModule(root=str(shared_data / "meta_atom"), num_workers=0, blocks=3))
-    verdict = check_features(arrays)
-    assert isinstance(verdict, Finding)
-    assert verdict.key == "features"
-    assert "backbone.weights=none" in verdict.advice
