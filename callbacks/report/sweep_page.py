@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -215,7 +216,7 @@ def _rankings(judged: Sequence[SweptTrial], data: Sequence[str]) -> list[tuple[s
             Ranked(trial.name + (f", seed {trial.seed}" if trial.seed else ""), trial.calibration, trial.test)
             for trial in own
         ]
-        drawn.append((name, _drawn(_WIDTHS, lambda width, rows=rows: ranking_figure(rows, width))))  # type: ignore[misc]
+        drawn.append((name, _drawn(_WIDTHS, partial(ranking_figure, rows))))
     return drawn
 
 
@@ -246,7 +247,7 @@ def _fronts(merged: Sequence[Merged], sets: int) -> list[dict[str, Any]]:
         best = on_front([cost for _, cost in known], [one.calibration for one, _ in known])
         found = [Costed(one.name, cost, one.calibration, front) for (one, cost), front in zip(known, best, strict=True)]
         names = [one for one in sorted(found, key=lambda one: one.cost) if one.best]
-        figures = _drawn(_HALF, lambda width, f=found, a=axis: pareto_figure(f, a, quality, width))  # type: ignore[misc]
+        figures = _drawn(_HALF, partial(pareto_figure, found, axis, quality))
         drawn.append({"title": title, "figures": figures, "front": names, "unit": "ms" if "milli" in axis else "MiB"})
     return drawn
 
