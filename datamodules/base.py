@@ -13,9 +13,10 @@ from lightning import LightningDataModule
 
 from .augment import AugmentedDataset
 from .batch import Sample, collate
-from .cache import CachedDataset
+from .cache import CachedDataset, content_keys
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
+from .kept import KeptDataset, kept_in_use
 from .loading import SizedDataset, make_loader
 from .split import fold_table, join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
@@ -228,6 +229,9 @@ class InspectionDataModule(LightningDataModule, ABC):
         table = self.split_samples(split)
         read = self.dataset(table)
         dataset: SizedDataset[Sample] = read if self.cache is None else CachedDataset(read, table, self.cache)
+        if (kept := kept_in_use()) is not None:
+            said = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
+            dataset = KeptDataset(dataset, [f"{key} {row}" for key, row in zip(said, read.rows, strict=True)], kept)
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment)
         return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)

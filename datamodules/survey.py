@@ -6,6 +6,8 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,9 @@ from .progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+_REMEMBERED = 65_536  # files of which a process remembers what it saw, a few hundred bytes each
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,18 @@ class ImageFacts:
 def look_at(path: str, white_level: float | None = None) -> ImageFacts | UnreadableImageError:
     """Read one picture whole; return its facts, or the error that says why it cannot be used."""
     try:
-        data = read_bytes(path)
-        values = decode_image(data, path)
-        check_white_level(values, path, white_level)
+        return _look(path, _state(path), white_level)
     except UnreadableImageError as error:
         return error
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _look(path: str, state: tuple[int, ...], white_level: float | None) -> ImageFacts:
+    """Look at one state of a file, once in a process: the runs of a sweep look at the same files."""
+    del state
+    data = read_bytes(path)
+    values = decode_image(data, path)
+    check_white_level(values, path, white_level)
     height, width = values.shape[:2]
     return ImageFacts(
         height=height,
@@ -56,6 +68,15 @@ def look_at(path: str, white_level: float | None = None) -> ImageFacts | Unreada
         brightness=_brightness(values, white_level),
         sha256=hashlib.sha256(data).hexdigest(),
     )
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Tell one state of a file from another, by its place on the disk, its size and its times."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def survey(paths: Sequence[str], white_level: float | None = None) -> list[ImageFacts | UnreadableImageError]:
@@ -68,13 +89,21 @@ def survey(paths: Sequence[str], white_level: float | None = None) -> list[Image
 def look_at_mask(path: str, size: tuple[int, int], mask_on: int) -> UnreadableImageError | None:
     """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
     try:
-        mask = read_mask(path, mask_on)
-        _check_size("mask", path, mask.shape, size)
+        shape, marked = _look_at_mask(path, _state(path), mask_on)
+        _check_size("mask", path, shape, size)
     except UnreadableImageError as error:
         return error
-    if not mask.any():
+    if not marked:
         return UnreadableImageError(path, "marks nothing, but its picture is labelled defective", "mend mask or label")
     return None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _look_at_mask(path: str, state: tuple[int, ...], mask_on: int) -> tuple[tuple[int, ...], bool]:
+    """Tell the size of a mask, and whether anything is marked, as ``_look`` does."""
+    del state
+    mask = read_mask(path, mask_on)
+    return mask.shape, bool(mask.any())
 
 
 def look_at_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | None:

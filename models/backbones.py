@@ -87,6 +87,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
+        self._levels = f"{name} {list(layers)} {dict(options or {})}"  # networks need not show what they return
         self._fingerprint: tuple[tuple[int, ...], str] | None = None
 
     def train(self, mode: bool = True) -> Backbone:
@@ -107,11 +108,11 @@ class Backbone(nn.Module):
         return [feature.float() for feature in self.network(self.normalize(image_B3HW))]
 
     def fingerprint(self) -> str:
-        """Hash the network and its weights; computed again only where they were written to since."""
+        """Name the network, its levels and its weights; hashed again only where they were written to since."""
         written = (*self.parameters(), *self.buffers())
         versions = tuple(tensor._version for tensor in written)  # noqa: SLF001 - torch has no public name for it
         if self._fingerprint is None or self._fingerprint[0] != versions:
-            self._fingerprint = (versions, fingerprint(self))
+            self._fingerprint = (versions, f"{self._levels} {fingerprint(self)}")
         return self._fingerprint[1]
 
     def normalize(self, image_B3HW: Tensor) -> Tensor:

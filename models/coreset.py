@@ -68,17 +68,21 @@ def k_center_greedy(points_ND: Tensor, count: int, start: int) -> Iterator[int]:
             np.minimum(nearest_C, apart_CC[best], out=nearest_C)
 
 
-def project(points_ND: Tensor, eps: float = 0.9) -> Tensor:
-    """Shorten points by a random Gaussian projection that keeps distances within ``eps`` (Johnson and Lindenstrauss).
+def projection(total: int, dimensions: int, eps: float = 0.9) -> Tensor | None:
+    """Draw a random Gaussian matrix that shortens points, and keeps distances (Johnson and Lindenstrauss).
 
-    Returns the points unchanged where the projection would not shorten them. Draws from torch's global generator.
+    Draws from torch's global generator.
+
+    Args:
+        total: How many points.
+        dimensions: Of each.
+        eps: Share of a squared distance that may be lost or added.
+
+    Returns:
+        (dimensions, fewer) to multiply points with from the right; None where that would not shorten them.
     """
-    total, dimensions = points_ND.shape
     needed = math.ceil(4 * math.log(total) / (eps**2 / 2 - eps**3 / 3))
-    if needed >= dimensions:
-        return points_ND
-    matrix = torch.randn(dimensions, needed, dtype=points_ND.dtype) / math.sqrt(needed)
-    return points_ND @ matrix.to(points_ND.device)
+    return None if needed >= dimensions else torch.randn(dimensions, needed) / math.sqrt(needed)
 
 
 def _squared_distances(points_CD: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ M patches in the bank, K neighbours.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -17,25 +18,35 @@ from torch.nn import functional as F
 from datamodules.progress import track
 
 from .backbones import Backbone
-from .coreset import k_center_greedy, project
+from .coreset import k_center_greedy, projection
 from .maps import SmoothMap
 from .one_pass import OnePassModel
 from .precision import full_precision
-from .shared_work import is_shared, remember, remember_order
+from .shared_work import is_shared, name_of, remember, remember_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
-BANK_ROWS = 4096  # of the bank that are compared at a time: bounds the memory of a search
+BANK_ROWS = 1024  # of the bank that are compared at a time: bounds the memory of a search, and keeps it in caches
+LINKS = 16  # neighbours that are looked for, at least: so trials with fewer share a search, and ties fall alike
 
 
-class Nearest(NamedTuple):
-    """The nearest patch of the bank, for every patch: squared distance and index, each (B, P)."""
+class Matches(NamedTuple):
+    """All of a prediction that does not depend on the number of neighbours.
 
-    square_BP: Tensor
-    index_BP: Tensor
+    Attributes:
+        distance_B: Of each picture's worst patch to its match in the bank.
+        index_B: The match.
+        worst_BD: The worst patch.
+        map_BHW: The anomaly map.
+    """
+
+    distance_B: Tensor
+    index_B: Tensor
+    worst_BD: Tensor
+    map_BHW: Tensor
 
 
 class PatchCoreModel(DynamicBufferMixin, nn.Module):
@@ -75,57 +86,70 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         """
         if not len(self.bank_MD):
             raise RuntimeError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
+        if is_shared() and not image_B3HW.requires_grad:
+            inputs: list[Tensor | str] = [image_B3HW, self.backbone.fingerprint(), self.bank_MD]
+            matches = Matches(*remember("matches", inputs, lambda: self._match(image_B3HW)))
+        else:
+            matches = self._match(image_B3HW)
+        return InferenceBatch(pred_score=self.score(matches), anomaly_map=matches.map_BHW)
+
+    def _match(self, image_B3HW: Tensor) -> Matches:
+        """Compare every patch with the bank."""
         embedding_BDhw = self.embed(image_B3HW)
         height, width = embedding_BDhw.shape[-2:]
         patch_BPD = embedding_BDhw.flatten(2).transpose(1, 2)
         with full_precision(patch_BPD):
-            nearest = self.search(patch_BPD)
-            distance_BP = nearest.square_BP.sqrt()
-            score_Bhw = distance_BP.reshape(-1, height, width)
-            return InferenceBatch(
-                pred_score=self.score(patch_BPD, distance_BP, nearest.index_BP),
-                anomaly_map=self.smooth_map(score_Bhw, *image_B3HW.shape[-2:]),
+            distance_BP = self.search(patch_BPD).sqrt()
+            worst_B1 = distance_BP.argmax(dim=1, keepdim=True)
+            worst_BD = patch_BPD.gather(1, worst_B1.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2])).squeeze(1)
+            return Matches(
+                distance_B=distance_BP.gather(1, worst_B1).squeeze(1),
+                index_B=self.nearest(worst_BD),
+                worst_BD=worst_BD,
+                map_BHW=self.smooth_map(distance_BP.reshape(-1, height, width), *image_B3HW.shape[-2:]),
             )
 
-    def search(self, patch_BPD: Tensor) -> Nearest:
-        """Find the nearest patch of the bank for every patch, exactly, a part of the bank at a time."""
-        if is_shared():
-            return Nearest(*remember("nearest", [patch_BPD, self.bank_MD], lambda: self._search(patch_BPD)))
-        return self._search(patch_BPD)
+    def search(self, patch_BPD: Tensor) -> Tensor:
+        """Measure how far every patch is from the nearest one of the bank, squared and exactly: (B, P).
 
-    def _search(self, patch_BPD: Tensor) -> Nearest:
-        square_BP = patch_BPD.square().sum(dim=2)
-        best = Nearest(torch.full_like(square_BP, torch.inf), torch.zeros_like(square_BP, dtype=torch.int64))
-        for first in range(0, len(self.bank_MD), BANK_ROWS):
-            rows = slice(first, first + BANK_ROWS)
-            relative_BPM = self.bank_square_M[rows] - 2 * (patch_BPD @ self.bank_MD[rows].T)
-            value_BP, index_BP = relative_BPM.min(dim=2)
-            closer_BP = value_BP < best.square_BP
-            best = Nearest(
-                torch.where(closer_BP, value_BP, best.square_BP),
-                torch.where(closer_BP, index_BP + first, best.index_BP),
-            )
-        return Nearest((best.square_BP + square_BP).clamp_min(0), best.index_BP)
+        The square of a difference is two squares less twice the product. A part of the bank at a time, small enough to
+        stay in the processor's cache between the product and its minimum; which patch it was is not asked here, since
+        that takes longer than the product, in every runtime.
+        """
+        asked_ND = patch_BPD.flatten(0, 1)
+        doubled_ND = -2 * asked_ND
+        parts = zip(torch.split(self.bank_square_M, BANK_ROWS), torch.split(self.bank_MD, BANK_ROWS), strict=True)
+        nearest = [torch.addmm(square_R, doubled_ND, bank_RD.T).amin(dim=1) for square_R, bank_RD in parts]
+        least_N = reduce(torch.minimum, nearest)
+        return (least_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
 
-    def score(self, patch_BPD: Tensor, distance_BP: Tensor, index_BP: Tensor) -> Tensor:
+    def nearest(self, patch_BD: Tensor) -> Tensor:
+        """Find the nearest patch of the bank, for one patch of every picture: (B,)."""
+        return torch.addmm(self.bank_square_M, -2 * patch_BD, self.bank_MD.T).argmin(dim=1)
+
+    def score(self, matches: Matches) -> Tensor:
         """Score pictures (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
-        worst_B1 = distance_BP.argmax(dim=1, keepdim=True)
-        distance_B = distance_BP.gather(1, worst_B1).squeeze(1)
         if self.num_neighbors == 1:
-            return distance_B
-        worst_BD = patch_BPD.gather(1, worst_B1.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2])).squeeze(1)
-        neighbor_BK = self.neighbor_MK[index_BP.gather(1, worst_B1).squeeze(1)]
-        apart_BK = (worst_BD.unsqueeze(1) - self.bank_MD[neighbor_BK]).norm(dim=2)
-        weight_B: Tensor = 1 - apart_BK.softmax(dim=1)[:, 0]
-        return weight_B * distance_B
+            return matches.distance_B
+        with full_precision(matches.worst_BD):
+            neighbor_BK = self.neighbor_MK[matches.index_B]
+            apart_BK = (matches.worst_BD.unsqueeze(1) - self.bank_MD[neighbor_BK]).norm(dim=2)
+            weight_B: Tensor = 1 - apart_BK.softmax(dim=1)[:, 0]
+            return weight_B * matches.distance_B
 
     def set_bank(self, bank_MD: Tensor) -> None:
         """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first)."""
         self.bank_MD = bank_MD.contiguous()
         self.bank_square_M = bank_MD.square().sum(dim=1)
-        count = min(self.num_neighbors, len(bank_MD))
-        parts = track(torch.split(bank_MD, BANK_ROWS // 4), "linking neighbours")
-        self.neighbor_MK = torch.cat([torch.cdist(part, bank_MD).topk(count, largest=False).indices for part in parts])
+        count = min(max(self.num_neighbors, LINKS), len(bank_MD))
+        (neighbor_MK,) = remember("links", [self.bank_MD, count], lambda: [_links(self.bank_MD, count)])
+        self.neighbor_MK = neighbor_MK[:, : self.num_neighbors].clone()
+
+
+def _links(bank_MD: Tensor, count: int) -> Tensor:
+    """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
+    parts = track(torch.split(bank_MD, BANK_ROWS), "linking neighbours")
+    return torch.cat([torch.cdist(part, bank_MD).topk(count, largest=False).indices for part in parts])
 
 
 class PatchCore(OnePassModel):
@@ -160,22 +184,27 @@ class PatchCore(OnePassModel):
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the patches of a batch."""
-        embedding_BDhw = self.model.embed(image_B3HW)
-        self._patches.append(embedding_BDhw.permute(0, 2, 3, 1).flatten(0, 2).cpu())
+        inputs: list[Tensor | str] = [image_B3HW, self.model.backbone.fingerprint()] if is_shared() else []
+        (patch_ND,) = remember("patches", inputs, lambda: [self._patches_of(image_B3HW)])
+        self._patches.append(patch_ND.cpu())
+
+    def _patches_of(self, image_B3HW: Tensor) -> Tensor:
+        return self.model.embed(image_B3HW).permute(0, 2, 3, 1).flatten(0, 2)
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
         if not self._patches:
             return
+        names = [name_of(patch) for patch in self._patches]
         patch_ND = torch.cat(self._patches)
         self._patches.clear()
         count = max(1, round(self.coreset_ratio * len(patch_ND)))
         start = int(torch.randint(len(patch_ND), ()))
-        short_ND = project(patch_ND).to(self.device)
-        picks = remember_order(
-            "coreset",
-            [short_ND, start],
-            count,
-            lambda: track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count),
-        )
+        matrix = [] if (drawn := projection(*patch_ND.shape)) is None else [drawn]
+
+        def pick() -> Iterable[int]:
+            short_ND = (patch_ND @ matrix[0] if matrix else patch_ND).to(self.device)
+            return track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count)
+
+        picks = remember_order("coreset", [self.model.backbone.mean, *matrix, *names, start], count, pick)
         self.model.set_bank(patch_ND[picks].to(self.device))

@@ -7,6 +7,8 @@ the features of a frozen backbone, the order of a coreset, the nearest neighbour
 The key is a hash of the inputs' very bits, of the software, and of what else decides the last bit of a result (threads,
 precision, device). So a kept answer is, bit for bit, what the step would have computed, and the cache never changes a
 result. That is also why features are kept for whole batches: another composition of a batch may round differently.
+Where it is known what a tensor holds, because it is the result of a step or a batch of certain files, its name stands
+in for its bits. Steps write neither to their inputs nor to what they were given back.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from .tensor_names import TensorNames, bits, digest, glance, named_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -57,7 +61,26 @@ class SharedWork:
         self.limit_bytes = int(limit_gib * 2**30)
         self.hits = self.misses = 0
         self.paused = False
+        self._names = TensorNames()
         self._uncounted = self.limit_bytes  # nobody has counted yet
+
+    def know(self, tensor: Tensor, content: str) -> None:
+        """Note what a tensor holds, so that nobody need hash its bits; a sample of them is proof against mistakes.
+
+        Args:
+            tensor: Is not written to from now on.
+            content: Decides, with the code that reads it, every bit.
+        """
+        self._names.give(tensor, f"{content} {glance(tensor)}")
+
+    def name(self, tensor: Tensor) -> str:
+        """Return what tells this content from any other: a name, or else a hash, which becomes its name."""
+        name = self._names.of(tensor)
+        if name is None:
+            name = digest(tensor)
+            if not tensor.is_inference():  # there, a write would go unnoticed
+                self._names.give(tensor, name)
+        return name
 
     def load(self, key: str) -> list[Tensor] | None:
         """Return the tensors kept under a key; None where there are none, or not whole ones."""
@@ -71,6 +94,13 @@ class SharedWork:
         self.hits += 1
         # Cloned, since a tensor that torch did not align itself may round differently in the next product.
         return [kept[name].clone(memory_format=_format(name.endswith(_LAST))) for name in names]
+
+    def named(self, key: str, tensors: list[Tensor]) -> list[Tensor]:
+        """Name the results of a step after its key, but for those that have a name, such as an input handed back."""
+        for index, tensor in enumerate(tensors):
+            if self._names.of(tensor) is None:
+                self._names.give(tensor, f"{key} {index}")
+        return tensors
 
     def save(self, key: str, tensors: Sequence[Tensor]) -> None:
         """Keep tensors under a key; make space by deleting those that were not used for longest."""
@@ -125,6 +155,17 @@ def is_shared() -> bool:
     return _in_use is not None and not _in_use.paused
 
 
+def name_of(tensor: Tensor) -> str:
+    """Say what a tensor holds, for the key of a later step, when the tensor itself may be gone; empty without work."""
+    return "" if _in_use is None or _in_use.paused else _in_use.name(tensor)
+
+
+def know(tensor: Tensor, content: str) -> None:
+    """Tell the work in use, if any, what a tensor holds: see ``SharedWork.know``."""
+    if _in_use is not None:
+        _in_use.know(tensor, content)
+
+
 def remember(step: str, inputs: Sequence[Input], compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
     """Return what a pure step computes, from the work in use if it is known there.
 
@@ -135,13 +176,13 @@ def remember(step: str, inputs: Sequence[Input], compute: Callable[[], Sequence[
     """
     if _in_use is None or _in_use.paused:
         return list(compute())
-    key = _key(step, inputs)
+    key = _key(_in_use, step, inputs)
     kept = _in_use.load(key)
     if kept is None:
         computed = list(compute())
         _in_use.save(key, computed)
-        return computed
-    return [tensor.to(_device(inputs)) for tensor in kept]
+        return _in_use.named(key, computed)
+    return _in_use.named(key, [tensor.to(_device(inputs)) for tensor in kept])
 
 
 def remember_order(step: str, inputs: Sequence[Input], count: int, compute: Callable[[], Iterable[int]]) -> list[int]:
@@ -155,7 +196,7 @@ def remember_order(step: str, inputs: Sequence[Input], count: int, compute: Call
     """
     if _in_use is None or _in_use.paused:
         return list(compute())
-    key = _key(step, inputs)
+    key = _key(_in_use, step, inputs)
     kept = _in_use.load(key)
     if kept is not None and len(kept[0]) >= count:
         known: list[int] = kept[0][:count].tolist()
@@ -168,22 +209,15 @@ def remember_order(step: str, inputs: Sequence[Input], count: int, compute: Call
 def fingerprint(module: torch.nn.Module) -> str:
     """Hash a module: its structure, and the bits of its parameters and buffers."""
     hashed = hashlib.sha256(repr(module).encode())
-    for name, value in module.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            hashed.update(_bits(value))
+    for name, value in named_tensors(module):
+        hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        hashed.update(bits(value))
     return hashed.hexdigest()
 
 
-def _key(step: str, inputs: Sequence[Input]) -> str:
-    hashed = hashlib.sha256(repr((step, _circumstances(_device(inputs)))).encode())
-    for value in inputs:
-        if isinstance(value, torch.Tensor):
-            hashed.update(f"{value.dtype} {tuple(value.shape)} ".encode())
-            hashed.update(_bits(value))
-        else:
-            hashed.update(repr(value).encode())
-    return hashed.hexdigest()
+def _key(work: SharedWork, step: str, inputs: Sequence[Input]) -> str:
+    said = [work.name(value) if isinstance(value, torch.Tensor) else repr(value) for value in inputs]
+    return hashlib.sha256(repr((step, _circumstances(_device(inputs)), said)).encode()).hexdigest()
 
 
 def _is_last(tensor: Tensor) -> bool:
@@ -192,10 +226,6 @@ def _is_last(tensor: Tensor) -> bool:
 
 def _format(last: bool) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
-
-
-def _bits(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def _device(inputs: Sequence[Input]) -> torch.device:

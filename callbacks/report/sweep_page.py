@@ -36,7 +36,7 @@ class SweptTrial:
         id: Of the trial.
         state: ``complete``, ``pruned`` or ``failed``.
         data: Name of its data set; empty where there is one alone.
-        seed: Its seed, where several were tried; empty otherwise.
+        seed: Its seed and fold, where several were tried: ``0``, ``fold 2`` or ``0, fold 2``; empty otherwise.
         setting: What else was chosen for it, by key.
         calibration: AUROC on calibration pictures with the ends of its interval; None where there is none.
         test: The same on test pictures.
@@ -63,6 +63,11 @@ class SweptTrial:
         """The setting on one line; what chooses a whole config, such as a model, needs no key beside it."""
         words = [text if "." not in key else f"{key.rpartition('.')[2]} {text}" for key, text in self.setting.items()]
         return ", ".join(words) or "as configured"
+
+    @property
+    def repetition(self) -> str:
+        """Which seed and fold it had, in words."""
+        return f"seed {self.seed}" if self.seed[:1].isdigit() else self.seed
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Merged:
 
     Attributes:
         name: The setting on one line.
+        trials: How many.
         by_data: Mean AUROC over seeds, on calibration and on test pictures, by data set.
         calibration: Mean over data sets.
         test: Mean over data sets; None where there is none.
@@ -102,6 +108,7 @@ class Merged:
     """
 
     name: str
+    trials: int
     by_data: Mapping[str, tuple[float, float | None]]
     calibration: float
     test: float | None
@@ -151,7 +158,7 @@ def render_sweep(content: SweepContent) -> str:
 
 
 def merge(trials: Sequence[SweptTrial]) -> list[Merged]:
-    """Merge trials that differ in data and seed alone; best mean first, those on fewer data sets last."""
+    """Merge trials that differ in data, seed and fold alone; best mean first, those on fewer data sets last."""
     groups: dict[tuple[tuple[str, str], ...], list[SweptTrial]] = defaultdict(list)
     for trial in trials:
         groups[tuple(trial.setting.items())].append(trial)
@@ -163,10 +170,12 @@ def verdict(judged: Sequence[SweptTrial], merged: Sequence[Merged], data: Sequen
     """Say what won, in one sentence."""
     if not judged:
         return "No trial could be ranked."
-    if len(data) == 1:
-        found = share(_value(judged[0].calibration))
-        return f"{judged[0].name} ranks calibration pictures best, with an AUROC of {found}."
     first = merged[0]
+    if len(data) == 1:
+        repeated = any(trial.seed for trial in judged)
+        found = f"{'a mean' if repeated else 'an'} AUROC of {share(first.calibration)}"
+        over = f" over {plural(first.trials, 'trial')}" if repeated else ""
+        return f"{first.name} ranks calibration pictures best, with {found}{over}."
     found = f"with a mean AUROC of {share(first.calibration)}"
     return f"{first.name} ranks calibration pictures best over {len(first.by_data)} data sets, {found}."
 
@@ -198,6 +207,7 @@ def _merged(group: Sequence[SweptTrial]) -> Merged:
         )
     return Merged(
         name=group[0].name,
+        trials=len(group),
         by_data=by_data,
         calibration=fmean(calibration for calibration, _ in by_data.values()),
         test=_mean([test for _, test in by_data.values()]),
@@ -213,7 +223,7 @@ def _rankings(judged: Sequence[SweptTrial], data: Sequence[str]) -> list[tuple[s
     for name in data:
         own = [trial for trial in judged if trial.data == name][:most]
         rows = [
-            Ranked(trial.name + (f", seed {trial.seed}" if trial.seed else ""), trial.calibration, trial.test)
+            Ranked(", ".join(filter(None, (trial.name, trial.repetition))), trial.calibration, trial.test)
             for trial in own
         ]
         drawn.append((name, _drawn(_WIDTHS, partial(ranking_figure, rows))))

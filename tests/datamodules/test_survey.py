@@ -85,3 +85,17 @@ def test_masks_and_zones_are_held_against_their_pictures(tmp_path: Path) -> None
     problems = survey_beside(paths, [(20, 30)] * 6, look_at_zones, "reading zones")
     assert [problem.path for problem in problems] == [small, missing]  # a picture may have no zone at all
     assert "zone map of 30x10 pixels for a picture of 30x20" in problems[0].problem
+
+
+def test_a_file_that_changed_is_looked_at_again(tmp_path: Path) -> None:
+    before = look_at(save(tmp_path / "a.png", np.zeros((4, 5), dtype=np.uint8)))
+    assert look_at(str(tmp_path / "a.png")) == before
+    after = look_at(save(tmp_path / "a.png", np.full((4, 5), 9, dtype=np.uint8)))
+    assert isinstance(after, ImageFacts)
+    assert after.brightness == pytest.approx(9 / 255)
+    (tmp_path / "a.png").unlink()
+    assert isinstance(look_at(str(tmp_path / "a.png")), UnreadableImageError)
+    mask = save(tmp_path / "m.png", np.full((4, 5), 255, dtype=np.uint8))
+    assert look_at_mask(mask, (4, 5), 127) is None
+    save(tmp_path / "m.png", np.zeros((4, 5), dtype=np.uint8))
+    assert isinstance(look_at_mask(mask, (4, 5), 127), UnreadableImageError)

@@ -83,7 +83,7 @@ def fit(config: DictConfig) -> Fitted:
     before = {key: value.clone() for key, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
     folder = RunFolder.create(config)
     seed_everything(config.seed, workers=True, verbose=False)
-    _fit(folder, config, datamodule, module, None)
+    _fit(folder, config, datamodule, module, ())
     module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
     batch = next(iter(datamodule.test_dataloader()))
     return Fitted(config, module.eval(), datamodule, folder, before, batch)

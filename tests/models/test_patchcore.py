@@ -97,10 +97,12 @@ def test_the_search_is_exact_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatc
     distance_BPM = torch.cdist(patch_BPD.double(), module.model.bank_MD.double())
     for rows in (1, 37, 4096):
         monkeypatch.setattr(patchcore, "BANK_ROWS", rows)
-        nearest = module.model.search(patch_BPD)
-        found_BP = distance_BPM.gather(2, nearest.index_BP.unsqueeze(2)).squeeze(2)
-        torch.testing.assert_close(found_BP, distance_BPM.amin(dim=2), atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(nearest.square_BP.sqrt().double(), distance_BPM.amin(dim=2), atol=1e-4, rtol=1e-4)
+        distance_BP = module.model.search(patch_BPD).sqrt()
+        torch.testing.assert_close(distance_BP.double(), distance_BPM.amin(dim=2), atol=1e-4, rtol=1e-4)
+    for patch in (0, 5, 11):
+        index_B = module.model.nearest(patch_BPD[:, patch])
+        found_B = distance_BPM[:, patch].gather(1, index_B.unsqueeze(1)).squeeze(1)
+        torch.testing.assert_close(found_B, distance_BPM[:, patch].amin(dim=1), atol=1e-5, rtol=1e-5)
 
 
 def test_neighbours_of_the_bank_are_its_nearest() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.batch import Sample, collate
 from models.backbones import Backbone
 from models.patchcore import PatchCore
-from models.shared_work import SharedWork, fingerprint, remember, remember_order, sharing
+from models.shared_work import SharedWork, fingerprint, know, remember, remember_order, sharing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,8 @@ def test_results_are_the_same_bit_for_bit_with_and_without(tmp_path: Path) -> No
         again = [trained(*setting) for setting in settings]
     assert all(map(same, alone, first))
     assert all(map(same, alone, again))
-    assert work.misses == computed == 8  # three batches, two orders of a coreset, searches in three banks
+    # Features of three batches, patches of two, two orders of a coreset; links and matches in three banks.
+    assert work.misses == computed == 3 + 2 + 2 + 3 + 3
     assert work.hits > 10
 
 
@@ -69,7 +70,17 @@ def test_features_are_computed_once_for_all_settings(tmp_path: Path) -> None:
         trained(0.5, 3)
         before = work.misses
         trained(0.1, 3)
-    assert work.misses == before + 1  # the search in another bank; three batches of features and the coreset are known
+    assert work.misses == before + 2  # links and matches in another bank; batches and the coreset are known
+
+
+def test_a_trial_with_other_neighbours_reads_everything(tmp_path: Path) -> None:
+    work = SharedWork(tmp_path, 1)
+    with sharing(work):
+        trained(0.5, 1)
+        before = work.misses
+        found = [trained(0.5, neighbors) for neighbors in (3, 9, 16)]
+    assert work.misses == before
+    assert all(map(same, found, [trained(0.5, neighbors) for neighbors in (3, 9, 16)]))
 
 
 def test_other_pictures_weights_or_precision_are_other_work(tmp_path: Path) -> None:
@@ -88,6 +99,37 @@ def test_other_pictures_weights_or_precision_are_other_work(tmp_path: Path) -> N
         one.load_state_dict(other.state_dict())  # its fingerprint changes with it
         assert torch.equal(one(pictures(0))[0], other(pictures(0))[0])
         assert (work.hits, work.misses) == (3, 5)
+
+
+def test_other_levels_of_one_network_are_other_work(tmp_path: Path) -> None:
+    """LoupeNet holds all of its levels, whichever it returns."""
+    about = {"name": "loupe_net", "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
+    upper, lower = (Backbone(**about, layers=levels) for levels in ([1, 2], [2, 3]))  # type: ignore[arg-type]  # as above
+    with sharing(SharedWork(tmp_path, 1)), torch.no_grad():
+        shapes = [[feature.shape for feature in one(pictures(0))] for one in (upper, lower)]
+    assert shapes[0][1] == shapes[1][0]
+    assert shapes[0][0] != shapes[1][1]
+    assert upper.fingerprint() != lower.fingerprint()
+
+
+def test_a_known_batch_is_that_content_until_it_changes(tmp_path: Path) -> None:
+    work = SharedWork(tmp_path, 1)
+    network, image = backbone(), pictures(0)
+    with sharing(work), torch.no_grad():
+        know(image, "picture 1")
+        network(image)
+        other, copy = pictures(1), pictures(0)
+        know(other, "picture 1")  # a mistake: a sample of the bits tells them apart
+        know(copy, "picture 1")
+        network(other)
+        assert (work.hits, work.misses) == (0, 2)
+        network(copy)
+        assert (work.hits, work.misses) == (1, 2)
+        assert not torch.equal(network(image[:2])[0], network(image[2:])[0])  # parts have no part in the name
+        image[0, 0, 0, 1] += 0.5  # where no sample is taken
+        written = network(image)[0]
+        assert (work.hits, work.misses) == (1, 5)
+    assert torch.equal(written, network(image)[0])
 
 
 def test_layouts_in_memory_come_back(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ def describe_environment(weights: dict[str, str], data_hash: str) -> dict[str, A
     }
 
 
+@lru_cache(maxsize=1)
 def _commit() -> str | None:
     """Name the commit of the checkout that runs, with ``+`` where files differ from it; None outside of one."""
     try:

@@ -28,6 +28,8 @@ from tools.build import build, check_arguments
 from .stages import stage_costs, stage_counts, stage_note, stage_threshold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
@@ -61,12 +63,15 @@ def run_test(
     datamodule: InspectionDataModule,
     folder: RunFolder,
     environment: dict[str, Any],
-    logger: list[Logger] | None = None,
+    watchers: Sequence[Callback] = (),
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
+    shown = bool(config.get("report", True))
+    if not shown:
+        evaluation.examples = evaluation.atlas = 0  # kept for the page alone
     instances = InstanceEvaluation(evaluation.resampling)
-    build_trainer(config, [evaluation, instances], logger).test(module, datamodule, verbose=False)
+    build_trainer(config, [*watchers, evaluation, instances]).test(module, datamodule, verbose=False)
     results = evaluation.results
     if instances.estimates:
         results.metrics["instances"] = instances.metrics()
@@ -89,7 +94,7 @@ def run_test(
     write_objects(folder, results.objects)
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
-    if not config.get("report", True):
+    if not shown:
         return results
     content = report_content(config, results, calibration, datamodule, environment, notes)
     resolved: Any = OmegaConf.to_container(config, resolve=True)

@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lightning import seed_everything
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.best import BestCheckpoint
 from callbacks.bottleneck import BottleneckMaps
 from callbacks.calibration import Calibrate
 from callbacks.coco import InstanceCalibration
@@ -24,6 +25,8 @@ from .run_folder import CONFIG, RunFolder
 from .testing import build_trainer, run_test
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning import Callback
 
     from datamodules.base import InspectionDataModule
@@ -32,14 +35,14 @@ if TYPE_CHECKING:
 SHOWN = 10  # files left out that are named on the terminal
 
 
-def train(config: DictConfig, watch: Callback | None = None) -> RunFolder:
+def train(config: DictConfig, watchers: Sequence[Callback] = ()) -> RunFolder:
     """Train, calibrate and test what ``config`` describes.
 
     Nothing is written before the config and the data have proved usable.
 
     Args:
         config: Composed; the run changes it to what it becomes.
-        watch: Sees every epoch after calibration, and may end the training by raising.
+        watchers: See every epoch after calibration, and the test; may end the training by raising.
 
     Raises:
         ConfigError: A value is wrong.
@@ -54,10 +57,10 @@ def train(config: DictConfig, watch: Callback | None = None) -> RunFolder:
     if config.compile:
         module.model.compile()
     started = time.perf_counter()
-    _fit(folder, config, datamodule, module, watch)
+    _fit(folder, config, datamodule, module, watchers)
     environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
     module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
-    run_test(config, module, datamodule, folder, environment)
+    run_test(config, module, datamodule, folder, environment, watchers)
     return folder
 
 
@@ -121,10 +124,10 @@ def _fit(
     config: DictConfig,
     datamodule: InspectionDataModule,
     module: InspectionModel,
-    watch: Callback | None,
+    watchers: Sequence[Callback],
 ) -> None:
     """Train with calibration after every epoch, keeping the best checkpoint and the last."""
-    best = ModelCheckpoint(
+    best = BestCheckpoint(
         dirpath=folder.checkpoints,
         filename="best",
         monitor=module.monitor,
@@ -144,7 +147,7 @@ def _fit(
         KeepConfig(resolved),
         BottleneckMaps(),
     ]
-    callbacks = [*own, *([] if watch is None else [watch]), *others, best]
+    callbacks = [*own, *watchers, *others, best]
     logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule)
     logger.finalize("success")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .journal import Trial
 
 _REDRAW_S = 0.2
+_AROUND = 3  # lines of a terminal besides those of running trials
 _CLEAR = "\033[{}A\033[J"  # up some lines, and clear all below
 
 
@@ -35,6 +36,7 @@ class Board:
         self._best: Trial | None = None
         self._begun = self._drawn = time.monotonic()
         self._lines = 0
+        self._headed = False
 
     def known(self, trial: Trial) -> None:
         """A trial was done before."""
@@ -43,6 +45,8 @@ class Board:
 
     def started(self, trial_id: str, setting: Mapping[str, str]) -> None:
         """A trial was handed out."""
+        if not self._new and not self._running:
+            self._begun = time.monotonic()  # what came before, such as loading torch, says nothing about trials
         self._running[trial_id] = (setting, time.monotonic())
         self._redraw()
 
@@ -55,7 +59,8 @@ class Board:
         self._consider(trial)
         if self._redraws:
             self._clear()
-        self._write(self._line(trial))
+        self._head()
+        self._put(self._line(trial))
         self._redraw(at_once=True)
 
     def refresh(self) -> None:
@@ -95,12 +100,11 @@ class Board:
             self._best = trial
 
     def _line(self, trial: Trial) -> str:
-        found = "" if trial.objective is None else f" {trial.objective:.4f}"
-        state = {"complete": "", "pruned": " pruned", "failed": " FAILED"}[trial.state]
-        place = f"{self._known + self._new}/{self._total}" if self._total else f"{self._known + self._new}"
-        return (
-            f"{place:>9} {trial.id}{state}{found} in {duration(trial.seconds)}: {describe(trial.setting, self._keys)}"
-        )
+        found = "" if trial.objective is None else f"{trial.objective:.4f}"
+        words = {"complete": found, "pruned": f"pruned {found}", "failed": "FAILED"}
+        done = self._known + self._new
+        place = f"{done}/{self._total}" if self._total else f"{done}"
+        return row(place, trial.id, words[trial.state], duration(trial.seconds), describe(trial.setting, self._keys))
 
     def _redraw(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
@@ -109,22 +113,37 @@ class Board:
         self._clear()
         self._drawn = now
         lines = [
-            f"{name} running {duration(now - since)}: {describe(setting, self._keys)}"
+            row("running", name, "", duration(now - since), describe(setting, self._keys))
             for name, (setting, since) in self._running.items()
         ]
-        width = shutil.get_terminal_size().columns - 1
+        width, height = shutil.get_terminal_size()
+        room = max(1, height - _AROUND)  # what scrolled out of sight cannot be cleared
+        if len(lines) > room:
+            lines[room - 1 :] = [row(f"{len(lines) - room + 1} more", "", "", "", "")]
+        self._head()
         for line in [*lines, self.summary()]:
-            self._write(line[:width])
+            self._put(line[: width - 1])
         self._lines = len(lines) + 1
+
+    def _head(self) -> None:
+        """Name the columns, once."""
+        if not self._headed:
+            self._put(row("", "trial", "objective", "time", "setting"))
+        self._headed = True
 
     def _clear(self) -> None:
         if self._lines:
             self._stream.write(_CLEAR.format(self._lines))
             self._lines = 0
 
-    def _write(self, line: str) -> None:
+    def _put(self, line: str) -> None:
         self._stream.write(f"{line}\n")
         self._stream.flush()
+
+
+def row(place: str, name: str, found: str, time_taken: str, setting: str) -> str:
+    """Write one line of the table."""
+    return f"{place:>9}  {name:<12}  {found:<13}  {time_taken:>11}  {setting}".rstrip()
 
 
 def describe(setting: Mapping[str, str], keys: Sequence[str]) -> str:
@@ -134,9 +153,9 @@ def describe(setting: Mapping[str, str], keys: Sequence[str]) -> str:
 
 def duration(seconds: float) -> str:
     """Write a time as a person says it: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -30,7 +30,7 @@ def make_executor(settings: DictConfig, judge: Judge | None) -> tuple[Executor, 
     workers, threads = worker_count(settings, len(gpus))
     if workers == 0:
         return InProcess(judge), threads
-    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge), threads
+    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge, settings.trial), threads
 
 
 def visible_gpus() -> list[str]:

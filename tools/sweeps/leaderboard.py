@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "calibration/objective"
 PLAIN = ("milliseconds_per_picture", "checkpoint_mib")
-LOWER_IS_BETTER = ("fpr", "milliseconds", "mib", "seconds")
+LOWER_IS_BETTER = frozenset({"fpr", "brier", "ece", "milliseconds", "mib", "seconds"})
+"""Words in the names of metrics."""
+_FEWEST_ROWS = 3  # of each of several data sets
 STATES = ("complete", "pruned", "failed")
+DATA_KEYS = ("data", "data.root", "data.domain", "data.kind")
+"""What says which data set a trial had: figures of different pictures cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Leaderboard:
         columns = ["rank", "id", "state", *self.keys, "objective", "objective_low", "objective_high", *ends, *PLAIN]
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([*columns, "seconds", "batch_size"])
-        for rank, trial in enumerate(self.trials, start=1):
+        for rank, trial in zip(self._ranks(), self.trials, strict=True):
             found, measured = trial.result, trial.result.get("metrics", {})
             row: list[object] = [rank, trial.id, trial.state, *(trial.setting.get(key, "") for key in self.keys)]
             row += [found.get(name) for name in ("objective", "objective_low", "objective_high")]
@@ -61,28 +67,44 @@ class Leaderboard:
         return stream.getvalue()
 
     def text(self, count: int) -> str:
-        """Write the first rows for a terminal."""
+        """Write the first rows for a terminal; of several data sets, the first of each, one set after the other."""
         shown = [name for name in ("image_auroc", "image_f1", "pixel_aupro_0.3") if name in self.metrics]
         head = ["", "id", "objective", *(f"test {name}" for name in shown), "ms", *self.keys]
-        rows = [head]
-        for rank, trial in enumerate(self.trials[:count], start=1):
-            measured = [value_of(trial, f"test/{name}") for name in shown]
-            numbers = [_written(trial.objective) if trial.state != "failed" else "failed", *map(_written, measured)]
-            speed = value_of(trial, PLAIN[0])
-            rows.append(
-                [
-                    str(rank),
-                    trial.id,
-                    numbers[0] + (" pruned" if trial.state == "pruned" else ""),
-                    *numbers[1:],
-                    "" if speed is None else f"{speed:.1f}",
-                    *(trial.setting.get(key, "-") for key in self.keys),
-                ]
-            )
+        places = list(zip(self._ranks(), self.trials, strict=True))
+        sets = list(dict.fromkeys(map(self._data, self.trials)))
+        most = count if len(sets) < 2 else max(_FEWEST_ROWS, count // len(sets))
+        blocks = [[one for one in places if self._data(one[1]) == data][:most] for data in sets]
+        rows = [head, *(self._row(rank, trial, shown) for block in blocks for rank, trial in block)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        more = len(self.trials) - count
+        for end in accumulate(map(len, blocks[:-1])):
+            lines[end] += "\n"  # a blank line between data sets
+        more = len(self.trials) - sum(map(len, blocks))
         return "\n".join(lines + ([f"... and {more} more in leaderboard.csv"] if more > 0 else []))
+
+    def _row(self, rank: int, trial: Trial, metrics: Sequence[str]) -> list[str]:
+        objective = "failed" if trial.state == "failed" else _written(trial.objective)
+        speed = value_of(trial, PLAIN[0])
+        return [
+            str(rank),
+            trial.id,
+            objective + (" pruned" if trial.state == "pruned" else ""),
+            *(_written(value_of(trial, f"test/{name}")) for name in metrics),
+            "" if speed is None else f"{speed:.1f}",
+            *(trial.setting.get(key, "-") for key in self.keys),
+        ]
+
+    def _ranks(self) -> list[int]:
+        """The place of every trial among those of its data set."""
+        seen: Counter[tuple[str | None, ...]] = Counter()
+        ranks = []
+        for data in map(self._data, self.trials):
+            seen[data] += 1
+            ranks.append(seen[data])
+        return ranks
+
+    def _data(self, trial: Trial) -> tuple[str | None, ...]:
+        return tuple(trial.setting.get(key) for key in self.keys if key in DATA_KEYS)
 
 
 def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE) -> Trial:
@@ -103,7 +125,7 @@ def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE) -> Trial:
         near = nearest(metric.removeprefix("test/"), names)
         hint = f"did you mean {near!r}?" if near and near != metric else f"there are: {', '.join(sorted(names))}."
         raise ConfigError(f"Expected a finished trial with {metric}, but found none among {len(trials)}; {hint}")
-    sign = 1 if any(word in metric for word in LOWER_IS_BETTER) else -1
+    sign = 1 if LOWER_IS_BETTER.intersection(metric.rpartition("/")[2].split("_")) else -1
     return min(found, key=lambda trial: sign * known[trial.id])
 
 

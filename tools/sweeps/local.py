@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
-from .perform import perform
+from .perform import logged, perform
 from .task import Judge, Outcome, Task
 
 if TYPE_CHECKING:
@@ -67,11 +69,13 @@ class Pool:
     Args:
         environments: What each worker's environment adds to this one's: threads, devices.
         judge: As in ``perform``.
+        trial: Dotted name of the module that workers load at once, while the planner still prepares their first trials.
     """
 
-    def __init__(self, environments: Sequence[Mapping[str, str]], judge: Judge | None) -> None:
+    def __init__(self, environments: Sequence[Mapping[str, str]], judge: Judge | None, trial: str) -> None:
         self._environments = environments
         self._judge = judge
+        self._trial = trial
         self._workers = [self._start(environment) for environment in environments]
 
     @property
@@ -122,7 +126,7 @@ class Pool:
     def _start(self, environment: Mapping[str, str]) -> _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would inherit half a torch, and no CUDA at all
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, dict(environment), self._judge is not None))
+        process = context.Process(target=work, args=(theirs, dict(environment), self._judge is not None, self._trial))
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -141,11 +145,13 @@ class Pool:
         return Outcome(task.id, "memory" if killed else "failed", error=f"The process of the trial ended {how}.")
 
 
-def work(connection: Connection, environment: Mapping[str, str], judged: bool) -> None:
+def work(connection: Connection, environment: Mapping[str, str], judged: bool, trial: str) -> None:
     """Run what comes through the connection until it closes: the life of a worker."""
     os.environ.update(environment)  # before torch is imported, which reads it once
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the planner's to handle
     threading.Thread(target=_die_with_planner, daemon=True).start()
+    with contextlib.suppress(Exception), logged(os.devnull):  # what is wrong with it, its first task will say
+        importlib.import_module(trial)
 
     def ask(trial_id: str, step: int, value: float) -> bool:
         connection.send((trial_id, step, value))

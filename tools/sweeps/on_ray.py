@@ -59,7 +59,8 @@ class OnRay:
         has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
         self._gpus = gpus if has_gpus else 0
         self._mailbox = self._ray.remote(num_cpus=0)(Mailbox).remote() if judge is not None else None
-        self._run = self._ray.remote(num_cpus=cpus, num_gpus=self._gpus, max_retries=0)(_run)
+        # Once more, should its machine be lost: it starts anew and removes what was left. Its own errors are outcomes.
+        self._run = self._ray.remote(num_cpus=cpus, num_gpus=self._gpus, max_retries=1)(_run)
         self._tasks: dict[Any, str] = {}
 
     @property

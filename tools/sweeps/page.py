@@ -11,6 +11,7 @@ from callbacks.report.wording import plural
 
 from .board import duration
 from .importance import importances
+from .leaderboard import DATA_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from .journal import Trial
     from .leaderboard import Leaderboard
 
-DATA_KEYS = ("data", "data.root", "data.domain", "data.kind")
-SEED = "seed"
+SEED, FOLD = "seed", "data.fold"
 PAGE = "report/index.html"
 _LONG = 7  # characters of a number that nobody typed
 
@@ -32,9 +32,9 @@ def page_content(board: Leaderboard, folder: Path) -> SweepContent:
         board: All trials, ranked.
         folder: Of the sweep.
     """
-    keys = [key for key in board.keys if key not in DATA_KEYS and key != SEED]
+    keys = [key for key in board.keys if key not in (*DATA_KEYS, SEED, FOLD)]
     sets = [key for key in board.keys if key in DATA_KEYS]
-    swept = [_swept(trial, keys, sets, folder) for trial in board.trials]
+    swept = [_swept(trial, keys, sets, board.keys, folder) for trial in board.trials]
     axes = {"data": _ordered(one.data for one in swept)} | {
         key: _ordered(one.setting.get(key, "") for one in swept) for key in keys
     }
@@ -51,14 +51,14 @@ def page_content(board: Leaderboard, folder: Path) -> SweepContent:
     )
 
 
-def _swept(trial: Trial, keys: Sequence[str], sets: Sequence[str], folder: Path) -> SweptTrial:
+def _swept(trial: Trial, keys: Sequence[str], sets: Sequence[str], varied: Sequence[str], folder: Path) -> SweptTrial:
     found = trial.result
     where = folder / "trials" / trial.id / PAGE
     return SweptTrial(
         id=trial.id,
         state=trial.state,
         data=" ".join(trial.setting[key].rstrip("/").rpartition("/")[2] for key in sets if key in trial.setting),
-        seed=trial.setting.get(SEED, ""),
+        seed=_repetition(trial, varied),
         setting={key: _short(trial.setting[key]) for key in keys if key in trial.setting},
         calibration=_span(trial.objective, found.get("objective_low"), found.get("objective_high")),
         test=_test(found.get("metrics", {}).get("image_auroc", {})),
@@ -67,6 +67,13 @@ def _swept(trial: Trial, keys: Sequence[str], sets: Sequence[str], folder: Path)
         seconds=trial.seconds,
         page=where.relative_to(folder).as_posix() if where.is_file() else "",
     )
+
+
+def _repetition(trial: Trial, varied: Sequence[str]) -> str:
+    """Say which of several seeds and folds a trial had."""
+    seed = trial.setting.get(SEED, "") if SEED in varied else ""
+    fold = f"fold {trial.setting[FOLD]}" if FOLD in varied and FOLD in trial.setting else ""
+    return ", ".join(filter(None, (seed, fold)))
 
 
 def _short(text: str) -> str:

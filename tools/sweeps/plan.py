@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from tools.config import compose_config, parse_override
 from tools.errors import ConfigError
 
+from .pruning import PRUNERS
+from .search import SEARCHES
 from .space import Axis, read_space
 
 if TYPE_CHECKING:
@@ -131,7 +133,8 @@ def _check(settings: DictConfig) -> None:
         value: Any = settings[key]
         if value is not None and not value >= least:
             raise ConfigError(f"Expected sweep.{key} to be at least {least:g}, but found {value}.")
-    if settings.report not in REPORTS:
-        raise ConfigError(f"Expected sweep.report to be one of {', '.join(REPORTS)}, but found {settings.report!r}.")
+    for key, known in (("report", REPORTS), ("search", SEARCHES), ("prune", PRUNERS)):
+        if settings[key] not in known:
+            raise ConfigError(f"Expected sweep.{key} to be one of {', '.join(known)}, but found {settings[key]!r}.")
     if settings.gpus > 1 and settings.gpus % 1:
         raise ConfigError(f"Expected sweep.gpus to be a whole number or a share below 1, but found {settings.gpus}.")

@@ -7,8 +7,11 @@ import importlib.metadata
 import json
 import time
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from datamodules.progress import working
 
 from .executors import make_executor
 from .identity import trial_id
@@ -16,14 +19,14 @@ from .journal import Journal, Trial
 from .perform import logged
 from .pruning import Pruning
 from .search import make_search
-from .task import Task, TrialModule
+from .task import Task
 
 if TYPE_CHECKING:
     from .board import Board
     from .plan import Plan
     from .search import Suggestion
     from .settings import Composer, Setting
-    from .task import Executor, Outcome
+    from .task import Executor, Outcome, TrialModule
 
 TRIALS, LOGS, SHARED = "trials", "logs", "shared"
 _REPEATS = 50  # suggestions in a row that were tried already: there is nothing left to find
@@ -47,7 +50,6 @@ class Planner:
 
     def __init__(self, plan: Plan, composer: Composer, journal: Journal, board: Board) -> None:
         self.plan, self.journal, self.board = plan, journal, board
-        self.module = cast("TrialModule", importlib.import_module(plan.config.trial))
         self.composer = composer
         self.search = make_search(plan.config.search, self.composer, plan.config.seed)
         self.pruning = None if plan.config.prune == "none" else Pruning(plan.config.prune)
@@ -56,6 +58,12 @@ class Planner:
         self._running: dict[str, _Running] = {}
         self._data: dict[str, str] = {}
         self._threads = 1
+
+    @cached_property
+    def module(self) -> TrialModule:
+        """What runs a trial; loaded late, since workers load it at the same time."""
+        with working("loading torch and anomalib"):
+            return cast("TrialModule", importlib.import_module(self.plan.config.trial))
 
     def run(self) -> list[str]:
         """Run every trial that is new, within the budget; return the ids of all trials of this plan."""

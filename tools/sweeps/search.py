@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .space import Axis
 
 SEARCHES = ("grid", "random", "tpe", "gp", "qmc")
-NOT_SEARCHED = ("data", "data.root", "data.domain", "data.kind", "seed", "data.seed")
+NOT_SEARCHED = ("data", "data.root", "data.domain", "data.kind", "data.fold", "seed", "data.seed")
 
 
 class Suggestion(NamedTuple):

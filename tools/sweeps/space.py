@@ -73,10 +73,40 @@ def read_space(args: Sequence[str], space: Mapping[str, Any], seed: int) -> list
     own = [_axis(arg, seed) for arg in args]
     known = {axis.key for axis in own}
     filed = [_axis(f"{key}={_text(value)}", seed) for key, value in space.items() if key not in known]
-    axes = {axis.key: axis for axis in (*filed, *own)}.values()  # of a key given twice, the last counts
+    axes = _part_by_part({axis.key: axis for axis in (*filed, *own)})  # of a key given twice, the last counts
     known_groups = groups()
-    marked = [replace(axis, is_group=axis.key in known_groups) for axis in axes]
+    marked = [replace(axis, is_group=axis.key in known_groups) for axis in axes.values()]
     return sorted(marked, key=lambda axis: not axis.is_group)
+
+
+def _part_by_part(axes: Mapping[str, Axis]) -> dict[str, Axis]:
+    """Make every part of a repeated run a trial of its own: ``repeat`` becomes seeds, ``folds`` a fold for each trial.
+
+    Raises:
+        ConfigError: It is not clear how often, or there are several seeds already.
+    """
+    found = {key: axis for key, axis in axes.items() if key not in {"repeat", "folds"}}
+    repeat, folds = _times(axes, "repeat"), _times(axes, "folds")
+    if repeat > 1:
+        seed = axes.get("seed", Axis("seed", ("0",)))
+        if not (seed.fixed and seed.choices[0].isdigit()):
+            raise ConfigError("Expected repeat or several seeds, but found both; list all of them: seed=0,1,2.")
+        first = int(seed.choices[0])
+        found["seed"] = Axis("seed", tuple(map(str, range(first, first + repeat))))
+    if folds > 1:
+        found["data.folds"] = Axis("data.folds", (str(folds),))
+        found["data.fold"] = Axis("data.fold", tuple(map(str, range(1, folds + 1))))
+    return found
+
+
+def _times(axes: Mapping[str, Axis], key: str) -> int:
+    """Read how many trials a run with ``repeat`` or ``folds`` becomes; 1 where it is not asked for."""
+    if key not in axes or axes[key].choices in {("1",), ("null",)}:
+        return 1
+    axis = axes[key]
+    if not (axis.fixed and axis.choices[0].isdigit() and int(axis.choices[0]) > 0):
+        raise ConfigError(f"Expected {key} to be one whole number above 0, but found {', '.join(axis.choices)}.")
+    return int(axis.choices[0])
 
 
 def _text(value: Any) -> str:

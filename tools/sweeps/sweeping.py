@@ -30,9 +30,10 @@ def sweep(plan: Plan) -> Path:
         ConfigError: The plan cannot be carried out.
         DataError: Some data cannot be used.
     """
+    composer = Composer(plan.axes, plan.base)  # this, and counting, refuse mistakes before there is a folder
+    total = most_trials(plan, composer)
     with Journal(plan.folder) as journal:
-        composer = Composer(plan.axes, plan.base)
-        board = Board(most_trials(plan, composer), [axis.key for axis in plan.axes if not axis.fixed])
+        board = Board(total, [axis.key for axis in plan.axes if not axis.fixed])
         planner = Planner(plan, composer, journal, board)
         print(f"Sweep {plan.folder}")
         try:
@@ -40,7 +41,7 @@ def sweep(plan: Plan) -> Path:
         finally:
             write_leaderboard(plan.folder)  # also of what an interrupt leaves
         ranked = Leaderboard.of(journal.trials.values())
-        print(ranked.text(SHOWN))
+        print(f"\n{ranked.text(SHOWN)}\n")
         if any(trial.result.get("metrics") for trial in ranked.trials):
             write_pages(planner, ranked)
     return plan.folder

@@ -15,6 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.cache import BESIDE
+from datamodules.kept import KeptSamples, keeping
 from datamodules.table import read_table
 from models.shared_work import SharedWork, sharing
 from tools.build import build
@@ -23,6 +24,7 @@ from tools.runs.run_folder import RunFolder
 from tools.runs.testing import run_test
 from tools.runs.training import train
 
+from .naming import NameBatches
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
 
     from .task import Report, Task
+
+_kept = KeptSamples(2**29)  # half a GiB of every process: some 2,700 pictures of 256 x 256
 
 
 def data_identity(config: dict[str, Any]) -> str:
@@ -57,8 +61,8 @@ def run_trial(task: Task, report: Report) -> dict[str, Any]:
     shutil.rmtree(_folder(config), ignore_errors=True)
     work = SharedWork(task.share, task.share_gib) if task.share else None
     watch = Watch(report, work)
-    with _command(task.command), sharing(work):
-        folder = train(config, watch)
+    with _command(task.command), _shared(work):
+        folder = train(config, [NameBatches(), watch])
     environment = folder.read_json("environment.json")
     if work is not None and not math.isnan(watch.milliseconds):  # the test read features instead of computing them
         environment["milliseconds_per_picture"] = round(watch.milliseconds, 2)
@@ -88,9 +92,16 @@ def write_page(task: Task) -> None:
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.use_samples(read_table(folder.samples))
     environment = folder.read_json("environment.json")
-    with sharing(SharedWork(task.share, task.share_gib) if task.share else None):
-        run_test(config, module, datamodule, folder, environment)
+    with _shared(SharedWork(task.share, task.share_gib) if task.share else None):
+        run_test(config, module, datamodule, folder, environment, [NameBatches()])
     folder.write_json("environment.json", environment)  # with the time that was measured when nothing was shared
+
+
+@contextmanager
+def _shared(work: SharedWork | None) -> Iterator[None]:
+    """Share work with other trials, and decoded pictures with those of this process."""
+    with sharing(work), keeping(None if work is None else _kept):
+        yield
 
 
 def _config(task: Task) -> DictConfig:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .task import Report
 
-TIMED = 8  # pictures: few enough to cost next to nothing, enough to fill a processor
+TIMED = 4  # pictures: few enough to cost next to nothing, enough to fill a processor
 
 
 class Watch(Callback):

@@ -125,3 +125,12 @@ class Balanced(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_seeds_and_folds_are_named_and_their_mean_decides() -> None:
+    lucky = (trial(0, 0.99, seed="0, fold 1", model="padim"), trial(1, 0.61, seed="0, fold 2", model="padim"))
+    steady = (trial(2, 0.9, seed="0, fold 1", model="dfm"), trial(3, 0.9, seed="0, fold 2", model="dfm"))
+    said = words(render_sweep(content(*lucky, *steady)))
+    assert "dfm ranks calibration pictures best, with a mean AUROC of 0.900 over 2 trials." in said
+    assert "padim, seed 0, fold 1" in said
+    assert "padim, fold 2" in words(render_sweep(content(trial(0, 0.9, seed="fold 2", model="padim"), *RANKED)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from tools.sweeps.leaderboard import Leaderboard, best_trial
 
 def trial(name: str, objective: float | None, auroc: float, fpr: float, speed: float, **changes: object) -> Trial:
     metrics = {"image_auroc": {"value": auroc, "low": auroc - 0.1, "high": None}, "image_fpr": {"value": fpr}}
+    metrics |= {"image_precision": {"value": auroc}, "image_ece": {"value": fpr}}
     result = {"objective": objective, "metrics": metrics, "milliseconds_per_picture": speed}
     about: dict[str, object] = {
         "id": name,
@@ -44,6 +46,17 @@ def test_complete_trials_go_first_and_the_best_of_them_leads() -> None:
     assert (rows[0]["image_auroc"], rows[0]["image_auroc_high"], rows[4]["objective"]) == ("0.6", "", "")
 
 
+def test_data_sets_are_ranked_apart() -> None:
+    sets = {"a": "rings", "b": "fibers", "c": "rings", "d": "fibers", "e": "fibers"}
+    board = Leaderboard.of([replace(one, setting={"data": sets[one.id], "model": one.id}) for one in TRIALS])
+    rows = [line.split() for line in board.text(20).splitlines()]
+    assert [row[:2] for row in rows[1:4]] == [["1", "b"], ["2", "d"], ["3", "e"]]
+    assert rows[4] == []
+    assert [row[:2] for row in rows[5:]] == [["1", "a"], ["2", "c"]]
+    assert [row["rank"] for row in csv.DictReader(io.StringIO(board.csv()))] == ["1", "1", "2", "2", "3"]
+    assert "and 1 more" in Leaderboard.of([*board.trials, replace(board.trials[0], id="f")]).text(1)
+
+
 @pytest.mark.parametrize(
     ("metric", "best"),
     [
@@ -52,6 +65,8 @@ def test_complete_trials_go_first_and_the_best_of_them_leads() -> None:
         ("image_auroc", "c"),
         ("test/image_auroc", "c"),
         ("image_fpr", "b"),
+        ("test/image_ece", "b"),
+        ("image_precision", "c"),
         ("milliseconds_per_picture", "c"),
     ],
 )

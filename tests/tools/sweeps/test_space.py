@@ -98,3 +98,35 @@ def test_a_file_gives_what_the_command_does_not() -> None:
 def test_mistakes_are_named(arg: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         axis(arg)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["repeat=3"], {"seed": ("0", "1", "2")}),
+        (["seed=5", "repeat=2"], {"seed": ("5", "6")}),
+        (["folds=3"], {"data.folds": ("3",), "data.fold": ("1", "2", "3")}),
+        (["folds=2", "seed=0,7"], {"seed": ("0", "7"), "data.folds": ("2",), "data.fold": ("1", "2")}),
+        (["repeat=1", "folds=null", "seed=0,1"], {"seed": ("0", "1")}),
+    ],
+)
+def test_repeats_and_folds_become_trials(args: list[str], expected: dict[str, tuple[str, ...]]) -> None:
+    assert {axis.key: axis.choices for axis in read_space(args, {}, 0)} == expected
+
+
+def test_repeats_of_a_file_become_trials_and_those_of_the_command_go_before() -> None:
+    found = {axis.key: axis.choices for axis in read_space(["repeat=2"], {"repeat": 3, "folds": 2}, 0)}
+    assert found == {"seed": ("0", "1"), "data.folds": ("2",), "data.fold": ("1", "2")}
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["repeat=1,3"], "Expected repeat to be one whole number above 0, but found 1, 3"),
+        (["folds=-2"], "Expected folds to be one whole number"),
+        (["repeat=2", "seed=0,1"], "list all of them: seed=0,1,2"),
+    ],
+)
+def test_unclear_repeats_are_refused(args: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_space(args, {}, 0)
