@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EVERYWHERE = ("data=oring", "data.batch_size=4", "callbacks.evaluation.atlas=0")
 RINGS = ("data.parts=[]", "data.image_size=[256,256]")  # every outlined ring is an instance to find
-SPINDLE = ("data.image_size=[256,640]",)
+SPINDLE = ("data.image_size=[128,320]",)  # pits are 70 of 1130 pixels wide: 20 of these
 FLIPS = (
     "data.augment=[{_target_:torchvision.transforms.v2.RandomHorizontalFlip},"
     "{_target_:torchvision.transforms.v2.RandomVerticalFlip}]"

@@ -16,10 +16,8 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 from torch.nn import functional as F
 
-from datamodules.errors import DataError
-
 from .backbones import Backbone
-from .one_pass import OnePassModel
+from .one_pass import OnePassModel, check_several
 from .precision import full_precision
 
 if TYPE_CHECKING:
@@ -152,7 +150,6 @@ class DFM(OnePassModel):
             return
         x_ND = torch.cat(self._features)
         self._features.clear()
-        if len(x_ND) < 2:
-            raise DataError(f"Expected at least 2 training pictures to see how they vary, but found {len(x_ND)}.")
+        check_several(len(x_ND))
         for name, value in principal_components(x_ND, self.level)._asdict().items():
             setattr(self.model, name, value.float().contiguous().to(self.device))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from datamodules.errors import DataError
+
 from .base import InspectionModel
 
 if TYPE_CHECKING:
@@ -44,3 +46,13 @@ class OnePassModel(InspectionModel):
     def on_train_epoch_end(self) -> None:
         """Fit where no calibration came first."""
         self.fit()
+
+
+def check_several(count: int) -> None:
+    """Refuse to fit a spread to a single picture.
+
+    Raises:
+        DataError: ``count`` is below 2.
+    """
+    if count < 2:
+        raise DataError(f"Expected at least 2 training pictures to see how they vary, but found {count}.")

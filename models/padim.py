@@ -18,11 +18,9 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 from torch.nn import functional as F
 
-from datamodules.errors import DataError
-
 from .backbones import Backbone
 from .maps import SmoothMap
-from .one_pass import OnePassModel
+from .one_pass import OnePassModel, check_several
 from .precision import full_precision
 
 if TYPE_CHECKING:
@@ -174,7 +172,6 @@ class Padim(OnePassModel):
         if self._moments is None:
             return
         moments, self._moments = self._moments, None
-        if moments.count < 2:
-            raise DataError(f"Expected at least 2 training pictures to see how they vary, but found {moments.count}.")
+        check_several(moments.count)
         self.model.mean_PD = moments.mean().float().to(self.device)
         self.model.whitening_PDD = whitening(moments.covariance()).float().to(self.device)

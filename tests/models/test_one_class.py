@@ -18,7 +18,6 @@ from anomalib.models.image.stfpm.loss import STFPMLoss
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
-from datamodules.batch import InspectionBatch, Sample, collate
 from datamodules.errors import DataError
 from models import backbones
 from models.dfm import DFM, principal_components
@@ -27,6 +26,7 @@ from models.errors import WeightsError
 from models.fastflow import Fastflow
 from models.reverse_distillation import ReverseDistillation
 from models.stfpm import STFPM
+from tests.models.drawn import batch, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +57,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:
-    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
-
-
-def batch(image_B3HW: torch.Tensor) -> InspectionBatch:
-    return collate([Sample(image, f"{index}.png", f"/{index}.png", 0) for index, image in enumerate(image_B3HW)])
 
 
 def disturb(network: nn.Module) -> None:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from anomalib.models.image.padim.torch_model import PadimModel as TheirModel
 
-from datamodules.batch import InspectionBatch, Sample, collate
 from datamodules.errors import DataError
 from models.padim import RIDGE, Moments, Padim, whitening
+from tests.models.drawn import batch, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +30,6 @@ LOUPE: dict[str, Any] = {
     "std": [0.5, 0.5, 0.5],
     "weights": "bundled",
 }
-
-
-def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:
-    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
-
-
-def batch(image_B3HW: torch.Tensor) -> InspectionBatch:
-    return collate([Sample(image, f"{index}.png", f"/{index}.png", 0) for index, image in enumerate(image_B3HW)])
 
 
 def fitted(arguments: dict[str, Any], n_features: int = 40, seed: int = 0, sizes: tuple[int, ...] = (5, 3)) -> Padim:

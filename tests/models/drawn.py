@@ -1,0 +1,23 @@
+"""What tests of several models draw: smooth pictures, and batches of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from datamodules.batch import Sample, collate
+
+if TYPE_CHECKING:
+    from datamodules.batch import InspectionBatch
+
+
+def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:
+    """Draw smooth pictures (count, 3, H, W) in [0, 1]."""
+    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
+
+
+def batch(image_B3HW: torch.Tensor) -> InspectionBatch:
+    """Make a batch of good pictures."""
+    return collate([Sample(image, f"{index}.png", f"/{index}.png", 0) for index, image in enumerate(image_B3HW)])
