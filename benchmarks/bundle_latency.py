@@ -1,10 +1,15 @@
-"""Milliseconds per picture of one detector in every form, and of anomalib's own exported PatchCore beside it.
+"""Milliseconds per picture of one detector in every form, and of anomalib's own export of the same one beside it.
 
-python -m benchmarks.bundle_latency RUN [--batches 1 16] [--seconds 5]
+python -m benchmarks.bundle_latency RUN [--batches 1 16] [--seconds 3]
 
-RUN is a run of PatchCore on a network of timm (``backbone=resnet18``), with a bundle that holds int8 (``loupe export
-run=RUN precisions=[fp32,int8]``). anomalib's model has the same network, layers, picture size and number of patches in
-its bank; only speed is compared, so its weights are random. All forms compute on the processor.
+RUN is a run of PatchCore on a network of timm, with a bundle that holds int8, such as that of
+
+    loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE
+    loupe export run=RUN precisions=[fp32,int8]
+
+anomalib's model is given the network, its weights, the layers, the picture size and the bank of that run, and exported
+by its own ``to_onnx`` and ``to_openvino``. All forms compute on the processor, from pictures of the model's size to
+scores and maps.
 """
 
 from __future__ import annotations
@@ -13,67 +18,71 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnxruntime
-import timm
+import openvino
 import torch
 from anomalib.models import Patchcore
 
+from models.patchcore import PatchCore, PatchCoreModel
 from tools.bundles.runner import Bundle
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from timm.models import FeatureListNet
 
     from datamodules.images import Array
 
+    Run = Callable[[Array], object]
+
 ROUNDS = 3  # forms take turns, so that a busy moment of the machine hits all of them
+FORMS = (("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "int8"))
+STATIC: dict[str, Any] = {
+    "dynamic_axes": {},
+    "opset_version": 18,
+}  # by default, anomalib bakes a batch of 2 into PatchCore's graph
 
 
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--batches", type=int, nargs="*", default=[1, 16])
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--seconds", type=float, default=3, help="for each form and batch")
     options = parser.parse_args()
     folder = RunFolder.open(options.run)
+    module = restore(read_checkpoint(folder.best_checkpoint)).eval()
+    if not isinstance(module, PatchCore):
+        parser.error(f"expected a run of patchcore, but found one of {type(module).__name__}")
+    height, width = folder.load_config().data.image_size
     with tempfile.TemporaryDirectory() as work, torch.inference_mode():
-        forms = ours(folder) | anomalibs(folder, Path(work), options.batches)
-        images = np.random.default_rng(0).random((max(options.batches), 3, *sizes(folder)), dtype=np.float32)
-        print(
-            "| form | "
-            + " | ".join(f"batch {batch}: ms per picture | pictures per s" for batch in options.batches)
-            + " |"
-        )
-        print("|" + "---|" * (1 + 2 * len(options.batches)))
-        best = {(name, batch): float("inf") for name in forms for batch in options.batches}
+        forms = ours(module, folder) | anomalibs(module.model, (height, width), Path(work))
+        images = np.random.default_rng(0).random((max(options.batches), 3, height, width), dtype=np.float32)
+        spent = {(name, batch): float("inf") for name in forms for batch in options.batches}
         for batch in options.batches:
             for _ in range(ROUNDS):
                 for name, run in forms.items():
-                    spent = measure(run, images[:batch], options.seconds / ROUNDS) / batch
-                    best[name, batch] = min(best[name, batch], spent)
+                    least = measure(run, images[:batch], options.seconds / ROUNDS)
+                    spent[name, batch] = min(spent[name, batch], least / batch)
+    titles = [title for batch in options.batches for title in (f"batch {batch}: ms per picture", "pictures per s")]
+    print(f"A bank of {len(module.model.bank_MD)} patches of {module.model.bank_MD.shape[1]} values.")
+    print(f"| form | {' | '.join(titles)} |\n|{'---|' * (1 + len(titles))}")
     for name in forms:
-        cells = [f"{1000 * best[name, batch]:.2f} | {1 / best[name, batch]:.1f}" for batch in options.batches]
+        cells = [f"{1000 * spent[name, batch]:.1f} | {1 / spent[name, batch]:.1f}" for batch in options.batches]
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def sizes(folder: RunFolder) -> tuple[int, int]:
-    """Return height and width of the run's pictures."""
-    height, width = folder.load_config().data.image_size
-    return int(height), int(width)
-
-
-def ours(folder: RunFolder) -> dict[str, Callable[[Array], object]]:
+def ours(module: PatchCore, folder: RunFolder) -> dict[str, Run]:
     """Return the run in all its forms, from pictures to raw scores and maps."""
-    module = restore(read_checkpoint(folder.best_checkpoint)).eval()
     compiled = torch.compile(module.model, dynamic=False)
     bundles = {
         f"{runtime} {precision}": Bundle(folder.path / "bundle", runtime=runtime, precision=precision)
-        for runtime, precision in (("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "int8"))
+        for runtime, precision in FORMS
     }
     return {
         "torch, eager": lambda images: module.model(torch.from_numpy(images)),
@@ -82,42 +91,34 @@ def ours(folder: RunFolder) -> dict[str, Callable[[Array], object]]:
     }
 
 
-def anomalibs(folder: RunFolder, work: Path, batches: Sequence[int]) -> dict[str, Callable[[Array], object]]:
-    """Return anomalib's PatchCore in ONNX: its own export bakes in a batch of 2, so one is made for each size."""
-    height, width = sizes(folder)
-    backbone = folder.load_config().backbone
-    network: Any = timm.create_model(backbone.name, features_only=True, out_indices=tuple(backbone.layers))
-    patches = read_checkpoint(folder.best_checkpoint).state["model.bank_MD"].shape[0]
-    forms: dict[str, Callable[[Array], object]] = {}
-    for batch in batches:
-        peer = Patchcore(backbone=backbone.name, layers=network.feature_info.module_name(), pre_trained=False).eval()
-        features = peer.model.generate_embedding(peer.model.feature_extractor(torch.rand(1, 3, height, width)))
-        peer.model.memory_bank = torch.rand(patches, features.shape[1])
-        path = work / f"anomalib_{batch}.onnx"
-        torch.onnx.export(
-            peer.model, (torch.rand(batch, 3, height, width),), str(path), dynamo=True, opset_version=18, verbose=False
-        )
-        session = onnxruntime.InferenceSession(str(path))
-        name = session.get_inputs()[0].name
-        forms[f"anomalib, onnxruntime, batch {batch} baked in"] = _fixed(session, name, batch)
-    return forms
+def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path) -> dict[str, Run]:
+    """Return anomalib's PatchCore as it exports it: for one picture at a time, several one after the other."""
+    network = cast("FeatureListNet", model.backbone.network)
+    name = model.backbone.origin["name"]
+    peer = Patchcore(
+        backbone=name,
+        layers=network.feature_info.module_name(),
+        pre_trained=False,
+        num_neighbors=model.num_neighbors,
+        pre_processor=Patchcore.configure_pre_processor(size),
+    ).eval()
+    peer.model.feature_extractor.feature_extractor.load_state_dict(network.state_dict())
+    peer.model.memory_bank = model.bank_MD
+    graph = peer.to_onnx(work, input_size=size, **STATIC)
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    form = peer.to_openvino(work, input_size=size, onnx_kwargs=STATIC)
+    # Left alone, OpenVINO computes in bfloat16 where the processor can; ours does not.
+    compiled = openvino.Core().compile_model(str(form), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    key = session.get_inputs()[0].name
+    return {
+        "anomalib, onnxruntime": lambda images: [session.run(None, {key: image[None]}) for image in images],
+        "anomalib, openvino": lambda images: [compiled({0: image[None]}) for image in images],
+    }
 
 
-def _fixed(session: onnxruntime.InferenceSession, name: str, batch: int) -> Callable[[Array], object]:
-    def run(images: Array) -> object:
-        if len(images) != batch:
-            raise ValueError(f"Expected a batch of {batch}, but found {len(images)}: it is baked into the graph.")
-        return session.run(None, {name: images})
-
-    return run
-
-
-def measure(run: Callable[[Array], object], images: Array, seconds: float) -> float:
-    """Return the least time of one call, in seconds, after a warm-up; infinite where the form cannot take the batch."""
-    try:
-        run(images)
-    except ValueError:
-        return float("inf")
+def measure(run: Run, images: Array, seconds: float) -> float:
+    """Return the least time of one call, in seconds, after a warm-up."""
+    run(images)
     least, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from .merging import merge_near
-from .region_rules import regions_of
+from .regions import regions_of
 from .severity import check_rules, severity_of
 
 if TYPE_CHECKING:

@@ -13,9 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import Delaunay
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,6 +38,10 @@ def merge_near(
     """
     if gap <= 0 or regions < 2:
         return np.arange(regions)
+    from scipy.sparse import coo_array  # noqa: PLC0415 - bundles hold this file, and need SciPy for merging alone
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+    from scipy.spatial import Delaunay  # noqa: PLC0415
+
     # Four corners far away, so that pixels in one line are triangulated too; they join no two regions.
     low, high = point_P2.min(axis=0), point_P2.max(axis=0)
     away = 10 * (high - low).max() + 10

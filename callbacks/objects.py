@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from .bootstrap import Estimate, Resampling, group_weights, interval
 from .curves import ratio
-from .region_rules import regions_of
+from .regions import regions_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import torch
 
+from .regions import regions_of
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
@@ -96,12 +98,6 @@ class RegionRules:
         kept[0] = False  # the ground
         chosen: npt.NDArray[np.bool_] = kept[region_HW]
         return chosen
-
-
-def regions_of(mask_HW: npt.NDArray[np.bool_]) -> tuple[int, npt.NDArray[np.int32]]:
-    """Number the regions of a mask from 1; returns one more than there are, and the number of every pixel, (H, W)."""
-    number, region_HW = cv2.connectedComponents(mask_HW.astype(np.uint8), connectivity=8)
-    return number, np.asarray(region_HW, dtype=np.int32)
 
 
 def away_from_borders(zones_HW: npt.NDArray[np.uint8], distance: int) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Ground-truth regions, and the weight of each of their pixels in the per-region overlap.
+"""Regions of masks, and the weight of each of their pixels in the per-region overlap.
 
 The per-region overlap (PRO) at a threshold is the mean, over all regions, of the share of the region's pixels that are
 called defective. So it is a weighted count of called defect pixels, where a pixel of region r weighs ``1 / |r|``.
@@ -21,6 +21,12 @@ order.
 Half a million regions fit into int64, and a pixel of a region of 16 million pixels is still weighed to one part in a
 million.
 """
+
+
+def regions_of(mask_HW: npt.NDArray[np.bool_]) -> tuple[int, npt.NDArray[np.int32]]:
+    """Number the regions of a mask from 1; returns one more than there are, and the number of every pixel, (H, W)."""
+    number, region_HW = cv2.connectedComponents(mask_HW.astype(np.uint8), connectivity=8)
+    return number, np.asarray(region_HW, dtype=np.int32)
 
 
 def region_weights(mask_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

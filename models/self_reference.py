@@ -155,8 +155,7 @@ class SelfReference(OnePassModel):
     """
 
     not_exportable: ClassVar[str] = (
-        "it fits a model to every picture that it judges, and no graph of ONNX or OpenVINO can do that; judge with "
-        "loupe predict, or train another model"
+        "it fits a model to every picture that it judges, and no graph can do that; the runner of a bundle does it"
     )
 
     def __init__(

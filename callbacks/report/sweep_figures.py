@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ROW, _HEAD, _FOOT = 34.0, 8.0, 44.0
 _LABEL_SHARE = 0.36  # of the width, for names beside a plot
+_FEWEST_TICKS = 3  # of an axis by factors
 _MOST_LABELS = 9  # of one axis of parallel coordinates
 _APART = 14.0  # between two numbers of a front, in pixels
 _CHARACTER = 6.4  # width of one, in pixels, at the size of labels
@@ -94,7 +95,7 @@ def parallel_figure(
         width: Of the drawing, in pixels at full size.
         name: Of the last axis.
     """
-    height, top, bottom = 330.0, 40.0, 296.0
+    height, top, bottom = 346.0, 56.0, 312.0
     values = [value for _, value in rows]
     low, high = min(values), max(values)
     air = (high - low) * 0.04 or 0.01
@@ -118,12 +119,12 @@ def parallel_figure(
         room = places[index + 1] - x - 12
         parts += [
             line(x, top, x, bottom, "axis"),
-            text(x, top - 20 if index % 2 else top - 8, _cut(key, 2 * room), "strong"),
+            text(x, top - 36 if index % 2 else top - 22, _cut(key, 2 * room), "strong"),
         ]
         shown = list(at.items())
         every = -(-len(shown) // _MOST_LABELS)
-        parts += [text(x + 5, y + 4, _cut(label or DASH, room), "tick on") for label, y in shown[::every]]
-    parts += [line(places[-1], top, places[-1], bottom, "axis"), text(width, top - 8, name, "strong", "end")]
+        parts += [text(x + 5, y - 5, _cut(label or DASH, room), "tick on") for label, y in shown[::every]]
+    parts += [line(places[-1], top, places[-1], bottom, "axis"), text(width, top - 22, name, "strong", "end")]
     unit = nice_step(objective.high - objective.low, 5)
     for tick in nice_ticks(objective.low, objective.high, 5):
         parts.append(text(places[-1] + 6, objective(tick) + 4, tick_label(tick, unit), "tick"))
@@ -236,9 +237,11 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two powers of ten: 1, 2 and 5 of each decade."""
+    """Round numbers between two powers of ten: 1, 2 and 5 of each decade, or even steps within a part of one."""
     found = [factor * 10.0**power for power in range(int(low) - 2, int(high) + 2) for factor in (1, 2, 5)]
     inside = [value for value in found if low <= log10(value) <= high]
+    if len(inside) < _FEWEST_TICKS:
+        return [value for value in nice_ticks(10.0**low, 10.0**high, 5) if value > 0 and low <= log10(value) <= high]
     return inside if len(inside) <= 9 else [value for value in inside if f"{value:e}"[0] == "1"]
 
 

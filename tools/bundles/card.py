@@ -13,6 +13,11 @@ MOVING = (
     "A line can be moved without a new export: edit `value` in `spec.json`, or give `--image-threshold`. The runner "
     "then says that `spec.json` was edited; no other file may change."
 )
+COMPOSED = {  # what the runner adds, where a graph holds only a part of the model
+    "instances": "Its graph finds instances, which the runner lays onto the picture.",
+    "hybrid": "One graph screens; another inspects the pictures that it does not pass, and finds instances on them.",
+    "self_reference": "It compares a picture with nothing but itself: there is no graph, the runner computes it.",
+}
 USE = (
     "`pip install -r requirements.txt`, then `python predict.py PICTURES`; `python predict.py --check` examines the "
     "bundle, `--help` lists the rest. In Python: `from loupe_runner import Bundle`."
@@ -33,6 +38,8 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
         f"It resizes a picture to {resize['height']} x {resize['width']} pixels and gives it a raw score and a map, "
         "higher is worse. A picture is called defective where its score reaches the threshold."
     )
+    composition = spec["composition"]
+    does = " ".join(filter(None, (does, COMPOSED.get(composition["kind"]), _tiled(composition))))
     features = "No pre-trained weights."
     if weights:
         features = f"Features: {weights['name']}, weights `{weights['weights']}`, licence: {weights['licence']}."
@@ -47,6 +54,14 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
     ):
         parts += [f"## {title}", text]
     return "\n\n".join(parts) + "\n"
+
+
+def _tiled(composition: Mapping[str, Any]) -> str:
+    tiles = composition.get("tiles")
+    if not tiles:
+        return ""
+    count = len(tiles["rows"]) * len(tiles["columns"])
+    return f"The runner cuts the picture to {count} tiles of {tiles['size']} pixels, and puts together what is found."
 
 
 def _thresholds(thresholds: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,23 @@ from datamodules.table import CALIBRATION
 from tools.errors import ConfigError
 from tools.runs.checkpoint import read_checkpoint, restore
 
+from .agreement import TOLERANCES
 from .card import write_card
 from .cases import calibration_cases, challenge_cases, write_values
 from .challenges import write_challenges
-from .graphs import composition_of, write_forms, write_safetensors
-from .parity import TOLERANCES, compare, conclude, require_parity
+from .composing import composition_of
+from .graphs import write_forms, write_safetensors
+from .parity import compare, conclude, require_parity
 from .pictures import find_pictures
+from .runner.composition import INPUT
 from .runner.self_check import EXPECTED, SAMPLES
 from .runner.specification import SPEC
+from .runner.tiles import cut
 from .shipping import load_runner, write_checksums, write_runner, write_zip
 from .spec import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
@@ -52,7 +57,8 @@ def export(trained: Trained) -> Path:
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     if not calibration_of(module).calibrated:
         raise ConfigError("Expected a calibrated run, but its calibration never ran; train again.")
-    composition_of(module)  # refuses what cannot be exported before anything is read
+    height, width = config.data.image_size
+    composition = composition_of(module, (height, width))  # refuses what cannot be exported before anything is read
     pictures = find_pictures(trained)
     datamodule = pictures.datamodule
     part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -60,12 +66,13 @@ def export(trained: Trained) -> Path:
         with tempfile.TemporaryDirectory() as work:
             cases = calibration_cases(datamodule, config.pictures, Path(work) / "views")
             cases += challenge_cases(write_challenges(Path(work) / "challenges"), datamodule.reading)
-            fill(part, trained, module, pictures)
+            fill(part, trained, module, pictures, composition)
             parity = conclude(compare(module, part, cases))
             write_json(part / "parity.json", parity)
+            evidence = out.with_name(f"{out.name}.parity.json")
             if not parity["passed"]:
-                write_json(out.with_name(f"{out.name}.parity.json"), parity)  # all that is left of it
-            require_parity(parity)
+                write_json(evidence, parity)  # all that is left of it
+            require_parity(parity, evidence)
             add_evidence(part, cases, config.samples, parity, pictures.notes)
         part.chmod(0o755)
         part.replace(out)
@@ -98,25 +105,34 @@ def output_folder(trained: Trained) -> Path:
     return out
 
 
-def fill(folder: Path, trained: Trained, module: InspectionModel, pictures: Pictures) -> None:
+def fill(
+    folder: Path, trained: Trained, module: InspectionModel, pictures: Pictures, composition: Mapping[str, Any]
+) -> None:
     """Write all that is judged: graphs, spec, runner, checksums."""
     config, datamodule = trained.config, pictures.datamodule
     precisions = [name for name in TOLERANCES if name in {"fp32", *config.precisions}]
     with working("writing graphs"):
-        images = quantisation_images(datamodule) if "int8" in precisions else []
-        forms = write_forms(module, (datamodule.reading.height, datamodule.reading.width), folder, precisions, images)
+        tiles = composition.get("tiles")
+        size = (tiles["size"], tiles["size"]) if tiles else (datamodule.reading.height, datamodule.reading.width)
+        images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
+        forms = write_forms(module, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     run = trained.folder
     evidence = {name: run.read_json(f"{name}.json") if run is not None else {} for name in ("metrics", "environment")}
-    write_json(folder / SPEC, describe(module, config, pictures, forms, composition_of(module), evidence))
-    write_runner(folder)
+    spec = describe(module, config, pictures, forms, composition, evidence)
+    write_json(folder / SPEC, spec)
+    write_runner(folder, merging=spec["defects"]["rules"]["merge_gap"] > 0)
     write_checksums(folder)
 
 
-def quantisation_images(datamodule: InspectionDataModule) -> list[dict[str, Any]]:
-    """Collect inputs of the graph, from calibration pictures."""
+def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Collect inputs of the graph from calibration pictures: whole ones, or one tile of each."""
     dataset = datamodule.dataset(datamodule.split_samples(CALIBRATION).head(QUANTISED_ON))
-    return [{"image": dataset[index].image.numpy()[None]} for index in range(len(dataset))]
+    images = [dataset[index].image.numpy()[None] for index in range(len(dataset))]
+    if tiles is not None:
+        places = cycle(product(tiles["rows"], tiles["columns"]))
+        images = [cut(image, place, tiles["size"]) for image, place in zip(images, places, strict=False)]
+    return [{INPUT: image} for image in images]
 
 
 def add_evidence(folder: Path, cases: Sequence[Case], count: int, parity: dict[str, Any], notes: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import nncf
@@ -19,12 +20,12 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
-from datamodules.outlines.instances import PART
-from models.hybrid import PASSED, HybridModel
+from models.hybrid import HybridModel
 from models.mask_rcnn import MaskRcnnModel
+from models.self_reference import SelfReferenceModel
 from tools.errors import ConfigError
 
-from .runner.composition import HYBRID, INPUT, INSTANCES, MAP, MODEL, SCORE, SCREENING, SINGLE
+from .runner.composition import INPUT, MAP, MODEL, SCORE, SCREENING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,35 +38,55 @@ if TYPE_CHECKING:
 
 OPSET = 18
 LARGEST_ONNX = 2_000_000_000  # bytes: a protobuf ends at 2 GiB
-ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
 FOUND = ("boxes", "labels", "scores", "masks")
 LARGE_WEIGHTS = 1024  # values: smaller tensors are not worth half precision
 
 
 class RawOutputs(nn.Module):
-    """A model as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W)."""
+    """A network as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """Leave out what is decided: thresholds lie beside the graph."""
+        """Decide nothing: thresholds lie beside the graph."""
         prediction = self.network(image_B3HW)
         return prediction.pred_score, prediction.anomaly_map
 
 
 class Instances(nn.Module):
-    """A Mask R-CNN as a graph: one picture (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M)."""
+    """A Mask R-CNN as a graph: one picture (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M).
+
+    The surest detection is always among them, below the score threshold or not, which the runner applies once more:
+    where nothing at all is left, OpenVINO 2026 answers with one detection of whatever its memory held.
+
+    Args:
+        network: As it was trained; it is copied.
+    """
 
     def __init__(self, network: MaskRCNN) -> None:
         super().__init__()
-        self.network = network
+        self.network = deepcopy(network)
+        self.score_threshold = float(network.roi_heads.score_thresh)
+        self.network.roi_heads.score_thresh = -1.0  # drops none: what is sure is never suppressed by what is not
 
     def forward(self, image_13HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Leave masks in their boxes: the runner lays them onto the picture."""
-        (found,) = self.network([image_13HW[0]])
-        return found["boxes"], found["labels"], found["scores"], found["masks"][:, 0]
+        """Do what torchvision's forward does, and leave masks in their boxes: the runner lays them onto the picture."""
+        heads = self.network.roi_heads
+        images, _ = self.network.transform([image_13HW[0]])
+        features = self.network.backbone(images.tensors)
+        proposals, _ = self.network.rpn(images, features)
+        pooled = heads.box_head(heads.box_roi_pool(features, proposals, images.image_sizes))
+        found = heads.postprocess_detections(*heads.box_predictor(pooled), proposals, images.image_sizes)
+        boxes_D4, scores_D, labels_D = (values[0] for values in found)  # from the surest
+        first = torch.arange(len(scores_D), device=scores_D.device) == 0
+        kept = torch.where((scores_D > self.score_threshold) | first)[0]
+        boxes_D4, scores_D, labels_D = boxes_D4[kept], scores_D[kept], labels_D[kept]
+        cells = heads.mask_head(heads.mask_roi_pool(features, [boxes_D4], images.image_sizes))
+        masks_DCMM = heads.mask_predictor(cells).sigmoid()
+        index_D111 = labels_D.view(-1, 1, 1, 1).expand(-1, 1, *masks_DCMM.shape[2:])
+        return boxes_D4, labels_D, scores_D, masks_DCMM.gather(1, index_D111)[:, 0]
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # as torch calls it
         """Hold tensors only: the exporter takes everything for one, and networks keep notes of their origin."""
@@ -73,32 +94,6 @@ class Instances(nn.Module):
         for key in [key for key, value in state.items() if not isinstance(value, torch.Tensor)]:
             del state[key]
         return state
-
-
-def composition_of(module: InspectionModel) -> dict[str, Any]:
-    """Say how the runner has to put together what the graph of a model answers.
-
-    Raises:
-        ConfigError: No graph can hold the model.
-    """
-    reason = module.not_exportable
-    network, hybrid = module.model, None
-    if isinstance(network, HybridModel):
-        # A threshold that lies on a calibration picture would pass it once a runtime rounds in another way.
-        line = float(network.screening_threshold)
-        hybrid = {"kind": HYBRID, "screening_threshold": line - ROUNDING * abs(line), "passed": PASSED}
-        network = network.inspection
-    if isinstance(network, MaskRcnnModel):
-        if module.tiling is None:
-            rule = {"kind": INSTANCES, "mask_threshold": network.mask_threshold, "part": PART}
-            return rule | (hybrid or {})
-        reason = "what several tiles detect of one defect is joined by code that runners do not have"
-    if reason:
-        raise ConfigError(
-            f"Expected a model that can be exported, but {type(module).__name__} cannot: {reason}; use "
-            "loupe predict run=."
-        )
-    return {"kind": SINGLE}
 
 
 def write_onnx(graph: nn.Module, example_B3HW: Tensor, path: Path) -> None:
@@ -176,7 +171,7 @@ def write_forms(
 
     Args:
         module: Calibrated, in evaluation mode.
-        size: Height and width of its pictures.
+        size: Height and width of what the graphs take: pictures, or tiles.
         folder: Of the bundle.
         precisions: ``fp32`` first, then ``fp16`` and ``int8`` where wanted.
         images: Inputs from calibration pictures, for int8.
@@ -184,6 +179,10 @@ def write_forms(
     Returns:
         What ``spec.json`` says of them, the preferred one first.
     """
+    if isinstance(module.model, SelfReferenceModel):
+        if wrong := [name for name in precisions if name != "fp32"]:
+            raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
+        return [{"runtime": "numpy", "precision": "fp32", "files": {}}]
     names = _write_graphs(module, size, folder)
     forms = []
     for precision in precisions:
@@ -209,7 +208,7 @@ def _write_graphs(module: InspectionModel, size: tuple[int, int], folder: Path) 
     if isinstance(network, MaskRcnnModel):
         write_instances(Instances(network.network), torch.rand(1, 3, *size), folder / f"{MODEL}.onnx")
     else:
-        write_onnx(RawOutputs(module), torch.rand(2, 3, *size), folder / f"{MODEL}.onnx")
+        write_onnx(RawOutputs(module.model), torch.rand(2, 3, *size), folder / f"{MODEL}.onnx")
     if not isinstance(module.model, HybridModel):
         return [MODEL]
     write_onnx(RawOutputs(module.model.screening), torch.rand(2, 3, *size), folder / f"{SCREENING}.onnx")
@@ -227,7 +226,8 @@ def write_half(onnx_path: Path, path: Path) -> None:
     casts = []
     for weight in proto.graph.initializer:
         values = numpy_helper.to_array(weight)
-        if values.dtype == np.float32 and values.size >= LARGE_WEIGHTS and np.abs(values).max() < 65504:
+        worth = values.ndim > 1 and values.size >= LARGE_WEIGHTS  # a bank's squared norms are not: they nearly cancel
+        if values.dtype == np.float32 and worth and np.abs(values).max() < 65504:
             name = weight.name
             weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
             casts.append(helper.make_node("Cast", [f"{name}_half"], [name], name=f"{name}_cast", to=TensorProto.FLOAT))

@@ -1,28 +1,25 @@
 """The parity gate: a checkpoint and its bundle judge the same files, and must agree at every stage of the way.
 
-The bundle is judged by the runner that lies in it, from files to verdicts. Scores are raw and unbounded, so errors are
-counted as a share of the range that the checkpoint's scores (or map values) have on calibration pictures: widened to
-hold the picture's own where it lies beyond, and to a tenth of the values themselves where they hardly differ.
+The bundle is judged by the runner that lies in it, from files to verdicts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from callbacks.calibration import calibration_of
-from callbacks.curves import count_scores, roc_auc
 from datamodules.batch import Sample, collate
 from datamodules.errors import DataError
 from datamodules.progress import track
-from datamodules.table import UNKNOWN
 
+from .agreement import FULL, Agreement, sum_up
 from .shipping import load_runner
-from .stages import STAGES, Difference, compare_inputs, compare_pixels, compare_plain, relative
+from .stages import STAGES, Difference, compare_inputs, compare_pixels, compare_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,54 +31,10 @@ if TYPE_CHECKING:
     from .cases import Case
 
 BATCHES = (1, 8)  # sizes by turns: a graph may hold for one and not for the other
-FULL = "fp32"
-
-
-class Tolerance(NamedTuple):
-    """What a form may lose.
-
-    Attributes:
-        score: Largest error of a score, as a share of the range; None: not held to it.
-        map: Largest error of a map value, likewise.
-        flips: Share of pictures whose verdict may differ.
-        auroc: What the AUROC on calibration pictures may lose.
-    """
-
-    score: float | None
-    map: float | None
-    flips: float
-    auroc: float
-
-
-TOLERANCES = {
-    "fp32": Tolerance(1e-4, 1e-3, 0.0, 0.0),
-    "fp16": Tolerance(1e-2, 2e-2, 0.01, 0.005),
-    "int8": Tolerance(None, None, 0.05, 0.02),
-}
 
 
 class ParityError(DataError):
     """A bundle disagrees with its checkpoint; says at which stage, and where most."""
-
-
-@dataclass
-class Agreement:
-    """How one form of a bundle agrees with the checkpoint, picture by picture.
-
-    Attributes:
-        runtime: Of the form.
-        precision: Of the form.
-        rows: One per picture.
-    """
-
-    runtime: str
-    precision: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """Name the form."""
-        return f"{self.runtime} {self.precision}"
 
 
 @dataclass
@@ -129,7 +82,7 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
 
 def conclude(comparison: Comparison) -> dict[str, Any]:
     """Turn a comparison into the content of parity.json."""
-    forms = [_conclude_form(agreement) for agreement in comparison.agreements]
+    forms = [sum_up(agreement) for agreement in comparison.agreements]
     stages = []
     for stage in STAGES:
         hits = [(name, found) for name, found in comparison.differences if found.stage == stage]
@@ -140,9 +93,7 @@ def conclude(comparison: Comparison) -> dict[str, Any]:
     if failing and not stages:  # equal inputs, equal thresholds, other outputs
         worst_form = failing[0]
         said = f"{worst_form['form']}: {'; '.join(worst_form['failed'])}"
-        stages.append(
-            {"stage": "graph", "pictures": worst_form["pictures"], "worst": worst_form["worst"], "said": said}
-        )
+        stages.append({"stage": "graph", "pictures": worst_form["beyond"], "worst": worst_form["worst"], "said": said})
     return {
         "passed": not stages,
         "stages": stages,
@@ -151,20 +102,27 @@ def conclude(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def require_parity(parity: dict[str, Any]) -> None:
+def require_parity(parity: dict[str, Any], path: Path) -> None:
     """Refuse a bundle that disagrees.
+
+    Args:
+        parity: What ``conclude`` found.
+        path: Of the file that has all of it.
 
     Raises:
         ParityError: Names the first stage at which both sides part, and the worst picture.
     """
     if parity["passed"]:
         return
+    small = [form["form"].split()[1] for form in parity["forms"] if form["failed"]]
+    ways = "" if FULL in small or not small else f" Leave {' and '.join(dict.fromkeys(small))} out of precisions."
     first = parity["stages"][0]
     later = [entry["stage"] for entry in parity["stages"][1:]]
     also = f" Later stages differ too: {', '.join(later)}." if later else ""
     raise ParityError(
         f"Expected the bundle to judge as its checkpoint does, but they part at {first['stage']}, in "
-        f"{first['pictures']} cases; worst: {first['worst']}: {first['said']}.{also}"
+        f"{first['pictures']} cases; worst: {first['worst']}: {first['said']}.{also}{ways} Nothing was exported; every "
+        f"comparison is in {path}."
     )
 
 
@@ -192,7 +150,7 @@ def _look_for_exchanged_colours(
         return
     row = max(agreement.rows, key=lambda row: abs(row["found"] - row["score"]))
     sample = cases[row["picture"]].sample()
-    if not _conclude_form(agreement)["failed"] or not isinstance(sample, Sample):
+    if not sum_up(agreement)["failed"] or not isinstance(sample, Sample):
         return
     swapped = bundle.infer(np.ascontiguousarray(sample.image.numpy()[None, ::-1])).score_B[0]
     if abs(swapped - row["score"]) < abs(row["found"] - row["score"]) / 100:
@@ -225,62 +183,6 @@ def _rows(
             "map_low": float(map_HW.min()),
             "map_high": float(map_HW.max()),
         }
-
-
-def _conclude_form(agreement: Agreement) -> dict[str, Any]:
-    """Sum up one form: the worst errors, flips, AUROC on both sides, and in which of these it fails."""
-    limits = TOLERANCES[agreement.precision]
-    rows = agreement.rows
-    known = [row for row in rows if row["label_index"] != UNKNOWN] or rows
-    scores = [row["score"] for row in known]
-    low, high = min(scores), max(scores)
-    map_low, map_high = min(row["map_low"] for row in known), max(row["map_high"] for row in known)
-    score_errors = [relative(abs(row["found"] - row["score"]), low, high, row["score"]) for row in rows]
-    map_errors = [relative(row["map_error"], map_low, map_high, row["map_low"], row["map_high"]) for row in rows]
-    differing = [index for index, row in enumerate(rows) if row["verdict"] != row["found_verdict"]]
-    on_line = [index for index in differing if _is_on_line(rows[index], limits.score, low, high)]
-    flips = [rows[index]["picture"] for index in differing if index not in on_line]
-    auroc, found_auroc = (_auroc(rows, column) for column in ("score", "found"))
-    score_error, map_error = float(np.max(score_errors)), float(np.max(map_errors))  # NaN, where there is one
-    worst = int(np.argmax(score_errors if 10 * score_error >= map_error else map_errors))
-    failed = []
-    if limits.score is not None and not score_error <= limits.score:
-        failed.append(f"scores differ by {score_error:.2g} of their range, more than {limits.score:g}")
-    if limits.map is not None and not map_error <= limits.map:
-        failed.append(f"maps differ by {map_error:.2g} of their range, more than {limits.map:g}")
-    if len(flips) > limits.flips * len(rows):
-        failed.append(f"{len(flips)} of {len(rows)} verdicts differ, {flips[0]} for one")
-    if auroc is not None and found_auroc is not None and auroc - found_auroc > limits.auroc + 1e-6:
-        failed.append(f"the AUROC falls from {auroc:.4f} to {found_auroc:.4f}")
-    return {
-        "form": agreement.name,
-        "tolerance": limits._asdict(),
-        "pictures": len(rows),
-        "score_error": None if np.isnan(score_error) else score_error,
-        "map_error": None if np.isnan(map_error) else map_error,
-        "worst": rows[worst]["picture"],
-        "score_range": [low, high],
-        "map_range": [map_low, map_high],
-        "flips": flips,
-        "on_the_line": [rows[index]["picture"] for index in on_line],
-        "auroc_of_checkpoint": auroc,
-        "auroc_of_bundle": found_auroc,
-        "failed": failed,
-    }
-
-
-def _is_on_line(row: dict[str, Any], tolerance: float | None, low: float, high: float) -> bool:
-    """Tell whether a score lies so near to its threshold that rounding decides; only in full precision."""
-    if tolerance is None:
-        return False
-    return relative(abs(row["score"] - row["threshold"]), low, high, row["score"]) <= min(tolerance, 1e-4)
-
-
-def _auroc(rows: Sequence[dict[str, Any]], column: str) -> float | None:
-    known = [row for row in rows if row["label_index"] != UNKNOWN]
-    counts = count_scores([row[column] for row in known], [row["label_index"] for row in known])
-    value = float(roc_auc(counts.negative, counts.positive))
-    return None if np.isnan(value) else value
 
 
 def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:

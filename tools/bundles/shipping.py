@@ -19,7 +19,12 @@ RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
     "datamodules/images.py",
     "datamodules/errors.py",
+    "callbacks/defects.py",
+    "callbacks/merging.py",
+    "callbacks/regions.py",
+    "callbacks/severity.py",
     "callbacks/report/pictures.py",
+    "models/joining.py",
 )
 REQUIREMENTS = """# What predict.py needs: the first three, and one of the two runtimes.
 numpy>=2.0
@@ -27,6 +32,7 @@ opencv-python-headless>=4.10
 pillow>=11.0
 onnxruntime>=1.22   # or: openvino>=2025.2
 """
+SCIPY = "scipy>=1.14   # merges fragments of defects, as callbacks.evaluation.defects.merge_gap of the run asks for\n"
 PREDICT = '''"""Judges pictures with this bundle: python predict.py SOURCE ..."""
 
 import sys
@@ -38,22 +44,27 @@ if __name__ == "__main__":
 '''
 
 
-def write_runner(folder: Path) -> None:
-    """Put the runner into a bundle: Loupe's own reading and resizing, file by file, so that they cannot differ."""
+def write_runner(folder: Path, *, merging: bool) -> None:
+    """Put the runner into a bundle: Loupe's own reading and resizing, file by file, so that they cannot differ.
+
+    Args:
+        folder: The bundle.
+        merging: Whether fragments of defects are merged, which takes SciPy.
+    """
     target = folder / RUNNER
     target.mkdir()
     sources = [*sorted((Path(__file__).parent / "runner").glob("*.py")), *(ROOT / name for name in BESIDE)]
     for source in sources:
         (target / source.name).write_text(make_relative(source.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")
-    (folder / "requirements.txt").write_text(REQUIREMENTS, encoding="utf-8")
+    requirements = REQUIREMENTS + (SCIPY if merging else "")
+    (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 
 def make_relative(code: str) -> str:
     """Turn imports from the rest of Loupe into relative ones: in a bundle, all files lie in one folder."""
-    return re.sub(
-        r"^(\s*)from (?:datamodules|callbacks)(?:\.\w+)*\.(\w+) import", r"\1from .\2 import", code, flags=re.MULTILINE
-    )
+    found = r"^(\s*)from (?:datamodules|callbacks|models)(?:\.\w+)*\.(\w+) import"
+    return re.sub(found, r"\1from .\2 import", code, flags=re.MULTILINE)
 
 
 def load_runner(folder: Path) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +12,7 @@ from timm.models import get_pretrained_cfg
 
 from callbacks.calibration import calibration_of
 
+from .measuring import measuring_of
 from .runner.composition import INPUT, MAP, SCORE
 from .runner.specification import SCHEMA
 
@@ -44,6 +46,8 @@ def describe(
         evidence: ``metrics`` and ``environment`` of the run, where there is one.
     """
     reading = pictures.datamodule.reading
+    tiles = composition.get("tiles")
+    size = [tiles["size"]] * 2 if tiles else [reading.height, reading.width]
     summary = calibration_of(module).summary()
     zones = summary["pixel"].get("zone", {})
     origin = module.origin()
@@ -55,11 +59,11 @@ def describe(
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "commit": evidence["environment"].get("commit"),
         },
-        "model": OmegaConf.to_container(config.model, resolve=True),
-        "weights": {**origin, "licence": licence(origin)} if origin else None,
+        "model": without_folders(OmegaConf.to_container(config.model, resolve=True)),
+        "weights": {**without_folders(origin), "licence": licence(origin)} if origin else None,
         "input": {
             "name": INPUT,
-            "shape": ["batch", 3, reading.height, reading.width],
+            "shape": ["batch", 3, *size],
             "type": "float32",
             "values": "RGB in [0, 1]; a grey picture has three equal channels",
             "resize": {"height": reading.height, "width": reading.width, "rule": RESIZE},
@@ -70,13 +74,14 @@ def describe(
             {"name": SCORE, "shape": ["batch"], "unit": "raw: higher is worse, unbounded; no probability"},
             {
                 "name": MAP,
-                "shape": ["batch", reading.height, reading.width],
+                "shape": ["batch", *size],
                 "unit": "raw: higher is worse, unbounded; its own scale",
             },
         ],
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
         "thresholds": summary,
+        "defects": measuring_of(config, calibration_of(module)).to_dict(),
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,
@@ -85,6 +90,15 @@ def describe(
         },
         "metrics": evidence["metrics"],
     }
+
+
+def without_folders(value: Any) -> Any:
+    """Keep of every path in nested plain values its last part: where files lay on the machine is nobody's business."""
+    if isinstance(value, dict):
+        return {key: without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_folders(entry) for entry in value]
+    return Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value
 
 
 def licence(origin: Mapping[str, str]) -> str:

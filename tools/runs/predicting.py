@@ -9,17 +9,17 @@ import torch
 
 from callbacks.calibration import calibration_of
 from tools.build import build
+from tools.bundles.measuring import measuring_of
 from tools.bundles.options import as_list, options_of
-from tools.bundles.runner.composition import Prediction
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
 from tools.bundles.runner.predicting import predict as predict_sources
+from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.sources import require_pictures
 from tools.bundles.runner.specification import BundleError, hash_file
 from tools.errors import ConfigError
 
 from .checkpoint import read_checkpoint, restore
-from .defect_files import DefectFiles, rules_of
 from .testing import build_trainer
 from .trained import make_output
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def predict(trained: Trained) -> RunFolder:
-    """Judge every picture of ``source``; write predictions.csv, predictions.jsonl, defects, overlays and masks.
+    """Judge every picture of ``source``; write predictions.csv, predictions.jsonl, defects.csv, overlays and masks.
 
     Raises:
         ConfigError: The checkpoint is not usable, or ``out`` holds results of something else.
@@ -54,16 +54,13 @@ def predict(trained: Trained) -> RunFolder:
         size=(reading.height, reading.width),
         white_level=reading.white_level,
         about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
+        measuring=measuring_of(config, calibration_of(module)),
     )
     folder = make_output(trained, "predictions")
-    options = options_of(config, config.data.batch_size)
-    rules, um_per_pixel = rules_of(config), config.data.get("um_per_pixel")
     try:
-        with DefectFiles(folder.path, rules, calibration_of(module).good_peaks(), um_per_pixel) as defects:
-            print(predict_sources(judge, sources, folder.path, options, defects.write))
+        print(predict_sources(judge, sources, folder.path, options_of(config, config.data.batch_size)))
     except BundleError as error:
         raise ConfigError(str(error)) from error
-    print(f"{defects.count} defects are listed in {defects.table}")
     print(f"Predictions {folder.path / 'predictions.csv'}")
     return folder
 

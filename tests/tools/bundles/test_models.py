@@ -26,6 +26,8 @@ NEEDS = {  # what a model needs beside, to be small and to need no file
     "dinomaly": ("backbone=dinov2_small", "backbone.layers=[0,1]", "backbone.weights=none", "data.image_size=[56,56]"),
     "efficient_ad_s": ("model.teacher.weights=none",),
     "efficient_ad_m": ("model.teacher.weights=none",),
+    "mask_rcnn": ("model.limit=10",),
+    "hybrid": ("model.inspection.limit=10",),
 }
 
 pytestmark = pytest.mark.slow
@@ -61,7 +63,8 @@ def export(model: str, root: Path, out: Path, *more: str) -> Path:
 def assert_judges_as_the_test_did(run: Path) -> None:
     expected = pd.read_csv(run / "predictions.csv")
     assert len(expected) >= 200
-    for runtime in ("onnxruntime", "openvino"):
+    spec = json.loads((run / "bundle" / "spec.json").read_text())
+    for runtime in {form["runtime"] for form in spec["forms"]}:
         bundle = Bundle(run / "bundle", runtime=runtime)
         for batch_size in (1, 8):
             found = list(bundle.stream(expected["image_path"], batch_size=batch_size))
@@ -80,8 +83,9 @@ def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: P
     assert_judges_as_the_test_did(run)
 
 
-def test_tiles_are_put_together_in_the_graph(drawn: Path, tmp_path: Path) -> None:
-    assert_judges_as_the_test_did(export("patchcore", drawn, tmp_path, "tiling=hann", "tiling.size=48"))
+@pytest.mark.parametrize("model", ["patchcore", "hybrid"])
+def test_tiles_are_put_together_by_the_runner(model: str, drawn: Path, tmp_path: Path) -> None:
+    assert_judges_as_the_test_did(export(model, drawn, tmp_path, "tiling=hann", "tiling.size=48"))
 
 
 def test_small_forms_state_what_they_lose(drawn: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def plant(path: Path, old: str, new: str) -> None:
 
 def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, cases: list[Case]) -> None:
     parity = gate(module, bundle, cases)
-    require_parity(parity)
+    require_parity(parity, bundle)
     assert {form["form"] for form in parity["forms"]} == {"onnxruntime fp32", "openvino fp32"}
     for form in parity["forms"]:
         assert form["pictures"] == len(cases) - 1  # one is refused on both sides
@@ -93,7 +93,7 @@ def test_a_planted_change_is_named(
     assert not parity["passed"]
     assert parity["stages"][0]["stage"] == stage
     with pytest.raises(ParityError, match=f"they part at {stage}, .*worst: {parity['stages'][0]['worst']}"):
-        require_parity(parity)
+        require_parity(parity, bundle / "parity.json")
 
 
 @pytest.mark.parametrize("level", ["image", "pixel"])
@@ -103,7 +103,7 @@ def test_a_rounded_threshold_is_named(module: InspectionModel, bundle: Path, cas
     spec["thresholds"][level]["all"]["value"] = round(exact, 2)
     (bundle / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(ParityError, match=rf"part at thresholds, .*{level}\.all\.value is {round(exact, 2)}"):
-        require_parity(gate(module, bundle, cases))
+        require_parity(gate(module, bundle, cases), bundle)
 
 
 def test_a_checkpoint_with_another_threshold_is_another_checkpoint(

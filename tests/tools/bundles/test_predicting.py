@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tools.bundles.runner.composition import Prediction
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
 from tools.bundles.runner.predicting import Options, predict
+from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.specification import BundleError
 from tools.bundles.runner.stream import in_batches, read_ahead
 

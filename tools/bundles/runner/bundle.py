@@ -7,6 +7,7 @@ from pathlib import Path
 from .composition import compose
 from .decision import Decision
 from .judge import Judge
+from .measuring import Measuring
 from .network import choose_form, open_graphs
 from .specification import SPEC, hash_file, is_edited, read_spec
 
@@ -55,4 +56,5 @@ class Bundle(Judge):
                 "spec_sha256": hash_file(self.folder / SPEC),
                 "form": f"{self.form.runtime} {self.form.precision}",
             },
+            measuring=Measuring.read(self.spec["defects"]),
         )

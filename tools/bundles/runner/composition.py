@@ -6,12 +6,15 @@ Letters: B batch, H and W height and width of the model's pictures.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .instances import lay
+from .result import Prediction
+from .self_reference import judge_alone
 from .specification import BundleError
+from .tiles import judge_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +23,7 @@ if TYPE_CHECKING:
 
 INPUT, SCORE, MAP = "image", "score", "map"
 MODEL, SCREENING = "model", "screening"
-SINGLE, INSTANCES, HYBRID = "single", "instances", "hybrid"
-
-
-class Prediction(NamedTuple):
-    """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
-
-    A detection holds ``box`` (left, top, right, bottom in pixels of the model's picture), ``label``, ``score`` and
-    ``mask`` (H, W).
-    """
-
-    score_B: Array
-    map_BHW: Array
-    detections: list[list[dict[str, Any]]] | None = None
+SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
 
 
 def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
@@ -41,19 +32,23 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     * ``single``: one graph, from a batch of pictures to scores and maps.
     * ``instances``: one graph, from one picture to boxes and the masks in them, which are laid onto the picture here.
     * ``hybrid``: a single one screens; an instance graph inspects the pictures that reach its threshold.
+    * ``self_reference``: no graph; every picture is judged by a model of itself.
+
+    Where it names ``tiles``, the graphs judge tiles, which are put together here.
 
     Raises:
         BundleError: This runner knows no such composition.
     """
     composition = spec["composition"]
     known: dict[str, Callable[[dict[str, Any], dict[str, Graph], Array], Prediction]]
-    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid}
+    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone}
     if composition["kind"] not in known:
         raise BundleError(
             f"Expected a composition that this runner knows, but found {composition['kind']!r}; use the runner that "
             "lies in the bundle itself."
         )
-    return partial(known[composition["kind"]], composition, graphs)
+    judge = partial(known[composition["kind"]], composition, graphs)
+    return partial(judge_tiles, composition["tiles"], judge) if composition.get("tiles") else judge
 
 
 def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
@@ -62,10 +57,14 @@ def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: A
     return Prediction(found[SCORE], found[MAP])
 
 
+def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    del graphs
+    return judge_alone(composition, image_B3HW)
+
+
 def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     size = image_B3HW.shape[2], image_B3HW.shape[3]
-    rule = composition["mask_threshold"], composition["part"]
-    laid = [lay(graphs[MODEL]({INPUT: image_B3HW[[index]]}), size, *rule) for index in range(len(image_B3HW))]
+    laid = [lay(graphs[MODEL]({INPUT: image_B3HW[[index]]}), size, composition) for index in range(len(image_B3HW))]
     return Prediction(
         np.stack([score for score, _, _ in laid]),
         np.stack([map_HW for _, map_HW, _ in laid]),

@@ -13,16 +13,14 @@ if TYPE_CHECKING:
     from .network import Array
 
 
-def lay(
-    found: dict[str, Array], size: tuple[int, int], mask_threshold: float, part: int
-) -> tuple[Array, Array, list[Any]]:
+def lay(found: dict[str, Array], size: tuple[int, int], rules: dict[str, Any]) -> tuple[Array, Array, list[Any]]:
     """Lay what a graph found onto its picture.
 
     Args:
         found: ``boxes`` (D, 4) x1, y1, x2, y2 in pixels, ``labels`` (D,), ``scores`` (D,), ``masks`` (D, M, M).
         size: H and W.
-        mask_threshold: A pixel belongs to an instance from this probability on.
-        part: Label of the part itself, which is no defect.
+        rules: ``score_threshold``, above which a detection counts; ``mask_threshold``, the probability from which on a
+            pixel belongs to an instance; and ``part``, the label of the part itself, which is no defect.
 
     Returns:
         The score of the surest defect, (); the map (H, W), at every pixel the highest product of a defect's score and
@@ -32,8 +30,10 @@ def lay(
     score = np.float32(0)
     detections = []
     for box, label, sure, mask in zip(found["boxes"], found["labels"], found["scores"], found["masks"], strict=True):
+        if sure <= np.float32(rules["score_threshold"]):
+            continue
         soft_HW = paste(mask, box, size)
-        if label != part:
+        if label != rules["part"]:
             map_HW = np.maximum(map_HW, sure * soft_HW)
             score = max(score, sure)
         detections.append(
@@ -41,7 +41,7 @@ def lay(
                 "box": tuple(float(edge) for edge in box),
                 "label": int(label),
                 "score": float(sure),
-                "mask": soft_HW >= mask_threshold,
+                "mask": soft_HW >= rules["mask_threshold"],
             }
         )
     return np.asarray(score, np.float32), map_HW, detections

@@ -20,8 +20,9 @@ from .stream import in_batches, read_ahead
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from .composition import Prediction
     from .decision import Decision
+    from .measuring import Measuring
+    from .result import Prediction
 
 
 class Prepared(NamedTuple):
@@ -43,6 +44,7 @@ class Judge:
         size: Height and width of what ``infer`` takes.
         white_level: Stored value that means white; None: what the file's type can hold.
         about: What judges, in plain values: results of different judges are not mixed in one folder.
+        measuring: How defects are listed; None: they are not.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Judge:
         size: tuple[int, int],
         white_level: float | None,
         about: dict[str, Any],
+        measuring: Measuring | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
         self.size = size
         self.white_level = white_level
         self.about = about
+        self.measuring = measuring
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Array = npt.NDArray[Any]
-PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
+PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
 class Graph(Protocol):
@@ -31,7 +31,7 @@ class Form(NamedTuple):
     """One form in which a bundle holds its graphs.
 
     Attributes:
-        runtime: ``onnxruntime`` or ``openvino``.
+        runtime: ``onnxruntime`` or ``openvino``; ``numpy`` where there is no graph.
         precision: ``fp32``, ``fp16`` or ``int8``.
         files: From the name of a graph to its file; OpenVINO's weights lie beside it, as ``.bin``.
     """

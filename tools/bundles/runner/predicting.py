@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from .sources import find_pictures, require_pictures
-from .writing import Which, Writer
+from .writing import DEFECTS, Which, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from .judge import Judge
-    from .result import Result
 
 LINE_EVERY_S = 10.0  # of progress, in a log
 
@@ -43,20 +43,25 @@ class Options(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before."""
+    """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before.
+
+    ``defects`` of them are listed, one by one; None where nobody measured them.
+    """
 
     pictures: int
     defective: int
     failed: int
     earlier: int
     seconds: float
+    defects: int | None = None
 
     def __str__(self) -> str:
         """Say it in a sentence."""
         good = self.pictures - self.defective - self.failed
         before = f" {self.earlier} of them had been judged before." if self.earlier else ""
         noun = "picture" if self.pictures == 1 else "pictures"
-        return f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} unreadable.{before}"
+        said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} unreadable.{before}"
+        return said if self.defects is None else f"{said}\n{self.defects} defects are listed in {DEFECTS}."
 
 
 def predict(
@@ -64,12 +69,10 @@ def predict(
     sources: Sequence[str],
     out: str | Path,
     options: Options | None = None,
-    listen: Callable[[Result], None] | None = None,
 ) -> Summary:
     """Judge every picture of ``sources`` that has no row in ``out`` yet.
 
-    A call that was interrupted leaves whole rows; the same call again goes on behind them. ``listen`` hears of every
-    result before its row is on disk.
+    A call that was interrupted leaves whole rows; the same call again goes on behind them.
 
     Raises:
         DataError: A source names nothing.
@@ -80,19 +83,19 @@ def predict(
         "kind": options.kind,
         "image_threshold": {name: float(value) for name, value in judge.decision.image.items()},
         "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
+        "defects": judge.measuring and asdict(judge.measuring.rules),
     }
     started = last = time.monotonic()
     require_pictures(sources)
-    with Writer(out, about, judge.decision.map_range, options.overlays, options.masks) as writer:
+    with Writer(out, about, judge.decision.map_range, options.overlays, options.masks, judge.measuring) as writer:
         earlier = len(writer.done)
         pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
         for prepared in judge.batches(pictures, options.batch_size, options.readers):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
-                if listen is not None:
-                    listen(result)
                 writer.write(result)
             writer.flush()
             if time.monotonic() - last >= LINE_EVERY_S:
                 last = time.monotonic()
                 sys.stderr.write(f"{writer.rows} pictures, {last - started:.0f} s\n")
-        return Summary(writer.rows, writer.defective, writer.failed, earlier, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return Summary(writer.rows, writer.defective, writer.failed, earlier, seconds, writer.defects)

@@ -1,4 +1,4 @@
-"""What is said about one picture."""
+"""What is said about pictures: by a model, raw; and in the end, decided."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from .network import Array
+
+
+class Prediction(NamedTuple):
+    """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
+
+    A detection holds ``box`` (left, top, right, bottom in pixels of the model's picture), ``label``, ``score`` and
+    ``mask`` (H, W).
+    """
+
+    score_B: Array
+    map_BHW: Array
+    detections: list[list[dict[str, Any]]] | None = None
 
 
 class Region(NamedTuple):

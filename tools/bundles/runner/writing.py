@@ -1,7 +1,8 @@
 """Results on disk, row by row: what is written is whole, whatever happens, and a second call goes on where one stopped.
 
 ``predictions.jsonl`` is the record: one line per picture, written after the files that belong to it.
-``predictions.csv`` holds the same in columns, and is made again from it where a call goes on.
+``predictions.csv`` holds the same in columns, and ``defects.csv`` a row for each defect; both are made again from it
+where a call goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -17,18 +19,22 @@ import numpy as np
 
 from callbacks.report.pictures import overlay
 
+from .measuring import ABOUT as ABOUT_DEFECTS
+from .measuring import COLUMNS as DEFECT_COLUMNS
 from .specification import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from .measuring import Measuring
     from .result import Result
 
 Which = Literal["defective", "all", "none"]
 CHOICES: tuple[str, ...] = get_args(Which)
 COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "error")
 RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
+DEFECTS = "defects.csv"
 
 
 class Writer:
@@ -40,12 +46,14 @@ class Writer:
         map_range: Raw map values of the darkest and the brightest colour of overlays.
         overlays: Pictures to draw the map over.
         masks: Pictures whose mask is written, as large as the picture.
+        measuring: How defects are listed; None: they are not.
 
     Attributes:
         done: Names of the pictures that earlier calls judged.
         rows: How many there are, earlier ones included.
         defective: Rows called defective, earlier ones included.
         failed: Rows that hold an error, earlier ones included.
+        defects: That are listed, earlier ones included; None where nobody measures them.
 
     Raises:
         BundleError: The folder holds results of something else, or cannot be written to.
@@ -58,23 +66,27 @@ class Writer:
         map_range: tuple[float, float],
         overlays: Which = "defective",
         masks: Which = "none",
+        measuring: Measuring | None = None,
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.map_range = map_range
         self.overlays, self.masks = overlays, masks
         self.done: set[str] = set()
         self.rows = self.defective = self.failed = 0
+        self.defects = None if measuring is None else 0
+        self._measuring = measuring
         self._begin(about)
 
     def __enter__(self) -> Self:
         """Open the files, behind the rows that are there."""
-        self._table = (self.folder / TABLE).open("w", newline="", encoding="utf-8")
-        self._columns = csv.DictWriter(self._table, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-        self._columns.writeheader()
-        for row in _whole_rows(self.folder / RECORD):
-            self.done.add(row["image_path"])
-            self._count(row)
-        self._record = (self.folder / RECORD).open("a", encoding="utf-8")
+        with ExitStack() as opened:
+            self._table = Table(opened, self.folder / TABLE, COLUMNS)
+            self._listed = None if self._measuring is None else Table(opened, self.folder / DEFECTS, DEFECT_COLUMNS)
+            for row in _whole_rows(self.folder / RECORD):
+                self.done.add(row["image_path"])
+                self._count(row)
+            self._record = opened.enter_context((self.folder / RECORD).open("a", encoding="utf-8"))
+            self._open = opened.pop_all()
         self.flush()
         return self
 
@@ -82,9 +94,7 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the files."""
-        self.flush()
-        self._record.close()
-        self._table.close()
+        self._open.close()
 
     def write(self, result: Result) -> None:
         """Write what belongs to a picture, and then its row."""
@@ -97,13 +107,16 @@ class Writer:
                 grown = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
                 self._save("masks", result, ".png", grown)
         row = result.row()
+        if self._measuring is not None and not result.error:
+            row["defects"] = [defect.to_dict() for defect in self._measuring(result)]
         self._record.write(json.dumps(row) + "\n")
         self._count(row)
 
     def flush(self) -> None:
         """Hand every row so far to the system: what is done is done."""
-        self._record.flush()
-        self._table.flush()
+        for file in (self._record, self._table, self._listed):
+            if file is not None:
+                file.flush()
 
     def _begin(self, about: dict[str, Any]) -> None:
         path = self.folder / ABOUT
@@ -125,7 +138,11 @@ class Writer:
         self.rows += 1
         self.defective += row.get("verdict") == "defective"
         self.failed += "error" in row
-        self._columns.writerow(row | {"regions": len(row["regions"])} if "regions" in row else row)
+        self._table.write(row | {"regions": len(row["regions"])} if "regions" in row else row)
+        if self._listed is not None and self.defects is not None:
+            for defect in row.get("defects", ()):
+                self._listed.write({name: row[name] for name in ABOUT_DEFECTS} | defect)
+                self.defects += 1
 
     def _save(self, kind: str, result: Result, suffix: str, values: np.ndarray[Any, Any]) -> None:
         path = self.folder / kind / result.place.with_name(result.place.name + suffix)
@@ -134,6 +151,23 @@ class Writer:
         part = path.with_name(f".{path.name}.{os.getpid()}")
         part.write_bytes(encoded.tobytes())
         part.replace(path)
+
+
+class Table:
+    """A CSV file that is written anew, row by row; what a row lacks stays empty."""
+
+    def __init__(self, opened: ExitStack, path: Path, columns: Sequence[str]) -> None:
+        self._file = opened.enter_context(path.open("w", newline="", encoding="utf-8"))
+        self._writer = csv.DictWriter(self._file, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Write a row."""
+        self._writer.writerow(row)
+
+    def flush(self) -> None:
+        """Hand every row so far to the system."""
+        self._file.flush()
 
 
 def _wanted(which: Which, result: Result) -> bool:

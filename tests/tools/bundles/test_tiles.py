@@ -1,0 +1,73 @@
+"""The runner puts tiles together as the model itself does: scores, maps and instances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from anomalib.data import InferenceBatch
+
+from models.tiled import Tiling
+from tools.bundles.composing import tiles_of
+from tools.bundles.runner.result import Prediction
+from tools.bundles.runner.tiles import judge_tiles
+from tools.runs.predicting import as_plain
+
+Detections = list[dict[str, torch.Tensor]]
+
+
+def look(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, Detections]:
+    """Judge tiles by what differs towards their rim, so that every weight counts; bright halves are instances."""
+    ramp_S = torch.linspace(0, 1, image_B3HW.shape[-1])
+    map_BHW = image_B3HW.mean(dim=1) + ramp_S
+    found = []
+    for image_HW in image_B3HW[:, 0]:
+        masks = torch.stack([image_HW > 0.8, image_HW > 2, (image_HW > 0.8).roll(3, 0)])
+        boxes = torch.tensor([[0.0, 1.0, 9.0, 20.5], [3.0, 3.0, 4.0, 4.0], [5.0, 0.0, 11.0, 30.0]])
+        scores = torch.stack([image_HW.max(), image_HW.mean(), image_HW.min()])
+        found.append({"boxes": boxes, "labels": torch.tensor([1, 1, 2]), "scores": scores, "masks": masks})
+    return InferenceBatch(pred_score=map_BHW.flatten(1).amax(dim=1), anomaly_map=map_BHW), found
+
+
+def as_runner(image_B3HW: np.ndarray) -> Prediction:
+    prediction, found = look(torch.from_numpy(image_B3HW))
+    assert prediction.pred_score is not None
+    assert prediction.anomaly_map is not None
+    maps = prediction.anomaly_map.numpy()
+    return Prediction(prediction.pred_score.numpy(), maps, [as_plain(entry) for entry in found])
+
+
+@pytest.mark.parametrize("size", [(32, 32), (20, 50), (33, 71), (90, 100)])
+@pytest.mark.parametrize(
+    "tiling", [Tiling(size=32), Tiling(size=32, overlap=0.5, margin=3, batch=3, merge_overlap=0.2)]
+)
+def test_tiles_are_put_together_as_the_model_does(size: tuple[int, int], tiling: Tiling) -> None:
+    image = torch.rand(3, 3, *size, generator=torch.Generator().manual_seed(0))
+    image[:, :, : size[0] // 3] *= 1.2
+    wanted, detections = tiling.judge(look, image)
+    found = judge_tiles(tiles_of(tiling, size), as_runner, image.numpy())
+    assert wanted.pred_score is not None
+    assert wanted.anomaly_map is not None
+    assert detections is not None
+    assert found.detections is not None
+    np.testing.assert_array_equal(found.score_B, wanted.pred_score.numpy())
+    np.testing.assert_allclose(found.map_BHW, wanted.anomaly_map.numpy(), rtol=1e-5)
+    for entries, expected in zip(found.detections, detections, strict=True):
+        plain = as_plain(expected)
+        assert len(entries) == len(plain) > 0
+        for entry, other in zip(entries, plain, strict=True):
+            assert entry["label"] == other["label"]
+            assert (*entry["box"], entry["score"]) == pytest.approx((*other["box"], other["score"]))
+            np.testing.assert_array_equal(entry["mask"], other["mask"])
+
+
+def test_pictures_that_no_tile_finds_anything_on_have_no_detections() -> None:
+    def nothing(image_B3HW: np.ndarray) -> Prediction:
+        return Prediction(image_B3HW.mean(axis=(1, 2, 3)), image_B3HW.mean(axis=1), [[] for _ in image_B3HW])
+
+    image = np.random.default_rng(0).random((2, 3, 40, 40), dtype=np.float32)
+    assert judge_tiles(tiles_of(Tiling(size=32), (40, 40)), nothing, image).detections == [[], []]
+    assert (
+        judge_tiles(tiles_of(Tiling(size=32), (40, 40)), lambda x: nothing(x)._replace(detections=None), image)[2]
+        is None
+    )

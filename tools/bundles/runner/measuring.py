@@ -1,0 +1,54 @@
+"""The defects of judged pictures, measured as the test of the run measured them: in pixels of the file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from callbacks.defects import MEASURES, Defect, DefectRules, PictureScale, find_defects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .result import Result
+
+ABOUT = ("image_path", "kind")
+COLUMNS = (*ABOUT, *MEASURES)
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Lists what is defective on a judged picture.
+
+    Attributes:
+        rules: What is merged to one defect, what is too small, and how severe it is.
+        good_peaks: The highest map value of each good calibration picture, ascending.
+        um_per_pixel: Micrometres per pixel of the files; None where nobody said.
+    """
+
+    rules: DefectRules
+    good_peaks: Sequence[float] = ()
+    um_per_pixel: float | None = None
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Measuring:
+        """Take what ``to_dict`` gave."""
+        return cls(DefectRules(**values["rules"]), values["good_peaks"], values["um_per_pixel"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "rules": asdict(self.rules),
+            "good_peaks": [float(peak) for peak in self.good_peaks],
+            "um_per_pixel": self.um_per_pixel,
+        }
+
+    def __call__(self, result: Result) -> list[Defect]:
+        """Measure the defects of a picture, from the top; none where it could not be read."""
+        if result.mask is None or result.anomaly_map is None:
+            return []
+        height, width = result.mask.shape
+        scale = PictureScale(result.size[1] / width, result.size[0] / height, self.um_per_pixel)
+        return find_defects(
+            result.mask, result.anomaly_map, self.rules, scale, kind=result.kind, good_peaks=self.good_peaks
+        ).defects
