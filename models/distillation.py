@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Maps: TypeAlias = list[Tensor]  # one (B, C, H, W) per level
 Network: TypeAlias = "Callable[[Tensor], Sequence[Tensor]]"
+Start: TypeAlias = "Callable[[Tensor, Sequence[Decorrelation]], nn.Module]"
 
 _BASIS_CROPS = 512  # enough for the covariance of some hundred channels: each crop gives hundreds of vectors
 _TEACHER_BATCH = 16
@@ -66,7 +67,7 @@ def distill(
     held_out: Picture,
     recipe: Recipe,
     *,
-    start: str | Path | None = None,
+    start: Start | None = None,
     checkpoint: str | Path | None = None,
     writer: SummaryWriter | None = None,
     device: str | torch.device = "cpu",
@@ -84,8 +85,8 @@ def distill(
         source: Where crops come from.
         held_out: Crops (B, S, S, 3) uint8 of pictures that ``source`` does not have.
         recipe: How to train.
-        start: The checkpoint of an earlier distillation, of any recipe and pictures, whose student and basis to begin
-            with instead of random weights and a basis fitted anew.
+        start: Makes a network with the student's first weights, from the first crops (B, 3, S, S) in [0, 1] and the
+            basis of every map; None: they are random.
         checkpoint: A file to write after every round, and to go on from where it exists.
         writer: Gets ``distill/loss``, ``distill/learning_rate`` by step and ``held_out/loss`` and
             ``held_out/explained_{level}`` (share of variance) by round.
@@ -99,10 +100,8 @@ def distill(
         student = build_student().to(device).to(memory_format=torch.channels_last)
     run = _Run(teacher, student, source, held_out, recipe, torch.device(device))
     done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
-    if not done and start is not None:
-        run.begin_with(Path(start))
-    elif not done:
-        run.prepare()
+    if not done:
+        run.prepare(start)
     lessons = run.lessons(done)
     for round_, crops, targets in track(lessons, "distilling", total=recipe.rounds - done, note=run.note):
         run.train_round(round_, crops, targets, writer)
@@ -142,11 +141,13 @@ class _Run:
         self.basis = [Decorrelation(t.shape[1], g.shape[1]).to(device) for t, g in zip(taught, given, strict=True)]
         self.history: list[float] = []
 
-    def prepare(self) -> None:
-        """Fit the change of basis on the first crops."""
+    def prepare(self, start: Start | None) -> None:
+        """Fit the change of basis on the first crops, and begin with what ``start`` makes of them."""
         crops = self.source.draw(min(_BASIS_CROPS, self.recipe.crops), [self.recipe.seed, 0])
         for basis, maps in zip(self.basis, self._teach(crops), strict=True):
             basis.fit(maps.float().permute(0, 2, 3, 1).flatten(0, 2), self.recipe.whitening)
+        if start is not None:
+            self.student.load_state_dict(start(_as_input(crops, self.device), self.basis).state_dict())
 
     def lessons(self, first: int) -> Iterator[tuple[int, Picture, Maps]]:
         """Yield round, crops and targets from round ``first`` on, each made while the one before is learnt."""
@@ -241,10 +242,6 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = list(state["held_out"])
         return int(state["rounds_done"])
-
-    def begin_with(self, path: Path) -> None:
-        """Take student and basis from another distillation's checkpoint, and nothing else."""
-        self._take(torch.load(path, map_location=self.device, weights_only=True))
 
     def _take(self, state: dict[str, Any]) -> None:
         self.student.load_state_dict(state["student"])

@@ -1,10 +1,11 @@
 """LoupeNet: the small feature network that ships with Loupe, so that it works well with no download.
 
 Three maps, at strides 4, 8 and 16, that imitate the decorrelated features of a larger teacher (see ``distillation``).
-Blocks are a depthwise convolution for context and two pointwise ones for content, as in ConvNeXt (Liu et al., CVPR
-2022), with batch norm while learning, which is folded into the convolutions afterwards.
+Its blocks are MobileNetV2's (Sandler et al., CVPR 2018, arXiv 1801.04381), with few hidden channels where pictures are
+large: a LoupeNet can be cut out of a MobileNetV2 (see ``thinning``), and then only has to mend what the cut cost.
 
-The cells of a map lie centred on the pixels they stand for: every strided convolution has an even kernel.
+As MobileNetV2, it pads at the right and the bottom where it halves a picture, so that what a cell sees is centred
+1.5, 3.5 and 7.5 pixels to the lower right of the middle of the square it stands for, at strides 4, 8 and 16.
 
 Shape letters: B batch, H and W image height and width, C channels of one map.
 """
@@ -26,15 +27,18 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).with_name("loupe_net.safetensors")
 
+CHANNELS = (24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96)  # between blocks; the first follows the stem
+STRIDE_8, STRIDE_16 = 1, 4  # the blocks that halve the picture
+HIDDEN = (16, 32, 72, 72, 128, 128, 128, 192, 288, 288, 288, 432, 432)
+
 
 class LoupeNet(nn.Module):
     """Features at strides 4, 8 and 16.
 
     Args:
-        widths: Channels inside the three stages.
-        depths: Blocks in each stage.
+        hidden: Hidden channels of the stem's two convolutions, and of the eleven blocks after it.
         out_channels: Channels of the three maps: those of the teacher.
-        batch_norm: True to learn; False for the folded network, which is what ships.
+        batch_norm: True to learn from random weights; False for the folded network, which is what ships.
     """
 
     MEAN = 0.5  # what inputs in [0, 1] are normalised by, the same for every channel
@@ -43,28 +47,33 @@ class LoupeNet(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int] = (32, 64, 128),
-        depths: Sequence[int] = (1, 3, 4),
+        hidden: Sequence[int] = HIDDEN,
         out_channels: Sequence[int] = (24, 32, 96),
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        if not len(widths) == len(depths) == len(out_channels) == 3:
+        if len(hidden) != len(HIDDEN) or len(out_channels) != len(self.STRIDES):
             raise ValueError(
-                "Expected widths, depths and out_channels to have three entries each, one for each stride, "
-                f"but got {tuple(widths)}, {tuple(depths)} and {tuple(out_channels)}."
+                f"Expected {len(HIDDEN)} numbers of hidden channels and {len(self.STRIDES)} of out_channels, "
+                f"but got {tuple(hidden)} and {tuple(out_channels)}."
             )
-        self.shape = {"widths": list(widths), "depths": list(depths), "out_channels": list(out_channels)}
+        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels)}
         stem = nn.Sequential(
-            conv_unit(3, widths[0] // 2, 4, stride=2, relu=True, batch_norm=batch_norm),
-            conv_unit(widths[0] // 2, widths[0], 4, stride=2, relu=True, batch_norm=batch_norm),
+            conv_unit(3, hidden[0], 3, stride=2, batch_norm=batch_norm),
+            conv_unit(hidden[0], hidden[0], 3, groups=hidden[0], batch_norm=batch_norm),
+            conv_unit(hidden[0], hidden[1], 1, batch_norm=batch_norm),
+            conv_unit(hidden[1], hidden[1], 3, stride=2, groups=hidden[1], batch_norm=batch_norm),
+            conv_unit(hidden[1], CHANNELS[0], 1, bounded=False, batch_norm=batch_norm),
         )
-        downs = [conv_unit(c, d, 2, stride=2, batch_norm=batch_norm) for c, d in pairwise(widths)]
-        self.stages = nn.ModuleList(
-            nn.Sequential(enter, *(Block(width, batch_norm=batch_norm) for _ in range(depth)))
-            for enter, width, depth in zip([stem, *downs], widths, depths, strict=True)
-        )
-        self.heads = nn.ModuleList(nn.Conv2d(c, out, 1) for c, out in zip(widths, out_channels, strict=True))
+        blocks = [
+            Block(channels, width, out, 2 if index in {STRIDE_8, STRIDE_16} else 1, batch_norm)
+            for index, (width, (channels, out)) in enumerate(zip(hidden[2:], pairwise(CHANNELS), strict=True))
+        ]
+        cuts = (0, STRIDE_8, STRIDE_16, len(blocks))
+        stages = [blocks[start:end] for start, end in pairwise(cuts)]
+        self.stages = nn.ModuleList([nn.Sequential(stem, *stages[0]), *(nn.Sequential(*stage) for stage in stages[1:])])
+        ends = (CHANNELS[STRIDE_8], CHANNELS[STRIDE_16], CHANNELS[-1])
+        self.heads = nn.ModuleList(nn.Conv2d(c, out, 1) for c, out in zip(ends, out_channels, strict=True))
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
         """Give the three maps, finest first.
@@ -84,36 +93,42 @@ class LoupeNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block: depthwise 5x5, then pointwise to twice the channels and back."""
+    """Inverted residual block: widen, filter each channel by itself, project; the input is added where shapes allow."""
 
-    def __init__(self, channels: int, batch_norm: bool) -> None:
+    def __init__(self, channels: int, hidden: int, out: int, stride: int, batch_norm: bool) -> None:
         super().__init__()
+        self.skip = stride == 1 and channels == out
         self.body = nn.Sequential(
-            conv_unit(channels, channels, 5, groups=channels, batch_norm=batch_norm),
-            conv_unit(channels, 2 * channels, 1, relu=True, batch_norm=batch_norm),
-            conv_unit(2 * channels, channels, 1, batch_norm=batch_norm),
+            conv_unit(channels, hidden, 1, batch_norm=batch_norm),
+            conv_unit(hidden, hidden, 3, stride=stride, groups=hidden, batch_norm=batch_norm),
+            conv_unit(hidden, out, 1, bounded=False, batch_norm=batch_norm),
         )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Add what the body finds to its input, same shape."""
-        y_BCHW: Tensor = x_BCHW + self.body(x_BCHW)
-        return y_BCHW
+        """Map (B, channels, H, W) to (B, out, H // stride, W // stride)."""
+        y_BCHW: Tensor = self.body(x_BCHW)
+        return x_BCHW + y_BCHW if self.skip else y_BCHW
 
 
 def conv_unit(
     channels: int,
     out: int,
     kernel: int,
+    *,
     stride: int = 1,
     groups: int = 1,
-    relu: bool = False,
+    bounded: bool = True,
     batch_norm: bool = False,
 ) -> nn.Sequential:
-    """Build a convolution of centred cells, then batch norm where asked for, then ReLU where asked for."""
-    conv = nn.Conv2d(channels, out, kernel, stride, (kernel - stride + 1) // 2, groups=groups, bias=not batch_norm)
+    """Build a convolution, then batch norm where asked for, then ReLU6 where ``bounded``.
+
+    Strided ones pad at the right and the bottom only, as MobileNetV2's own do.
+    """
+    pad: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if stride == 2 else []
+    conv = nn.Conv2d(channels, out, kernel, stride, 0 if pad else kernel // 2, groups=groups, bias=not batch_norm)
     norm: list[nn.Module] = [nn.BatchNorm2d(out)] if batch_norm else []
-    activation: list[nn.Module] = [nn.ReLU(inplace=True)] if relu else []
-    return nn.Sequential(conv, *norm, *activation)
+    activation: list[nn.Module] = [nn.ReLU6(inplace=True)] if bounded else []
+    return nn.Sequential(*pad, conv, *norm, *activation)
 
 
 def fold_batch_norm(net: nn.Module) -> dict[str, Tensor]:

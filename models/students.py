@@ -6,6 +6,7 @@ Shape letters: B batch, H and W image height and width.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,14 +17,16 @@ from torch import nn
 from .loupe_net import LoupeNet, save_loupe_net
 from .maps import join_maps
 from .patch_description import PATCH_DESCRIPTION
+from .thinning import thin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from .distillation import Network
+    from .backbones import Backbone
+    from .distillation import Network, Start
 
 
 class Student(Protocol):
@@ -34,11 +37,14 @@ class Student(Protocol):
     def build(self) -> nn.Module:
         """Build one with random weights, from (x - 0.5) / 0.5 to maps."""
 
-    def lessons(self, teacher: Network) -> Network:
+    def lessons(self, teacher: Backbone) -> Network:
         """Turn a teacher's maps to as many as the student has."""
 
-    def save(self, student: nn.Module, path: Path) -> None:
-        """Write what it has learnt, in half precision."""
+    def start(self, teacher: Backbone) -> Start | None:
+        """Say how to find the first weights in the teacher; None: they are random."""
+
+    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write what it has learnt, in half precision, and ``metadata`` beside it."""
 
 
 class LoupeNetStudent:
@@ -47,24 +53,48 @@ class LoupeNetStudent:
     Its output channels are those of the network that ships, whatever the teacher has, so that its weights fit anywhere.
 
     Args:
-        widths: Channels at strides 4, 8 and 16.
-        depths: Blocks there.
+        hidden: Hidden channels of its blocks.
+        thinned: True to cut it out of the teacher, which must be a MobileNetV2; False for random weights.
     """
 
     name = "loupe_net"
 
-    def __init__(self, widths: Sequence[int], depths: Sequence[int]) -> None:
-        self.build = partial(LoupeNet, tuple(widths), tuple(depths), batch_norm=True)
+    def __init__(self, hidden: Sequence[int], thinned: bool) -> None:
+        self.hidden, self.thinned = tuple(hidden), thinned
 
-    def lessons(self, teacher: Network) -> Network:
+    def build(self) -> LoupeNet:
+        """Build one; batch norm helps random weights only."""
+        return LoupeNet(self.hidden, batch_norm=not self.thinned)
+
+    def lessons(self, teacher: Backbone) -> Network:
         """Take the teacher as it is."""
         return teacher
 
-    def save(self, student: nn.Module, path: Path) -> None:
-        """Write the folded network."""
+    def start(self, teacher: Backbone) -> Start | None:
+        """Cut the first weights out of the teacher."""
+        if not self.thinned:
+            return None
+        return lambda crops_B3HW, bases: thin(teacher.network, teacher.normalize(crops_B3HW), self.hidden, bases)
+
+    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the folded network, its maps weighed alike."""
         if not isinstance(student, LoupeNet):
             raise TypeError(f"Expected a LoupeNet, but got {type(student).__name__}.")
-        save_loupe_net(student, path)
+        save_loupe_net(weighed_alike(student), path, metadata)
+
+
+def weighed_alike(student: LoupeNet) -> LoupeNet:
+    """Copy a LoupeNet, its heads scaled so that each map has as much variance in all its channels together.
+
+    It learns channels of equal variance. Joined as they are, the map with the most channels would rule every distance.
+    """
+    copy = deepcopy(student)
+    channels = student.shape["out_channels"]
+    with torch.no_grad():
+        for head, count in zip(copy.heads, channels, strict=True):
+            for parameter in head.parameters():
+                parameter.mul_((sum(channels) / len(channels) / count) ** 0.5)
+    return copy
 
 
 class PatchDescriptionStudent:
@@ -78,16 +108,19 @@ class PatchDescriptionStudent:
         self.name = name
         self.build = partial(_Normalised, name)
 
-    def lessons(self, teacher: Network) -> Network:
+    def lessons(self, teacher: Backbone) -> Network:
         """Join the teacher's maps."""
         return lambda image_B3HW: [join_maps(teacher(image_B3HW))]
 
-    def save(self, student: nn.Module, path: Path) -> None:
+    def start(self, teacher: Backbone) -> None:
+        """Begin with random weights."""
+
+    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the network, with or without padding the same."""
         if not isinstance(student, _Normalised):
             raise TypeError(f"Expected a patch description network, but got {type(student).__name__}.")
         state = {key: value.detach().cpu().half().contiguous() for key, value in student.network.state_dict().items()}
-        save_file(state, path, {"network": json.dumps({"name": self.name})})
+        save_file(state, path, {**metadata, "network": json.dumps({"name": self.name})})
 
 
 class _Normalised(nn.Module):

@@ -18,7 +18,7 @@ from models.distillation_recipe import Recipe, learning_rate_share
 from models.loupe_net import LoupeNet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from datamodules.unlabelled.procedural import Picture
@@ -67,7 +67,7 @@ class OneMap(nn.Module):
 
 
 def student() -> nn.Module:
-    return LoupeNet((8, 8, 8), (1, 1, 1), (6, 6, 6), batch_norm=True)
+    return LoupeNet((4,) * 13, (6, 6, 6), batch_norm=True)
 
 
 def held_out() -> Picture:
@@ -113,14 +113,19 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_another_recipe_can_start_from_where_one_ended(tmp_path: Path) -> None:
-    first = run(checkpoint=tmp_path / "first.ckpt")
+def test_a_student_can_start_from_what_is_made_of_the_first_crops_and_the_basis() -> None:
+    seen: list[tuple[int, ...]] = []
+    torch.manual_seed(2)
+    first = student()
+
+    def start(crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> nn.Module:
+        seen.extend([tuple(crops_B3HW.shape), *(tuple(basis.matrix.shape) for basis in bases)])
+        return first
+
     recipe = Recipe(rounds=1, crops=8, passes=1, batch_size=4, learning_rate=1e-9, weight_decay=0.0, seed=6)
-    second = distill(Teacher(), student, SOURCE, held_out(), recipe, start=tmp_path / "first.ckpt")
-    assert all(torch.equal(a.matrix, b.matrix) for a, b in zip(first.basis, second.basis, strict=True))
-    for (name, one), (_, other) in zip(
-        first.student.named_parameters(), second.student.named_parameters(), strict=True
-    ):
+    result = distill(Teacher(), student, SOURCE, held_out(), recipe, start=start)
+    assert seen == [(8, 3, 32, 32), (6, 6), (6, 6), (6, 6)]
+    for (name, one), (_, other) in zip(first.named_parameters(), result.student.named_parameters(), strict=True):
         torch.testing.assert_close(one, other, msg=name)  # a step this small goes nowhere
 
 

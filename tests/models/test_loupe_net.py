@@ -14,7 +14,7 @@ from models.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, load_loupe_net,
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL = ((8, 12, 16), (1, 2, 1), (4, 5, 6))
+SMALL = ((4,) * 13, (4, 5, 6))
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +43,18 @@ def test_maps_have_strides_4_8_16(height: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_cell_is_centred_on_its_pixels(level: int) -> None:
-    """The pixels that reach a cell lie evenly about the middle of the stride x stride square it stands for."""
+def test_a_cell_sees_as_far_as_stated_around_the_stated_middle(level: int) -> None:
+    """What reaches a cell is centred on the last pixel of its square: (stride - 1) / 2 from the square's middle."""
     net = LoupeNet(*SMALL)
     for parameter in net.parameters():
-        nn.init.constant_(parameter, 0.1)  # no path cancels another
-    x = torch.ones(1, 3, 320, 320, requires_grad=True)
+        nn.init.constant_(parameter, 0.02)  # no path cancels another, and none is cut off at 6
+    x = torch.ones(1, 3, 512, 512, requires_grad=True)
     stride = LoupeNet.STRIDES[level]
-    cell = 160 // stride
+    cell = 256 // stride
     net(x)[level][0, 0, cell, cell].backward()
     assert x.grad is not None
     reached = x.grad[0, 0].abs().sum(dim=0).nonzero().flatten()
-    assert float(reached.min() + reached.max()) / 2 == cell * stride + (stride - 1) / 2
+    assert float(reached.min() + reached.max()) / 2 == cell * stride + stride - 1
     assert float(reached.max() - reached.min()) > stride
 
 
@@ -92,8 +92,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="hold a LoupeNet"):
         load_loupe_net(tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match="three entries"):
-        LoupeNet(widths=(8, 8))
+    with pytest.raises(ValueError, match="13 numbers of hidden"):
+        LoupeNet(hidden=(8, 8))
 
 
 def test_shipped_weights_are_small_and_those_of_the_card() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["rounds=3", "crops=8", "batch_size=4", "passes=1", "crop_size=48", "held_out_crops=4"]
-NARROW = ["widths=[8,8,8]", "depths=[1,1,1]"]
+NARROW = [f"hidden={[4] * 13}".replace(" ", "")]
 
 
 @pytest.fixture(autouse=True)
@@ -85,11 +85,11 @@ def test_weights_card_and_log_fit_together(
     assert f"| `{picture_folder / 'pit'}` | 3 | 1 |" in card
     assert "rounds=3 crops=8 passes=1" in card
     assert "limit=10" in card
-    assert "backbone.options={widths: [8, 8, 8], depths: [1, 1, 1]}" in card
+    assert f"backbone.options={{hidden: {[4] * 13}}}" in card
     losses = EventAccumulator(str(out / "tensorboard")).Reload().Scalars("held_out/loss")
     assert [event.step for event in losses] == [1, 2, 3]
     assert f"| Held-out loss | {losses[-1].value:.4f} at the end" in card
-    shape = {"widths": [8, 8, 8], "depths": [1, 1, 1]}
+    shape = {"hidden": [4] * 13}
     network = Backbone("loupe_net", [1, 2], [0.5] * 3, [0.5] * 3, weights=str(weights), options=shape)
     assert [one.shape[1:] for one in network(torch.rand(1, 3, 64, 64))] == [(24, 16, 16), (32, 8, 8)]
 
@@ -129,7 +129,9 @@ def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.
         (["teacher.weights=none"], 2, "a teacher that has learnt something"),
         (["teacher.name=resnet81", "teacher.weights=FILE"], 1, "teacher.name to be a network of timm"),
         (["student=pdn_l"], 2, "student to be one of loupe_net, pdn_s, pdn_m"),
-        (["widths=[8,8]"], 2, "widths and depths"),
+        (["hidden=[8,8]"], 2, "13 numbers of hidden channels"),
+        (["start=warm"], 2, "start to be auto, thinned or random"),
+        (["start=thinned"], 2, "set start=random, or teacher=mobilenetv2"),
         (["crops=2"], 2, "crops of at least batch_size"),
         (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),
         (["teacher=mobilnet"], 2, "did you mean 'mobilenetv2'?"),

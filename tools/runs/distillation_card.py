@@ -54,7 +54,7 @@ def card(
     folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
     pictures = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
     recipe = [field.name for field in fields(Recipe)]
-    shape = ["widths", "depths"] if student == "loupe_net" else []
+    shape = ["start", "hidden"] if student == "loupe_net" else []
     keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
     sections = (
         f"# {weights.stem}: model card",
@@ -71,9 +71,8 @@ def usage(config: DictConfig, student: str, weights: Path) -> str:
     """Say how to use the weights."""
     if student != "loupe_net":
         return f"loupe train model=efficient_ad_{student[-1]} model.teacher.weights={weights} ..."
-    widths, depths = list(config.widths), list(config.depths)
-    plain = {"widths": widths, "depths": depths} == {key: LoupeNet().shape[key] for key in ("widths", "depths")}
-    options = "" if plain else f" 'backbone.options={{widths: {widths}, depths: {depths}}}'"
+    hidden = list(config.hidden)
+    options = "" if hidden == LoupeNet().shape["hidden"] else f" 'backbone.options={{hidden: {hidden}}}'"
     return f"loupe train backbone=loupe backbone.weights={weights}{options} ..."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from models.students import Student
 
 SETTINGS, CHECKPOINT, CARD = "config.yaml", "checkpoint.ckpt", "card.md"
+THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
 _NOT_SETTINGS = {"out", "device", "choices"}  # what may change from one call to the next
 
 
@@ -63,6 +65,7 @@ def distill_pictures(config: DictConfig) -> Path:
                 crops.source,
                 crops.held_out,
                 recipe,
+                start=student.start(teacher),
                 checkpoint=out / CHECKPOINT,
                 writer=writer,
                 device=choose_device(config.device),
@@ -71,13 +74,24 @@ def distill_pictures(config: DictConfig) -> Path:
             raise ConfigError(str(error)) from error
     weights = out / f"{student.name}.safetensors"
     part = weights.with_name(weights.name + ".part")
-    student.save(result.student, part)
+    student.save(result.student, part, facts(config, teacher.origin, result.held_out[-1]))
     part.replace(weights)  # whole or not at all
     text = card(config, student.name, weights, teacher.origin, crops.counts, result.held_out)
     (out / CARD).write_text(text, encoding="utf-8")
     print(f"Weights {weights}, held-out loss {result.held_out[-1]:.3f} (1 is what the mean would give)")
     print(f"Card {out / CARD}")
     return weights
+
+
+def facts(config: DictConfig, origin: dict[str, str], held_out: float) -> dict[str, str]:
+    """Say what goes into the file of weights: how it was made, without anybody's paths."""
+    recipe = {key: config[key] for key in config if key not in _NOT_SETTINGS | {"data", "teacher", "hidden"}}
+    return {
+        "recipe": json.dumps(recipe | {"threads": torch.get_num_threads()}),
+        "teacher": origin["name"],
+        "teacher_sha256": origin.get("sha256", ""),
+        "held_out_loss": f"{held_out:.4f}",
+    }
 
 
 def read_recipe(config: DictConfig) -> Recipe:
@@ -100,12 +114,29 @@ def build_student(config: DictConfig) -> Student:
     """
     if config.student != LoupeNetStudent.name:
         return PatchDescriptionStudent(config.student)
-    student = LoupeNetStudent(list(config.widths), list(config.depths))
+    student = LoupeNetStudent(list(config.hidden), starts_thinned(config))
     try:
         student.build()
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"Expected widths and depths to make a LoupeNet, but found: {error}") from error
+        raise ConfigError(f"Expected hidden to make a LoupeNet, but found: {error}") from error
     return student
+
+
+def starts_thinned(config: DictConfig) -> bool:
+    """Tell whether a LoupeNet is cut out of its teacher.
+
+    Raises:
+        ConfigError: It cannot be, or start is none of what it may be.
+    """
+    able = config.teacher.name == THINNED and list(config.teacher.layers) == [1, 2, 3]
+    if config.start not in {"auto", "thinned", "random"}:
+        raise ConfigError(f"Expected start to be auto, thinned or random, but found {config.start!r}.")
+    if config.start == "thinned" and not able:
+        raise ConfigError(
+            f"Expected the teacher of start=thinned to be {THINNED} with layers [1, 2, 3], but found "
+            f"{config.teacher.name} with {list(config.teacher.layers)}; set start=random, or teacher=mobilenetv2."
+        )
+    return able and config.start != "random"
 
 
 def build_teacher(config: DictConfig) -> Backbone:
