@@ -115,10 +115,10 @@ def fill(name: str, overrides: tuple[str, ...], out: Path) -> Row:
     shutil.rmtree(run, ignore_errors=True)  # of a run that was interrupted
     placed = (f"data.root={out / 'drawn'}", f"out={out}", f"name={name}", "id=one")
     if refused := said(log, ["train", *overrides, *placed]):
-        return Row(name, overrides, refused=refused)
+        return Row(name, overrides, refused=refused.replace(str(out), "OUT"))
     started = time.perf_counter()
     if refused := said(log, ["export", f"run={run}"]):
-        return Row(name, overrides, refused=refused)
+        return Row(name, overrides, refused=refused.replace(str(out), "OUT"))
     seconds = time.perf_counter() - started
     forms = json.loads((run / "bundle" / "parity.json").read_text(encoding="utf-8"))["forms"]
     expected = pd.read_csv(run / "predictions.csv")
