@@ -22,6 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .precision import full_precision
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -86,9 +88,10 @@ class LoupeNet(nn.Module):
             Features (B, C, H // 4, W // 4), (B, C, H // 8, W // 8) and (B, C, H // 16, W // 16).
         """
         maps = []
-        for stage, head in zip(self.stages, self.heads, strict=True):
-            x_BCHW = stage(x_BCHW)
-            maps.append(head(x_BCHW))
+        with full_precision(x_BCHW):  # small as it is, it gains nothing by half, and its quiet directions lose much
+            for stage, head in zip(self.stages, self.heads, strict=True):
+                x_BCHW = stage(x_BCHW)
+                maps.append(head(x_BCHW))
         return maps
 
 

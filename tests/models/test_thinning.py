@@ -67,13 +67,13 @@ def test_with_all_channels_kept_it_is_the_teacher_in_another_basis(
     assert max(unexplained(net, teacher, bases, crops)) < 0.01
 
 
-def test_fewer_channels_explain_less_and_still_most(
+def test_fewer_channels_explain_less_and_of_the_coarsest_map_still_most(
     teacher: nn.Module, crops: Tensor, bases: list[Decorrelation]
 ) -> None:
     half = unexplained(thin(teacher, crops, [count // 2 for count in WHOLE], bases), teacher, bases, crops)
     tenth = unexplained(thin(teacher, crops, [count // 10 for count in WHOLE], bases), teacher, bases, crops)
     assert all(less < more < 1 for less, more in zip(half, tenth, strict=True))
-    assert half[0] < 0.5
+    assert half[2] < 0.1  # random weights leave little to choose from above
 
 
 def test_a_channel_is_chosen_as_least_squares_would() -> None:
