@@ -135,7 +135,7 @@ def test_another_seed_gives_other_splits(run: Path, tmp_path: Path, drawn: Path)
 
 
 def test_testing_again_gives_the_same_numbers(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["test", f"run={run}", f"out={tmp_path}", "data.batch_size=5"]) == 0
+    assert main(["test", f"run={run}", f"out={tmp_path}"]) == 0
     assert "Same metrics as the run, to the last digit" in capsys.readouterr().out
     assert (tmp_path / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
 
