@@ -17,12 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .precision import full_precision
+from .weight_files import read_facts, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,13 +153,12 @@ def fold_batch_norm(net: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def save_loupe_net(net: LoupeNet, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write the folded network in half precision to ``path``, a safetensors file, its shape and ``metadata`` beside it.
+def save_loupe_net(net: LoupeNet, path: str | Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write the folded network in half precision to ``path``, a safetensors file, its shape and ``facts`` beside it.
 
-    Half precision halves the file; features differ by about 0.1 %, which ``tests/models/test_loupe_net.py`` checks.
+    Features differ by about 0.1 %, which ``tests/models/test_loupe_net.py`` checks.
     """
-    state = {key: value.detach().cpu().half().contiguous() for key, value in fold_batch_norm(net).items()}
-    save_file(state, path, {**(metadata or {}), "network": json.dumps(net.shape)})
+    write_weights(fold_batch_norm(net), path, {**(facts or {}), "network": json.dumps(net.shape)})
 
 
 def load_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
@@ -173,18 +172,11 @@ def load_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
         raise FileNotFoundError(
             f'Expected the weights of a LoupeNet at {path}, found no file; "loupe distill" makes one.'
         )
-    with safe_open(path, framework="pt") as file:
-        shape = json.loads((file.metadata() or {}).get("network", "null"))
+    shape = json.loads(read_facts(path).get("network", "null"))
     if shape is None:
         raise ValueError(
-            f'Expected {path} to hold a LoupeNet, found no "network" in its metadata; choose another file.'
+            f'Expected {path} to hold a LoupeNet, found no "network" among its facts; choose another file.'
         )
     net = LoupeNet(**shape)
     net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     return net.eval()
-
-
-def read_metadata(path: str | Path = WEIGHTS) -> dict[str, str]:
-    """Read what ``save_loupe_net`` wrote beside the weights: recipe, teacher, pictures."""
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})

@@ -11,13 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from .loupe_net import LoupeNet, save_loupe_net
 from .maps import join_maps
 from .patch_description import PATCH_DESCRIPTION
 from .thinning import thin
+from .weight_files import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +43,8 @@ class Student(Protocol):
     def start(self, teacher: Backbone) -> Start | None:
         """Say how to find the first weights in the teacher; None: they are random."""
 
-    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write what it has learnt, in half precision, and ``metadata`` beside it."""
+    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+        """Write what it has learnt, in half precision, and ``facts`` beside it."""
 
 
 class LoupeNetStudent:
@@ -76,11 +76,11 @@ class LoupeNetStudent:
             return None
         return lambda crops_B3HW, bases: thin(teacher.network, teacher.normalize(crops_B3HW), self.hidden, bases)
 
-    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """Write the folded network, its maps weighed alike."""
         if not isinstance(student, LoupeNet):
             raise TypeError(f"Expected a LoupeNet, but got {type(student).__name__}.")
-        save_loupe_net(weighed_alike(student), path, metadata)
+        save_loupe_net(weighed_alike(student), path, facts)
 
 
 def weighed_alike(student: LoupeNet) -> LoupeNet:
@@ -115,12 +115,11 @@ class PatchDescriptionStudent:
     def start(self, teacher: Backbone) -> None:
         """Begin with random weights."""
 
-    def save(self, student: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """Write the network, with or without padding the same."""
         if not isinstance(student, _Normalised):
             raise TypeError(f"Expected a patch description network, but got {type(student).__name__}.")
-        state = {key: value.detach().cpu().half().contiguous() for key, value in student.network.state_dict().items()}
-        save_file(state, path, {**metadata, "network": json.dumps({"name": self.name})})
+        write_weights(student.network.state_dict(), path, {**facts, "network": json.dumps({"name": self.name})})
 
 
 class _Normalised(nn.Module):

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, load_loupe_net, read_metadata, save_loupe_net
+from models.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, load_loupe_net, save_loupe_net
+from models.weight_files import read_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,11 +80,18 @@ def test_folded_is_the_same_function(trained_like: LoupeNet) -> None:
 def test_what_is_saved_is_what_is_loaded(trained_like: LoupeNet, tmp_path: Path) -> None:
     save_loupe_net(trained_like, tmp_path / "net.safetensors", {"seed": "0"})
     loaded = load_loupe_net(tmp_path / "net.safetensors")
-    assert read_metadata(tmp_path / "net.safetensors")["seed"] == "0"
+    assert read_facts(tmp_path / "net.safetensors")["seed"] == "0"
     x = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         for one, other in zip(trained_like(x), loaded(x), strict=True):
             assert relative_error(one, other) < 2e-3  # half precision
+
+
+def test_the_same_network_gives_the_same_file(trained_like: LoupeNet, tmp_path: Path) -> None:
+    facts = {f"fact {number}": "the same" for number in range(12)}
+    for name in ("one", "other"):
+        save_loupe_net(trained_like, tmp_path / name, facts)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -102,7 +110,7 @@ def test_shipped_weights_are_small_and_those_of_the_card() -> None:
     assert WEIGHTS.stat().st_size <= 6_000_000
     card = WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in card
-    assert {"recipe", "teacher_sha256"} <= read_metadata().keys()
+    assert {"recipe", "teacher_sha256"} <= read_facts(WEIGHTS).keys()
 
 
 def texture_accuracy(net: LoupeNet) -> float:
