@@ -140,6 +140,17 @@ def test_testing_again_gives_the_same_numbers(run: Path, tmp_path: Path, capsys:
     assert (tmp_path / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
 
 
+def test_other_batches_round_differently_at_most(run: Path, tmp_path: Path) -> None:
+    """36 pictures by fives leave a batch of one, which is multiplied by another routine: maps part at 1e-5."""
+    assert main(["test", f"run={run}", f"out={tmp_path}", "data.batch_size=5"]) == 0
+    found, wanted = (pd.read_csv(folder / "predictions.csv") for folder in (tmp_path, run))
+    assert (found[["name", "verdict"]] == wanted[["name", "verdict"]]).all(axis=None)
+    np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-4)
+    metrics = read_json(run / "metrics.json")["test"]
+    for name, entry in read_json(tmp_path / "metrics.json")["test"].items():
+        assert entry["value"] == pytest.approx(metrics[name]["value"], rel=1e-4), name
+
+
 def test_a_checkpoint_alone_is_enough(run: Path, tmp_path: Path, drawn: Path) -> None:
     alone = tmp_path / "moved.ckpt"
     shutil.copy(run / "checkpoints" / "best.ckpt", alone)
