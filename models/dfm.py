@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .backbones import Backbone
-from .one_pass import OnePassModel, check_several
+from .one_pass import OnePassModel, check_fitted, check_several
 from .precision import full_precision
 
 if TYPE_CHECKING:
@@ -77,15 +77,9 @@ class DFMModel(DynamicBufferMixin, nn.Module):
             RuntimeError: The model has not been fitted.
             ValueError: Pictures have another size than those it was fitted to.
         """
-        if not len(self.mean_D):
-            raise RuntimeError("Expected principal components, but there are none; train first, or load a checkpoint.")
         feature_BChw = self.features(image_B3HW)
         shape = feature_BChw.shape[1:]
-        if shape.numel() != len(self.mean_D):
-            raise ValueError(
-                f"Expected pictures of the size that DFM was trained on, with {len(self.mean_D)} features, but found "
-                f"{shape.numel()}; set data.image_size back, or train again."
-            )
+        check_fitted(len(self.mean_D), shape.numel(), "DFM", "features")
         with full_precision(feature_BChw):
             centred_BD = feature_BChw.flatten(1) - self.mean_D
             code_BK = centred_BD @ self.component_DK

@@ -48,6 +48,30 @@ class OnePassModel(InspectionModel):
         self.fit()
 
 
+def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
+    """Refuse to judge with a model that was never fitted, or pictures of another size than it was fitted to.
+
+    Args:
+        fitted: Number of values per picture that it was fitted to, 0 before it was.
+        found: Number of values of the pictures at hand.
+        model: Its name.
+        what: The values, in words.
+
+    Raises:
+        RuntimeError: The model has not been fitted.
+        ValueError: The numbers differ.
+    """
+    if not fitted:
+        raise RuntimeError(
+            f"Expected {model} to be fitted to good pictures, but it is empty; train first, or load one."
+        )
+    if found != fitted:
+        raise ValueError(
+            f"Expected pictures of the size that {model} was trained on, with {fitted} {what}, but found {found} "
+            f"{what}; set data.image_size back, or train again."
+        )
+
+
 def check_several(count: int) -> None:
     """Refuse to fit a spread to a single picture.
 

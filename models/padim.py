@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .backbones import Backbone
 from .maps import SmoothMap
-from .one_pass import OnePassModel, check_several
+from .one_pass import OnePassModel, check_fitted, check_several
 from .precision import full_precision
 
 if TYPE_CHECKING:
@@ -62,15 +62,9 @@ class PadimModel(DynamicBufferMixin, nn.Module):
             RuntimeError: The model has not been fitted.
             ValueError: Pictures have another size than those it was fitted to.
         """
-        if not len(self.mean_PD):
-            raise RuntimeError("Expected a Gaussian for every place, but there is none; train first, or load one.")
         feature_BCHW = self.features(image_B3HW)
         height, width = feature_BCHW.shape[-2:]
-        if height * width != len(self.mean_PD):
-            raise ValueError(
-                f"Expected pictures of the size that PaDiM was trained on, with {len(self.mean_PD)} places, but found "
-                f"{height * width} places; set data.image_size back, or train again."
-            )
+        check_fitted(len(self.mean_PD), height * width, "PaDiM", "places")
         with full_precision(feature_BCHW):
             embedding_BDP = feature_BCHW[:, self.index_D].flatten(2)
             delta_PBD = embedding_BDP.permute(2, 0, 1) - self.mean_PD.unsqueeze(1)

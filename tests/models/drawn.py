@@ -1,8 +1,8 @@
-"""What tests of several models draw: smooth pictures, and batches of them."""
+"""What tests of several models start from: smooth pictures, batches of them, and two backbones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,6 +10,21 @@ from datamodules.batch import Sample, collate
 
 if TYPE_CHECKING:
     from datamodules.batch import InspectionBatch
+
+LOUPE: dict[str, Any] = {
+    "name": "loupe_net",
+    "layers": [2, 3],
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "weights": "bundled",
+}
+RESNET: dict[str, Any] = {
+    "name": "resnet18",
+    "layers": [1, 2, 3],
+    "mean": [0.0, 0.0, 0.0],  # anomalib normalises nothing inside its networks
+    "std": [1.0, 1.0, 1.0],
+    "weights": "none",
+}
 
 
 def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:

@@ -14,7 +14,6 @@ from models.backbones import Backbone
 from models.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -31,15 +30,6 @@ def whole_network(name: str = "resnet18") -> dict[str, torch.Tensor]:
     torch.manual_seed(7)
     weights: dict[str, torch.Tensor] = timm.create_model(name, pretrained=False).state_dict()
     return weights
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from tools.runs.run_folder import RunFolder
 from tools.runs.training import _fit, check_size, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from omegaconf import DictConfig
@@ -57,15 +56,6 @@ class Fitted(NamedTuple):
     folder: RunFolder
     before: dict[str, Any]
     batch: InspectionBatch
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -18,22 +18,13 @@ from models.distillation_recipe import Recipe, learning_rate_share
 from models.loupe_net import LoupeNet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from datamodules.unlabelled.procedural import Picture
 
 SOURCE = CropSource({}, size=32, drawn_share=1)
 RECIPE = Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Teacher(nn.Module):

@@ -20,22 +20,12 @@ from models.patch_description import PatchDescriptionSmall
 from models.penalty import PenaltyPictures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from datamodules.batch import InspectionBatch
     from models.efficient_ad_nets import StudentName
 
 LOUPE = {"name": "loupe_net", "layers": [1, 2], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def patch_teacher(name: str = "pdn_s", **changes: Any) -> dict[str, Any]:

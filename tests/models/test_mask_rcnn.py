@@ -15,19 +15,13 @@ from models.detectors import RESNET50, Selection, small_network
 from models.errors import DivergedError, WeightsError
 from models.fpn import BackboneFpn
 from models.mask_rcnn import MaskRcnn, best_score, lay
+from tests.models.drawn import LOUPE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-LOUPE: dict[str, Any] = {
-    "name": "loupe_net",
-    "layers": [2, 3],
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "weights": "bundled",
-}
 SIZE = 64
 
 

@@ -26,37 +26,19 @@ from models.errors import WeightsError
 from models.fastflow import Fastflow
 from models.reverse_distillation import ReverseDistillation
 from models.stfpm import STFPM
-from tests.models.drawn import batch, pictures
+from tests.models.drawn import LOUPE, RESNET, batch, pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from anomalib.data import InferenceBatch
     from torch import nn
 
-RESNET: dict[str, Any] = {
-    "name": "resnet18",
-    "layers": [1, 2, 3],
-    "mean": [0.0, 0.0, 0.0],  # anomalib normalises nothing inside its networks
-    "std": [1.0, 1.0, 1.0],
-    "weights": "none",
-}
-LOUPE = RESNET | {"name": "loupe_net", "layers": [2, 3], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
 DINO = RESNET | {
     "name": "vit_small_patch14_reg4_dinov2.lvd142m",
     "layers": [2, 3, 4, 5, 6, 7, 8, 9],
     "options": {"dynamic_img_size": True},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def disturb(network: nn.Module) -> None:
@@ -243,7 +225,7 @@ def test_what_dfm_cannot_do_is_named() -> None:
     with pytest.raises(ValueError, match="size that DFM was trained on, with 256 features, but found 512"):
         fitted_dfm().model(pictures(1, size=(64, 128)))
     module = DFM(RESNET)
-    with pytest.raises(RuntimeError, match="there are none; train first"):
+    with pytest.raises(RuntimeError, match="DFM to be fitted to good pictures, but it is empty; train first"):
         module.model(pictures(1))
     module.training_step(batch(pictures(1)), 0)
     with pytest.raises(DataError, match="at least 2 training pictures"):

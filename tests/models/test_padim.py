@@ -11,25 +11,10 @@ from anomalib.models.image.padim.torch_model import PadimModel as TheirModel
 
 from datamodules.errors import DataError
 from models.padim import RIDGE, Moments, Padim, whitening
-from tests.models.drawn import batch, pictures
+from tests.models.drawn import LOUPE, RESNET, batch, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ARGUMENTS: dict[str, Any] = {
-    "name": "resnet18",
-    "layers": [1, 2, 3],
-    "mean": [0.0, 0.0, 0.0],  # anomalib normalises nothing inside its network
-    "std": [1.0, 1.0, 1.0],
-    "weights": "none",
-}
-LOUPE: dict[str, Any] = {
-    "name": "loupe_net",
-    "layers": [2, 3],
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "weights": "bundled",
-}
 
 
 def fitted(arguments: dict[str, Any], n_features: int = 40, seed: int = 0, sizes: tuple[int, ...] = (5, 3)) -> Padim:
@@ -52,7 +37,7 @@ def double() -> Iterator[None]:
 @torch.inference_mode()
 def test_scores_and_maps_are_those_of_anomalib(request: pytest.FixtureRequest) -> None:
     """Theirs in float64: in float32 their inverse covariances alone are off by more than the tolerance."""
-    module = fitted(ARGUMENTS)
+    module = fitted(RESNET)
     theirs = TheirModel("resnet18", ["layer1", "layer2", "layer3"], pre_trained=False, n_features=40)
     theirs.feature_extractor.feature_extractor.load_state_dict(module.model.backbone.network.state_dict())
     theirs.idx = module.model.index_D
@@ -118,7 +103,7 @@ def test_another_size_is_refused() -> None:
 def test_what_cannot_be_fitted_is_named() -> None:
     with pytest.raises(DataError, match="at least 2 training pictures"):
         fitted(LOUPE, sizes=(1,))
-    with pytest.raises(RuntimeError, match="there is none; train first"):
+    with pytest.raises(RuntimeError, match="PaDiM to be fitted to good pictures, but it is empty"):
         Padim(LOUPE).model(pictures(1))
     with pytest.raises(ValueError, match=r"model\.n_features to be at least 1, but found 0"):
         Padim(LOUPE, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,27 +13,9 @@ from torch.nn import functional as F
 
 from datamodules.batch import InspectionBatch, Sample, collate
 from models.patch_classifier import PatchClassifier, balanced_cross_entropy
+from tests.models.drawn import LOUPE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-LOUPE: dict[str, Any] = {
-    "name": "loupe_net",
-    "layers": [2, 3],
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "weights": "bundled",
-}
 RESNET = LOUPE | {"name": "resnet18", "layers": [4], "weights": "none"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def batch(labels: list[int], seed: int = 0) -> InspectionBatch:

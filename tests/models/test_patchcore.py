@@ -14,7 +14,6 @@ from models.backbones import Backbone
 from models.patchcore import PatchCore, PatchCoreModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from lightning import LightningModule
@@ -28,15 +27,6 @@ ARGUMENTS: dict[str, Any] = {
     "std": [1.0, 1.0, 1.0],
     "weights": "none",
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:

@@ -16,21 +16,11 @@ from models.segmentation import PlainUnet, dice_bce_loss, dice_loss, focal_loss
 from models.unet import Unet, warm_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from datamodules.batch import InspectionBatch
 
 TINY: dict[str, Any] = {"depth": 2, "width": 4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def spotted(count: int, seed: int = 0, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
