@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from callbacks.intervals import image_intervals
+from callbacks.statistics.intervals import image_intervals
 from datamodules.images import is_image, read_image, resize, scale, to_rgb
 from datamodules.progress import track
 from models.loupe_net import WEIGHTS, LoupeNet, load_loupe_net

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bootstrap import Estimate, Resampling
-from .intervals import image_intervals
+from .statistics.bootstrap import Estimate, Resampling
+from .statistics.intervals import image_intervals
 
 if TYPE_CHECKING:
     import numpy.typing as npt

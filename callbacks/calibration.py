@@ -16,11 +16,11 @@ from torch import nn
 from datamodules.table import DEFECTIVE, GOOD
 
 from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
-from .curves import best_f_score, count_scores, roc_auc
 from .evidence import PixelEvidence
-from .probability import Method, Probability, fit_probability
 from .region_rules import RegionRules
 from .scopes import Scope, Scoped, check_scopes
+from .statistics.curves import best_f_score, count_scores, roc_auc
+from .statistics.probability import Method, Probability, fit_probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

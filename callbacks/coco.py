@@ -22,9 +22,9 @@ from lightning import Callback
 
 from datamodules.outlines.instances import PART
 
-from .average_precision import Ranking, average_precision, match
-from .bootstrap import Estimate, Resampling, group_weights, interval
 from .evaluation import plain
+from .statistics.average_precision import Ranking, average_precision, match
+from .statistics.bootstrap import Estimate, Resampling, group_weights, interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from datamodules.batch import InspectionBatch
 
-    from .curves import FloatArray
+    from .statistics.curves import FloatArray
 
 Kind = Literal["bbox", "segm"]
 KINDS: Mapping[Kind, str] = {"bbox": "box", "segm": "mask"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .delong import AurocTest, compare_aurocs, holm
-from .paired import judged_intervals, paired_differences
+from .statistics.delong import AurocTest, compare_aurocs, holm
+from .statistics.paired import judged_intervals, paired_differences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .bootstrap import Estimate, Resampling
-    from .paired import Judged
+    from .statistics.bootstrap import Estimate, Resampling
+    from .statistics.paired import Judged
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,17 @@ from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .atlas import Atlas, AtlasMaker
 from .baseline import brightness_baseline
-from .bootstrap import Estimate, Resampling
 from .calibration import Calibration, calibration_of
 from .cost import Stopwatch, peak_memory
 from .defects import DefectRules
 from .examples import ExampleGallery
 from .findings import Findings, ObjectResults, picture_scales
-from .histogram import PixelHistogram
-from .overlap import OverlapMeter
-from .paired import VERDICT_LINE, Judged, judged_intervals
 from .pixels import pixel_intervals
-from .probability import probability_intervals
+from .statistics.bootstrap import Estimate, Resampling
+from .statistics.histogram import PixelHistogram
+from .statistics.overlap import OverlapMeter
+from .statistics.paired import VERDICT_LINE, Judged, judged_intervals
+from .statistics.probability import probability_intervals
 from .sweep import precision_recall_f1, sweep_table
 
 if TYPE_CHECKING:

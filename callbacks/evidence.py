@@ -12,9 +12,9 @@ import numpy as np
 
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
-from .histogram import PixelHistogram
 from .pixels import choose_pixel_threshold
 from .policies.choice import choose_threshold
+from .statistics.histogram import PixelHistogram
 
 if TYPE_CHECKING:
     import torch

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from datamodules.batch import InspectionBatch
 
-    from .bootstrap import Resampling
     from .calibration import Calibration
+    from .statistics.bootstrap import Resampling
 
 ABOUT = ("name", "image_path", "kind", "group")
 COLUMNS = (*ABOUT, "type", "true", *MEASURES)

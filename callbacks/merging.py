@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from .curves import FloatArray
+    from .statistics.curves import FloatArray
 
 
 def merge_near(

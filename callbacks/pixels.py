@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .bins import bin_count, bin_index, lowest_in_bin
-from .bootstrap import Estimate, Resampling, group_weights, interval
-from .curves import FloatArray, ScoreCounts, at_or_above, overlap_area
-from .histogram import COARSE_BITS, FINE_BITS, PictureHistogram, PixelHistogram
-from .intervals import carrying_groups, image_metrics
 from .policies.choice import choose_threshold_from_counts
 from .policies.normal import Normal
 from .regions import REGION_UNIT
+from .statistics.bins import bin_count, bin_index, lowest_in_bin
+from .statistics.bootstrap import Estimate, Resampling, group_weights, interval
+from .statistics.curves import FloatArray, ScoreCounts, at_or_above, overlap_area
+from .statistics.histogram import COARSE_BITS, FINE_BITS, PictureHistogram, PixelHistogram
+from .statistics.intervals import carrying_groups, image_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

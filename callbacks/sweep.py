@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .curves import ScoreCounts, at_or_above, count_scores, f_score, ratio
+from .statistics.curves import ScoreCounts, at_or_above, count_scores, f_score, ratio
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from callbacks.curves import ScoreCounts, at_or_above, count_scores
+from callbacks.statistics.curves import ScoreCounts, at_or_above, count_scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 PICTURES = "pictures"
 

@@ -12,7 +12,7 @@ from .recall import Recall
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 _NORMAL = Normal()
 _EVERY_DEFECT = Recall(1.0)

@@ -13,7 +13,7 @@ from .base import PICTURES, Policy, Threshold, describe_calls, just_above_all_bu
 from .tolerance import check_share
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 BAND = 0.99  # of calibration sets, whose false-positive rate lies in the band that the promise states
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from callbacks.curves import at_or_above
+from callbacks.statistics.curves import at_or_above
 
 from .base import PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
 from .tolerance import check_share
 
 if TYPE_CHECKING:
-    from callbacks.curves import FloatArray, ScoreCounts
+    from callbacks.statistics.curves import FloatArray, ScoreCounts
 
 _SAME = 1e-12  # costs nearer to each other than this share differ by rounding only
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from callbacks.curves import f_score, rates_at
+from callbacks.statistics.curves import f_score, rates_at
 
 from .base import PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from .base import PICTURES, Policy, Threshold, describe_calls
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .base import PICTURES, Policy, Threshold, describe_calls, just_above_all_bu
 from .tolerance import allowed_with_confidence, check_share, most_beyond, samples_needed
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from .base import PICTURES, Policy, Threshold, called_at, describe_calls
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 MOST = 10_000  # candidates
 

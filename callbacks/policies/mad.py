@@ -11,7 +11,7 @@ import numpy as np
 from .base import PICTURES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
 
 if TYPE_CHECKING:
-    from callbacks.curves import FloatArray, ScoreCounts
+    from callbacks.statistics.curves import FloatArray, ScoreCounts
 
 NORMAL_SCALE = 1 / NormalDist().inv_cdf(0.75)  # 1.4826: the MAD of normal scores, so scaled, is their sigma
 

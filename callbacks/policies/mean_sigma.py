@@ -11,7 +11,7 @@ import numpy as np
 from .base import PICTURES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

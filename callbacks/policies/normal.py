@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .base import PICTURES, Policy, Threshold, just_above_all_but
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

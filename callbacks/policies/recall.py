@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from callbacks.curves import at_or_above
+from callbacks.statistics.curves import at_or_above
 
 from .base import PICTURES, Policy, Threshold, describe_calls
 from .tolerance import allowed_with_confidence, check_share, most_beyond, samples_needed
 
 if TYPE_CHECKING:
-    from callbacks.curves import ScoreCounts
+    from callbacks.statistics.curves import ScoreCounts
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from markupsafe import Markup
 
-    from callbacks.bootstrap import Estimate
     from callbacks.comparison import Comparison, Pair
-    from callbacks.paired import Judged
+    from callbacks.statistics.bootstrap import Estimate
+    from callbacks.statistics.paired import Judged
 
     from .content import Example
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from callbacks.bootstrap import Estimate
+    from callbacks.statistics.bootstrap import Estimate
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 46
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from callbacks.bootstrap import wilson
+from callbacks.statistics.bootstrap import wilson
 
 from .pictures import colour_map, data_uri
 from .svg import Axis, circle, element, figure, line, nice_ticks, text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 66
 _MOST_BINS, _LEAST = 6, 8  # bins of sizes, and defects in each

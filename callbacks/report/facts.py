@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from callbacks.bootstrap import wilson
+from callbacks.statistics.bootstrap import wilson
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .wording import plural

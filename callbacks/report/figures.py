@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 Point = tuple[float, float]
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 46

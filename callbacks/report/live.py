@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from callbacks.atlas import Atlas
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
     from .content import ReportContent
     from .sprite import Sprite

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from callbacks.spread import Spread
+    from callbacks.statistics.spread import Spread
 
 NAMES = {
     "image_auroc": "AUROC",

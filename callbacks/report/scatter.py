@@ -17,7 +17,7 @@ from .svg import circle, diamond, element, figure, rectangle
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
     from .content import ReportContent
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from markupsafe import Markup
 
-    from callbacks.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 _LEFT, _RIGHT = 34, 10
 _LINE = 20  # height of a line of text

@@ -6,8 +6,8 @@ import pytest
 import torch
 from anomalib.metrics.aupro import _AUPRO
 
-from callbacks.curves import overlap_area
-from callbacks.histogram import PixelHistogram
+from callbacks.statistics.curves import overlap_area
+from callbacks.statistics.histogram import PixelHistogram
 
 
 @pytest.mark.parametrize("limit", [0.05, 0.3])

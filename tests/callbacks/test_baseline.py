@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from callbacks.baseline import brightness_baseline, flipped
-from callbacks.bootstrap import Estimate, Resampling
+from callbacks.statistics.bootstrap import Estimate, Resampling
 
 
 @pytest.mark.parametrize("seed", range(4))

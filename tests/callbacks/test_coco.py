@@ -12,8 +12,6 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from callbacks.average_precision import average_precision, match
-from callbacks.bootstrap import Resampling
 from callbacks.coco import (
     KINDS,
     STATISTICS,
@@ -25,6 +23,8 @@ from callbacks.coco import (
     map_detections,
     rank,
 )
+from callbacks.statistics.average_precision import average_precision, match
+from callbacks.statistics.bootstrap import Resampling
 from datamodules.batch import Sample, collate
 from datamodules.outlines.instances import DEFECT, PART, component_target
 

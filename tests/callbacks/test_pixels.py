@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from callbacks.bootstrap import Resampling, wilson
-from callbacks.histogram import PixelHistogram
 from callbacks.pixels import choose_pixel_threshold, pixel_intervals, pixel_metrics
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
+from callbacks.statistics.bootstrap import Resampling, wilson
+from callbacks.statistics.histogram import PixelHistogram
 
 if TYPE_CHECKING:
     from callbacks.policies.base import Policy

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from callbacks.curves import count_scores
+from callbacks.statistics.curves import count_scores
 from callbacks.sweep import precision_recall_f1, sweep_table
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from callbacks.curves import count_scores, roc_auc
+from callbacks.statistics.curves import count_scores, roc_auc
 from datamodules.table import UNKNOWN
 
 from .stages import relative

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from callbacks.delong import compare_aurocs
 from callbacks.report.doctor import Finding
 from callbacks.report.wording import share
+from callbacks.statistics.delong import compare_aurocs
 from datamodules.health.shortcuts import auroc
 from datamodules.progress import track
 from datamodules.table import DEFECTIVE, GOOD, TEST

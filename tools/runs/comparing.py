@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from callbacks.bootstrap import Resampling
 from callbacks.comparison import Comparison, compare
 from callbacks.evaluation import plain
 from callbacks.report.compare import CompareContent, Contender, render_comparison, verdict
 from callbacks.report.facts import threshold_of
 from callbacks.report.wording import plural
+from callbacks.statistics.bootstrap import Resampling
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from callbacks.paired import Judged
     from callbacks.report.content import Example
+    from callbacks.statistics.paired import Judged
     from datamodules.base import InspectionDataModule
 
     from .matching import TestedRun

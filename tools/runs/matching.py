@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from callbacks.paired import Judged
+from callbacks.statistics.paired import Judged
 from datamodules.errors import DataError
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, TEST, read_table
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.report import facts
 from callbacks.report.repeats import RepeatsContent, headline, render_repeats
 from callbacks.report.wording import plural
-from callbacks.spread import Spread, spread
+from callbacks.statistics.spread import Spread, spread
 from datamodules.table import TEST, read_table
 from tools.errors import ConfigError
 

@@ -10,7 +10,7 @@ import torch
 from lightning import Callback
 
 from callbacks.calibration import calibration_of
-from callbacks.intervals import image_intervals
+from callbacks.statistics.intervals import image_intervals
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from callbacks.policies.base import Threshold
-from callbacks.probability import fit_probability
 from callbacks.region_rules import RegionRules
 from callbacks.scopes import Scoped
+from callbacks.statistics.probability import fit_probability
 from tools.bundles.runner.decision import Decision
 
 USUAL = 0.25

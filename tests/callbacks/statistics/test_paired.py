@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-from callbacks.bootstrap import Resampling, group_weights
-from callbacks.paired import Judged, judged_intervals, paired_differences
+from callbacks.statistics.bootstrap import Resampling, group_weights
+from callbacks.statistics.paired import Judged, judged_intervals, paired_differences
 
 LABEL = np.repeat([0, 1], [40, 25])
 GROUP = np.arange(65) // 2

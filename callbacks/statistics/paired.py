@@ -42,7 +42,7 @@ class Judged(NamedTuple):
 def judged_intervals(
     judged: Judged, label_N: npt.ArrayLike, group_N: npt.ArrayLike, resampling: Resampling = _DEFAULT
 ) -> dict[str, Estimate]:
-    """Image metrics of one detector, its rates by its own verdicts; names as in `callbacks.intervals.image_metrics`."""
+    """Image metrics of one detector, its rates by its own verdicts; names as in `intervals.image_metrics`."""
     verdict_N = judged.verdict_N.astype(np.float64)
     rates = image_intervals(verdict_N, label_N, group_N, VERDICT_LINE, resampling)
     ranking = image_intervals(judged.score_N, label_N, group_N, resampling=resampling)

@@ -10,8 +10,8 @@ import torch
 from skimage import measure
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from callbacks.curves import average_precision, best_f_score, overlap_area, roc_auc
-from callbacks.histogram import PixelHistogram, shared_bins
+from callbacks.statistics.curves import average_precision, best_f_score, overlap_area, roc_auc
+from callbacks.statistics.histogram import PixelHistogram, shared_bins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,14 @@ from sklearn.calibration import _sigmoid_calibration
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 
-from callbacks.bootstrap import Resampling
-from callbacks.probability import Probability, fit_isotonic, fit_platt, fit_probability, probability_intervals
+from callbacks.statistics.bootstrap import Resampling
+from callbacks.statistics.probability import (
+    Probability,
+    fit_isotonic,
+    fit_platt,
+    fit_probability,
+    probability_intervals,
+)
 
 RESAMPLING = Resampling(200)
 

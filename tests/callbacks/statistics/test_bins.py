@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.bins import bin_count, bin_index, highest_in_bin, lowest_in_bin
+from callbacks.statistics.bins import bin_count, bin_index, highest_in_bin, lowest_in_bin
 
 F32 = np.finfo(np.float32)
 TINY, LARGE = float(F32.tiny), float(F32.max)

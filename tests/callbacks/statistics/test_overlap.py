@@ -10,8 +10,8 @@ import pytest
 from scipy.ndimage import distance_transform_edt, shift
 from sklearn.metrics import f1_score
 
-from callbacks.bootstrap import Resampling
-from callbacks.overlap import BoundaryCounts, OverlapMeter, boundary, boundary_counts, boundary_f1, dice
+from callbacks.statistics.bootstrap import Resampling
+from callbacks.statistics.overlap import BoundaryCounts, OverlapMeter, boundary, boundary_counts, boundary_f1, dice
 
 Mask = npt.NDArray[np.bool_]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from callbacks.bootstrap import Estimate, Resampling, group_weights, interval, wilson
+from callbacks.statistics.bootstrap import Estimate, Resampling, group_weights, interval, wilson
 
 
 @pytest.mark.parametrize(("defective", "good"), [(1, 1), (5, 20), (20, 0), (0, 7)])

@@ -62,7 +62,7 @@ def auroc_covariance(
         has a single group, from which no spread can be told.
 
     Raises:
-        ValueError: See `callbacks.curves.labelled`.
+        ValueError: See `callbacks.statistics.curves.labelled`.
     """
     scores = [labelled(score_N, label_N)[0] for score_N in np.atleast_2d(np.asarray(score_KN, dtype=np.float64))]
     known = np.asarray(label_N) != -1

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from callbacks.delong import auroc_covariance, compare_aurocs, holm, placements
+from callbacks.statistics.delong import auroc_covariance, compare_aurocs, holm, placements
 
 Floats = npt.NDArray[np.float64]
 

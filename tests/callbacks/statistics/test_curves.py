@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from callbacks.curves import (
+from callbacks.statistics.curves import (
     ScoreCounts,
     average_precision,
     best_f_score,

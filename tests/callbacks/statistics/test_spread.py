@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp
 
-from callbacks.spread import spread
+from callbacks.statistics.spread import spread
 
 
 def test_without_shared_pictures_it_is_students_interval() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from callbacks.bootstrap import Resampling, wilson
-from callbacks.intervals import image_intervals
+from callbacks.statistics.bootstrap import Resampling, wilson
+from callbacks.statistics.intervals import image_intervals
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
