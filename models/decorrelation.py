@@ -1,8 +1,9 @@
 """A change of basis that makes feature channels uncorrelated and draws their variances together.
 
-Why: a nearest-neighbour distance in a network's raw features is ruled by a few channels of large variance. With
-variances drawn together the quiet channels, where small defects show, have their say. Full whitening (Kessy et al.,
-The American Statistician 2018) overdoes it, since the quietest directions are mostly noise.
+Why: the squared error of a network's raw features is ruled by a few directions of large variance. With variances drawn
+together a student learns the quiet directions too, where small defects show. Full whitening (Kessy et al., The American
+Statistician 2018) overdoes it, since the quietest directions are mostly noise. Distances are another matter: what has
+been learnt is best compared with the teacher's own variances, which ``restoring`` gives back.
 
 The basis may have fewer directions than there are channels, then those of largest variance; or more, then all of them
 are spread evenly over more numbers, which changes no distance.
@@ -50,6 +51,17 @@ class Decorrelation(nn.Module):
             matrix = matrix @ _orthonormal(wider)[: len(variance)].to(matrix)
         matrix = matrix[:, :wider]
         self.matrix.copy_(matrix / (centred @ matrix).square().mean().sqrt())
+
+    @torch.no_grad()
+    def restoring(self) -> Tensor:
+        """Find the matrix R (D, D) that undoes the scaling and keeps the axes.
+
+        Distances between vectors y @ R are those between the features that the y came from, as far as the basis has
+        directions for them.
+        """
+        _, scale, axes = torch.linalg.svd(self.matrix.double(), full_matrices=False)
+        restoring_DD: Tensor = (axes.T / scale) @ axes
+        return restoring_DD.to(self.matrix)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map features (B, C, H, W) to the new basis (B, D, H, W)."""

@@ -1,8 +1,9 @@
 """LoupeNet: the small feature network that ships with Loupe, so that it works well with no download.
 
-Three maps, at strides 4, 8 and 16, that imitate the decorrelated features of a larger teacher (see ``distillation``).
-Its blocks are MobileNetV2's (Sandler et al., CVPR 2018, arXiv 1801.04381), with few hidden channels where pictures are
-large: a LoupeNet can be cut out of a MobileNetV2 (see ``thinning``), and then only has to mend what the cut cost.
+Three maps, at strides 4, 8 and 16, that imitate the features of a larger teacher along their principal axes (see
+``distillation``). Its blocks are MobileNetV2's (Sandler et al., CVPR 2018, arXiv 1801.04381), with few hidden channels
+where pictures are large: a LoupeNet can be cut out of a MobileNetV2 (see ``thinning``), and then only has to mend what
+the cut cost.
 
 As MobileNetV2, it pads at the right and the bottom where it halves a picture, so that what a cell sees is centred
 1.5, 3.5 and 7.5 pixels to the lower right of the middle of the square it stands for, at strides 4, 8 and 16.

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .backbones import Backbone
-    from .distillation import Network, Start
+    from .decorrelation import Decorrelation
+    from .distillation import Distilled, Network, Start
 
 
 class Student(Protocol):
@@ -43,8 +44,8 @@ class Student(Protocol):
     def start(self, teacher: Backbone) -> Start | None:
         """Say how to find the first weights in the teacher; None: they are random."""
 
-    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
-        """Write what it has learnt, in half precision, and ``facts`` beside it."""
+    def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
+        """Write what was learnt, in half precision, and ``facts`` beside it."""
 
 
 class LoupeNetStudent:
@@ -76,24 +77,26 @@ class LoupeNetStudent:
             return None
         return lambda crops_B3HW, bases: thin(teacher.network, teacher.normalize(crops_B3HW), self.hidden, bases)
 
-    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
-        """Write the folded network, its maps weighed alike."""
-        if not isinstance(student, LoupeNet):
-            raise TypeError(f"Expected a LoupeNet, but got {type(student).__name__}.")
-        save_loupe_net(weighed_alike(student), path, facts)
+    def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
+        """Write the folded network, its maps as far apart as the teacher's."""
+        if not isinstance(taught.student, LoupeNet):
+            raise TypeError(f"Expected a LoupeNet, but got {type(taught.student).__name__}.")
+        save_loupe_net(restored(taught.student, taught.basis), path, facts)
 
 
-def weighed_alike(student: LoupeNet) -> LoupeNet:
-    """Copy a LoupeNet, its heads scaled so that each map has as much variance in all its channels together.
+def restored(student: LoupeNet, basis: Sequence[Decorrelation]) -> LoupeNet:
+    """Copy a LoupeNet that gives maps in a basis, its heads changed so that distances are again those of the teacher.
 
-    It learns channels of equal variance. Joined as they are, the map with the most channels would rule every distance.
+    It learns with variances drawn together. Patches are best compared with the variances, and the weights of the maps,
+    that the teacher's own training found.
     """
-    copy = deepcopy(student)
-    channels = student.shape["out_channels"]
-    with torch.no_grad():
-        for head, count in zip(copy.heads, channels, strict=True):
-            for parameter in head.parameters():
-                parameter.mul_((sum(channels) / len(channels) / count) ** 0.5)
+    copy, state = deepcopy(student), student.state_dict()
+    for index, change in enumerate(basis):
+        weight, bias = f"heads.{index}.weight", f"heads.{index}.bias"
+        restoring_DD = change.restoring().to(state[weight])
+        state[weight] = torch.einsum("dchw,de->echw", state[weight], restoring_DD)
+        state[bias] = state[bias] @ restoring_DD
+    copy.load_state_dict(state)
     return copy
 
 
@@ -115,11 +118,11 @@ class PatchDescriptionStudent:
     def start(self, teacher: Backbone) -> None:
         """Begin with random weights."""
 
-    def save(self, student: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+    def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
         """Write the network, with or without padding the same."""
-        if not isinstance(student, _Normalised):
-            raise TypeError(f"Expected a patch description network, but got {type(student).__name__}.")
-        write_weights(student.network.state_dict(), path, {**facts, "network": json.dumps({"name": self.name})})
+        if not isinstance(taught.student, _Normalised):
+            raise TypeError(f"Expected a patch description network, but got {type(taught.student).__name__}.")
+        write_weights(taught.student.network.state_dict(), path, {**facts, "network": json.dumps({"name": self.name})})
 
 
 class _Normalised(nn.Module):

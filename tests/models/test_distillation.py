@@ -16,6 +16,7 @@ from models.decorrelation import Decorrelation
 from models.distillation import Distilled, distill, vary_view
 from models.distillation_recipe import Recipe, learning_rate_share
 from models.loupe_net import LoupeNet
+from models.students import restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,6 +208,31 @@ def test_no_whitening_keeps_distances_but_for_one_factor() -> None:
     x = features(60)
     ratio = torch.pdist(change_basis(x, 0.0)) / torch.pdist(x)
     assert float(ratio.std() / ratio.mean()) < 1e-4
+
+
+@pytest.mark.parametrize(("out_channels", "tolerance"), [(5, 1e-4), (8, 1e-4), (3, 0.1)])
+def test_restored_distances_are_those_of_the_features(out_channels: int, tolerance: float) -> None:
+    x = features(60)
+    basis = Decorrelation(5, out_channels)
+    basis.fit(x, 0.5)
+    y = basis(x.T[None, :, :, None])[0, :, :, 0].T
+    found, wanted = torch.pdist(y @ basis.restoring()), torch.pdist(x)
+    assert float((found - wanted).norm() / wanted.norm()) < tolerance  # three directions hold nearly all of five
+    assert not torch.allclose(torch.pdist(y), wanted, rtol=0.2)
+
+
+def test_a_restored_network_gives_restored_maps() -> None:
+    torch.manual_seed(0)
+    student = LoupeNet((4,) * 13, (4, 6, 5)).eval()
+    bases = [Decorrelation(channels) for channels in (4, 6, 5)]
+    for basis in bases:
+        basis.fit(torch.randn(200, basis.matrix.shape[0]) * torch.linspace(0.5, 3, basis.matrix.shape[0]), 0.5)
+    picture = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        maps, found = student(picture), restored(student, bases)(picture)
+    for given, basis, result in zip(maps, bases, found, strict=True):
+        wanted = torch.einsum("bchw,cd->bdhw", given, basis.restoring())
+        torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_half_whitening_takes_roots_of_variances() -> None:

@@ -74,7 +74,7 @@ def distill_pictures(config: DictConfig) -> Path:
             raise ConfigError(str(error)) from error
     weights = out / f"{student.name}.safetensors"
     part = weights.with_name(weights.name + ".part")
-    student.save(result.student, part, facts(config, teacher.origin, result.held_out[-1]))
+    student.save(result, part, facts(config, teacher.origin, result.held_out[-1]))
     part.replace(weights)  # whole or not at all
     text = card(config, student.name, weights, teacher.origin, crops.counts, result.held_out)
     (out / CARD).write_text(text, encoding="utf-8")
