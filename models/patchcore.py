@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-BANK_ROWS = 1024  # of the bank that are compared at a time: bounds the memory of a search, and keeps it in caches
+BANK_ROWS = 256  # of the bank that are compared at a time: bounds the memory of a search, and keeps it in caches
 LINKS = 16  # neighbours that are looked for, at least: so trials with fewer share a search, and ties fall alike
 
 
@@ -118,14 +118,22 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         """
         asked_ND = patch_BPD.flatten(0, 1)
         doubled_ND = -2 * asked_ND
-        parts = zip(torch.split(self.bank_square_M, BANK_ROWS), torch.split(self.bank_MD, BANK_ROWS), strict=True)
+        parts = zip(torch.split(self._squares(), BANK_ROWS), torch.split(self.bank_MD, BANK_ROWS), strict=True)
         nearest = [torch.addmm(square_R, doubled_ND, bank_RD.T).amin(dim=1) for square_R, bank_RD in parts]
         least_N = reduce(torch.minimum, nearest)
         return (least_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
 
     def nearest(self, patch_BD: Tensor) -> Tensor:
         """Find the nearest patch of the bank, for one patch of every picture: (B,)."""
-        return torch.addmm(self.bank_square_M, -2 * patch_BD, self.bank_MD.T).argmin(dim=1)
+        return torch.addmm(self._squares(), -2 * patch_BD, self.bank_MD.T).argmin(dim=1)
+
+    def _squares(self) -> Tensor:
+        """Return the squared norms of the bank (M,): noted ones, or in a graph as a part of it.
+
+        There a runtime computes them, once, of the bank that it holds, which a half-precision form has rounded: squares
+        of any other bank would not cancel with the products.
+        """
+        return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
 
     def score(self, matches: Matches) -> Tensor:
         """Score pictures (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""

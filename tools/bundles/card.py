@@ -94,13 +94,20 @@ def _parity(parity: Mapping[str, Any]) -> str:
         "Judged from file to verdict by this bundle's own runner, beside the checkpoint; errors are shares of the "
         "range on calibration pictures."
     )
-    columns = "| form | pictures | score error | map error | other verdicts | AUROC of checkpoint, bundle |"
-    lines = [head, "", columns, "|---|---|---|---|---|---|"]
+    columns = "| form | pictures | score error | map error | other verdicts | AUROC of checkpoint, bundle | allowed |"
+    lines = [head, "", columns, "|---|---|---|---|---|---|---|"]
     for form in parity["forms"]:
         aurocs = [form["auroc_of_checkpoint"], form["auroc_of_bundle"]]
         shown = ", ".join("-" if value is None else f"{value:.4f}" for value in aurocs)
         lines.append(
             f"| {form['form']} | {form['pictures']} | {form['score_error']:.1e} | {form['map_error']:.1e} | "
-            f"{len(form['flips'])} | {shown} |"
+            f"{len(form['flips'])} | {shown} | {_allowed(form['tolerance'])} |"
         )
     return "\n".join(lines)
+
+
+def _allowed(tolerance: Mapping[str, float | None]) -> str:
+    """Say what a form may lose, or it would not have been let out."""
+    errors = [f"{name} {tolerance[name]:g}" for name in ("score", "map") if tolerance[name] is not None]
+    lower = f"{tolerance['auroc']:g} lower" if tolerance["auroc"] else "no lower"
+    return ", ".join([*errors, f"{tolerance['flips']:.0%} of verdicts", f"AUROC {lower}"])

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+from torch.nn import functional as F
+
+from models.backbones import Backbone
+from models.patchcore import PatchCoreModel
+from tools.bundles.graphs import RawOutputs, write_onnx, write_openvino
+from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
+from tools.bundles.runner.composition import INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from datamodules.images import Array
+
+SIDE = 8
+
+
+class Prediction(NamedTuple):
+    pred_score: torch.Tensor
+    anomaly_map: torch.Tensor
+
+
+class Position(nn.Module):
+    """Adds position embeddings, resized to the pictures' grid as vision transformers do, and an unused parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = nn.Parameter(torch.rand(1, 3, 37, 37, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, image_B3HW: torch.Tensor) -> Prediction:
+        placed = image_B3HW + F.interpolate(self.grid, (SIDE, SIDE), mode="bicubic", antialias=True)
+        return Prediction(placed.flatten(1).amax(1), placed.mean(1))
+
+
+class Search(nn.Module):
+    """PatchCore's search alone, for patches of three values."""
+
+    def __init__(self, bank_MD: torch.Tensor) -> None:
+        super().__init__()
+        self.memory = PatchCoreModel(Backbone("resnet18", [2], [0.0] * 3, [1.0] * 3, weights="none"), 1)
+        self.memory.set_bank(bank_MD)
+
+    def forward(self, image_B3HW: torch.Tensor) -> Prediction:
+        patch_BPD = image_B3HW.flatten(2).transpose(1, 2)
+        near = self.memory.bank_MD[self.memory.nearest(patch_BPD[:, 0])]
+        distance_BP = self.memory.search(patch_BPD)
+        return Prediction((near - patch_BPD[:, 0]).norm(dim=1), distance_BP.view(-1, SIDE, SIDE))
+
+
+def run_onnx(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found: list[Array] = session.run(None, {INPUT: image_B3HW.numpy()})
+    return found
+
+
+def run_openvino(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled({INPUT: image_B3HW.numpy()})
+    return [found[index] for index in range(2)]
+
+
+@pytest.mark.parametrize(("suffix", "run"), [(".onnx", run_onnx), (".xml", run_openvino)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_antialiased_position_embeddings_survive_every_runtime(
+    suffix: str, run: Callable[[Path, torch.Tensor], list[Array]], count: int, tmp_path: Path
+) -> None:
+    network = Position().eval()
+    write_onnx(RawOutputs(network), torch.rand(2, 3, SIDE, SIDE), tmp_path / "model.onnx")
+    write_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
+    proto = onnx.load(str(tmp_path / "model.onnx"))
+    assert "Resize" not in {node.op_type for node in proto.graph.node}
+    assert [list(weight.dims) for weight in proto.graph.initializer if len(weight.dims) == 4] == [[1, 3, SIDE, SIDE]]
+    image_B3HW = torch.rand(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network(image_B3HW)
+    for values, found in zip(expected, run(tmp_path / f"model{suffix}", image_B3HW), strict=True):
+        np.testing.assert_allclose(found, values.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "run"), [(".onnx", run_onnx), (".xml", run_openvino)])
+def test_half_precision_measures_distances_to_the_rounded_bank(
+    suffix: str, run: Callable[[Path, torch.Tensor], list[Array]], tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    bank_MD = 8 + torch.rand(2800, 3, generator=generator)  # norms that are large beside distances
+    write_onnx(RawOutputs(Search(bank_MD).eval()), torch.rand(2, 3, SIDE, SIDE), tmp_path / "model.onnx")
+    write_half(tmp_path / "model.onnx", tmp_path / "half.onnx")
+    write_openvino(tmp_path / "half.onnx", tmp_path / "half.xml", half=True)
+    stored = [numpy_helper.to_array(weight) for weight in onnx.load(str(tmp_path / "half.onnx")).graph.initializer]
+    assert bank_MD.numel() > LARGE_WEIGHTS
+    assert max(weight.nbytes for weight in stored) == 2 * bank_MD.numel()
+    image_B3HW = 8 + torch.rand(2, 3, SIDE, SIDE, generator=generator)
+    with torch.inference_mode():
+        expected = Search(bank_MD.half().float())(image_B3HW)
+        unrounded = Search(bank_MD)(image_B3HW)
+    assert (unrounded.anomaly_map - expected.anomaly_map).abs().max() > 3e-4
+    found = run(tmp_path / f"half{suffix}", image_B3HW)
+    np.testing.assert_allclose(found[1], expected.anomaly_map.numpy(), atol=1e-4)
+    np.testing.assert_allclose(found[0], expected.pred_score.numpy(), atol=1e-4)
+
+
+def test_openvino_stores_halves_as_halves(tmp_path: Path) -> None:
+    bank_MD = torch.rand(2800, 3, generator=torch.Generator().manual_seed(0))
+    write_onnx(RawOutputs(Search(bank_MD).eval()), torch.rand(2, 3, SIDE, SIDE), tmp_path / "model.onnx")
+    write_half(tmp_path / "model.onnx", tmp_path / "half.onnx")
+    write_openvino(tmp_path / "model.onnx", tmp_path / "whole.xml")
+    write_openvino(tmp_path / "half.onnx", tmp_path / "half.xml", half=True)
+    assert (tmp_path / "half.bin").stat().st_size < 0.75 * (tmp_path / "whole.bin").stat().st_size
