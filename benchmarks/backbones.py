@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -153,11 +154,12 @@ def patch_scores(bank_NPC: Tensor, test_NPC: Tensor, bank_size: int, seed: int) 
     patches = bank_NPC.flatten(0, 1)
     drawn = torch.randperm(len(patches), generator=torch.Generator().manual_seed(seed))[:bank_size]
     bank = patches[drawn].float()
-    squares = bank.square().sum(dim=1)
+    blocks = [(block.square().sum(dim=1), block.T) for block in torch.split(bank, 1024)]  # which stay in caches
     scores = []
     for picture in test_NPC.float():
-        nearest = picture.square().sum(dim=1) + (squares - 2 * picture @ bank.T).amin(dim=1)
-        scores.append(float(nearest.clamp_min(0).sqrt().max()))
+        nearest = [torch.addmm(square, picture, block, alpha=-2).amin(dim=1) for square, block in blocks]
+        squared = reduce(torch.minimum, nearest) + picture.square().sum(dim=1)
+        scores.append(float(squared.clamp_min(0).sqrt().max()))
     return scores
 
 
@@ -229,6 +231,7 @@ def table(candidates: Sequence[Candidate], root: Path, bank_size: int, seeds: in
         data = DATA_SETS[name][1](root)
         for row, candidate in zip(cells, track(candidates, name), strict=True):
             row.append(auroc_cell(data, embed(candidate, data.pictures), bank_size, seeds))
+            print(f"{name}, {candidate.name}: {row[-1]}", file=sys.stderr)  # whoever stops it keeps what it has found
     for row, candidate, ms in zip(cells, candidates, milliseconds(candidates), strict=True):
         row += [f"{ms:.1f}", f"{candidate.megabytes:.1f}"]
     header = ["features", *found, "ms", "MB"]
