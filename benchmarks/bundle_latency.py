@@ -1,6 +1,6 @@
 """Milliseconds per picture of one detector in every form, and of anomalib's own export of the same one beside it.
 
-python -m benchmarks.bundle_latency RUN [--batches 1 16] [--seconds 3]
+python -m benchmarks.bundle_latency RUN [--batches 1 16] [--seconds 3] [--processor-time] [--table FILE]
 
 RUN is a run of PatchCore on a network of timm, with a bundle that holds int8, such as that of
 
@@ -9,12 +9,16 @@ RUN is a run of PatchCore on a network of timm, with a bundle that holds int8, s
 
 anomalib's model is given the network, its weights, the layers, the picture size and the bank of that run, and exported
 by its own ``to_onnx`` and ``to_openvino``. All forms compute on the processor, from pictures of the model's size to
-scores and maps.
+scores and maps. ``--processor-time`` gives each of them one thread and counts the time that the processor spent on it,
+which holds on a machine in use, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -54,34 +58,56 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--seconds", type=float, default=3, help="for each form and batch")
+    parser.add_argument("--processor-time", action="store_true", help="of one thread, instead of the clock's")
+    parser.add_argument("--table", type=Path, default=Path(__file__).with_suffix(".md"), help="Markdown file to write")
     options = parser.parse_args()
+    clock, threads = (time.process_time, 1) if options.processor_time else (time.perf_counter, None)
+    torch.set_num_threads(threads or torch.get_num_threads())
     folder = RunFolder.open(options.run)
     module = restore(read_checkpoint(folder.best_checkpoint)).eval()
     if not isinstance(module, PatchCore):
         parser.error(f"expected a run of patchcore, but found one of {type(module).__name__}")
     height, width = folder.load_config().data.image_size
     with tempfile.TemporaryDirectory() as work, torch.inference_mode():
-        forms = ours(module, folder) | anomalibs(module.model, (height, width), Path(work))
+        forms = ours(module, folder, threads) | anomalibs(module.model, (height, width), Path(work), threads)
         images = np.random.default_rng(0).random((max(options.batches), 3, height, width), dtype=np.float32)
         spent = {(name, batch): float("inf") for name in forms for batch in options.batches}
         for batch in options.batches:
             for _ in range(ROUNDS):
                 for name, run in forms.items():
-                    least = measure(run, images[:batch], options.seconds / ROUNDS)
+                    least = measure(run, images[:batch], options.seconds / ROUNDS, clock)
                     spent[name, batch] = min(spent[name, batch], least / batch)
-    titles = [title for batch in options.batches for title in (f"batch {batch}: ms per picture", "pictures per s")]
-    print(f"A bank of {len(module.model.bank_MD)} patches of {module.model.bank_MD.shape[1]} values.")
-    print(f"| form | {' | '.join(titles)} |\n|{'---|' * (1 + len(titles))}")
+    command = (
+        "`python -m benchmarks.bundle_latency RUN --processor-time`"
+        if threads
+        else "`python -m benchmarks.bundle_latency RUN`"
+    )
+    kind = "processor time of one thread" if threads else "time by the clock"
+    origin, (patches, values) = module.model.backbone.origin["name"], module.model.bank_MD.shape
+    lines = [
+        "# Bundles beside torch, and beside anomalib's own export",
+        "",
+        f"By {command}: {kind}, per picture, the least of many calls, on {processor()}.",
+        f"PatchCore on {origin}, pictures of {height} x {width}, a bank of {patches:,} patches of {values} values.",
+        "anomalib's graph is exported for one picture, since by default it holds for two alone; it takes them in turn.",
+        "",
+        f"| form | {' | '.join(f'batch {batch}' for batch in options.batches)} |",
+        f"|{'---|' * (1 + len(options.batches))}",
+    ]
     for name in forms:
-        cells = [f"{1000 * spent[name, batch]:.1f} | {1 / spent[name, batch]:.1f}" for batch in options.batches]
-        print(f"| {name} | {' | '.join(cells)} |")
+        cells = [
+            f"{1000 * spent[name, batch]:.1f} ms, {1 / spent[name, batch]:.1f} pictures/s" for batch in options.batches
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    options.table.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    print("\n".join(lines))
 
 
-def ours(module: PatchCore, folder: RunFolder) -> dict[str, Run]:
+def ours(module: PatchCore, folder: RunFolder, threads: int | None) -> dict[str, Run]:
     """Return the run in all its forms, from pictures to raw scores and maps."""
     compiled = torch.compile(module.model, dynamic=False)
     bundles = {
-        f"{runtime} {precision}": Bundle(folder.path / "bundle", runtime=runtime, precision=precision)
+        f"{runtime} {precision}": Bundle(folder.path / "bundle", runtime=runtime, precision=precision, threads=threads)
         for runtime, precision in FORMS
     }
     return {
@@ -91,7 +117,7 @@ def ours(module: PatchCore, folder: RunFolder) -> dict[str, Run]:
     }
 
 
-def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path) -> dict[str, Run]:
+def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path, threads: int | None) -> dict[str, Run]:
     """Return anomalib's PatchCore as it exports it: for one picture at a time, several one after the other."""
     network = cast("FeatureListNet", model.backbone.network)
     name = model.backbone.origin["name"]
@@ -105,10 +131,15 @@ def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path) -> dict[
     peer.model.feature_extractor.feature_extractor.load_state_dict(network.state_dict())
     peer.model.memory_bank = model.bank_MD
     graph = peer.to_onnx(work, input_size=size, **STATIC)
-    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads or 0  # 0: as many as there are
+    session = onnxruntime.InferenceSession(str(graph), settings, providers=["CPUExecutionProvider"])
     form = peer.to_openvino(work, input_size=size, onnx_kwargs=STATIC)
     # Left alone, OpenVINO computes in bfloat16 where the processor can; ours does not.
-    compiled = openvino.Core().compile_model(str(form), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    compiled = openvino.Core().compile_model(str(form), "CPU", hints)
     key = session.get_inputs()[0].name
     return {
         "anomalib, onnxruntime": lambda images: [session.run(None, {key: image[None]}) for image in images],
@@ -116,15 +147,21 @@ def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path) -> dict[
     }
 
 
-def measure(run: Run, images: Array, seconds: float) -> float:
+def measure(run: Run, images: Array, seconds: float, clock: Callable[[], float]) -> float:
     """Return the least time of one call, in seconds, after a warm-up."""
     run(images)
-    least, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        started = time.perf_counter()
+    least, end = float("inf"), clock() + seconds
+    while clock() < end:
+        started = clock()
         run(images)
-        least = min(least, time.perf_counter() - started)
+        least = min(least, clock() - started)
     return least
+
+
+def processor() -> str:
+    """Name what computes."""
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    return f"{os.cpu_count()} cores of {found[1] if found else platform.machine()}"
 
 
 if __name__ == "__main__":
