@@ -25,7 +25,7 @@ from models.mask_rcnn import MaskRcnnModel
 from models.self_reference import SelfReferenceModel
 from tools.errors import ConfigError
 
-from .onnx_files import LARGE_WEIGHTS, save_onnx, write_half
+from .onnx_files import save_onnx, write_half
 from .runner.composition import INPUT, MAP, MODEL, SCORE, SCREENING
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 OPSET = 18
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 KEPT = 4  # convolutions, from the first, that int8 leaves in single precision
-NEVER_INT8 = ["MatMul", "Add", "Subtract", "Multiply", "Divide", "ReduceSum", "Interpolate"]
+NEVER_INT8 = [
+    *("MatMul", "Add", "Subtract", "Multiply", "Divide", "Power", "Sqrt", "SquaredDifference", "Interpolate", "MVN"),
+    *("NormalizeL2", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"),
+]
 FOUND = ("boxes", "labels", "scores", "masks")
 
 
@@ -216,7 +219,7 @@ def write_openvino(onnx_path: Path, path: Path, *, half: bool = False) -> None:
 def _store_in_half(model: openvino.Model) -> None:
     """Store in half precision what that holds exactly: the weights that were in half precision in ONNX.
 
-    The conversion stores them in single precision.
+    The conversion stores them in single precision, and a bank in the blocks that are searched.
     """
     for node in model.get_ops():
         if node.get_type_name() != "Constant" or node.get_element_type() != openvino.Type.f32:
@@ -224,7 +227,7 @@ def _store_in_half(model: openvino.Model) -> None:
         values = node.data
         with np.errstate(over="ignore"):
             halves = values.astype(np.float16)
-        if values.size > LARGE_WEIGHTS and np.array_equal(values, halves):
+        if values.ndim > 1 and np.array_equal(values, halves):
             short = opset13.constant(halves, openvino.Type.f16)
             node.output(0).replace(opset13.convert(short, openvino.Type.f32).output(0))
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from models.backbones import Backbone
 from models.patchcore import PatchCoreModel
-from tools.bundles.graphs import RawOutputs, write_onnx, write_openvino
+from tools.bundles.graphs import KEPT, RawOutputs, write_int8, write_onnx, write_openvino
 from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
 from tools.bundles.runner.composition import INPUT
 
@@ -57,6 +57,22 @@ class Search(nn.Module):
         near = self.memory.bank_MD[self.memory.nearest(patch_BPD[:, 0])]
         distance_BP = self.memory.search(patch_BPD)
         return Prediction((near - patch_BPD[:, 0]).norm(dim=1), distance_BP.view(-1, SIDE, SIDE))
+
+
+class Energy(nn.Module):
+    """A few convolutions, and a map of the energy of what they find, resized and smoothed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        layers = (nn.Conv2d(16 if index else 3, 16, 3, padding=1, bias=False) for index in range(KEPT))
+        self.features = nn.Sequential(*layers)
+        self.smooth = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image_B3HW: torch.Tensor) -> Prediction:
+        energy_B1HW = self.features(image_B3HW).square().sum(1, keepdim=True).sqrt()
+        map_BHW = self.smooth(F.interpolate(energy_B1HW, scale_factor=2.0))[:, 0]
+        return Prediction(energy_B1HW.flatten(1).amax(1), map_BHW)
 
 
 def run_onnx(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
@@ -118,3 +134,14 @@ def test_openvino_stores_halves_as_halves(tmp_path: Path) -> None:
     write_openvino(tmp_path / "model.onnx", tmp_path / "whole.xml")
     write_openvino(tmp_path / "half.onnx", tmp_path / "half.xml", half=True)
     assert (tmp_path / "half.bin").stat().st_size < 0.75 * (tmp_path / "whole.bin").stat().st_size
+
+
+def test_int8_does_not_cut_defects_off_where_good_pictures_end(tmp_path: Path) -> None:
+    network = Energy().eval()
+    write_onnx(RawOutputs(network), torch.rand(2, 3, SIDE, SIDE), tmp_path / "model.onnx")
+    good_B3HW = 0.2 * torch.rand(8, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    write_int8(tmp_path / "model.onnx", tmp_path / "int8.xml", [{INPUT: image[None].numpy()} for image in good_B3HW])
+    with torch.inference_mode():
+        expected = network(5 * good_B3HW).anomaly_map.numpy()
+    found = run_openvino(tmp_path / "int8.xml", 5 * good_B3HW)[1]
+    np.testing.assert_allclose(found, expected, atol=0.05 * float(np.ptp(expected)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DATA = (
     *("data=synthetic", "data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0"),
-    *("data.good=400", "data.defective=160", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
+    *("data.good=400", "data.defective=300", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
     *("callbacks.evaluation.atlas=0", "trainer=cpu", "trainer.max_epochs=1", "trainer.max_steps=8"),
 )
 NEEDS = {  # what a model needs beside, to be small and to need no file
