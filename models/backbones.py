@@ -87,6 +87,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
+        self.network.to(memory_format=torch.channels_last)  # in half the time on a processor
         self._levels = f"{name} {list(layers)} {dict(options or {})}"  # networks need not show what they return
         self._fingerprint: tuple[tuple[int, ...], str] | None = None
 
@@ -105,7 +106,7 @@ class Backbone(nn.Module):
         return remember("features", [image_B3HW, self.fingerprint()], lambda: self._features(image_B3HW))
 
     def _features(self, image_B3HW: Tensor) -> list[Tensor]:
-        return [feature.float() for feature in self.network(self.normalize(image_B3HW))]
+        return [feature.float().contiguous() for feature in self.network(self.normalize(image_B3HW))]
 
     def fingerprint(self) -> str:
         """Name the network, its levels and its weights; hashed again only where they were written to since."""

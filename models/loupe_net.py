@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -180,4 +181,4 @@ def load_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
         )
     net = LoupeNet(**shape)
     net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    return net.eval()
+    return net.eval().to(memory_format=torch.channels_last)  # twice as fast on a processor

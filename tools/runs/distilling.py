@@ -147,9 +147,11 @@ def build_teacher(config: DictConfig) -> Backbone:
     """
     arguments: Any = OmegaConf.to_container(config.teacher, resolve=True)
     try:
-        return Backbone(**arguments)
+        teacher = Backbone(**arguments)
     except WeightsError as error:
         raise WeightsError(str(error).replace("backbone.", "teacher.")) from error
+    teacher.network.to(memory_format=torch.contiguous_format)  # in which the weights that ship were learnt, to the bit
+    return teacher
 
 
 def choose_device(name: str) -> torch.device:
