@@ -87,7 +87,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
-        self.network.to(memory_format=torch.channels_last)  # in half the time on a processor
+        self.network.to(memory_format=torch.channels_last)  # a quarter to a half less time on a processor
         self._levels = f"{name} {list(layers)} {dict(options or {})}"  # networks need not show what they return
         self._fingerprint: tuple[tuple[int, ...], str] | None = None
 

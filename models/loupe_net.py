@@ -181,4 +181,4 @@ def load_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
         )
     net = LoupeNet(**shape)
     net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    return net.eval().to(memory_format=torch.channels_last)  # twice as fast on a processor
+    return net.eval().to(memory_format=torch.channels_last)  # a sixth to a half less time on a processor
