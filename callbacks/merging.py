@@ -39,8 +39,8 @@ def merge_near(
     if gap <= 0 or regions < 2:
         return np.arange(regions)
     from scipy.sparse import coo_array  # noqa: PLC0415 - bundles hold this file, and need SciPy for merging alone
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - for the same reason
-    from scipy.spatial import Delaunay  # noqa: PLC0415 - for the same reason
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - SciPy, for merging alone
+    from scipy.spatial import Delaunay  # noqa: PLC0415 - SciPy, for merging alone
 
     # Four corners far away, so that pixels in one line are triangulated too; they join no two regions.
     low, high = point_P2.min(axis=0), point_P2.max(axis=0)

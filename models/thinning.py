@@ -182,8 +182,7 @@ def _assemble(blocks: Sequence[Block], bases: Sequence[Decorrelation], hidden: S
     layers += [layer for block in blocks[2:] for layer in (block.widen, block.filter, block.project)]
     convolutions = [module for module in net.stages.modules() if isinstance(module, nn.Conv2d)]
     for convolution, layer in zip(convolutions, layers, strict=True):
-        convolution.weight.copy_(layer.weight)
-        convolution.bias.copy_(layer.bias)  # type: ignore[union-attr]  # without batch norm there is one
+        convolution.load_state_dict({"weight": layer.weight, "bias": layer.bias})
     for head, basis in zip(net.heads, bases, strict=True):
         head.load_state_dict({"weight": basis.matrix.T[:, :, None, None], "bias": -(basis.mean @ basis.matrix)})
     return net.eval()
