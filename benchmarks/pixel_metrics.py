@@ -50,7 +50,7 @@ class Loupe:
     """All metrics from one histogram; with intervals, from 1,000 resamples of the pictures."""
 
     def __init__(self, *, intervals: bool) -> None:
-        from callbacks.statistics.histogram import PixelHistogram  # noqa: PLC0415 - what a side imports is its own affair
+        from callbacks.statistics.histogram import PixelHistogram  # noqa: PLC0415 - each side pays for its own imports
 
         self.histogram, self.intervals, self.seen = PixelHistogram(), intervals, 0
 

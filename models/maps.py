@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -22,6 +22,19 @@ def join_maps(maps: Sequence[Tensor], size: Sequence[int] | None = None) -> Tens
     grid = tuple(maps[0].shape[-2:] if size is None else size)
     fitted = [one if one.shape[-2:] == grid else F.interpolate(one, size=grid, mode="bilinear") for one in maps]
     return torch.cat(fitted, dim=1)
+
+
+def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
+    """Mean of the maps (B, H, W) that ``judge`` makes of pictures in all eight turns and flips, each turned back.
+
+    Whatever ``judge`` is, the result turns with the picture.
+    """
+    maps = []
+    for picture_BCHW, flipped in ((image_BCHW, False), (image_BCHW.flip(-1), True)):
+        for quarters in range(4):
+            map_BHW = torch.rot90(judge(torch.rot90(picture_BCHW, quarters, (-2, -1))), -quarters, (-2, -1))
+            maps.append(map_BHW.flip(-1) if flipped else map_BHW)
+    return torch.stack(maps).mean(dim=0)
 
 
 class GaussianBlur(nn.Module):

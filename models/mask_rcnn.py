@@ -19,6 +19,7 @@ from .backbones import Backbone
 from .base import InspectionModel
 from .detectors import RESNET50, Selection, resnet50_network, small_network
 from .errors import DivergedError
+from .fpn import BackboneFpn
 from .instances import Detections, paste_masks
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class MaskRcnn(InspectionModel):
         weights: Of ``maskrcnn_resnet50_fpn_v2``: ``hub``, ``none``, or the path of a file.
         layers: Levels of the backbone under the pyramid, instead of its own choice: small defects need fine ones.
         trainable_layers: How many levels of the backbone learn, counted from the last.
+        backbone_rate: What the learning rate is multiplied by for the backbone of ``fpn``: large steps undo what it knows.
         channels: Width of ``fpn``.
         num_classes: 2: defects (1), and the part itself (2).
         score_threshold: Detections with lower scores are dropped. Calibration draws the line between good and
@@ -156,6 +158,7 @@ class MaskRcnn(InspectionModel):
         weights: str = "none",
         layers: Sequence[int] = (1, 2, 3),
         trainable_layers: int = 3,
+        backbone_rate: float = 0.1,
         channels: int = 64,
         num_classes: int = 2,
         score_threshold: float = 0.05,
@@ -179,6 +182,12 @@ class MaskRcnn(InspectionModel):
                 "Expected model.channels, num_classes, limit and lr_step to be at least 1, but found "
                 f"{channels}, {num_classes}, {limit} and {lr_step}."
             )
+        if not 0 < backbone_rate <= 1:
+            raise ValueError(
+                f"Expected model.backbone_rate to be above 0 and at most 1, but found {backbone_rate}; for a backbone "
+                "that does not learn, set model.trainable_layers=0."
+            )
+        self.backbone_rate = backbone_rate
         self.num_classes = num_classes
         self.patience = patience
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
@@ -206,8 +215,19 @@ class MaskRcnn(InspectionModel):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Descend by SGD, at a rate that falls in steps."""
+        pyramid = self.model.network.backbone
+        gentle = set(pyramid.backbone.parameters()) if isinstance(pyramid, BackboneFpn) else set()
         learning = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = SGD(learning, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+        groups: list[dict[str, Any]] = [
+            {"params": [weight for weight in learning if weight not in gentle]},
+            {"params": [weight for weight in learning if weight in gentle], "lr": self.backbone_rate * self.lr},
+        ]
+        optimizer = SGD(
+            [group for group in groups if group["params"]],
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
         return {"optimizer": optimizer, "lr_scheduler": StepLR(optimizer, self.lr_step, self.lr_gamma)}
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:

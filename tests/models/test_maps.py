@@ -5,7 +5,7 @@ import torch
 from anomalib.models.image.patchcore.anomaly_map import AnomalyMapGenerator
 from scipy.ndimage import gaussian_filter
 
-from models.maps import SmoothMap
+from models.maps import SmoothMap, mean_over_turns
 
 
 def scores(*shape: int) -> torch.Tensor:
@@ -39,3 +39,27 @@ def test_a_flat_map_stays_flat_and_a_small_one_is_possible() -> None:
 
 def test_the_kernel_is_no_part_of_checkpoints() -> None:
     assert SmoothMap().state_dict() == {}
+
+
+def test_a_mean_over_turns_turns_with_the_picture() -> None:
+    slope = torch.linspace(0, 1, 7)
+
+    def judge(image_BCHW: torch.Tensor) -> torch.Tensor:  # looks at one neighbour and at where it is: nothing symmetric
+        return image_BCHW[:, 0].roll(1, -1) * image_BCHW[:, 1] + slope[: image_BCHW.shape[-1]]
+
+    image = scores(2, 3, 5, 7)
+    mean = mean_over_turns(judge, image)
+    assert mean.shape == (2, 5, 7)
+    assert not torch.allclose(mean, judge(image))
+    for turned, back in (
+        (image.flip(-1), lambda map_BHW: map_BHW.flip(-1)),
+        (image.flip(-2), lambda map_BHW: map_BHW.flip(-2)),
+        (torch.rot90(image, 1, (-2, -1)), lambda map_BHW: torch.rot90(map_BHW, -1, (-2, -1))),
+    ):
+        torch.testing.assert_close(back(mean_over_turns(judge, turned)), mean)
+
+
+def test_what_judges_each_pixel_alone_gains_nothing_by_turns() -> None:
+    image = scores(2, 3, 5, 7)
+    wanted = image.square().sum(dim=1)
+    torch.testing.assert_close(mean_over_turns(lambda picture: picture.square().sum(dim=1), image), wanted)

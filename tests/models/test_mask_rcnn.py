@@ -74,7 +74,6 @@ def learn(module: MaskRcnn, batches: list[InspectionBatch]) -> None:
 
 
 def test_it_learns_to_outline_what_it_was_shown() -> None:
-    torch.manual_seed(1)  # after so few steps, seeds still differ
     module = model(channels=32, limit=10, lr=0.02)
     drawn = [[sample(2 * step), sample(2 * step + 1), sample(step, defective=False)] for step in range(36)]
     learn(module.train(), [collate(samples) for samples in drawn])
@@ -153,6 +152,21 @@ def test_only_the_last_levels_learn(count: int) -> None:
     assert all(parameter.requires_grad for parameter in backbone.parameters()) == (count == 3)
 
 
+def test_the_backbone_learns_by_smaller_steps() -> None:
+    module = model(lr=0.02, backbone_rate=0.25, trainable_layers=1)
+    rates = {
+        weight: group["lr"]
+        for group in module.configure_optimizers()["optimizer"].param_groups
+        for weight in group["params"]
+    }
+    assert set(rates) == {weight for weight in module.parameters() if weight.requires_grad}
+    backbone = set(module.model.network.backbone.backbone.parameters())
+    assert {rate for weight, rate in rates.items() if weight in backbone} == {0.005}
+    assert {rate for weight, rate in rates.items() if weight not in backbone} == {0.02}
+    frozen = model(trainable_layers=0).configure_optimizers()["optimizer"]
+    assert [group["lr"] for group in frozen.param_groups] == [0.005]
+
+
 def test_negative_and_too_many_levels_are_refused() -> None:
     for count in (-1, 4):
         with pytest.raises(ValueError, match=rf"model\.trainable_layers to be from 0 to 3, .* but found {count}"):
@@ -179,6 +193,8 @@ def test_a_saved_model_finds_the_same(tmp_path: Path) -> None:
         ({"nms_threshold": -0.1}, r"model\.nms_threshold"),
         ({"limit": 0}, "at least 1, but found 16, 2, 0 and 15"),
         ({"network": RESNET50, "trainable_layers": 6}, "from 0 to 5"),
+        ({"backbone_rate": 0.0}, r"model\.backbone_rate to be above 0 .* but found 0\.0; .* model\.trainable_layers=0"),
+        ({"backbone_rate": 1.5}, "at most 1, but found 1.5"),
     ],
 )
 def test_impossible_arguments_are_refused(options: dict[str, Any], message: str) -> None:

@@ -164,8 +164,19 @@ def test_wrong_arguments_are_named(options: dict[str, Any], message: str) -> Non
         build(**options)
 
 
-def test_it_exports_with_any_batch() -> None:
-    module = build().eval()
+def test_in_all_turns_a_turned_picture_gets_the_same_score() -> None:
+    image = spotted(2, size=24)[0][..., :20]
+    turned = torch.rot90(image, 1, (-2, -1))
+    with torch.inference_mode():
+        plain, turning = build().eval().model, build(all_turns=True).eval().model
+        assert not torch.allclose(plain(turned).pred_score, plain(image).pred_score, rtol=1e-3)
+        torch.testing.assert_close(turning(turned).pred_score, turning(image).pred_score, rtol=1e-4, atol=1e-5)
+        assert torch.equal(turning.logits(image), plain.logits(image))  # what the loss sees
+
+
+@pytest.mark.parametrize("all_turns", [False, True])
+def test_it_exports_with_any_batch(all_turns: bool) -> None:
+    module = build(all_turns=all_turns).eval()
     image = spotted(3)[0]
     program = torch.export.export(module, (image,), dynamic_shapes={"image_B3HW": {0: torch.export.Dim.AUTO}})
     with torch.inference_mode():
