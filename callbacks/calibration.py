@@ -16,8 +16,8 @@ from torch import nn
 from datamodules.table import DEFECTIVE, GOOD
 
 from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
+from .defects.region_rules import RegionRules
 from .evidence import PixelEvidence
-from .region_rules import RegionRules
 from .scopes import Scope, Scoped, check_scopes
 from .statistics.curves import best_f_score, count_scores, roc_auc
 from .statistics.probability import Method, Probability, fit_probability

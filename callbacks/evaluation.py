@@ -17,9 +17,9 @@ from .atlas import Atlas, AtlasMaker
 from .baseline import brightness_baseline
 from .calibration import Calibration, calibration_of
 from .cost import Stopwatch, peak_memory
-from .defects import DefectRules
+from .defects.findings import Findings, ObjectResults, picture_scales
+from .defects.measured import DefectRules
 from .examples import ExampleGallery
-from .findings import Findings, ObjectResults, picture_scales
 from .pixels import pixel_intervals
 from .statistics.bootstrap import Estimate, Resampling
 from .statistics.histogram import PixelHistogram
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from datamodules.batch import InspectionBatch
 
-    from .defects import PictureScale
+    from .defects.measured import PictureScale
     from .report.content import Example
 
 PIXEL_SWEEP_ROWS = 1000

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .defects.regions import REGION_UNIT
 from .policies.choice import choose_threshold_from_counts
 from .policies.normal import Normal
-from .regions import REGION_UNIT
 from .statistics.bins import bin_count, bin_index, lowest_in_bin
 from .statistics.bootstrap import Estimate, Resampling, group_weights, interval
 from .statistics.curves import FloatArray, ScoreCounts, at_or_above, overlap_area

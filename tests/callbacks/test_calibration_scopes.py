@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from callbacks.calibration import Calibration
+from callbacks.defects.region_rules import RegionRules
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
-from callbacks.region_rules import RegionRules
 from datamodules.batch import InspectionBatch, Sample, collate
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from lightning import Trainer
 from torch import Tensor, nn
 
 from callbacks.calibration import Calibrate, Calibration
-from callbacks.defects import DefectRules
+from callbacks.defects.measured import DefectRules
+from callbacks.defects.region_rules import RegionRules
 from callbacks.evaluation import Evaluation, Results
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
-from callbacks.region_rules import RegionRules
 from datamodules.folder import FolderDataModule
 from models.base import InspectionModel
 

@@ -19,10 +19,10 @@ RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
     "datamodules/images.py",
     "datamodules/errors.py",
-    "callbacks/defects.py",
-    "callbacks/merging.py",
-    "callbacks/regions.py",
-    "callbacks/severity.py",
+    "callbacks/defects/measured.py",
+    "callbacks/defects/merging.py",
+    "callbacks/defects/regions.py",
+    "callbacks/defects/severity.py",
     "callbacks/report/pictures.py",
     "models/joining.py",
 )

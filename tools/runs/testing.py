@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
+    from callbacks.defects.findings import ObjectResults
     from callbacks.evaluation import Evaluation, Results
-    from callbacks.findings import ObjectResults
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 

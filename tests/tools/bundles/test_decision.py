@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from callbacks.defects.region_rules import RegionRules
 from callbacks.policies.base import Threshold
-from callbacks.region_rules import RegionRules
 from callbacks.scopes import Scoped
 from callbacks.statistics.probability import fit_probability
 from tools.bundles.runner.decision import Decision

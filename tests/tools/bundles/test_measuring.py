@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from callbacks.defects import DefectRules
+from callbacks.defects.measured import DefectRules
 from tools.bundles.runner.measuring import COLUMNS, Measuring
 from tools.bundles.runner.result import Result
 from tools.bundles.runner.writing import Writer

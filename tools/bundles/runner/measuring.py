@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from callbacks.defects import MEASURES, Defect, DefectRules, PictureScale, find_defects
+from callbacks.defects.measured import MEASURES, Defect, DefectRules, PictureScale, find_defects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

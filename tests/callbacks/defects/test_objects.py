@@ -9,8 +9,15 @@ import pandas as pd
 import pytest
 from scipy.stats import poisson
 
-from callbacks.defects import PictureScale
-from callbacks.objects import MARKED_COLUMNS, PICTURE_COLUMNS, false_rate, marked_objects, object_metrics, touched
+from callbacks.defects.measured import PictureScale
+from callbacks.defects.objects import (
+    MARKED_COLUMNS,
+    PICTURE_COLUMNS,
+    false_rate,
+    marked_objects,
+    object_metrics,
+    touched,
+)
 from callbacks.statistics.bootstrap import Resampling
 
 RESAMPLING = Resampling(300)

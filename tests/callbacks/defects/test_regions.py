@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import measure
 
-from callbacks.regions import REGION_UNIT, region_weights
+from callbacks.defects.regions import REGION_UNIT, region_weights
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 1.0])

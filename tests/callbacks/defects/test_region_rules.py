@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.region_rules import RegionRules, away_from_borders
+from callbacks.defects.region_rules import RegionRules, away_from_borders
 
 filters = pytest.importorskip("skimage.filters", reason="scikit-image is an oracle of the tests only")
 measure = pytest.importorskip("skimage.measure", reason="scikit-image is an oracle of the tests only")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callbacks.severity import check_rules, severity_of
+from callbacks.defects.severity import check_rules, severity_of
 
 FIBER: list[dict[str, Any]] = [{"name": "MEDIUM", "min_area": 100.0}, {"name": "LOW"}]
 

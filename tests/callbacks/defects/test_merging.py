@@ -8,8 +8,8 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist, squareform
 
-from callbacks.merging import merge_near
-from callbacks.regions import regions_of
+from callbacks.defects.merging import merge_near
+from callbacks.defects.regions import regions_of
 
 
 def partition(labels: np.ndarray) -> set[frozenset[int]]:

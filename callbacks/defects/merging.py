@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from .statistics.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 
 def merge_near(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from datamodules.table import DEFECTIVE, GOOD
 
-from .defects import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
+from .measured import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
 from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
 
 if TYPE_CHECKING:
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from callbacks.calibration import Calibration
+    from callbacks.statistics.bootstrap import Resampling
     from datamodules.batch import InspectionBatch
-
-    from .calibration import Calibration
-    from .statistics.bootstrap import Resampling
 
 ABOUT = ("name", "image_path", "kind", "group")
 COLUMNS = (*ABOUT, "type", "true", *MEASURES)

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import chi2
 
+from callbacks.statistics.bootstrap import Estimate, Resampling, group_weights, interval
+from callbacks.statistics.curves import ratio
+
 from .regions import regions_of
-from .statistics.bootstrap import Estimate, Resampling, group_weights, interval
-from .statistics.curves import ratio
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from .defects import PictureScale
-    from .statistics.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
+
+    from .measured import PictureScale
 
 MARKED_COLUMNS = ("name", "group", "kind", "area", "side", "zone", "covered", "found", "type")
 PICTURE_COLUMNS = ("name", "group", "good", "false_objects")

@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from callbacks.defects import Defect, DefectRules, PictureScale, confidence_of, find_defects, smallest_rectangle
+from callbacks.defects.measured import (
+    Defect,
+    DefectRules,
+    PictureScale,
+    confidence_of,
+    find_defects,
+    smallest_rectangle,
+)
 
 measure = pytest.importorskip("skimage.measure", reason="scikit-image is an oracle of the tests only")
 

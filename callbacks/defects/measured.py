@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from .statistics.curves import FloatArray
+    from callbacks.statistics.curves import FloatArray
 
 DIGITS = 3  # of coordinates and lengths; a thousandth of a pixel is more than any map can tell
 
