@@ -50,7 +50,7 @@ EXPERIMENT = "experiment=metallography_grains"
 FEW_SCANS = 3
 ROWS: dict[str, tuple[str, ...]] = {
     "as the experiment is": (),
-    f"{FEW_SCANS} scans to learn from": ("data._target_=benchmarks.boundaries.FewScans",),
+    f"{FEW_SCANS} scans, as many steps": ("data._target_=benchmarks.boundaries.FewScans", "trainer.max_epochs=70"),
     "100 epochs": ("trainer.max_epochs=100",),
     "twice the channels": ("model.width=32",),
     "all eight turns": ("model.all_turns=true",),
