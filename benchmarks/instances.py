@@ -53,8 +53,15 @@ def row(name: str, folder: Path) -> str:
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     seconds = json.loads((folder / "environment.json").read_text(encoding="utf-8"))["seconds_of_training"]
     box, mask = metrics["instances"]["box"], metrics["instances"]["mask"]
-    values = [f"{entry['value']:.3f}" for entry in (box["ap"], box["ap50"], mask["ap"], mask["ap50"])]
-    return f"| {name} | {' | '.join(values)} | {seconds:.0f} |"
+    found = (box["ap"], box["ap50"], mask["ap"], mask["ap50"], metrics["test"]["image_auroc"])
+    return f"| {name} | {' | '.join(map(cell, found))} | {seconds:.0f} |"
+
+
+def cell(estimate: dict[str, float | None]) -> str:
+    """Write an estimate with its interval; rings have no good pictures, and hence no AUROC."""
+    if estimate["value"] is None:
+        return "-"
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
 def main() -> None:
@@ -66,7 +73,8 @@ def main() -> None:
     parser.add_argument("--out", default="runs", help="where runs are kept")
     parser.add_argument("--epochs", type=int, default=16, help="of Mask R-CNN and U-Net")
     options = parser.parse_args()
-    lines = ["| run | box AP | box AP50 | mask AP | mask AP50 | training, s |", "|---|---|---|---|---|---|"]
+    header = ("run", "box AP", "box AP50", "mask AP", "mask AP50", "AUROC of pictures", "training, s")
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name, overrides in runs(options.rings, options.spindle, options.weights, options.epochs).items():
         command = [*EVERYWHERE, *overrides, f"out={options.out}", f"data.cache={options.out}/cache"]
         print("loupe train", *command)
