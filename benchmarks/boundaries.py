@@ -11,8 +11,10 @@ squares that they learnt from, both with the threshold that the calibration chos
 * ``5 x 5``: all marked pixels count, and hit what lies in the square of 5 x 5 pixels around them;
 * ``Dice``: the mean over pictures;
 * ``edge``: where one clear edge crosses a line within 6 pixels of its middle, in which share it is 1, or 2, pixels off
-  at most. This takes no truth but the picture, so the people who drew the marks are judged by it too; and, to show what
-  chance does, their marks on other pictures. Lines are drawn anew first, 3 pixels wide, whoever drew them.
+  at most. This takes no truth but the picture, so the people who drew the marks are judged by it too. Lines are drawn
+  anew first, 3 pixels wide, whoever drew them.
+
+What chance does is shown by the marks that people drew on another picture.
 
 Needs scikit-image beside Loupe.
 """
@@ -138,17 +140,6 @@ def near_edges(picture_NHW3: npt.NDArray[np.uint8], mask_NHW: Mask) -> list[str]
     return [f"{(off_P <= pixels).mean():.2f}" for pixels in (1, 2)]
 
 
-def rows_of_people(judged: Judged) -> list[str]:
-    """Hold the marks that people drew against the edges of their pictures, and of others."""
-    another_NHW3 = np.roll(judged.picture_NHW3, len(judged.picture_NHW3) // 2, axis=0)
-    pictures = {"people": judged.picture_NHW3, "people, on other pictures": another_NHW3}
-    blank = " - |" * 6
-    return [
-        f"| {name} |{blank} {' | '.join(near_edges(shown_NHW3, judged.true_NHW))} | - | - |"
-        for name, shown_NHW3 in pictures.items()
-    ]
-
-
 def square_f1(judged: Judged) -> float:
     """F1 of all marked pixels, each of which hits what lies in the 5 x 5 pixels around it."""
 
@@ -167,6 +158,20 @@ def overlap(judged: Judged, tolerance: float) -> tuple[float, float]:
     meter.update(judged.predicted_NHW, judged.true_NHW, ["all"] * len(judged.true_NHW))
     found = meter.estimates(Resampling(resamples=2))
     return found["boundary_f1"].value, found["pixel_dice"].value
+
+
+def rows_of_people(judged: Judged) -> list[str]:
+    """Hold the marks that people drew against the edges; then those of another picture against marks and edges."""
+    edges = near_edges(judged.picture_NHW3, judged.true_NHW)
+    another_NHW = np.roll(judged.true_NHW, len(judged.true_NHW) // 2, axis=0)
+    by_chance = judged._replace(predicted_NHW=another_NHW)
+    f1, dice = overlap(by_chance, 2.0)
+    cells = [f"{value:.3f}" for value in (f1, overlap(by_chance, 4.0)[0], square_f1(by_chance), dice)]
+    cells += ["-", "-", *near_edges(judged.picture_NHW3, another_NHW), "-", "-"]
+    return [
+        f"| people |{' - |' * 6} {' | '.join(edges)} | - | - |",
+        f"| people, on another picture | {' | '.join(cells)} |",
+    ]
 
 
 def row(name: str, run: Path) -> list[str]:
