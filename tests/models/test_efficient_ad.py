@@ -15,7 +15,9 @@ from datamodules.batch import Sample, collate
 from models.backbones import UNTRAINED
 from models.efficient_ad import EfficientAd, build_teacher
 from models.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD, EfficientAdModel, MapScale, hard_mean, vary
+from models.efficient_ad_nets import LoupeStudent, keep_variance
 from models.errors import WeightsError
+from models.loupe_net import conv_unit
 from models.patch_description import PatchDescriptionSmall
 from models.penalty import PenaltyPictures
 
@@ -240,6 +242,27 @@ def test_any_network_can_teach() -> None:
         result = module.eval().model(torch.rand(1, 3, 64, 64))
         assert result.anomaly_map.shape == (1, 64, 64)
         assert module.embedding(torch.rand(2, 3, 64, 64)).shape == (2, channels)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("groups", [1, 32])
+def test_a_drawn_convolution_keeps_the_variance(bounded: bool, groups: int) -> None:
+    torch.manual_seed(0)
+    unit = conv_unit(32, 32, 3, groups=groups, bounded=bounded)
+    noise = torch.randn(4, 32, 40, 40)
+    x_BCHW = noise.relu() * 2**0.5 if bounded else noise  # what a ReLU hands on has a mean square of 1
+    keep_variance(unit)
+    with torch.no_grad():
+        drawn = unit[0](x_BCHW)[..., 1:-1, 1:-1]  # away from the padding
+    assert float(drawn.square().mean()) == pytest.approx(2.0 if bounded else 1.0, rel=0.2)
+
+
+def test_an_untrained_student_sees_differences_in_the_picture() -> None:
+    torch.manual_seed(0)
+    student = LoupeStudent(16)
+    with torch.no_grad():
+        (map_BChw,) = student(torch.randn(2, 3, 128, 128))
+    assert float(map_BChw.var(dim=(0, 2, 3)).mean()) > 0.05  # with torch's own draw: below 0.001
 
 
 def test_a_published_teacher_fits(tmp_path: Path) -> None:
