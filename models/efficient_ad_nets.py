@@ -70,7 +70,7 @@ class LoupeStudent(nn.Module):
         super().__init__()
         self.network = LoupeNet(out_channels=(out_channels,) * 3)
         for unit in self.network.modules():
-            if isinstance(unit, nn.Sequential) and any(isinstance(layer, nn.Conv2d) for layer in unit):
+            if isinstance(unit, nn.Sequential):
                 keep_variance(unit)
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
@@ -80,7 +80,7 @@ class LoupeStudent(nn.Module):
 
 
 def keep_variance(unit: nn.Sequential) -> None:
-    """Draw the weights of a convolution so that its output varies as its input does, whether ReLU follows or not.
+    """Draw the weights of a unit's convolution so that its output varies as its input does, ReLU6 or not.
 
     torch's own draw loses two thirds of the variance in every layer: twenty layers without batch norm then give next to
     nothing, and training stands still at first.

@@ -123,7 +123,8 @@ class MaskRcnn(InspectionModel):
         weights: Of ``maskrcnn_resnet50_fpn_v2``: ``hub``, ``none``, or the path of a file.
         layers: Levels of the backbone under the pyramid, instead of its own choice: small defects need fine ones.
         trainable_layers: How many levels of the backbone learn, counted from the last.
-        backbone_rate: Of the backbone of ``fpn``, as a share of ``lr``: large steps undo what it knows.
+        backbone_rate: Of the backbone of ``fpn``, as a share of ``lr``: large steps undo what it knows; 1 for an
+            untrained one.
         channels: Width of ``fpn``.
         num_classes: 2: defects (1), and the part itself (2).
         score_threshold: Detections with lower scores are dropped. Calibration draws the line between good and
