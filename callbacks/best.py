@@ -1,14 +1,19 @@
-"""Which epoch of a training is kept: the best by calibration, and of equals the last."""
+"""Which epochs of a training are kept: the best by calibration, of equals the last; and beside it the last of all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lightning import Trainer
     from torch import Tensor
+
+BEST, LAST = "best", "last"
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -16,7 +21,19 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning keeps the first. Where a few calibration pictures are told apart from the first epoch on, that would be a
     network that has hardly learnt: an autoencoder that reconstructs nothing yet, for example.
+
+    Where nothing is logged under the monitored name, as when all calibration images are good, no epoch is better than
+    another, and the last is kept.
+
+    Args:
+        dirpath: Folder of ``best.ckpt``.
+        monitor: Name of the value; higher is better.
     """
+
+    def __init__(self, dirpath: str | Path, monitor: str) -> None:
+        super().__init__(
+            dirpath=dirpath, filename=BEST, monitor=monitor, mode="max", save_last=False, enable_version_counter=False
+        )
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
         """Tell whether an epoch's value is as high as the best so far, or higher."""
@@ -24,3 +41,25 @@ class BestCheckpoint(ModelCheckpoint):
         # Every process must hear the same question, or those of several GPUs would wait for each other.
         agreed = trainer.strategy.reduce_boolean_decision(as_high)
         return super().check_monitor_top_k(trainer, current) or agreed
+
+    def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
+        """Read what was logged; an epoch without the monitored value ranks below all that have one.
+
+        Lightning's own raises where the value is missing, and offers no other place to say what to keep then.
+        """
+        candidates = super()._monitor_candidates(trainer)
+        candidates.setdefault(str(self.monitor), torch.tensor(float("-inf")))
+        return candidates
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps the checkpoint of the last epoch, whatever it is worth: what a training goes on from.
+
+    Stands after ``BestCheckpoint``, whose state it holds.
+
+    Args:
+        dirpath: Folder of ``last.ckpt``.
+    """
+
+    def __init__(self, dirpath: str | Path) -> None:
+        super().__init__(dirpath=dirpath, filename=LAST, enable_version_counter=False)

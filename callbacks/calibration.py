@@ -285,16 +285,17 @@ class Calibrate(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose thresholds, and log how well good and defective calibration pictures separate.
 
-        With one class alone nothing can be said about that, and the objective is the epoch: later is better.
+        With one class alone nothing can be said about that, and nothing is logged.
         """
+        del trainer
         calibration = calibration_of(pl_module)
         calibration.choose()
-        objective = calibration.objective()
-        later = float(trainer.current_epoch)
-        pl_module.log(OBJECTIVE, later if objective is None else objective)
-        pixels = calibration.pixel_objective()
-        if pixels is not None or getattr(pl_module, "monitor", None) == PIXEL_OBJECTIVE:
-            pl_module.log(PIXEL_OBJECTIVE, later if pixels is None else pixels)
+        for name, objective in (
+            (OBJECTIVE, calibration.objective()),
+            (PIXEL_OBJECTIVE, calibration.pixel_objective()),
+        ):
+            if objective is not None:
+                pl_module.log(name, objective)
         pl_module.log("calibration/image_threshold", float(calibration.image_threshold))
         pl_module.log("calibration/pixel_threshold", float(calibration.pixel_threshold))
 

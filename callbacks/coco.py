@@ -266,7 +266,7 @@ class InstanceEvaluation(Callback):
 class InstanceCalibration(Callback):
     """Logs how well instances of calibration pictures were detected: what chooses an instance model's checkpoint.
 
-    Where no calibration picture has known instances nothing can be said, and the value is the epoch: later is better.
+    Where no calibration picture has known instances nothing can be said, and nothing is logged.
     """
 
     def on_validation_epoch_start(self, *args: Any) -> None:
@@ -285,10 +285,8 @@ class InstanceCalibration(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log average precision."""
-        if self._instances is None:
-            return
-        estimates = instance_estimates(self._instances)
-        value = estimates["mask_ap"].value if estimates else float(trainer.current_epoch)
-        pl_module.log(MONITOR, value)
+        del trainer
+        estimates = {} if self._instances is None else instance_estimates(self._instances)
         if estimates:
+            pl_module.log(MONITOR, estimates["mask_ap"].value)
             pl_module.log("calibration/box_ap", estimates["box_ap"].value)

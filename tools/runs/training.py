@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.best import BestCheckpoint
+from callbacks.best import BestCheckpoint, LastCheckpoint
 from callbacks.bottleneck import BottleneckMaps
 from callbacks.calibration import Calibrate
 from callbacks.coco import InstanceCalibration
@@ -127,18 +127,11 @@ def _fit(
     watchers: Sequence[Callback],
 ) -> None:
     """Train with calibration after every epoch, keeping the best checkpoint and the last."""
-    best = BestCheckpoint(
-        dirpath=folder.checkpoints,
-        filename="best",
-        monitor=module.monitor,
-        mode="max",
-        save_last="link",
-        enable_version_counter=False,
-    )
+    kept = [BestCheckpoint(folder.checkpoints, module.monitor), LastCheckpoint(folder.checkpoints)]
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     others = [build(entry, f"callbacks.{name}") for name, entry in config.callbacks.items() if name != "evaluation"]
     if module.patience is not None:
-        others.append(EarlyStopping(module.monitor, mode="max", patience=module.patience))
+        others.append(EarlyStopping(module.monitor, mode="max", patience=module.patience, strict=False))
     own = [
         Calibrate(),
         InstanceCalibration(),
@@ -147,7 +140,7 @@ def _fit(
         KeepConfig(resolved),
         BottleneckMaps(),
     ]
-    callbacks = [*own, *watchers, *others, best]
+    callbacks = [*own, *watchers, *others, *kept]
     logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule)
     logger.finalize("success")

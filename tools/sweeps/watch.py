@@ -76,8 +76,8 @@ class Watch(Callback):
         value = calibration.objective()
         if value is None:
             return
-        monitored = float(trainer.callback_metrics.get(str(pl_module.monitor), value))
-        if monitored > self._monitored:  # as the checkpoint is chosen
+        monitored = float(trainer.callback_metrics.get(str(pl_module.monitor), -float("inf")))
+        if monitored >= self._monitored:  # as the checkpoint is chosen: of equals the last
             self._monitored, self.objective = monitored, value
             score_N = np.array([seen.score for seen in calibration.scores])
             label_N = np.array([seen.label_index for seen in calibration.scores])
