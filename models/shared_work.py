@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from .tensor_files import save_tensors
 from .tensor_names import TensorNames, bits, digest, glance, named_tensors
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class SharedWork:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         named = {f"{index}{_LAST if _is_last(tensor) else ''}": tensor for index, tensor in enumerate(tensors)}
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}, part)
+        save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}, part)
         size = part.stat().st_size
         part.replace(path)
         self.misses += 1

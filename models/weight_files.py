@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+
+from .tensor_files import save_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ def write_weights(state: Mapping[str, Tensor], path: str | Path, facts: Mapping[
     Half precision halves the file.
     """
     halved = {key: value.detach().cpu().half().contiguous() for key, value in state.items()}
-    save_file(halved, path, {ENTRY: json.dumps(dict(facts), sort_keys=True)})
+    save_tensors(halved, path, {ENTRY: json.dumps(dict(facts), sort_keys=True)})
 
 
 def read_facts(path: str | Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from itertools import cycle, product
@@ -61,7 +62,9 @@ def export(trained: Trained) -> Path:
     composition = composition_of(module, (height, width))  # refuses what cannot be exported before anything is read
     pictures = find_pictures(trained)
     datamodule = pictures.datamodule
-    part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    part = out.with_name(f".{out.name}.{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()  # by itself, since a temporary folder would keep colleagues out
     try:
         with tempfile.TemporaryDirectory() as work:
             cases = calibration_cases(datamodule, config.pictures, Path(work) / "views")
@@ -74,7 +77,6 @@ def export(trained: Trained) -> Path:
                 write_json(evidence, parity)  # all that is left of it
             require_parity(parity, evidence)
             add_evidence(part, cases, config.samples, parity, pictures.notes)
-        part.chmod(0o755)
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -17,12 +17,12 @@ import onnx
 import openvino
 import torch
 from openvino import opset13
-from safetensors.torch import save_file
 from torch import nn
 
 from models.hybrid import HybridModel
 from models.mask_rcnn import MaskRcnnModel
 from models.self_reference import SelfReferenceModel
+from models.tensor_files import save_tensors
 from tools.errors import ConfigError
 
 from .onnx_files import save_onnx, write_half
@@ -267,7 +267,7 @@ def write_safetensors(network: nn.Module, path: Path, metadata: dict[str, str]) 
         for name, value in network.state_dict().items()
         if isinstance(value, torch.Tensor)
     }
-    save_file(tensors, path, metadata)
+    save_tensors(tensors, path, metadata)
 
 
 @contextmanager

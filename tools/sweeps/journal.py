@@ -75,7 +75,9 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"Expected out to be a folder to write to, but {folder}: {error.strerror}.") from error
-        self._lock = FileLock(folder / "journal.lock")
+        lock = folder / "journal.lock"
+        lock.touch()  # with the umask's mode, so that a colleague may go on with the sweep
+        self._lock = FileLock(lock, mode=lock.stat().st_mode & 0o777)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -84,7 +86,7 @@ class Journal:
                 "another name=."
             ) from None
         path = folder / JOURNAL
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         self.trials = read_trials(folder)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":

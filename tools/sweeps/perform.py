@@ -68,7 +68,7 @@ def logged(log: str) -> Iterator[None]:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     _flush()
     before = [os.dup(descriptor) for descriptor in _STANDARD]
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         for descriptor in _STANDARD:
             os.dup2(file, descriptor)
