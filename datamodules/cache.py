@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 
 from .batch import Sample
 from .loading import SizedDataset
+from .whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,10 +101,9 @@ def _write(path: Path, sample: Sample) -> None:
     exact = torch.equal(eight_bit.float().div_(255), sample.image)  # a quarter of the space, where nothing is lost
     tensors: dict[str, Any] = {"image": eight_bit if exact else sample.image}
     tensors |= {"mask": sample.mask, "zones": sample.zones, "target": sample.target}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(tensors, part)
-    part.replace(path)
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)  # not to the file: torch ends the process where the disk is full
+    write_whole(path, buffer.getbuffer())
 
 
 def _unpack(tensors: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Shape letters: B batch, H and W height and width, C channels of one map, N numbe
 from __future__ import annotations
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.progress import track
+from datamodules.whole_files import write_whole
 
 from .decorrelation import Decorrelation
 from .distillation_recipe import Recipe, learning_rate_share
@@ -222,9 +224,9 @@ class _Run:
             "basis": [basis.state_dict() for basis in self.basis],
             "held_out": self.history,
         }
-        part = path.with_name(path.name + ".part")
-        torch.save(state, part)
-        part.replace(path)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # not to the file: torch ends the process where the disk is full
+        write_whole(path, buffer.getbuffer(), durable=True)
 
     def resume(self, path: Path) -> int:
         """Take the state from ``path``; return how many rounds are done."""

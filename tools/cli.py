@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from .config import nearest
+from .signals import Interrupted, heard, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,23 @@ USAGE_ERROR = 2
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a verb; return the exit status: 0 done, 1 it could not be done, 2 the command is wrong."""
-    args = list(sys.argv[1:] if args is None else args)
+    """Run a verb.
+
+    Returns:
+        The exit status: 0 done, 1 it could not be done, 2 the command is wrong, 130 or 143 ended by SIGINT or SIGTERM.
+    """
+    try:
+        with heard():  # from here on, since loading a verb takes a while
+            return _run(list(sys.argv[1:] if args is None else args))
+    except Interrupted as error:
+        print(f"loupe: {sentence(error)}", file=sys.stderr)
+        return error.status
+    finally:
+        if args is None:  # the process is about to end: a late Ctrl-C shall not complain about that
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _run(args: Sequence[str]) -> int:
     if not args or args[0] in {"-h", "--help", "help"}:
         print(overview())
         return 0 if args else USAGE_ERROR
@@ -38,6 +54,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = args
     if verb not in VERBS:
+        from .config import nearest  # noqa: PLC0415 - Hydra takes a while, in which signals could not be heard
+
         near = nearest(verb, VERBS)
         hint = f"did you mean '{near}'?" if near else "there are: " + ", ".join(VERBS)
         print(f"loupe: no verb {verb!r}; {hint}", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .config import compose_config, require_values
 from .door import open_door, print_config
+from .signals import keeping_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,4 +33,5 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     require_values(config)
     from .health.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
-    doctor(config)
+    with keeping_note(lambda: "nothing was changed; run the command again"):
+        doctor(config)

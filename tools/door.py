@@ -15,6 +15,8 @@ from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
 from .errors import ConfigError
+from .mishaps import explain
+from .signals import Interrupted, heard, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 HELP_FLAGS = {"-h", "--help"}
 PRINT_FLAG = "--print"
-INTERRUPTED = 130  # as shells report a Ctrl-C
 
 
 class Run(Protocol):
@@ -44,7 +45,8 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         shown: Groups to list in the help; None: those in the verb's defaults list.
 
     Returns:
-        The exit status: 0 done, 1 data or weights are not usable, 2 the command is wrong, 130 interrupted.
+        The exit status: 0 done, 1 data, weights or the machine are not usable, 2 the command is wrong, 130 or 143 ended
+        by SIGINT or SIGTERM.
     """
     if HELP_FLAGS & set(args):
         print(help_text(verb, epilog, shown))
@@ -52,16 +54,20 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
     _quiet_libraries()
     overrides = [arg for arg in args if arg != PRINT_FLAG]
     try:
-        if flags := [arg for arg in overrides if arg.startswith("-")]:
-            raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
-        run(overrides, show=PRINT_FLAG in args)
+        with heard():
+            if flags := [arg for arg in overrides if arg.startswith("-")]:
+                raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
+            run(overrides, show=PRINT_FLAG in args)
     except ConfigError as error:
-        return _fail(verb, error, 2)
+        return _fail(verb, sentence(error), 2)
     except (DataError, WeightsError, DivergedError) as error:
-        return _fail(verb, error, 1)
-    except KeyboardInterrupt:
-        print(f"loupe {verb}: interrupted; what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
+        return _fail(verb, explain(error) or sentence(error), 1)
+    except Interrupted as error:
+        return _fail(verb, sentence(error), error.status)
+    except Exception as error:
+        if (said := explain(error)) is None:
+            raise
+        return _fail(verb, "; ".join([said, *getattr(error, "__notes__", ())]), 1)
     return 0
 
 
@@ -134,6 +140,6 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module=r"lightning\.")  # worker counts, log intervals: chosen on purpose
 
 
-def _fail(verb: str, error: Exception, status: int) -> int:
-    print(f"loupe {verb}: {error}", file=sys.stderr)
+def _fail(verb: str, said: str, status: int) -> int:
+    print(f"loupe {verb}: {said}", file=sys.stderr)
     return status

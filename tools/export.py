@@ -10,6 +10,7 @@ from .config import parse_overrides, require_values
 from .door import open_door, print_config
 from .errors import ConfigError
 from .runs.trained import find_trained
+from .signals import keeping_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,8 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .bundles.exporting import export  # noqa: PLC0415
 
-    export(trained)
+    with keeping_note(lambda: "no bundle was written; run the command again"):
+        export(trained)
 
 
 def find(overrides: Sequence[str]) -> Trained:

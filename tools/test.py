@@ -9,6 +9,7 @@ from datamodules.progress import working
 from .config import parse_overrides, require_values
 from .door import open_door, print_config
 from .runs.trained import find_trained
+from .signals import keeping_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,4 +43,5 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.retesting import retest  # noqa: PLC0415
 
-    retest(trained, other_data=bool(changed))
+    with keeping_note(lambda: "the run itself is unchanged; run the command again"):
+        retest(trained, other_data=bool(changed))

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
-from .options import as_list, options_of
+from .options import as_list, kept, options_of
 from .runner import Bundle, BundleError
 from .runner.predicting import predict
 from .runner.writing import TABLE
@@ -36,7 +37,8 @@ def predict_with_bundle(config: DictConfig) -> Path:
         )
         if bundle.edited:
             print("spec.json was edited after the export: its thresholds are used as they stand now.")
-        print(predict(bundle, as_list(config.source), out, options_of(config, config.batch_size)))
+        with keeping_note(lambda: kept(out)):
+            print(predict(bundle, as_list(config.source), out, options_of(config, config.batch_size)))
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {out / TABLE}")

@@ -9,6 +9,8 @@ from omegaconf import ListConfig
 from .runner.predicting import Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from omegaconf import DictConfig
 
 
@@ -21,6 +23,11 @@ def options_of(config: DictConfig, batch_size: int) -> Options:
         overlays=config.overlay,
         masks=config.mask,
     )
+
+
+def kept(out: Path) -> str:
+    """Say what a prediction that is ended leaves."""
+    return f"what was judged so far is kept in {out}; the same command with out={out} goes on"
 
 
 def as_list(source: Any) -> list[str]:

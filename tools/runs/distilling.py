@@ -13,12 +13,14 @@ from torch.utils.tensorboard import SummaryWriter
 
 from datamodules.errors import DataError
 from datamodules.unlabelled.crops import CropSource, hold_out, read_pictures
+from datamodules.whole_files import write_whole
 from models.backbones import Backbone
 from models.distillation import distill
 from models.distillation_recipe import Recipe
 from models.errors import WeightsError
 from models.students import LoupeNetStudent, PatchDescriptionStudent
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
 from .distillation_card import card
 
@@ -55,6 +57,17 @@ def distill_pictures(config: DictConfig) -> Path:
     teacher = build_teacher(config).to(choose_device(config.device))
     out = Path(config.out).expanduser()
     keep_settings(out, settings_of(config, teacher.origin))
+    with keeping_note(lambda: kept(out)):
+        return _distill(config, recipe, student, teacher, out)
+
+
+def kept(out: Path) -> str:
+    """Say what a distillation that is ended leaves."""
+    there = "every whole round is kept" if (out / CHECKPOINT).is_file() else "no round was whole yet"
+    return f"{there} in {out}; the same command goes on"
+
+
+def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Backbone, out: Path) -> Path:
     crops = gather(config)
     print(describe(crops))
     with SummaryWriter(str(out / "tensorboard")) as writer:
@@ -77,7 +90,7 @@ def distill_pictures(config: DictConfig) -> Path:
     student.save(result, part, facts(config, teacher.origin, result.held_out[-1]))
     part.replace(weights)  # whole or not at all
     text = card(config, student.name, weights, teacher.origin, crops.counts, result.held_out)
-    (out / CARD).write_text(text, encoding="utf-8")
+    write_whole(out / CARD, text.encode())
     print(f"Weights {weights}, held-out loss {result.held_out[-1]:.3f} (1 is what the mean would give)")
     print(f"Card {out / CARD}")
     return weights
@@ -186,8 +199,7 @@ def keep_settings(out: Path, settings: dict[str, Any]) -> None:
     """
     path = out / SETTINGS
     if not path.is_file() or not (out / CHECKPOINT).is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)), encoding="utf-8")
+        write_whole(path, OmegaConf.to_yaml(OmegaConf.create(settings)).encode())
         return
     before: Any = OmegaConf.to_container(OmegaConf.load(path))
     changed = [f"{key}={before.get(key)} (now {now})" for key, now in settings.items() if before.get(key) != now]

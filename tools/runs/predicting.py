@@ -10,7 +10,7 @@ import torch
 from callbacks.calibration import calibration_of
 from tools.build import build
 from tools.bundles.measuring import measuring_of
-from tools.bundles.options import as_list, options_of
+from tools.bundles.options import as_list, kept, options_of
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
 from tools.bundles.runner.predicting import predict as predict_sources
@@ -18,6 +18,7 @@ from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.sources import require_pictures
 from tools.bundles.runner.specification import BundleError, hash_file
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
 from .checkpoint import read_checkpoint, restore
 from .testing import build_trainer
@@ -58,7 +59,8 @@ def predict(trained: Trained) -> RunFolder:
     )
     folder = make_output(trained, "predictions")
     try:
-        print(predict_sources(judge, sources, folder.path, options_of(config, config.data.batch_size)))
+        with keeping_note(lambda: kept(folder.path)):
+            print(predict_sources(judge, sources, folder.path, options_of(config, config.data.batch_size)))
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {folder.path / 'predictions.csv'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules.whole_files import write_whole
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -113,10 +113,7 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file so that it is either whole or absent."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text.encode())
         return path
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:

@@ -25,6 +25,7 @@ from models.backbones import UNTRAINED
 from models.hybrid import HybridModel
 from tools.build import build, check_arguments
 
+from .checkpoint_io import WholeCheckpointIO
 from .stages import stage_costs, stage_counts, stage_note, stage_threshold
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def build_trainer(config: DictConfig, callbacks: list[Callback], logger: list[Lo
         enable_progress_bar=not type(progress).__name__.startswith("Plain"),
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        plugins=[WholeCheckpointIO()],
     )
 
 

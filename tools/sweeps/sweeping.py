@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from datamodules.progress import working
+from tools.signals import keeping_note
 
 from .board import Board
 from .journal import Journal, read_trials
@@ -37,7 +38,8 @@ def sweep(plan: Plan) -> Path:
         planner = Planner(plan, composer, journal, board)
         print(f"Sweep {plan.folder}")
         try:
-            planner.run()
+            with keeping_note(lambda: f"finished trials are kept; go on with: loupe sweep resume {plan.folder}"):
+                planner.run()
         finally:
             write_leaderboard(plan.folder)  # also of what an interrupt leaves
         ranked = Leaderboard.of(journal.trials.values())

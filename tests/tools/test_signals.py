@@ -1,0 +1,119 @@
+"""Signals: what they raise, what becomes of those that strike where nothing can be raised, and what is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tools.door import open_door
+from tools.signals import Interrupted, heard, keeping_note, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+def strike(number: int) -> None:
+    """Send this process a signal, and stay long enough for it to arrive."""
+    os.kill(os.getpid(), number)
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_ends_the_command_with_the_status_that_shells_know(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(overrides: Sequence[str], *, show: bool) -> None:
+        del overrides, show
+        with keeping_note(lambda: "outer"), keeping_note(lambda: "all of it is kept"):
+            strike(number)
+
+    before = [signal.getsignal(one) for one in NUMBERS]
+    assert open_door("train", [], run, "") == 128 + number
+    shown = capsys.readouterr().err
+    assert shown == f"loupe train: ended by {number.name}; all of it is kept\n"
+    assert [signal.getsignal(one) for one in NUMBERS] == before
+
+
+def test_what_catches_exceptions_does_not_catch_a_signal() -> None:
+    def deaf() -> None:
+        try:
+            strike(signal.SIGTERM)
+        except Exception:  # noqa: BLE001 - as libraries do
+            pytest.fail("it was held up")
+
+    with pytest.raises(Interrupted), heard():
+        deaf()
+
+
+def test_a_signal_that_strikes_where_nothing_can_be_raised_is_raised_soon_after() -> None:
+    class Deaf:
+        def __del__(self) -> None:
+            strike(signal.SIGTERM)
+
+    def forget() -> None:
+        deaf = Deaf()
+        del deaf
+        for _ in range(100):
+            time.sleep(0.05)
+
+    with pytest.raises(Interrupted), heard():
+        forget()
+
+
+def test_an_echo_of_a_signal_does_not_disturb_what_tidies_up() -> None:
+    tidied = []
+
+    def run() -> None:
+        try:
+            strike(signal.SIGINT)
+        finally:
+            strike(signal.SIGTERM)
+            tidied.append(True)
+
+    with pytest.raises(Interrupted, match="SIGINT"), heard():
+        run()
+    assert tidied
+
+
+def test_forked_loaders_leave_signals_to_their_parent() -> None:
+    with heard():
+        child = os.fork()
+        if not child:
+            strike(signal.SIGINT)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with heard():
+            strike(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_threads_may_run_verbs() -> None:
+    seen = []
+
+    def run() -> None:
+        with heard():
+            seen.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen
+
+
+def test_errors_in_what_was_given_speak_for_themselves() -> None:
+    with pytest.raises(ValueError, match="wrong") as caught, keeping_note(lambda: "noise"):
+        raise ValueError("wrong")
+    assert sentence(caught.value) == "wrong"

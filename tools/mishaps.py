@@ -1,0 +1,79 @@
+"""Mishaps that are nobody's mistake: what to say of a full disk, a lost worker or a lack of memory."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_LOST = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]*)")
+_IN_WORKER = re.compile(r"^Caught .*\n(?:\w+\.)*errors\.\w+Error: (.*)\s*\Z", re.DOTALL)  # a traceback; its last line
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in a sentence what happened, if it is a mishap of the machine; None where it is something else.
+
+    Libraries wrap what they catch: the whole chain is searched.
+    """
+    return next((said for link in chain(error) if (said := _explain(link)) is not None), None)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, then what it was raised from or while handling."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _explain(error: BaseException) -> str | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return _explain_system(error)
+    text = str(error)
+    if "No space left on device" in text:  # said by a library that has no number for it
+        return _explain_system(OSError(errno.ENOSPC, ""))
+    if (found := _IN_WORKER.search(text)) is not None:
+        return found[1].strip()
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in _OUT_OF_MEMORY):
+        return "Expected enough memory, but there is no more; set data.batch_size lower, or end other programs"
+    if isinstance(error, RuntimeError) and (lost := _LOST.search(text)):
+        return _explain_worker(lost[1], lost[2], text)
+    return None
+
+
+def _explain_system(error: OSError) -> str | None:
+    """Explain what the system refused."""
+    where = f" for {error.filename}" if error.filename else ""
+    if error.errno in NO_SPACE:
+        return (
+            f"Expected space{where}, but the disk is full, or has no room for more files; every file that was written "
+            "is whole: make space"
+        )
+    if error.errno == errno.EROFS:
+        return f"Expected to write{where}, but the disk is read-only now; mount it to be written to"
+    if error.errno == errno.EIO:
+        return f"Expected the disk to answer{where}, but it reports an error of its own; look at the disk"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return f"Expected to open one more file{where}, but too many are open; raise the limit, as with ulimit -n 4096"
+    return None
+
+
+def _explain_worker(processes: str, how: str, text: str) -> str:
+    """Explain the end of a process that loads pictures."""
+    if "shared memory" in text or "Bus error" in how:
+        return (
+            f"Expected the processes that load images to share them, but {processes} ran out of shared memory "
+            "(/dev/shm); set data.num_workers=0 or data.batch_size lower, or give the container more, as with "
+            "docker run --shm-size=2g"
+        )
+    return (
+        f"Expected the processes that load images to live, but {processes} {' '.join(how.split())}, as when the system "
+        "runs out of memory; set data.num_workers or data.batch_size lower"
+    )

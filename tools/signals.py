@@ -1,0 +1,118 @@
+"""Signals that end a command: 130 for SIGINT and 143 for SIGTERM, and a word about what is kept.
+
+Libraries have ideas of their own about ``KeyboardInterrupt``: Lightning turns it into an exit with status 1. What is
+raised here is none of theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+HEARD = (signal.SIGINT, signal.SIGTERM)
+ECHO_S = 1.0  # within which a second signal is the same wish: "timeout" sends two, a terminal one to every process
+AGAIN_S = 0.1  # after which a signal that struck where nothing can be raised is sent again
+
+
+class Interrupted(BaseException):
+    """A signal asks the command to end. ``except Exception`` does not hold it up.
+
+    Attributes:
+        status: The exit status that shells know the signal by.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.signal = signal.Signals(number)
+        self.status = 128 + number
+        super().__init__(f"ended by {self.signal.name}")
+
+
+class _Ears:
+    """Raises `Interrupted` in the main thread at the first signal; a later second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.at: float | None = None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        del frame
+        if os.getpid() != self.process:  # a forked loader: its parent ends it
+            return
+        now = time.monotonic()
+        if self.at is None:
+            self.at = now
+            raise Interrupted(number)
+        if now - self.at > ECHO_S:
+            os._exit(128 + number)
+
+    def hear_again(self, lost: sys.UnraisableHookArgs) -> bool:
+        """Tell whether an exception that Python had to drop, as in ``__del__``, was ours; then raise it anew, soon."""
+        if not isinstance(lost.exc_value, Interrupted):
+            return False
+        self.at = None
+        main, number = threading.main_thread().ident, lost.exc_value.signal
+        if main is not None:
+            again = threading.Timer(AGAIN_S, signal.pthread_kill, (main, number))
+            again.daemon = True
+            again.start()
+        return True
+
+
+_listening = False
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Raise `Interrupted` for signals inside the block, unless a block around it does, or this is no main thread.
+
+    A signal that whoever started us chose to ignore stays ignored.
+    """
+    global _listening  # noqa: PLW0603 - signal handlers belong to the process
+    if _listening or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ears, hook = _Ears(), sys.unraisablehook
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in HEARD}
+    try:
+        _listening = True
+        sys.unraisablehook = lambda lost: None if ears.hear_again(lost) else hook(lost)
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, ears.hear)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+        _listening = False
+
+
+@contextmanager
+def keeping_note(note: Callable[[], str]) -> Iterator[None]:
+    """Let an end that nobody planned carry a word about what is kept and how to go on; the innermost word counts.
+
+    Errors in what the user gave speak for themselves.
+    """
+    try:
+        yield
+    except ValueError:
+        raise
+    except BaseException as error:
+        if not getattr(error, "__notes__", ()):
+            error.add_note(note())
+        raise
+
+
+def sentence(error: BaseException) -> str:
+    """Say what ended a command, with its notes."""
+    return "; ".join([str(error), *getattr(error, "__notes__", ())])
