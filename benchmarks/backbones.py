@@ -28,8 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from callbacks.statistics.intervals import image_intervals
-from datamodules.images import is_image, read_image, resize, scale, to_rgb
+from datamodules.images import read_image, resize, scale, to_rgb
 from datamodules.progress import track
+from datamodules.suffixes import is_image
 from models.loupe_net import WEIGHTS, LoupeNet, load_loupe_net
 
 if TYPE_CHECKING:

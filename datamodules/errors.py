@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import PurePath
 
 
 class DataError(ValueError):
@@ -21,7 +21,7 @@ class UnreadableImageError(DataError):
         remedy: What to do about it.
     """
 
-    def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
+    def __init__(self, path: str | PurePath, problem: str, remedy: str) -> None:
         self.path = str(path)
         self.problem = problem
         self.remedy = remedy

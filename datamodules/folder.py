@@ -10,7 +10,7 @@ import pandas as pd
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
-from .images import is_image
+from .suffixes import is_image
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 
 SPLIT_FOLDERS = {

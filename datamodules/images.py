@@ -24,15 +24,8 @@ Array: TypeAlias = npt.NDArray[Any]  # uint8, uint16 or float32
 # threads and processes of ours instead, which share the processors better.
 cv2.setNumThreads(0)
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
 _AS_STORED = {"L", "RGB", "I;16", "I;16L", "I;16B", "F"}
 _CONVERTED = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB"}  # alpha is ignored
-
-
-def is_image(path: Path) -> bool:
-    """Tell whether the name of ``path`` says that it is a picture (any case)."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def read_image(path: str | Path) -> Array:

@@ -16,9 +16,10 @@ from datamodules.arrays.lattice import cut_tiles, find_lattice
 from datamodules.arrays.repeats import LatticeError
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.folder import walk_images
-from datamodules.images import is_image, read_image
+from datamodules.images import read_image
 from datamodules.meta_atom import TILE
 from datamodules.progress import track
+from datamodules.suffixes import is_image
 
 from .preparation import Prepared
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.errors import DataError
-from datamodules.images import is_image, read_image, resize, scale, to_rgb
+from datamodules.images import read_image, resize, scale, to_rgb
 from datamodules.progress import track
+from datamodules.suffixes import is_image
 
 from .procedural import Picture, draw_picture
 

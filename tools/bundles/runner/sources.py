@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import cv2
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import Array, decode_image, is_image, read_image
+from datamodules.images import Array, decode_image, read_image
+from datamodules.suffixes import is_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
