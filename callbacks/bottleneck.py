@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from lightning import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
+
+from .event_log import epoch_of, writer_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,7 +52,8 @@ class BottleneckMaps(Callback):
     ) -> None:
         """Draw the first picture of the first batch."""
         del outputs
-        if args[0] != 0 or not isinstance(trainer.logger, TensorBoardLogger):
+        writer = writer_of(trainer)
+        if args[0] != 0 or writer is None:
             return
         look = getattr(pl_module, "bottleneck", None)
         with torch.inference_mode():
@@ -59,4 +61,4 @@ class BottleneckMaps(Callback):
         if map_1Zhw is None:
             return
         grid = bottleneck_grid(map_1Zhw[0].float().cpu().numpy())
-        trainer.logger.experiment.add_image(f"bottleneck/{batch.name[0]}", grid, trainer.global_step, dataformats="HW")
+        writer.add_image("calibration/bottleneck", grid, epoch_of(trainer), dataformats="HW")

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from lightning import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
 
 from .calibration import calibration_of
 from .confusion_picture import confusion_picture
+from .event_log import epoch_of, writer_of
 from .examples import ExampleGallery
 from .report.facts import confusion
-from .report.pictures import strip
 from .sweep import precision_recall_f1
-from .tensorboard import log_curve
+from .tensorboard import log_curve, log_examples
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from .calibration import Calibration
 
 WORST = ("miss", "false_alarm")
-FIRST_GUESS_S = 2.0  # that the first log takes, before anybody knows
+LOGS = 20  # of a training that leaves their number open
+FIRST_GUESS_S = 0.5  # that the first log takes, before anybody knows
 
 
 class EpochPictures(Callback):
@@ -42,24 +42,28 @@ class EpochPictures(Callback):
     not be chosen by. Which ones: the defective pictures with the lowest scores and the good ones with the highest.
 
     Args:
-        every: Epochs from one log to the next; 0 logs none.
+        every: Epochs from one log to the next; 0 logs none; None: as many as give some twenty logs.
         pictures: Of either kind.
         budget: Share of the training time so far that logging may take; an epoch whose log would exceed it is passed
-            over, and so are trainings of a few minutes. None: any time.
+            over. None: any time.
+        allowance: Seconds that logging may take however short the training is.
 
     Raises:
         ValueError: A number is out of range.
     """
 
-    def __init__(self, every: int = 10, pictures: int = 4, budget: float | None = 0.01) -> None:
-        if every < 0 or pictures < 0 or (budget is not None and not 0 < budget <= 1):
+    def __init__(
+        self, every: int | None = None, pictures: int = 4, budget: float | None = 0.01, allowance: float = 3.0
+    ) -> None:
+        if min(every or 0, pictures, allowance) < 0 or (budget is not None and not 0 < budget <= 1):
             raise ValueError(
-                "Expected callbacks.epoch_pictures.every and pictures to be 0 or more and budget to be above 0 and at "
-                f"most 1, or null, but found {every}, {pictures} and {budget}."
+                "Expected callbacks.epoch_pictures.every, pictures and allowance to be 0 or more and budget to be "
+                f"above 0 and at most 1, or null, but found {every}, {pictures}, {allowance} and {budget}."
             )
         self.every = every
         self.pictures = pictures
         self.budget = budget
+        self.allowance = allowance
         self.spent = 0.0
         self._due = False
 
@@ -72,8 +76,9 @@ class EpochPictures(Callback):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Decide whether this epoch is logged."""
         del pl_module
-        logs = trainer.state.fn == "fit" and isinstance(trainer.logger, TensorBoardLogger)
-        chosen = self.every > 0 and (trainer.current_epoch + 1) % self.every == 0
+        every = stride(trainer.max_epochs) if self.every is None else self.every
+        chosen = every > 0 and epoch_of(trainer) % every == 0
+        logs = trainer.state.fn == "fit" and writer_of(trainer) is not None
         self._due = logs and chosen and self._within_budget()
         self._before = self.spent
         self._gallery = ExampleGallery(self.pictures, WORST)
@@ -92,28 +97,39 @@ class EpochPictures(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log; thresholds have been chosen by now, since calibration stands before all other callbacks."""
-        if not self._due or not isinstance(trainer.logger, TensorBoardLogger):
+        writer = writer_of(trainer)
+        if not self._due or writer is None:
             return
         start = time.perf_counter()
-        log_calibration(trainer.logger.experiment, calibration_of(pl_module), self._gallery, trainer.current_epoch)
+        log_calibration(writer, calibration_of(pl_module), self._gallery, epoch_of(trainer))
         self.spent += time.perf_counter() - start
         self._expected = self.spent - self._before
 
     def _within_budget(self) -> bool:
         """Tell whether one more log, as long as the last, would stay within the budget."""
         elapsed = time.perf_counter() - self._started
-        return self.budget is None or self.spent + self._expected <= self.budget * elapsed
+        return self.budget is None or self.spent + self._expected <= max(self.allowance, self.budget * elapsed)
+
+
+def stride(max_epochs: int | None) -> int:
+    """Epochs from one log to the next, so that a training is logged some twenty times; 10 where its end is open."""
+    return max(1, round(max_epochs / LOGS)) if max_epochs and max_epochs > 0 else 10
 
 
 def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: ExampleGallery, epoch: int) -> None:
-    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration pictures."""
+    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration pictures.
+
+    Args:
+        writer: Of TensorBoard's events.
+        calibration: Of this epoch.
+        gallery: Its worst pictures.
+        epoch: Counted from 1.
+    """
     rows = pd.DataFrame(calibration.scores, columns=["score", "label_index", "map_max", "kind"])
     line_N = np.array(calibration.image_lines(rows["kind"].tolist()))
     called_N = rows["score"].to_numpy() >= line_N
     rows["verdict"] = [LABEL_NAMES[DEFECTIVE if called else GOOD] for called in called_N]
     log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
-    picture = confusion_picture(confusion(rows), f"calibration pictures, epoch {epoch + 1}")
+    picture = confusion_picture(confusion(rows), f"calibration images, epoch {epoch}")
     writer.add_image("calibration/confusion", picture, epoch, dataformats="HWC")
-    for rank, example in enumerate(gallery.examples()):
-        tag = f"calibration_{example.category}/{rank % max(1, gallery.size) + 1}"
-        writer.add_image(tag, strip(example, *calibration.map_range), epoch, dataformats="HWC")
+    log_examples(writer, "calibration", gallery.examples(), calibration.map_range, epoch)

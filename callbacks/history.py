@@ -1,19 +1,28 @@
-"""The history of a training: every logged value by epoch, in a table that survives a kill."""
+"""The history of a training: every logged value by epoch, in a table that survives a kill and goes on after it."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from lightning import Callback
 
+from datamodules.whole_files import write_whole
+
+from .event_log import epoch_of
+
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
+CALIBRATION = "calibration/"
+
 
 class History(Callback):
-    """Writes ``history.csv`` anew after every epoch: one row per epoch, one column per logged value.
+    """Writes ``history.csv`` anew after every epoch: one row per epoch, counted from 1, one column per logged value.
+
+    A training that goes on keeps the rows of the epochs that it does not repeat.
 
     Args:
         path: Where to write.
@@ -23,17 +32,37 @@ class History(Callback):
         self.path = Path(path)
         self._rows: dict[int, dict[str, float]] = {}
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over what an earlier process wrote of the epochs before the one that comes."""
+        del pl_module
+        self._rows = {epoch: row for epoch, row in read_rows(self.path).items() if epoch < epoch_of(trainer)}
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what calibration logged."""
-        self._note(trainer, pl_module)
+        del pl_module
+        self._note(trainer, {name for name in trainer.callback_metrics if name.startswith(CALIBRATION)})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note what training logged."""
-        self._note(trainer, pl_module)
-
-    def _note(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what training logged; what calibration logged may be of an earlier epoch by now."""
         del pl_module
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self._rows.setdefault(trainer.current_epoch, {}).update(values)
-        table = pd.DataFrame.from_dict(self._rows, orient="index").rename_axis("epoch")
-        table.to_csv(self.path)
+        self._note(trainer, {name for name in trainer.callback_metrics if not name.startswith(CALIBRATION)})
+
+    def _note(self, trainer: Trainer, names: set[str]) -> None:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name in names}
+        self._rows.setdefault(epoch_of(trainer), {}).update(values)
+        write_rows(self.path, self._rows)
+
+
+def read_rows(path: Path) -> dict[int, dict[str, float]]:
+    """Read logged values by epoch, without those that an epoch lacks; empty where there is no table."""
+    if not path.is_file():
+        return {}
+    table = pd.read_csv(path, index_col="epoch", float_precision="round_trip")
+    rows = zip(table.index.tolist(), table.to_dict("records"), strict=True)
+    return {int(epoch): {str(k): float(v) for k, v in row.items() if not math.isnan(v)} for epoch, row in rows}
+
+
+def write_rows(path: Path, rows: dict[int, dict[str, float]]) -> None:
+    """Write logged values by epoch, so that the table is whole at any moment."""
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("epoch")
+    write_whole(path, table.to_csv().encode())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any
+import shutil
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,11 +14,12 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .confusion_picture import confusion_picture
+from .hparams import write_row
 from .report.facts import confusion
-from .report.pictures import strip
+from .sheets import by_category, example_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -27,60 +28,78 @@ if TYPE_CHECKING:
 
     from .calibration import Calibration
     from .evaluation import Results
+    from .report.content import Example
 
+SUFFIX = ".test"
+"""Ends the names of the files that hold the results of a test, so that they can be written anew."""
 CURVE_POINTS = 127  # TensorBoard's own default
 MOST_SHEET = 8192  # pixels of a side of the projector's sheet of thumbnails
 
 
-def log_results(folder: Path, results: Results, calibration: Calibration, config: Mapping[str, Any]) -> None:
-    """Write the results of a test as events under ``folder``, with one row for the HParams tab.
+def log_results(
+    folder: Path,
+    results: Results,
+    calibration: Calibration,
+    epoch: int = 1,
+    chosen: Mapping[str, str | float | bool | None] | None = None,
+) -> None:
+    """Write the results of a test as events under ``folder``, in place of those of an earlier test there.
 
     Args:
         folder: Of TensorBoard's events.
         results: What the test found.
         calibration: For the colours of the maps.
-        config: Resolved; its leaves become hyper-parameters.
+        epoch: That was kept and tested, counted from 1: everything stands there.
+        chosen: What was chosen for the run, a row of the HParams tab; None: no row.
     """
+    forget_results(folder)
+    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+        for name, value in scalars_of(results).items():
+            writer.add_scalar(name, value, epoch)
+        _log_scores(writer, results.predictions, epoch)
+        log_curve(writer, "test/image", results.sweep, epoch)
+        log_curve(writer, "test/pixel", results.pixel_sweep, epoch)
+        matrix = confusion_picture(confusion(results.predictions), "test images")
+        writer.add_image("test/confusion", matrix, epoch, dataformats="HWC")
+        log_examples(writer, "test", results.examples, calibration.map_range, epoch)
+        _log_embeddings(writer, results, epoch)
+    if chosen is not None:
+        write_row(folder, chosen)
+
+
+def forget_results(folder: Path) -> None:
+    """Remove what an earlier test wrote: a scalar stands there once."""
+    for old in folder.glob(f"*{SUFFIX}"):
+        old.unlink()
+    (folder / "projector_config.pbtxt").unlink(missing_ok=True)
+    for tensors in folder.glob("*/default/tensors.tsv"):
+        shutil.rmtree(tensors.parent.parent)
+
+
+def scalars_of(results: Results) -> dict[str, float]:
+    """Take the figures of a test that are defined: ``test/...``, and ``instances/...`` where there are instances."""
     values = {f"test/{name}": entry["value"] for name, entry in results.metrics["test"].items()}
     for kind, entries in results.metrics.get("instances", {}).items():
         values |= {f"instances/{kind}_{name}": entry["value"] for name, entry in entries.items()}
-    defined = {name: value for name, value in values.items() if value is not None}
-    with SummaryWriter(str(folder)) as writer:
-        for name, value in defined.items():
-            writer.add_scalar(name, value)
-        _log_scores(writer, results.predictions)
-        log_curve(writer, "test/image", results.sweep)
-        log_curve(writer, "test/pixel", results.pixel_sweep)
-        matrix = confusion_picture(confusion(results.predictions), "test pictures")
-        writer.add_image("test/confusion", matrix, dataformats="HWC")
-        _log_embeddings(writer, results)
-        for example in results.examples:
-            picture = strip(example, *calibration.map_range)
-            writer.add_image(f"{example.category}/{example.name}", picture, dataformats="HWC")
-        writer.add_hparams(flatten(config), defined, run_name=".")
+    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
-    """Turn a nested config into hyper-parameters ``a.b.c``; lists become JSON, null and whole branches no entry."""
-    flat: dict[str, str | int | float | bool] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, str | int | float | bool):
-            flat[f"{prefix}{key}"] = value
-        elif value is not None:
-            flat[f"{prefix}{key}"] = json.dumps(value)
-    return flat
+def log_examples(
+    writer: SummaryWriter, group: str, examples: Iterable[Example], limits: tuple[float, float], epoch: int
+) -> None:
+    """Log one sheet for each category, ``GROUP/miss`` and so on: a slider over epochs, not a tag for each image."""
+    for category, members in by_category(examples).items():
+        writer.add_image(f"{group}/{category}", example_sheet(members, *limits), epoch, dataformats="HWC")
 
 
-def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame) -> None:
+def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame, epoch: int) -> None:
     for label_index, name in ((GOOD, "good"), (DEFECTIVE, "defective"), (UNKNOWN, "unknown")):
         scores = predictions.loc[predictions["label_index"] == label_index, "score"].to_numpy()
-        if scores.size:
-            writer.add_histogram(f"score/{name}", scores)
+        if (finite := scores[np.isfinite(scores)]).size:
+            writer.add_histogram(f"score/{name}", finite, epoch)
 
 
-def _log_embeddings(writer: SummaryWriter, results: Results) -> None:
+def _log_embeddings(writer: SummaryWriter, results: Results, epoch: int) -> None:
     """Give the projector what the model says of every picture of the atlas, with its label, score and thumbnail."""
     atlas = results.atlas
     if atlas is None or atlas.embedding_AD is None or not np.isfinite(atlas.embedding_AD).all():
@@ -91,7 +110,11 @@ def _log_embeddings(writer: SummaryWriter, results: Results) -> None:
         for name, label, score in zip(atlas.names, rows["label_index"], rows["score"], strict=True)
     ]
     writer.add_embedding(
-        atlas.embedding_AD, about, projector_pictures(atlas.thumbnail_AhwC), metadata_header=["name", "label", "score"]
+        atlas.embedding_AD,
+        about,
+        projector_pictures(atlas.thumbnail_AhwC),
+        epoch,
+        metadata_header=["name", "label", "score"],
     )
 
 
@@ -107,7 +130,8 @@ def projector_pictures(thumbnail_AhwC: npt.NDArray[np.uint8]) -> Tensor:
 
 def log_curve(writer: SummaryWriter, name: str, sweep: pd.DataFrame, step: int | None = None) -> None:
     """Log the exact sweep, thinned to as many points as TensorBoard draws."""
-    if sweep.empty or sweep["recall"].isna().all():
+    sweep = sweep.dropna(subset=["precision", "recall"]) if len(sweep) else sweep
+    if sweep.empty:
         return
     rows = sweep.iloc[np.unique(np.linspace(0, len(sweep) - 1, CURVE_POINTS).astype(int))]
     tp, fp, tn, fn, precision, recall = (

@@ -100,6 +100,10 @@ class InspectionModel(AnomalibModule):
             )
         self.tiling = tiling
 
+    def log_loss(self, loss: Tensor, batch: InspectionBatch) -> None:
+        """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""
+        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
+
     def look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]] | None]:
         """Judge pictures whole or tile by tile, raw; with their detections, if the network makes any."""
         return self._look(image_B3HW) if self.tiling is None else self.tiling.judge(self._look, image_B3HW)

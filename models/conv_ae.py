@@ -193,5 +193,5 @@ class ConvAutoencoder(InspectionModel):
         seen_BCHW = self.model.seen(batch.image)
         noisy_BCHW = seen_BCHW + self.noise * torch.randn_like(seen_BCHW) if self.noise else seen_BCHW
         loss = F.mse_loss(self.model.reconstruct(noisy_BCHW), seen_BCHW)
-        self.log("train/loss", loss, batch_size=len(batch))
+        self.log_loss(loss, batch)
         return loss

@@ -185,7 +185,7 @@ class Dinomaly(InspectionModel):
         del batch_idx
         found, rebuilt = self.model.features(batch.image)
         loss: Tensor = self.loss(found, rebuilt, self.global_step)
-        self.log("train/loss", loss)
+        self.log_loss(loss, batch)
         return loss
 
     def _learnt(self) -> nn.ModuleList:

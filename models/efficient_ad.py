@@ -157,9 +157,9 @@ class EfficientAd(InspectionModel):
             raise RuntimeError("Expected pictures for the penalty, but training has not been started by a trainer.")
         losses = self.model.losses(batch.image[learnt], self._foreign.draw(len(learnt)).to(self.device))
         for name, loss in losses._asdict().items():
-            self.log(f"loss/{name}", loss.detach(), batch_size=len(learnt), on_step=False, on_epoch=True)
+            self.log(f"train/{name}", loss.detach(), batch_size=len(learnt), on_step=False, on_epoch=True)
         total: Tensor = losses.student + losses.autoencoder + losses.agreement
-        self.log("loss/total", total.detach(), prog_bar=True, batch_size=len(learnt), on_step=False, on_epoch=True)
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(learnt), on_step=False, on_epoch=True)
         return total
 
     def on_validation_start(self) -> None:

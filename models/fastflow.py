@@ -166,5 +166,5 @@ class Fastflow(InspectionModel):
         del batch_idx
         latents, jacobians = self.model.flow(batch.image)
         loss: Tensor = self.loss(latents, jacobians)
-        self.log("train/loss", loss)
+        self.log_loss(loss, batch)
         return loss

@@ -122,7 +122,7 @@ class PatchClassifier(InspectionModel):
         self.seen_2 += counted
         logit_N = self.model.logits(batch.image).mean(dim=(1, 2, 3))
         loss = balanced_cross_entropy(logit_N, label_N, self.seen_2)
-        self.log("train/loss", loss)
+        self.log_loss(loss, batch)
         return loss
 
 

@@ -177,7 +177,7 @@ class ReverseDistillation(InspectionModel):
         """Return 1 minus the cosine of whole maps, summed over levels."""
         del batch_idx
         loss: Tensor = self.loss(*self.model.features(batch.image))
-        self.log("train/loss", loss)
+        self.log_loss(loss, batch)
         return loss
 
 

@@ -108,7 +108,7 @@ class STFPM(InspectionModel):
         """
         del batch_idx
         loss: Tensor = self.loss(*self.model.features(batch.image)) / len(batch)
-        self.log("train/loss", loss)
+        self.log_loss(loss, batch)
         return loss
 
 

@@ -155,7 +155,7 @@ class Unet(InspectionModel):
         known_B = batch.has_mask
         mask_NHW = batch.gt_mask[known_B].to(logit_BHW.dtype)
         loss = LOSSES[self.loss_name](logit_BHW[known_B], mask_NHW) if len(mask_NHW) else 0 * logit_BHW.sum()
-        self.log("train/loss", loss, batch_size=len(batch))
+        self.log_loss(loss, batch)
         return loss
 
 

@@ -38,6 +38,6 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
         from .runs.training import train  # noqa: PLC0415
 
     if config.repeat != 1 or config.folds is not None:
-        train_repeatedly(config)
+        train_repeatedly(config, overrides)
     else:
-        train(config)
+        train(config, overrides=overrides)

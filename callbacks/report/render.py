@@ -87,6 +87,7 @@ def _records(content: ReportContent) -> dict[str, Any]:
     """What the result rests on: thresholds, data, environment, config."""
     environment = dict(content.environment)
     started, command, weights = (environment.pop(name, "") for name in ("started", "command", "weights"))
+    environment.pop("overrides", None)  # the command has them
     costs = _costs(environment)
     return {
         "date": _date(str(started)),

@@ -21,10 +21,11 @@ KEY = "loupe_config"
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds: the resolved config of its run, and the state of its module."""
+    """What a checkpoint holds: the resolved config of its run, the state of its module, and its epoch, from 1."""
 
     config: DictConfig
     state: dict[str, Any]
+    epoch: int
 
 
 class KeepConfig(Callback):
@@ -58,7 +59,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise ConfigError(f"Expected {path} to be a whole checkpoint, but could not read it: {error}") from error
     if KEY not in content or "state_dict" not in content:
         raise ConfigError(f"Expected {path} to be a checkpoint of Loupe's, but it holds no config of a run.")
-    return Checkpoint(OmegaConf.create(content[KEY]), content["state_dict"])
+    return Checkpoint(OmegaConf.create(content[KEY]), content["state_dict"], int(content.get("epoch", 0)) + 1)
 
 
 def restore(checkpoint: Checkpoint) -> InspectionModel:

@@ -36,16 +36,22 @@ class Part:
     Attributes:
         name: Of its folder: ``seed-3``, ``fold-2``, or ``seed-3-fold-2``.
         config: Resolved; a run of its own.
+        overrides: What sets it apart from the others.
     """
 
     name: str
     config: DictConfig
+    overrides: tuple[str, ...]
 
 
-def train_repeatedly(config: DictConfig) -> RunFolder:
+def train_repeatedly(config: DictConfig, overrides: Sequence[str] = ()) -> RunFolder:
     """Train every part that has not been finished, then sum up.
 
     With an ``id`` of a repeated run that was stopped, its finished parts are kept, and the others are trained.
+
+    Args:
+        config: Composed, with ``repeat`` or ``folds``.
+        overrides: That it was composed with.
 
     Raises:
         ConfigError: A value is wrong, or the id belongs to a run with other settings.
@@ -61,7 +67,7 @@ def train_repeatedly(config: DictConfig) -> RunFolder:
             continue
         shutil.rmtree(parent.path / part.name, ignore_errors=True)  # half a run is worth nothing: the part starts anew
         print(f"{part.name} ({number} of {len(parts)})")
-        train(part.config)
+        train(part.config, overrides=[*overrides, *part.overrides])
     _sum_up(config, parent, [part.name for part in parts])
     return parent
 
@@ -80,7 +86,8 @@ def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
             name = "-".join(words)
             own.update({"repeat": 1, "folds": None, "name": parent.path.name, "id": name})
             own.out = str(parent.path.parent)
-            parts.append(Part(name, own))
+            apart = [f"seed={seed}"] * (config.repeat > 1) + [f"data.fold={fold}"] * bool(config.folds)
+            parts.append(Part(name, own, tuple(apart)))
     return parts
 
 

@@ -12,8 +12,9 @@ from datamodules.table import TEST, read_table
 from tools.build import build
 
 from .checkpoint import read_checkpoint, restore
+from .chosen import chosen_keys
 from .environment import describe_environment
-from .testing import run_test
+from .testing import Provenance, run_test
 from .trained import make_output
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
     """
     config = trained.config
     seed_everything(config.seed, workers=True, verbose=False)
-    module = restore(read_checkpoint(trained.checkpoint))
+    checkpoint = read_checkpoint(trained.checkpoint)
+    module = restore(checkpoint)
     if config.get("compile"):
         module.model.compile()
     datamodule: InspectionDataModule = build(config.data, "data")
@@ -51,9 +53,16 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
         )
     folder = make_output(trained, "tests")
     environment = describe_environment(module.origin(), datamodule.content_hash)
-    results = run_test(config, module, datamodule, folder, environment)
+    provenance = Provenance(checkpoint.epoch, chosen_keys(config, overrides_of(trained)))
+    results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json("metrics.json")
         same = before == results.metrics
         print("Same metrics as the run, to the last digit." if same else "The metrics differ from the run's own.")
     return folder
+
+
+def overrides_of(trained: Trained) -> list[str]:
+    """Return the overrides that a run was trained with, as far as it is known."""
+    environment = {} if trained.folder is None else trained.folder.read_json("environment.json")
+    return [str(override) for override in environment.get("overrides", [])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from lightning import Trainer
@@ -29,7 +29,7 @@ from .checkpoint_io import WholeCheckpointIO
 from .stages import stage_costs, stage_counts, stage_note, stage_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
@@ -39,7 +39,23 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
+    from .chosen import Value
     from .run_folder import RunFolder
+
+
+class Provenance(NamedTuple):
+    """Where a tested model comes from.
+
+    Attributes:
+        epoch: That its checkpoint holds, counted from 1.
+        chosen: What was chosen for its run, for TensorBoard's HParams tab; None: no row there.
+    """
+
+    epoch: int = 1
+    chosen: Mapping[str, Value] | None = None
+
+
+UNKNOWN = Provenance()
 
 
 def build_trainer(config: DictConfig, callbacks: list[Callback], logger: list[Logger] | None = None) -> Trainer:
@@ -66,6 +82,7 @@ def run_test(
     folder: RunFolder,
     environment: dict[str, Any],
     watchers: Sequence[Callback] = (),
+    provenance: Provenance = UNKNOWN,
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
@@ -96,13 +113,12 @@ def run_test(
     write_objects(folder, results.objects)
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
+    log_results(folder.tensorboard, results, calibration, provenance.epoch, provenance.chosen)
     if not shown:
         return results
     content = report_content(config, results, calibration, datamodule, environment, notes)
-    resolved: Any = OmegaConf.to_container(config, resolve=True)
     with working("writing the report"):
         folder.write_text("report/index.html", render_report(content))
-        log_results(folder.tensorboard, results, calibration, resolved)
     print(f"Report {folder.path / 'report' / 'index.html'}")
     return results
 

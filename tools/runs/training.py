@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from lightning import seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.best import BestCheckpoint, LastCheckpoint
 from callbacks.bottleneck import BottleneckMaps
 from callbacks.calibration import Calibrate
 from callbacks.coco import InstanceCalibration
+from callbacks.event_log import EpochLogger
 from callbacks.finish import FinishWithCalibration
 from callbacks.history import History
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
 
 from .checkpoint import KeepConfig, build_module, read_checkpoint
+from .chosen import chosen_keys
 from .environment import describe_environment
 from .run_folder import CONFIG, RunFolder
-from .testing import build_trainer, run_test
+from .testing import Provenance, build_trainer, run_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # files left out that are named on the terminal
 
 
-def train(config: DictConfig, watchers: Sequence[Callback] = ()) -> RunFolder:
+def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequence[str] | None = ()) -> RunFolder:
     """Train, calibrate and test what ``config`` describes.
 
     Nothing is written before the config and the data have proved usable.
@@ -43,6 +44,7 @@ def train(config: DictConfig, watchers: Sequence[Callback] = ()) -> RunFolder:
     Args:
         config: Composed; the run changes it to what it becomes.
         watchers: See every epoch after calibration, and the test; may end the training by raising.
+        overrides: That the config was composed with: the run's row in TensorBoard's HParams tab; None: it has none.
 
     Raises:
         ConfigError: A value is wrong.
@@ -53,14 +55,16 @@ def train(config: DictConfig, watchers: Sequence[Callback] = ()) -> RunFolder:
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
     seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
-    environment = _write_start(folder, config, datamodule, module)
+    environment = _write_start(folder, config, datamodule, module) | {"overrides": [*(overrides or ())]}
     if config.compile:
         module.model.compile()
     started = time.perf_counter()
     _fit(folder, config, datamodule, module, watchers)
     environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
-    module.load_state_dict(read_checkpoint(folder.best_checkpoint).state)
-    run_test(config, module, datamodule, folder, environment, watchers)
+    kept = read_checkpoint(folder.best_checkpoint)
+    module.load_state_dict(kept.state)
+    chosen = None if overrides is None else chosen_keys(config, overrides)
+    run_test(config, module, datamodule, folder, environment, watchers, Provenance(kept.epoch, chosen))
     return folder
 
 
@@ -141,6 +145,6 @@ def _fit(
         BottleneckMaps(),
     ]
     callbacks = [*own, *watchers, *others, *kept]
-    logger = TensorBoardLogger(folder.path, name="tensorboard", version="", default_hp_metric=False)
+    logger = EpochLogger(folder.tensorboard)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule)
     logger.finalize("success")

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-IRRELEVANT = frozenset({"out", "name", "id", "choices", "report", "data.root", "data.num_workers", "data.cache"})
+IRRELEVANT = frozenset(
+    {
+        "out",
+        "name",
+        "id",
+        "choices",
+        "report",
+        "data.root",
+        "data.num_workers",
+        "data.cache",
+        "callbacks.epoch_pictures",
+    }
+)
 """Keys that change no result: names, places, and how work is done. ``data.root`` is replaced by the data's content."""
 LENGTH = 12  # hexadecimal digits: 48 bits, for which a million trials collide once in 500 sweeps
 

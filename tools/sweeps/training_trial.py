@@ -21,7 +21,7 @@ from models.shared_work import SharedWork, sharing
 from tools.build import build
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
-from tools.runs.testing import run_test
+from tools.runs.testing import Provenance, run_test
 from tools.runs.training import train
 
 from .naming import NameBatches
@@ -62,7 +62,7 @@ def run_trial(task: Task, report: Report) -> dict[str, Any]:
     work = SharedWork(task.share, task.share_gib) if task.share else None
     watch = Watch(report, work)
     with _command(task.command), _shared(work):
-        folder = train(config, [NameBatches(), watch])
+        folder = train(config, [NameBatches(), watch], overrides=None)  # the sweep writes the row, of what differs
     environment = folder.read_json("environment.json")
     if work is not None and not math.isnan(watch.milliseconds):  # the test read features instead of computing them
         environment["milliseconds_per_picture"] = round(watch.milliseconds, 2)
@@ -86,14 +86,15 @@ def write_page(task: Task) -> None:
     torch.set_num_threads(task.threads)
     config = _config(task)
     folder = RunFolder(_folder(config))
-    module = restore(read_checkpoint(folder.best_checkpoint))
+    checkpoint = read_checkpoint(folder.best_checkpoint)
+    module = restore(checkpoint)
     config = folder.load_config()
     config.report = True
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.use_samples(read_table(folder.samples))
     environment = folder.read_json("environment.json")
     with _shared(SharedWork(task.share, task.share_gib) if task.share else None):
-        run_test(config, module, datamodule, folder, environment, [NameBatches()])
+        run_test(config, module, datamodule, folder, environment, [NameBatches()], Provenance(checkpoint.epoch))
     folder.write_json("environment.json", environment)  # with the time that was measured when nothing was shared
 
 
