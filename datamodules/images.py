@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,15 +15,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION, SAMPLESPERPIXEL, TiffImageFile
 
 from .errors import UnreadableImageError
+from .headers import Header, read_header, refusal
 
 Array: TypeAlias = npt.NDArray[Any]  # uint8, uint16 or float32
 
 # OpenCV's own threads do not survive a fork: a loader's worker would wait for them for ever. Pictures are read in
 # threads and processes of ours instead, which share the processors better.
 cv2.setNumThreads(0)
+# What OpenCV and Pillow print about a damaged file is said in our own words, with a remedy.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _AS_STORED = {"L", "RGB", "I;16", "I;16L", "I;16B", "F"}
 _CONVERTED = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB"}  # alpha is ignored
@@ -54,16 +58,15 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def decode_image(data: bytes, path: str | Path) -> Array:
-    """Decode the bytes of a picture file as ``read_image`` does; ``path`` only names it in errors."""
+    """Decode the bytes of an image file as ``read_image`` does; ``path`` only names it in errors."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            values = _decode(image, data, path)
-    except UnidentifiedImageError:
-        values = _decode_with_opencv(data, path)  # a colour TIFF of floats, for one, is beyond Pillow
-    except (UnreadableImageError, MemoryError):
+        values = _decode(data, path)
+    except UnreadableImageError:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(path, f"is too large ({error})", "cut it into tiles") from error
+    except MemoryError as error:
+        raise UnreadableImageError(path, "is too large for the memory", "cut it into tiles") from error
     except Exception as error:  # Pillow raises nearly every kind on a damaged file
         raise UnreadableImageError(path, f"is damaged ({error})", "copy it again from its source") from error
     if values.dtype == np.float32 and not np.isfinite(values).all():
@@ -175,15 +178,30 @@ def network_input(values: Array, height: int, width: int, white_level: float | N
     return planes.astype(np.float32) / np.float32(255) if planes.dtype == np.uint8 else planes
 
 
-def _decode(image: Image.Image, data: bytes, path: str | Path) -> Array:
+def _decode(data: bytes, path: str | Path) -> Array:
+    header = read_header(data)
+    if header is not None and (refused := refusal(header)) is not None:
+        raise UnreadableImageError(path, *refused)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            values = _decode_with_pillow(image, header, data, path)
+    except UnidentifiedImageError:
+        values = _decode_with_opencv(data, path)  # a colour TIFF of floats, for one, is beyond Pillow
+    if header is None:
+        return values
+    if header.signed_bytes and values.max() > np.iinfo(np.int8).max:  # Pillow reads them as if they had no sign
+        raise UnreadableImageError(path, "has values below 0", "save it with 8 or 16 bits, unsigned")
+    # Where 0 is white, Pillow turns values of 8 bits round, but nobody does those of 16.
+    return ~values if header.inverted and header.depth == 16 else values
+
+
+def _decode_with_pillow(image: Image.Image, header: Header | None, data: bytes, path: str | Path) -> Array:
     pages = getattr(image, "n_frames", 1)
     if pages > 1 and image.format in {"GIF", "TIFF"}:
         raise UnreadableImageError(path, f"holds {pages} pages", "save one picture per file")
     if image.mode not in {*_CONVERTED, *_AS_STORED, "I"}:
         raise UnreadableImageError(path, f"is in colour mode {image.mode}", "save it as grey or RGB")
-    if _is_deep_planar_tiff(image):
-        raise UnreadableImageError(path, "stores 16-bit colours in separate planes", "save it with interleaved colours")
-    if _is_changed_by_pillow(image, data):
+    if _is_changed_by_pillow(image, header, data):
         return _decode_with_opencv(data, path)
     upright = ImageOps.exif_transpose(image)
     if upright.mode == "I":
@@ -196,28 +214,16 @@ def _as_array(image: Image.Image) -> Array:
     return array.astype(np.uint16) if array.dtype.kind == "u" and array.dtype.itemsize == 2 else array
 
 
-def _is_changed_by_pillow(image: Image.Image, data: bytes) -> bool:
+def _is_changed_by_pillow(image: Image.Image, header: Header | None, data: bytes) -> bool:
     """Tell whether Pillow would silently cut 16-bit colours to 8 bits, or stretch a range other than 8 or 16 bits."""
+    if header is not None:
+        return header.channels > 1 and header.depth > 8
     if image.format == "PNG":  # bit depth and colour type lie at a fixed place (PNG, 11.2.1: IHDR)
         return data[24] == 16 and data[25] != 0
-    if _is_deep_colour_tiff(image):
-        return True
     if image.format == "PPM":
         kind, _, _, white = re.sub(rb"#[^\n]*", b"", data[:1024]).split(maxsplit=4)[:4]
         return kind in {b"P2", b"P3", b"P5", b"P6"} and int(white) > 255
     return False
-
-
-def _is_deep_colour_tiff(image: Image.Image) -> bool:
-    if not isinstance(image, TiffImageFile):
-        return False
-    bits, samples = image.tag_v2.get(BITSPERSAMPLE, (1,)), image.tag_v2.get(SAMPLESPERPIXEL, 1)
-    return bool(samples > 1 and max(bits) > 8)
-
-
-def _is_deep_planar_tiff(image: Image.Image) -> bool:
-    """Tell whether OpenCV would mix up the colours."""
-    return _is_deep_colour_tiff(image) and image.getexif().get(PLANAR_CONFIGURATION) == 2
 
 
 def _decode_with_opencv(data: bytes, path: str | Path) -> Array:

@@ -168,7 +168,11 @@ def test_the_orientation_tag_is_applied(orientation: int) -> None:
         (as_tiff(-GREY.astype(np.int16)), "below 0", "8 or 16 bits"),
         (as_tiff(np.where(GREY > 99, np.nan, FLOATS).astype(np.float32)), "no numbers", "replace them"),
         (as_tiff(np.dstack([GREY_16] * 5), planarconfig="contig"), "no picture that can be read", "PNG or TIFF"),
-        (as_tiff(np.dstack([GREY_16] * 2), planarconfig="contig"), "no picture that can be read", "PNG or TIFF"),
+        (
+            as_tiff(np.dstack([GREY_16] * 2), planarconfig="contig"),
+            "with transparency in 16 bits",
+            "without transparency",
+        ),
         (
             as_tiff(np.moveaxis(COLOUR_16, 2, 0), photometric="rgb", planarconfig="separate"),
             "in separate planes",

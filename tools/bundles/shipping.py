@@ -19,6 +19,7 @@ RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
     "datamodules/images.py",
     "datamodules/errors.py",
+    "datamodules/headers.py",
     "datamodules/suffixes.py",
     "callbacks/defects/measured.py",
     "callbacks/defects/merging.py",
