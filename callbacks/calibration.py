@@ -197,6 +197,12 @@ class Calibration(nn.Module):
         value = float(best_f_score(counts.negative, counts.positive)) if counts.positive.any() else np.nan
         return None if np.isnan(value) else value
 
+    def pixel_chance(self) -> float | None:
+        """Say what calling every pixel defective would reach as ``pixel_objective``; None where no pixel is marked."""
+        counts = self._everything.histogram.counts()
+        defects, all_pixels = float(counts.positive.sum()), float(counts.positive.sum() + counts.negative.sum())
+        return 2 * defects / (defects + all_pixels) if defects else None
+
     def summary(self) -> dict[str, Any]:
         """Say what was decided and what it rests on, in plain values: the content of calibration.json."""
         image, pixel = self._thresholds()

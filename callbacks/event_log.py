@@ -36,6 +36,10 @@ class EpochLogger(TensorBoardLogger):
         shown = {name: value for name, value in metrics.items() if name != "epoch" and math.isfinite(value)}
         super().log_metrics(shown, step)
 
+    def save(self) -> None:
+        """Let readers see what was logged; Lightning would add an empty ``hparams.yaml``."""
+        self.experiment.flush()
+
 
 def writer_of(trainer: Trainer) -> SummaryWriter | None:
     """Return what writes TensorBoard's events; None where no logger of a trainer does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +57,11 @@ def read_rows(path: Path) -> dict[int, dict[str, float]]:
     """Read logged values by epoch, without those that an epoch lacks; empty where there is no table."""
     if not path.is_file():
         return {}
-    table = pd.read_csv(path, index_col="epoch", float_precision="round_trip")
-    rows = zip(table.index.tolist(), table.to_dict("records"), strict=True)
-    return {int(epoch): {str(k): float(v) for k, v in row.items() if not math.isnan(v)} for epoch, row in rows}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            int(row.pop("epoch")): {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        }
 
 
 def write_rows(path: Path, rows: dict[int, dict[str, float]]) -> None:

@@ -14,11 +14,12 @@ from .signals import keeping_note
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHANGEABLE = ("data", "trainer", "callbacks")
+CHANGEABLE = ("data", "trainer", "callbacks", "report")
 LOADING = {"data.batch_size", "data.num_workers"}  # how pictures are loaded, not which
 EPILOG = """examples:
   loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00
   loupe test run=best.ckpt data=folder data.root=PATH
+  loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00 report=true    # a page for a run that was trained without
 
 With other data, every picture is tested that the data itself does not keep for training, except for those that the run
 was trained or calibrated on."""

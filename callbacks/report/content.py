@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from callbacks.atlas import Atlas
     from callbacks.embeddings import EmbeddingMap
+    from callbacks.learning import Rows
 
 Category = Literal["miss", "false_alarm", "hit", "pass", "highest", "nearest", "lowest"]
 
@@ -53,7 +54,7 @@ class ReportContent:
     Attributes:
         title: For example ``fiber, PatchCore``.
         metrics: As in metrics.json: ``test`` and ``baseline`` map names to ``value``, ``low`` and ``high`` (None where
-            undefined); ``pictures`` counts. Any other section becomes a table.
+            undefined); ``pictures`` counts; ``training`` says which epoch was kept. Any other section becomes a table.
         predictions: As in predictions.csv: ``name, image_path, label_index, score, verdict, kind, group, defect``.
         sweep: As in sweep.csv: ``threshold, tp, fp, tn, fn, precision, recall, f1`` at every distinct test score.
         calibration: As in calibration.json: ``image`` and ``pixel`` thresholds by scope, with policy and promise.
@@ -70,6 +71,7 @@ class ReportContent:
         marked: One row per marked defect: ``side`` in pixels on disk, and ``found``; None where none is marked.
         heat_map: (H, W) in how many pictures a defect was found at each pixel; None where there are none.
         confidence: Of all intervals, in (0, 1).
+        history: Every logged value by epoch, as in history.csv; empty where there is none, or there are no epochs.
     """
 
     title: str
@@ -90,3 +92,4 @@ class ReportContent:
     marked: pd.DataFrame | None = None
     heat_map: npt.NDArray[np.int64] | None = None
     confidence: float = 0.95
+    history: Rows = field(default_factory=dict)

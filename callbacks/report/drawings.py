@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from callbacks.learning import LOSS, objective_name, series
+
 from .defect_figures import heat_map_picture, size_recall_figure
 from .facts import Confusion, confusion, image_threshold, threshold_of
 from .figures import colour_scale, precision_recall_figure, roc_figure, sweep_figure
+from .learning_figure import learning_figure
 from .live import live_data, rug
 from .page import HERO_WIDTHS, WIDTHS, drawn
 from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
@@ -41,6 +44,7 @@ def figures_of(content: ReportContent) -> dict[str, Any]:
         "marked_colour": f"rgb{MARKED_COLOUR}",
         "predicted_colour": f"rgb{PREDICTED_COLOUR}",
         **_defects(content),
+        "learning_figures": _learning(content),
         "rug": rug(content, limits),
         "rest_position": (np.clip(threshold, *limits) - limits[0]) / (limits[1] - limits[0]),
         "threshold": score(threshold, score_decimals(*limits)),
@@ -79,6 +83,16 @@ def _defects(content: ReportContent) -> dict[str, Any]:
         "size_figures": sizes,
         "heat_map": None if content.heat_map is None else heat_map_picture(content.heat_map),
     }
+
+
+def _learning(content: ReportContent) -> list[tuple[str, Any]]:
+    """Loss and objective by epoch; empty where there are fewer than two epochs."""
+    training = content.metrics.get("training") or {}
+    loss, objective = (series(content.history, name) for name in (LOSS, training.get("monitor", "")))
+    if not training or max(len(loss), len(objective)) < 2:
+        return []
+    kept, name = training["kept_epoch"], objective_name(training["monitor"])
+    return drawn(HERO_WIDTHS, lambda width: learning_figure(loss, objective, kept, name, width))
 
 
 def _scores(table: pd.DataFrame) -> ScoreSet:

@@ -62,6 +62,7 @@ def _facts(content: ReportContent) -> dict[str, Any]:
         "galleries": galleries(content, counts),
         "ranked": ranked_galleries(content),
         "sections": sections(content.metrics),
+        "training": content.metrics.get("training"),
         "own_thresholds": len(kind_thresholds(content.calibration)) > 0,
     }
 

@@ -14,7 +14,7 @@ from .wording import DASH, defined, plural, score, share
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KNOWN = ("test", "baseline", "pictures")
+KNOWN = ("test", "baseline", "pictures", "training")
 """Sections that have places of their own on the page."""
 _ESTIMATE = {"value", "low", "high"}
 _MOST_ROWS = 40

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callbacks.learning import loud
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -39,6 +41,7 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
         "higher is worse. A picture is called defective where its score reaches the threshold."
     )
     composition = spec["composition"]
+    notes = [*loud(spec["metrics"].get("training", {})), *notes]
     does = " ".join(filter(None, (does, COMPOSED.get(composition["kind"]), _tiled(composition))))
     features = "No pre-trained weights."
     if weights:
@@ -48,6 +51,7 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
         ("What it does", does),
         ("Thresholds", f"{_thresholds(spec['thresholds'])}\n\n{MOVING}"),
         ("What the test found", _metrics(spec["metrics"])),
+        *([("Training", _training(spec))] if made.get("epoch") else []),
         ("Agreement with the checkpoint", _parity(parity)),
         ("Weights", features),
         ("Use", USE),
@@ -77,7 +81,7 @@ def _thresholds(thresholds: Mapping[str, Any]) -> str:
 
 def _metrics(metrics: Mapping[str, Any]) -> str:
     if not metrics:
-        return "Nothing is known: the checkpoint was exported without its run."
+        return "Nothing is known: the checkpoint was exported without its run, or is not the one that its run tested."
     pictures = ", ".join(f"{count} {label}" for label, count in metrics["pictures"].items() if count)
     head = f"On test pictures that neither training nor calibration saw ({pictures}):"
     lines = [head, "", "| | value | interval |", "|---|---|---|"]
@@ -87,6 +91,15 @@ def _metrics(metrics: Mapping[str, Any]) -> str:
             interval = "" if entry["low"] is None else f"{entry['low']:.3f} to {entry['high']:.3f}"
             lines.append(f"| {name.replace('_', ' ')} | {entry['value']:.3f} | {interval} |")
     return "\n".join(lines)
+
+
+def _training(spec: Mapping[str, Any]) -> str:
+    """Name the epoch that the bundle holds, and say why it is that one, as far as the run tells."""
+    training = spec["metrics"].get("training")
+    if training:
+        return f"{training['kept']} Epochs count from 1; calibration images alone chose."
+    epoch = spec["made"]["epoch"]
+    return f"The checkpoint is that of epoch {epoch}, counted from 1; nothing says that its run kept this one."
 
 
 def _parity(parity: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from callbacks.calibration import calibration_of
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
+from models.one_pass import OnePassModel
 from tools.errors import ConfigError
 from tools.runs.checkpoint import read_checkpoint, restore
 
@@ -119,8 +120,11 @@ def fill(
         images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
         forms = write_forms(module, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
-    run = trained.folder
-    evidence = {name: run.read_json(f"{name}.json") if run is not None else {} for name in ("metrics", "environment")}
+    evidence = {
+        "metrics": {} if trained.tested is None else trained.tested.read_json("metrics.json"),
+        "environment": {} if trained.folder is None else trained.folder.read_json("environment.json"),
+        "epoch": None if isinstance(module, OnePassModel) else read_checkpoint(trained.checkpoint).epoch,
+    }
     spec = describe(module, config, pictures, forms, composition, evidence)
     write_json(folder / SPEC, spec)
     write_runner(folder, merging=spec["defects"]["rules"]["merge_gap"] > 0)

@@ -43,7 +43,8 @@ def describe(
         pictures: Of that run.
         forms: The graphs' files by runtime and precision.
         composition: How graphs work together.
-        evidence: ``metrics`` and ``environment`` of the run, where there is one.
+        evidence: ``metrics`` and ``environment`` of the run, where there is one, and ``epoch``, counted from 1, of the
+            checkpoint; None where its training had none.
     """
     reading = pictures.datamodule.reading
     tiles = composition.get("tiles")
@@ -58,6 +59,7 @@ def describe(
             "by": f"loupe {importlib.metadata.version('loupe-inspect')}",
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "commit": evidence["environment"].get("commit"),
+            "epoch": evidence["epoch"],
         },
         "model": without_folders(OmegaConf.to_container(config.model, resolve=True)),
         "weights": {**without_folders(origin), "licence": licence(origin)} if origin else None,

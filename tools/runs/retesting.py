@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from lightning import seed_everything
 
+from callbacks.history import read_rows
 from datamodules.errors import DataError
 from datamodules.table import TEST, read_table
 from tools.build import build
 
 from .checkpoint import read_checkpoint, restore
 from .chosen import chosen_keys
+from .course import SECTION
 from .environment import describe_environment
 from .testing import Provenance, run_test
 from .trained import make_output
 
 if TYPE_CHECKING:
+    from callbacks.learning import Rows
     from datamodules.base import InspectionDataModule
 
     from .run_folder import RunFolder
@@ -53,7 +56,7 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
         )
     folder = make_output(trained, "tests")
     environment = describe_environment(module.origin(), datamodule.content_hash)
-    provenance = Provenance(checkpoint.epoch, chosen_keys(config, overrides_of(trained)))
+    provenance = Provenance(checkpoint.epoch, chosen_keys(config, overrides_of(trained)), *course_of(trained))
     results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json("metrics.json")
@@ -66,3 +69,11 @@ def overrides_of(trained: Trained) -> list[str]:
     """Return the overrides that a run was trained with, as far as it is known."""
     environment = {} if trained.folder is None else trained.folder.read_json("environment.json")
     return [str(override) for override in environment.get("overrides", [])]
+
+
+def course_of(trained: Trained) -> tuple[dict[str, Any], Rows]:
+    """Return how the training of a run's best checkpoint went, and its history; nothing of another checkpoint."""
+    if trained.tested is None:
+        return {}, {}
+    course: dict[str, Any] = trained.tested.read_json("metrics.json").get(SECTION, {})
+    return course, read_rows(trained.tested.history) if course else {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -13,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.calibration import Calibration, calibration_of
 from callbacks.coco import InstanceEvaluation
 from callbacks.embeddings import embedding_maps
+from callbacks.learning import loud
 from callbacks.progress import progress_callback
 from callbacks.report import facts
 from callbacks.report.content import ReportContent
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from callbacks.defects.findings import ObjectResults
     from callbacks.evaluation import Evaluation, Results
+    from callbacks.learning import Rows
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
@@ -49,10 +53,14 @@ class Provenance(NamedTuple):
     Attributes:
         epoch: That its checkpoint holds, counted from 1.
         chosen: What was chosen for its run, for TensorBoard's HParams tab; None: no row there.
+        training: How its training went, as in metrics.json; empty where there were no epochs, or nobody knows.
+        history: Every value that was logged, by epoch.
     """
 
     epoch: int = 1
     chosen: Mapping[str, Value] | None = None
+    training: Mapping[str, Any] = MappingProxyType({})
+    history: Rows = {}  # noqa: RUF012 - nobody writes to it
 
 
 UNKNOWN = Provenance()
@@ -96,12 +104,17 @@ def run_test(
         results.metrics["instances"] = instances.metrics()
     if isinstance(module.model, HybridModel):
         results.metrics["stages"] = stage_counts(results.predictions)
+    if provenance.training:
+        results.metrics["training"] = dict(provenance.training)
     calibration = calibration_of(module)
     environment = environment | costs(results)
-    notes = warn(results, calibration, datamodule, module.origin())
+    notes = loud(provenance.training) + warn(results, calibration, datamodule, module.origin())
     if isinstance(module.model, HybridModel):
         environment["milliseconds_by_stage"] |= stage_costs(module.model)
         notes.append(stage_note(module.model, results.metrics["stages"]))
+    for sentence in [provenance.training.get("kept", ""), *loud(provenance.training)]:
+        if sentence:
+            print(sentence)
     print(verdict(results, evaluation.resampling.confidence))
     folder.write_json("metrics.json", results.metrics)
     folder.write_json("calibration.json", calibration.summary() | stage_threshold(module.model))
@@ -117,6 +130,7 @@ def run_test(
     if not shown:
         return results
     content = report_content(config, results, calibration, datamodule, environment, notes)
+    content = replace(content, history=provenance.history)
     with working("writing the report"):
         folder.write_text("report/index.html", render_report(content))
     print(f"Report {folder.path / 'report' / 'index.html'}")

@@ -15,12 +15,13 @@ from callbacks.calibration import Calibrate
 from callbacks.coco import InstanceCalibration
 from callbacks.event_log import EpochLogger
 from callbacks.finish import FinishWithCalibration
-from callbacks.history import History
+from callbacks.history import History, read_rows
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
 
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .chosen import chosen_keys
+from .course import training_section
 from .environment import describe_environment
 from .run_folder import CONFIG, RunFolder
 from .testing import Provenance, build_trainer, run_test
@@ -64,7 +65,9 @@ def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequ
     kept = read_checkpoint(folder.best_checkpoint)
     module.load_state_dict(kept.state)
     chosen = None if overrides is None else chosen_keys(config, overrides)
-    run_test(config, module, datamodule, folder, environment, watchers, Provenance(kept.epoch, chosen))
+    course = training_section(folder, module, datamodule, kept.epoch)
+    history = read_rows(folder.history) if course else {}
+    run_test(config, module, datamodule, folder, environment, watchers, Provenance(kept.epoch, chosen, course, history))
     return folder
 
 

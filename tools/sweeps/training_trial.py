@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.history import read_rows
 from datamodules.cache import BESIDE
 from datamodules.kept import KeptSamples, keeping
 from datamodules.table import read_table
 from models.shared_work import SharedWork, sharing
 from tools.build import build
 from tools.runs.checkpoint import read_checkpoint, restore
+from tools.runs.course import SECTION
 from tools.runs.run_folder import RunFolder
 from tools.runs.testing import Provenance, run_test
 from tools.runs.training import train
@@ -93,8 +95,10 @@ def write_page(task: Task) -> None:
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.use_samples(read_table(folder.samples))
     environment = folder.read_json("environment.json")
+    course = folder.read_json("metrics.json").get(SECTION, {})
+    provenance = Provenance(checkpoint.epoch, None, course, read_rows(folder.history) if course else {})
     with _shared(SharedWork(task.share, task.share_gib) if task.share else None):
-        run_test(config, module, datamodule, folder, environment, [NameBatches()], Provenance(checkpoint.epoch))
+        run_test(config, module, datamodule, folder, environment, [NameBatches()], provenance)
     folder.write_json("environment.json", environment)  # with the time that was measured when nothing was shared
 
 
