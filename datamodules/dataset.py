@@ -13,6 +13,7 @@ from .batch import Sample, collate
 from .errors import UnreadableImageError
 from .images import (
     Array,
+    check_content,
     check_white_level,
     network_input,
     read_image,
@@ -134,6 +135,7 @@ class FileDataset(SizedDataset[Sample | UnreadableImageError]):
         try:
             values = read_image(path)
             check_white_level(values, path, self.reading.white_level)
+            check_content(values, path)
         except UnreadableImageError as error:
             return error
         image = image_tensor(values, self.reading)

@@ -84,6 +84,18 @@ def check_white_level(values: Array, path: str | Path, white_level: float | None
         raise UnreadableImageError(path, "holds floating-point values", "set data.white_level to what means white")
 
 
+def check_content(values: Array, path: str | Path) -> None:
+    """Refuse an image of one colour throughout: a covered lens or a light that is off shows no part to judge.
+
+    Raises:
+        UnreadableImageError: As above.
+    """
+    first = values[0, 0]
+    if (values[0] == first).all() and (values == first).all():
+        said = ", ".join(f"{value:g}" for value in np.atleast_1d(first))
+        raise UnreadableImageError(path, f"shows nothing: every pixel is {said}", "check light, lens and exposure")
+
+
 def read_mask(path: str | Path, mask_on: int = 127) -> npt.NDArray[np.bool_]:
     """Read a mask (H, W): True where a stored value is above ``mask_on``; of colours, the brightest channel counts.
 

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WHICH = ("defective", "all", "none")
+ERRORS = ("fail", "ok")
 EPILOG = """examples:
   loupe predict run=runs/fiber-patchcore/2026-01-31_12-00-00 source=PATH
   loupe predict run=best.ckpt 'source=[a.png, pictures/*.jpg]' overlay=all
   loupe predict bundle=bundles/fiber source=line.mp4 every=10 out=predictions/line
 
-A picture that cannot be read becomes a row that says why; the others go on. With out=FOLDER, the same command again
-goes on where one was interrupted."""
+An image that cannot be judged becomes a row that says why; the others go on, and the exit status is 1.
+With out=FOLDER, the same command again goes on where one was interrupted."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -59,6 +60,8 @@ def check(config: DictConfig) -> None:
     for key in ("overlay", "mask"):
         if config[key] not in WHICH:
             raise ConfigError(f"Expected {key} to be one of {', '.join(WHICH)}, but found {config[key]!r}.")
+    if config.errors not in ERRORS:
+        raise ConfigError(f"Expected errors to be one of {', '.join(ERRORS)}, but found {config.errors!r}.")
     for key in ("every", "batch_size"):
         if config[key] < 1:
             raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")

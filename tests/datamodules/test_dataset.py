@@ -124,7 +124,7 @@ def test_files_of_any_kind_give_samples_or_errors(picture_folder: Path) -> None:
     broken.write_bytes(good.read_bytes()[:300])
     text.write_text("no picture")
     floats = picture_folder / "floats.tif"
-    assert cv2.imwrite(str(floats), np.ones((8, 8), dtype=np.float32))
+    assert cv2.imwrite(str(floats), np.eye(8, dtype=np.float32))
     paths = [good, empty, broken, text, floats, picture_folder / "missing.png"]
     dataset = FileDataset(paths, READING)
     assert dataset.names == ["good/000.png", "empty.png", "sub/broken.png", "text.jpg", "floats.tif", "missing.png"]
@@ -138,7 +138,7 @@ def test_files_of_any_kind_give_samples_or_errors(picture_folder: Path) -> None:
     assert "data.white_level" in errors[3].remedy
     sample = FileDataset(paths, Reading(32, 24, white_level=2.0))[4]
     assert isinstance(sample, Sample)
-    torch.testing.assert_close(sample.image, torch.full((3, 32, 24), 0.5))
+    assert sample.image.max() == 0.5
 
 
 def test_nothing_readable_gives_no_batch() -> None:

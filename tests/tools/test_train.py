@@ -173,7 +173,10 @@ def test_predict_judges_as_the_test_did(run: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken, really.JPG"
     broken.write_bytes(b"\xff\xd8\xff no picture")
     sources = ",".join(f'"{path}"' for path in [*expected.index, str(broken)])
-    assert main(["predict", f"run={run}", f"out={tmp_path / 'o'}", f"source=[{sources}]", "data.batch_size=7"]) == 0
+    command = ["predict", f"run={run}", f"out={tmp_path / 'o'}", f"source=[{sources}]", "data.batch_size=7"]
+    assert main(command) == 1  # one has no verdict
+    assert main([*command, "errors=ok"]) == 0
+    assert main([*command, "errors=maybe"]) == 2
     rows = pd.read_csv(tmp_path / "o" / "predictions.csv").set_index("image_path")
     assert len(rows) == len(expected) + 1
     assert rows.loc[str(broken), "error"] == rows["error"].dropna().item()

@@ -19,7 +19,7 @@ HUGE = (3001, 4003)  # pixels: twelve megapixels, and no multiple of anything
 def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
     """Draw the pictures, each in the form that makes it a challenge; return their paths.
 
-    The last three cannot be used, and must be refused on both sides.
+    Those of one colour, and the last three, cannot be used, and must be refused on both sides.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -33,7 +33,8 @@ def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
         "checkered": np.tile(
             np.array([[0, 255], [255, 0]], np.uint8), (257, 300)
         ),  # tells every resize from every other
-        "colours": np.dstack([np.full((64, 96), value, np.uint8) for value in (20, 120, 240)]),  # tells BGR from RGB
+        "colours": _two_tone((20, 120, 240), (40, 90, 200)),  # tells BGR from RGB
+        "nearly_black": _two_tone((0, 0, 0), (0, 0, 1)),
         "black": np.zeros((128, 128, 3), np.uint8),
         "white": np.full((128, 128, 3), 255, np.uint8),
         "grey": _texture(rng, 150, 170)[..., 0],
@@ -54,6 +55,13 @@ def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
     (folder / "cut.png").write_bytes((folder / "odd.png").read_bytes()[:2000])
     (folder / "empty.png").write_bytes(b"")
     return sorted(folder.iterdir())
+
+
+def _two_tone(most: tuple[int, int, int], rest: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Draw one colour with a stripe of another."""
+    drawn = np.full((64, 96, 3), most, np.uint8)
+    drawn[40:48] = rest
+    return drawn
 
 
 def _texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:

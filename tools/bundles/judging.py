@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from tools.errors import ConfigError
 from tools.signals import keeping_note
 
-from .options import as_list, kept, options_of
+from .options import ERRORS_EXPECTED, as_list, kept, options_of
 from .runner import Bundle, BundleError
-from .runner.predicting import predict
+from .runner.predicting import predict, require_all
 from .runner.writing import TABLE
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def predict_with_bundle(config: DictConfig) -> Path:
 
     Raises:
         ConfigError: The bundle is not whole, or ``out`` holds results of something else.
-        DataError: ``source`` names no picture.
+        DataError: ``source`` names no image, or something could not be judged (``errors=ok`` lets that pass).
     """
     started = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     out = Path(config.out).expanduser() if config.out else Path("predictions") / started
@@ -38,8 +38,11 @@ def predict_with_bundle(config: DictConfig) -> Path:
         if bundle.edited:
             print("spec.json was edited after the export: its thresholds are used as they stand now.")
         with keeping_note(lambda: kept(out)):
-            print(predict(bundle, as_list(config.source), out, options_of(config, config.batch_size)))
+            options = options_of(config, config.batch_size)
+            summary = predict(bundle, as_list(config.source), out, options)
+            print(summary)
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {out / TABLE}")
+    require_all(summary, options, ERRORS_EXPECTED)
     return out

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+ERRORS_EXPECTED = "If that is expected, set errors=ok."
+
+
 def options_of(config: DictConfig, batch_size: int) -> Options:
     """Gather the options."""
     return Options(
@@ -22,6 +25,7 @@ def options_of(config: DictConfig, batch_size: int) -> Options:
         every=config.every,
         overlays=config.overlay,
         masks=config.mask,
+        errors=config.errors,
     )
 
 

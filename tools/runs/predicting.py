@@ -10,10 +10,11 @@ import torch
 from callbacks.calibration import calibration_of
 from tools.build import build
 from tools.bundles.measuring import measuring_of
-from tools.bundles.options import as_list, kept, options_of
+from tools.bundles.options import ERRORS_EXPECTED, as_list, kept, options_of
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
 from tools.bundles.runner.predicting import predict as predict_sources
+from tools.bundles.runner.predicting import require_all
 from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.sources import require_pictures
 from tools.bundles.runner.specification import BundleError, hash_file
@@ -41,7 +42,7 @@ def predict(trained: Trained) -> RunFolder:
 
     Raises:
         ConfigError: The checkpoint is not usable, or ``out`` holds results of something else.
-        DataError: ``source`` names no picture.
+        DataError: ``source`` names no image, or something could not be judged (``errors=ok`` lets that pass).
     """
     config, sources = trained.config, as_list(trained.config.source)
     require_pictures(sources)
@@ -60,10 +61,13 @@ def predict(trained: Trained) -> RunFolder:
     folder = make_output(trained, "predictions")
     try:
         with keeping_note(lambda: kept(folder.path)):
-            print(predict_sources(judge, sources, folder.path, options_of(config, config.data.batch_size)))
+            options = options_of(config, config.data.batch_size)
+            summary = predict_sources(judge, sources, folder.path, options)
+            print(summary)
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {folder.path / 'predictions.csv'}")
+    require_all(summary, options, ERRORS_EXPECTED)
     return folder
 
 

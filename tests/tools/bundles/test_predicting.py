@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.errors import DataError
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
-from tools.bundles.runner.predicting import Options, predict
+from tools.bundles.runner.predicting import Options, predict, require_all
 from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.specification import BundleError
 from tools.bundles.runner.stream import in_batches, read_ahead
@@ -50,6 +51,13 @@ def make_judge(**changes: float) -> Judge:
     return Judge(by_brightness, Decision(thresholds(**changes)), (16, 16), None, {"judge": "brightness"})
 
 
+def grey(height: int, width: int, value: int) -> Array:
+    """One grey, but for a pixel: an image of one colour throughout is refused."""
+    values = np.full((height, width), value, np.uint8)
+    values[0, 0] += 1
+    return values
+
+
 def write_pictures(root: Path, count: int, broken_every: int = 0) -> Path:
     root.mkdir(parents=True)
     for index in range(count):
@@ -57,7 +65,7 @@ def write_pictures(root: Path, count: int, broken_every: int = 0) -> Path:
         if broken_every and index % broken_every == broken_every - 1:
             path.write_bytes(b"\x89PNG\r\n\x1a\n no picture")
         else:
-            cv2.imwrite(str(path), np.full((20, 24), 40 + 20 * (index % 10), np.uint8))
+            cv2.imwrite(str(path), grey(20, 24, 40 + 20 * (index % 10)))
     return root
 
 
@@ -176,7 +184,7 @@ def test_a_live_camera_is_asked_for_one_frame_at_a_time() -> None:
         nonlocal asked
         while True:
             asked += 1
-            yield np.full((8, 8), 200, np.uint8)
+            yield grey(8, 8, 200)
 
     results = make_judge().stream(frames())
     for expected in (1, 2, 3):
@@ -191,8 +199,27 @@ def test_batches_are_whole() -> None:
 def test_a_bad_frame_is_a_result_that_says_why(tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"")
-    good = np.full((8, 8), 10, np.uint8)
+    good = grey(8, 8, 10)
     results = list(make_judge().stream([good, bad, good], batch_size=2))
     assert [result.verdict for result in results] == ["good", "", "good"]
     assert "is empty" in results[1].error
     assert json.dumps(results[1].row())
+
+
+@pytest.mark.parametrize("size", [(9, 9), (9, 9, 3), (1, 1), (1, 1, 3)])
+@pytest.mark.parametrize("value", [0, 100, 255])
+def test_an_image_of_one_colour_is_an_error_and_never_good(size: tuple[int, ...], value: int) -> None:
+    (result,) = make_judge().stream([np.full(size, value, np.uint8)])
+    assert result.verdict == ""
+    assert "shows nothing" in result.error
+
+
+def test_a_call_that_could_not_judge_everything_ends_with_an_error_unless_told(tmp_path: Path) -> None:
+    source = write_pictures(tmp_path / "in", 12, broken_every=4)
+    options = Options()
+    summary = predict(make_judge(), [str(source)], tmp_path / "out", options)
+    with pytest.raises(DataError, match=r"3 of 12 have none: .*00003\.png.*; and others\. .* errors=ok"):
+        require_all(summary, options, "Set errors=ok.")
+    require_all(summary, Options(errors="ok"), "")
+    whole = predict(make_judge(), [str(write_pictures(tmp_path / "whole", 3))], tmp_path / "out2", options)
+    require_all(whole, options, "")

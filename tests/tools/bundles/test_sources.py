@@ -105,3 +105,81 @@ def test_a_source_that_names_nothing_says_so(tmp_path: Path) -> None:
     for source in (str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "no.png")):
         with pytest.raises(DataError, match="found none at"):
             next(find_pictures([source]))
+
+
+def test_what_may_be_an_image_but_is_not_read_is_an_error_of_its_own(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg").rename(tmp_path / "a.jfif")
+    for name in ("b.heic", "c.gif", "d", "e.mp4", "f.png.tmp", "notes.txt", "Thumbs.db", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"whatever")
+    picture(tmp_path / ".ipynb_checkpoints" / "x.png")
+    picture(tmp_path / "__MACOSX" / "x.png")
+    found = list(find_pictures([str(tmp_path)]))
+    assert [Path(entry.name).name for entry in found] == ["a.jfif", "b.heic", "c.gif", "d", "e.mp4", "f.png.tmp"]
+    assert found[0].read().shape == (6, 8, 3)
+    for entry, said in zip(found[1:], (r"\.heic", r"\.gif", "no suffix", "video", r"\.tmp"), strict=True):
+        with pytest.raises(UnreadableImageError, match=said):
+            entry.read()
+
+
+def test_globs_and_archives_name_them_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "day.zip", "w") as archive:
+        archive.write(picture(tmp_path / "x.png"), "x.png")
+        for name in ("x.heic", "__MACOSX/._x.png", "notes.txt", ".cache/x.png"):
+            archive.writestr(name, b"whatever")
+    (tmp_path / "y.heic").write_bytes(b"whatever")
+    (tmp_path / "notes.txt").write_text("no image")
+    members = list(find_pictures([str(tmp_path / "day.zip")]))
+    assert [entry.place.name for entry in members] == ["x.heic", "x.png"]
+    found = list(find_pictures([str(tmp_path / "[xyn]*")]))
+    assert [entry.place.name for entry in found] == ["x.png", "y.heic"]
+    for entry in (members[0], found[1]):
+        with pytest.raises(UnreadableImageError, match=r"not read \(\.heic\)"):
+            entry.read()
+
+
+def test_a_file_that_is_named_by_itself_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    path = picture(tmp_path / "x.png").rename(tmp_path / "x")
+    (found,) = find_pictures([str(path)])
+    assert found.read().shape == (6, 8, 3)
+
+
+def test_a_video_that_ends_early_says_after_how_many_frames(video: Path) -> None:
+    content = video.read_bytes()
+    cut = video.with_name("cut.avi")
+    cut.write_bytes(b"00dc".join(content.split(b"00dc")[:6]))  # five frames, but its header still says nine
+    found = list(find_pictures([str(cut)]))
+    frames = len(found) - 1
+    assert 0 < frames < 9
+    assert found[-1].name == str(cut)
+    with pytest.raises(UnreadableImageError, match=rf"ends after {frames} of 9 frames"):
+        found[-1].read()
+    assert not list(find_pictures([str(cut)], done={entry.name for entry in found}))  # nothing is said twice
+    assert len(list(find_pictures([str(video)]))) == 9
+
+
+def test_a_stream_that_cannot_be_opened_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "timeout;1000000")
+    (found,) = find_pictures(["rtsp://127.0.0.1:9/line"])
+    with pytest.raises(UnreadableImageError, match="stream that cannot be opened"):
+        found.read()
+
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "cases" / "data"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared cases")
+def test_the_cases_of_files_that_are_not_judged() -> None:
+    def readable(name: str) -> tuple[int, list[str]]:
+        good, errors = 0, []
+        for entry in find_pictures([str(SHARED / name)]):
+            try:
+                entry.read()
+                good += 1
+            except UnreadableImageError as error:
+                errors.append(error.problem)
+        return good, errors
+
+    assert readable("16_video/cut.avi") == (17, ["ends after 17 of 40 frames"])
+    assert readable("16_video/whole.mp4") == (40, [])
+    assert readable("15_formats_unlisted") == (17, ["is in a format that is not read (.heic)"])
+    assert readable("01_hidden_folders") == (12, [])

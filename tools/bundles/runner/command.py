@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from datamodules.errors import DataError
 
 from .bundle import Bundle
-from .predicting import Options, predict
+from .predicting import ERRORS, Options, predict, require_all
 from .self_check import check
 from .specification import BundleError
 from .writing import CHOICES, TABLE
@@ -26,11 +26,12 @@ EPILOG = """examples:
   python predict.py pictures --image-threshold 12.5   # move the line, for this call
   python predict.py --check                       # files whole, and the samples judged as they were at the export
 
-A picture that cannot be read becomes a row that says why. The same command again goes on where one was interrupted."""
+An image that cannot be judged becomes a row that says why, and the exit status is 1 (with --errors ok: 0).
+The same command again goes on where one was interrupted."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Judge pictures; return the exit status: 0 done, 1 data not usable, 2 the command is wrong, 130 interrupted."""
+    """Judge pictures; return the exit status: 0 done, 1 not everything judged, 2 the command is wrong, 130 Ctrl-C."""
     options = _parser().parse_args(args)
     try:
         return _run(options)
@@ -69,9 +70,12 @@ def _run(options: argparse.Namespace) -> int:
         every=options.every,
         overlays=options.overlay,
         masks=options.mask,
+        errors=options.errors,
     )
-    print(predict(bundle, options.source, options.out, chosen))
+    summary = predict(bundle, options.source, options.out, chosen)
+    print(summary)
     print(f"Predictions {Path(options.out) / TABLE}")
+    require_all(summary, chosen, "If that is expected, add --errors ok.")
     return 0
 
 
@@ -90,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=_count, default=8, help="pictures judged together (default: 8)")
     add("--readers", type=int, default=2, help="threads that read ahead (default: 2)")
     add("--every", type=_count, default=1, help="of a video, one frame in so many (default: 1)")
+    add(
+        "--errors", choices=ERRORS, default="fail", help="ok: end with 0 even if images have no verdict (default: fail)"
+    )
     add("--kind", default="", help="the sub-population whose thresholds hold (default: all)")
     add("--image-threshold", type=float, help="for pictures, in raw score units, in place of the bundle's")
     add("--pixel-threshold", type=float, help="for pixels, in raw map units, in place of the bundle's")

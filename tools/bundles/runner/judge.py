@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import Array, check_white_level, network_input, read_image, read_zones, resize_zones
+from datamodules.images import (
+    Array,
+    check_content,
+    check_white_level,
+    network_input,
+    read_image,
+    read_zones,
+    resize_zones,
+)
 
+from .picture import Picture
 from .result import Result
-from .sources import Picture
 from .stream import in_batches, read_ahead
 
 if TYPE_CHECKING:
@@ -113,6 +121,7 @@ class Judge:
     def prepare(self, values: Array, name: str = "") -> Array:
         """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
         check_white_level(values, name, self.white_level)
+        check_content(values, name)
         return network_input(values, *self.size, self.white_level)
 
     def prepare_zones(self, zones: str | Path | Array) -> Array:

@@ -6,10 +6,12 @@ import itertools
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from datamodules.errors import DataError
 
 from .sources import find_pictures, require_pictures
-from .writing import DEFECTS, Which, Writer
+from .writing import DEFECTS, TABLE, Which, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from .judge import Judge
 
+Errors = Literal["fail", "ok"]
+ERRORS: tuple[str, ...] = get_args(Errors)
 LINE_EVERY_S = 10.0  # of progress, in a log
 
 
@@ -31,6 +35,7 @@ class Options(NamedTuple):
         overlays: Pictures to draw the map over.
         masks: Pictures whose mask is written.
         limit: Stop after so many; None: at the end.
+        errors: ``fail``: a call that could not judge everything ends with an error; ``ok``: it does not.
     """
 
     kind: str = ""
@@ -40,12 +45,14 @@ class Options(NamedTuple):
     overlays: Which = "defective"
     masks: Which = "none"
     limit: int | None = None
+    errors: Errors = "fail"
 
 
 class Summary(NamedTuple):
     """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before.
 
-    ``defects`` of them are listed, one by one; None where nobody measured them.
+    ``defects`` of them are listed, one by one; None where nobody measured them. ``first_failed`` says of the first rows
+    without a verdict why they have none.
     """
 
     pictures: int
@@ -54,14 +61,30 @@ class Summary(NamedTuple):
     earlier: int
     seconds: float
     defects: int | None = None
+    first_failed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say it in a sentence."""
         good = self.pictures - self.defective - self.failed
         before = f" {self.earlier} of them had been judged before." if self.earlier else ""
         noun = "picture" if self.pictures == 1 else "pictures"
-        said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} unreadable.{before}"
+        said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
         return said if self.defects is None else f"{said}\n{self.defects} defects are listed in {DEFECTS}."
+
+
+def require_all(summary: Summary, options: Options, remedy: str) -> None:
+    """Refuse to end well where something could not be judged; every row is written by then.
+
+    Raises:
+        DataError: Says how many, with examples, and ``remedy``: how to say that this is expected.
+    """
+    if summary.failed and options.errors == "fail":
+        more = "; and others" if summary.failed > len(summary.first_failed) else ""
+        examples = "; ".join(summary.first_failed) + more
+        raise DataError(
+            f"Expected a verdict on every image, but {summary.failed} of {summary.pictures} have none: {examples}"
+            f". Their rows in {TABLE} say why. {remedy}"
+        )
 
 
 def predict(
@@ -98,4 +121,5 @@ def predict(
                 last = time.monotonic()
                 sys.stderr.write(f"{writer.rows} pictures, {last - started:.0f} s\n")
         seconds = time.monotonic() - started
-        return Summary(writer.rows, writer.defective, writer.failed, earlier, seconds, writer.defects)
+        counts = (writer.rows, writer.defective, writer.failed, earlier)
+        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed))

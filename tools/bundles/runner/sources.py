@@ -1,6 +1,8 @@
 """What to judge: files, folders, globs, zip archives, videos; one picture at a time, in an order that never changes.
 
-Of a folder, only the names of one level are held at a time; of an archive or a video, one picture.
+Of a folder, only the names of one level are held at a time; of an archive or a video, one picture. A file that is named
+is read whatever its suffix; of a folder, a glob or an archive, ``datamodules.suffixes`` says what is read, what is
+plainly no image, and what is an error of its own.
 """
 
 from __future__ import annotations
@@ -9,41 +11,34 @@ import glob
 import os
 import zipfile
 import zlib
-from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
+from datamodules.errors import DataError
+from datamodules.images import decode_image, read_image
+from datamodules.suffixes import ARCHIVES, VIDEOS, is_hidden, is_image, unread_file
 
-from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import Array, decode_image, read_image
-from datamodules.suffixes import is_image
+from .picture import Picture, refused
+from .videos import LIVE, frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
-VIDEOS = frozenset({".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".webm"})
-LIVE = "://"  # marks the address of a stream
 LARGEST_MEMBER = 1 << 31  # bytes, unpacked: what is larger is no picture, but could fill the memory
+UNPACKING = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-class Picture(NamedTuple):
-    """A picture to be judged.
+class Entry(NamedTuple):
+    """What a source names: a path, or the address of a stream; ``chosen`` where it was named by itself."""
 
-    Attributes:
-        name: Stands in its row: its path, ``archive.zip/member.png``, or ``video.mp4#12`` for the 13th frame.
-        place: Where its overlay goes, below the folder of overlays.
-        read: Reads it as stored, or raises an ``UnreadableImageError``.
-    """
-
-    name: str
-    place: PurePosixPath
-    read: Callable[[], Array]
+    path: Path
+    stream: str = ""
+    chosen: bool = True
 
 
 def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[Picture]:
-    """Yield the pictures of ``sources``, in their order.
+    """Yield the pictures of ``sources``, in their order, and what cannot be judged, which raises when it is read.
 
     Args:
         sources: Files, folders, globs, zip archives, videos, or addresses of streams such as ``rtsp://camera``.
@@ -54,15 +49,14 @@ def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] =
         DataError: A source names nothing.
     """
     entries = [entry for source in sources for entry in _expand(source)]
-    folders = [path if path.is_dir() else path.parent for path, streamed in entries if not streamed]
+    folders = [entry.path if entry.path.is_dir() else entry.path.parent for entry in entries if not entry.stream]
     base = Path(os.path.commonpath(folders)) if folders else Path()
-    for path, streamed in entries:
-        if streamed or path.suffix.lower() in VIDEOS:
-            address = streamed or str(path)
-            place = PurePosixPath("stream") if streamed else _place(path, base)
-            yield from _frames(address, place, every, done)
+    for entry in entries:
+        place = PurePosixPath("stream") if entry.stream else _place(entry.path, base)
+        if entry.stream or entry.path.suffix.lower() in VIDEOS:
+            yield from frames(entry.stream or str(entry.path), place, every, done)
             continue
-        found = _members(path, _place(path, base)) if zipfile.is_zipfile(path) else _files(path, base)
+        found = _members(entry.path, place) if _is_archive(entry.path) else _files(entry, base)
         yield from (picture for picture in found if picture.name not in done)
 
 
@@ -76,28 +70,52 @@ def require_pictures(sources: Sequence[str]) -> None:
         _expand(source)
 
 
-def _expand(source: str) -> list[tuple[Path, str]]:
-    """Turn a source into paths, or into the address of a stream."""
+def _expand(source: str) -> list[Entry]:
+    """Turn a source into what it names."""
     if LIVE in source:
-        return [(Path(), source)]
+        return [Entry(Path(), source)]
     path = Path(source).expanduser()
-    matches = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute ones too
-    found = [match for match in matches if not match.is_dir() or next(_walk(match), None) is not None]
+    if path.exists():
+        matches = [Entry(path)]
+    else:  # an absolute glob, too
+        matches = [Entry(Path(name), chosen=False) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+    found = [match for match in matches if _names_something(match)]
     if not found:
         raise DataError(
-            f"Expected source to name pictures, but found none at {source}; give a file, a folder, a glob, a zip "
-            "archive or a video."
+            f"Expected source to name images, but found none at {source}; give a file, a folder, a glob, a zip archive "
+            "or a video. Notes, tables and hidden files are passed over."
         )
-    return [(match.resolve(), "") for match in found]
+    return [match._replace(path=match.path.resolve()) for match in found]
 
 
-def _files(path: Path, base: Path) -> Iterator[Picture]:
-    for file in _walk(path) if path.is_dir() else [path]:
-        yield Picture(str(file), _place(file, base), partial(read_image, file))
+def _names_something(entry: Entry) -> bool:
+    """Tell whether anything would come of it: an image, or an error that has to be said."""
+    if entry.path.is_dir():
+        return next(_walk(entry.path), None) is not None
+    return entry.chosen or _is_wanted(entry.path) or entry.path.suffix.lower() in VIDEOS | ARCHIVES
+
+
+def _is_archive(path: Path) -> bool:
+    return not is_image(path) and path.is_file() and zipfile.is_zipfile(path)
+
+
+def _is_wanted(path: Path) -> bool:
+    """Tell whether a file is an image, or may be one."""
+    return is_image(path) or unread_file(path) is not None
+
+
+def _files(entry: Entry, base: Path) -> Iterator[Picture]:
+    """Yield the images of a folder, or the file itself."""
+    for file in _walk(entry.path) if entry.path.is_dir() else [entry.path]:
+        unread = None if entry.chosen and file == entry.path else unread_file(file)
+        if unread is not None and not file.is_dir():
+            yield refused(str(file), _place(file, base), unread.problem, unread.remedy)
+        else:
+            yield Picture(str(file), _place(file, base), partial(read_image, file))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, sorted; a folder that cannot be read stands for itself, to become an error."""
+    """Yield what is or may be an image below a folder, sorted; an unreadable folder stands for itself, as an error."""
     try:
         with os.scandir(folder) as entries:
             paths = sorted(Path(entry.path) for entry in entries)
@@ -105,65 +123,42 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for path in paths:
+        if is_hidden(path):
+            continue
         if path.is_dir():
             loops = path.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
             if not loops:
                 yield from _walk(path)
-        elif is_image(path):
+        elif _is_wanted(path):
             yield path
 
 
 def _members(path: Path, place: PurePosixPath) -> Iterator[Picture]:
-    """Yield the pictures of an archive; nothing is unpacked to disk."""
-    with zipfile.ZipFile(path) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            if info.is_dir() or not is_image(Path(info.filename)):
-                continue
-            name = f"{path}/{info.filename}"
-            inside = [part for part in PurePosixPath(info.filename).parts if part not in {"/", ".."}]
-            read: Callable[[], Array]
-            try:
-                if info.file_size > LARGEST_MEMBER:
-                    raise zipfile.BadZipFile(f"{info.file_size} bytes unpacked")
-                # Here, not in `read`: the archive may be closed by then.
-                read = partial(decode_image, archive.read(info), name)
-            except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-                read = partial(_refuse, name, f"cannot be unpacked ({error})", "pack it again")
-            yield Picture(name, place.joinpath(*inside), read)
-
-
-def _frames(address: str, place: PurePosixPath, every: int, done: Container[str]) -> Iterator[Picture]:
-    """Yield frames, counted from 0, or named by their time where they come live; what is left out is not decoded."""
-    video = cv2.VideoCapture(address)
+    """Yield the images of an archive; nothing is unpacked to disk."""
     try:
-        if not video.isOpened():
-            yield Picture(
-                address, place, partial(_refuse, address, "is no video that can be read", "convert it to MP4")
-            )
-            return
-        index = 0
-        while video.grab():
-            moment = datetime.now().astimezone().isoformat() if LIVE in address else str(index)
-            name = f"{address}#{moment}"
-            if index % every == 0 and name not in done:
-                whole, frame = video.retrieve()
-                if whole:
-                    values = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                    yield Picture(name, place / f"{index:07}", partial(_same, values))
-                else:
-                    yield Picture(name, place, partial(_refuse, name, "is a damaged frame", "record it again"))
-            index += 1
-    finally:
-        video.release()
+        archive = zipfile.ZipFile(path)
+    except UNPACKING as error:
+        yield refused(str(path), place, f"is an archive that cannot be opened ({error})", "pack it again")
+        return
+    with archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            inside = [part for part in PurePosixPath(info.filename).parts if part not in {"/", ".."}]
+            hidden = any(is_hidden(PurePosixPath(part)) for part in inside)
+            if not hidden and not info.is_dir() and _is_wanted(Path(info.filename)):
+                yield _member(archive, info, f"{path}/{info.filename}", place.joinpath(*inside))
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, place: PurePosixPath) -> Picture:
+    """Unpack an image, here and not when it is read: the archive may be closed by then."""
+    if (unread := unread_file(Path(info.filename))) is not None:
+        return refused(name, place, unread.problem, unread.remedy)
+    try:
+        if info.file_size > LARGEST_MEMBER:
+            raise zipfile.BadZipFile(f"{info.file_size} bytes unpacked")
+        return Picture(name, place, partial(decode_image, archive.read(info), name))
+    except UNPACKING as error:
+        return refused(name, place, f"cannot be unpacked ({error})", "pack it again")
 
 
 def _place(path: Path, base: Path) -> PurePosixPath:
     return PurePosixPath(path.relative_to(base).as_posix())
-
-
-def _same(values: Array) -> Array:
-    return values
-
-
-def _refuse(name: str, problem: str, remedy: str) -> NoReturn:
-    raise UnreadableImageError(name, problem, remedy)

@@ -35,6 +35,7 @@ CHOICES: tuple[str, ...] = get_args(Which)
 COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "error")
 RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
 DEFECTS = "defects.csv"
+EXAMPLES = 2  # of what could not be judged, in the last line
 
 
 class Writer:
@@ -53,6 +54,7 @@ class Writer:
         rows: How many there are, earlier ones included.
         defective: Rows called defective, earlier ones included.
         failed: Rows that hold an error, earlier ones included.
+        first_failed: The first names of those with an error, and why.
         defects: That are listed, earlier ones included; None where nobody measures them.
 
     Raises:
@@ -74,6 +76,7 @@ class Writer:
         self.done: set[str] = set()
         self.rows = self.defective = self.failed = 0
         self.defects = None if measuring is None else 0
+        self.first_failed: list[str] = []
         self._measuring = measuring
         self._begin(about)
 
@@ -137,7 +140,10 @@ class Writer:
     def _count(self, row: dict[str, Any]) -> None:
         self.rows += 1
         self.defective += row.get("verdict") == "defective"
-        self.failed += "error" in row
+        if "error" in row:
+            self.failed += 1
+            if len(self.first_failed) < EXAMPLES:
+                self.first_failed.append(f"{row['image_path']}: {row['error']}")
         self._table.write(row | {"regions": len(row["regions"])} if "regions" in row else row)
         if self._listed is not None and self.defects is not None:
             for defect in row.get("defects", ()):
