@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torch.utils.tensorboard import FileWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import hparams, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +21,15 @@ SUFFIX = ".hparams"
 Value = float | str
 
 
-def write_row(folder: Path, chosen: Mapping[str, str | float | bool | None]) -> None:
+def write_row(
+    folder: Path, chosen: Mapping[str, str | float | bool | None], figures: Mapping[str, float] | None = None
+) -> None:
     """Write the row of a run in place of any that is there.
 
     Args:
         folder: Of the run's events.
         chosen: Values by key; None is left out.
+        figures: Scalars that the run's own events lack.
     """
     for old in folder.glob(f"*{SUFFIX}"):
         old.unlink()
@@ -35,6 +38,8 @@ def write_row(folder: Path, chosen: Mapping[str, str | float | bool | None]) -> 
     writer = FileWriter(str(folder), filename_suffix=SUFFIX)
     writer.add_summary(start)
     writer.add_summary(end)
+    for name, value in (figures or {}).items():
+        writer.add_summary(scalar(name, value), 1)  # type: ignore[no-untyped-call]  # as above
     writer.close()
 
 

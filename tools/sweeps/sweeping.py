@@ -69,14 +69,14 @@ def write_pages(planner: Planner, ranked: Leaderboard) -> None:
     """Write the page of the best trial, the sweep's own, and TensorBoard's table."""
     from callbacks.report.sweep_page import render_sweep  # noqa: PLC0415 - after the trials: these take seconds to load
 
-    from .hparams import write_hparams  # noqa: PLC0415
+    from .events import gather_events  # noqa: PLC0415
     from .page import page_content  # noqa: PLC0415
 
     folder = planner.plan.folder
     with working("writing the report"):
         if planner.plan.config.report == "best" and any(trial.objective is not None for trial in ranked.trials):
             planner.write_page(best_trial(ranked.trials))
-        write_hparams(ranked, folder / "tensorboard")
+        gather_events(ranked, folder)
         _write(folder / PAGE, render_sweep(page_content(ranked, folder)))
     print(f"Leaderboard {folder / BOARD}")
     print(f"Report {folder / PAGE}")
