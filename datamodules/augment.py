@@ -6,7 +6,7 @@ Letters: n instances, H and W pixels.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torchvision.ops import masks_to_boxes
@@ -16,6 +16,7 @@ from torchvision.tv_tensors import Image, Mask
 from .batch import Sample
 from .errors import DataError
 from .loading import SizedDataset
+from .order import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,24 +25,36 @@ if TYPE_CHECKING:
 
 
 class AugmentedDataset(SizedDataset[Sample]):
-    """Samples of another dataset, changed at random each time they are asked for; torch's seed decides.
+    """Samples of another dataset, changed at random, in another way in every epoch.
+
+    Seed, epoch and index decide how, and nothing else: not the process that loads, nor what was drawn before.
 
     Args:
         dataset: Where samples come from.
         transforms: Of ``torchvision.transforms.v2``, applied one after the other.
+        seed: Decides all changes.
     """
 
-    def __init__(self, dataset: SizedDataset[Sample], transforms: Sequence[Any]) -> None:
+    counts_epochs: ClassVar[bool] = True
+
+    def __init__(self, dataset: SizedDataset[Sample], transforms: Sequence[Any], seed: int = 0) -> None:
         self.dataset = dataset
         self.transform = v2.Compose(list(transforms))
+        self.seed = seed
 
     def __len__(self) -> int:
         """Count the samples."""
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample, changed."""
-        return augment(self.dataset[index], self.transform)
+        """Return a sample, changed as its epoch has it; ``index`` counts on from epoch to epoch."""
+        sample = self.dataset[index % len(self)]
+        state = torch.get_rng_state()
+        torch.default_generator.manual_seed(mixed(self.seed, index))  # torch.manual_seed would seed every GPU, too
+        try:
+            return augment(sample, self.transform)
+        finally:
+            torch.set_rng_state(state)
 
 
 def augment(sample: Sample, transform: v2.Transform) -> Sample:

@@ -83,6 +83,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         super().__init__()
         self.samples = pd.DataFrame()
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
+        self.first_epoch = 0  # later where a training goes on: it decides the order of images
         if self.limit is not None and self.limit < 1:
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
         if self.white_level is not None and not self.white_level > 0:
@@ -233,8 +234,9 @@ class InspectionDataModule(LightningDataModule, ABC):
             said = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
             dataset = KeptDataset(dataset, [f"{key} {row}" for key, row in zip(said, read.rows, strict=True)], kept)
         if split == TRAIN and self.augment:
-            dataset = AugmentedDataset(dataset, self.augment)
-        return make_loader(dataset, self.batch_size, self.num_workers, collate, seed=self.seed if shuffle else None)
+            dataset = AugmentedDataset(dataset, self.augment, self.seed)
+        seed = self.seed if shuffle else None
+        return make_loader(dataset, self.batch_size, self.num_workers, collate, seed, self.first_epoch)
 
 
 def check_supervision(table: pd.DataFrame, supervision: Supervision, root: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+from .order import SeededOrder
+from .shared_memory import choose_loaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +21,13 @@ MAX_WORKERS = 8
 
 
 class SizedDataset(Dataset[Item]):
-    """A dataset that knows its length, as all of ours do."""
+    """A dataset that knows its length, as all of ours do.
+
+    Attributes:
+        counts_epochs: Item ``epoch * len + index`` is item ``index`` as that epoch sees it.
+    """
+
+    counts_epochs: ClassVar[bool] = False
 
     def __len__(self) -> int:
         """Count the items."""
@@ -31,6 +40,7 @@ def make_loader(
     num_workers: int | None,
     collate: Callable[[Sequence[Item]], Batch],
     seed: int | None = None,
+    epoch: int = 0,
 ) -> DataLoader[Batch]:
     """Build a loader: pinned memory where there is a GPU, workers that stay alive, one seed for the order.
 
@@ -38,20 +48,25 @@ def make_loader(
         dataset: What to load.
         batch_size: Items per batch.
         num_workers: Reading processes; None: one less than the processors, at most 8, and none for a single batch.
+            Fewer, where shared memory is short.
         collate: Makes a batch of items.
         seed: Shuffle by it; None: keep the order.
+        epoch: That the first pass is, which decides its order.
     """
     if num_workers is None:
         num_workers = 0 if len(dataset) <= batch_size else min(MAX_WORKERS, (os.cpu_count() or 1) - 1)
+    loaders = choose_loaders(dataset, batch_size, num_workers)
     options: dict[str, Any] = {}
-    if num_workers:
-        options = {"persistent_workers": True, "prefetch_factor": 4}
+    if loaders.workers:
+        options = {"persistent_workers": True, "prefetch_factor": loaders.prefetched}
+    if seed is not None:
+        options["sampler"] = SeededOrder(len(dataset), seed, epoch, counted=dataset.counts_epochs)
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # torch's types know no collate function that changes the type
         batch_size=batch_size,
-        shuffle=seed is not None,
-        generator=None if seed is None else torch.Generator().manual_seed(seed),
-        num_workers=num_workers,
+        # Of its own, or workers' seeds would be drawn from where models draw: as often as there are workers to start.
+        generator=torch.Generator().manual_seed(seed or 0),
+        num_workers=loaders.workers,
         pin_memory=torch.cuda.is_available(),
         collate_fn=collate,
         **options,
