@@ -1,19 +1,18 @@
-"""Which epochs of a training are kept: the best by calibration, of equals the last; and beside it the last of all."""
+"""Which epoch of a training is kept: the best by calibration, and of equals the last."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightning import Trainer
     from torch import Tensor
 
-BEST, LAST = "best", "last"
+BEST = "best"
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -51,15 +50,9 @@ class BestCheckpoint(ModelCheckpoint):
         candidates.setdefault(str(self.monitor), torch.tensor(float("-inf")))
         return candidates
 
-
-class LastCheckpoint(ModelCheckpoint):
-    """Keeps the checkpoint of the last epoch, whatever it is worth: what a training goes on from.
-
-    Stands after ``BestCheckpoint``, whose state it holds.
-
-    Args:
-        dirpath: Folder of ``last.ckpt``.
-    """
-
-    def __init__(self, dirpath: str | Path) -> None:
-        super().__init__(dirpath=dirpath, filename=LAST, enable_version_counter=False)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state, wherever the folder lies by now: Lightning forgets the best value of one that moved."""
+        path = str(Path(str(self.dirpath)) / f"{BEST}{self.FILE_EXTENSION}")
+        moved = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
+        known = dict.fromkeys([path], state_dict["best_model_score"]) if state_dict["best_k_models"] else {}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": known})

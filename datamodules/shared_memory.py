@@ -44,9 +44,11 @@ def choose_loaders(dataset: SizedDataset[Any], batch_size: int, workers: int) ->
         return Loaders(workers, PREFETCHED)
     chosen = affordable(room, batch, workers)
     if chosen.workers < workers:
+        instead = f"{chosen.workers or 'no'} instead of {workers} processes"
         _say(
-            f"Loading images with {chosen.workers or 'no'} instead of {workers} processes: a batch takes {batch / 2**20:.0f} MB of shared memory, and {PLACE} has {room / 2**20:.0f} MB "
-            "left; give the container more, as with docker run --shm-size=2g, or set data.batch_size lower."
+            f"Loading images with {instead}: a batch takes {batch / 2**20:.0f} MB of shared memory, and {PLACE} has "
+            f"{room / 2**20:.0f} MB left; give the container more, as with docker run --shm-size=2g, or set "
+            "data.batch_size lower."
         )
     return chosen
 

@@ -45,9 +45,12 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     if isinstance(config.runs, str) or not FEWEST <= len(config.runs) <= MOST:
         found = 1 if isinstance(config.runs, str) else len(config.runs)
         raise ConfigError(f"Expected {FEWEST} to {MOST} runs to compare, but found {found}.")
+    from .runs.run_state import warn_of_unfinished  # noqa: PLC0415 - as below
     from .runs.trained import find_tested  # noqa: PLC0415 - shown configs need no runs
 
     folders = [find_tested(str(path)) for path in config.runs]
+    for folder in folders:
+        warn_of_unfinished(folder)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.comparing import compare_runs  # noqa: PLC0415
 

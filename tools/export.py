@@ -9,6 +9,7 @@ from datamodules.progress import working
 from .config import parse_overrides, require_values
 from .door import open_door, print_config
 from .errors import ConfigError
+from .runs.run_state import is_finished, unfinished
 from .runs.trained import find_trained
 from .signals import keeping_note
 
@@ -45,6 +46,8 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(trained.config)
         return
     require_values(trained.config)
+    if trained.folder is not None and not is_finished(trained.folder) and not trained.config.unfinished:
+        raise ConfigError(f"{unfinished(trained.folder)}, or export it as it is with unfinished=true.")
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .bundles.exporting import export  # noqa: PLC0415
 

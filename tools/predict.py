@@ -12,6 +12,7 @@ from datamodules.progress import working
 from .config import apply_overrides, parse_overrides, require_values
 from .door import open_door, print_config
 from .errors import ConfigError
+from .runs.run_state import warn_of_unfinished
 from .runs.trained import find_trained
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         return
     trained.config.data.root = "."  # the run's own pictures play no part
     require_values(trained.config)
+    warn_of_unfinished(trained.folder)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.predicting import predict  # noqa: PLC0415
 

@@ -8,6 +8,7 @@ from datamodules.progress import working
 
 from .config import parse_overrides, require_values
 from .door import open_door, print_config
+from .runs.run_state import warn_of_unfinished
 from .runs.trained import find_trained
 from .signals import keeping_note
 
@@ -41,6 +42,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     if changed and not {"data.test_share", "data.calibration_share"} & keys:
         trained.config.data.test_share, trained.config.data.calibration_share = 1.0, 0.0
     require_values(trained.config)
+    warn_of_unfinished(trained.folder)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.retesting import retest  # noqa: PLC0415
 

@@ -8,15 +8,24 @@ from datamodules.progress import working
 
 from .config import compose_config, require_values
 from .door import open_door, print_config
+from .resuming import resumed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+    from .runs.run_folder import RunFolder
 
 EPILOG = """examples:
   loupe train data=folder data.root=PATH
   loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
   loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs
-  loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight"""
+  loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight
+  loupe train resume=runs/folder-patchcore/overnight   # go on with a run that was ended, as if nothing had happened
+
+Ended by Ctrl-C, by a signal or by the power, a run keeps its last whole epoch. With resume=, settings stay as they are,
+but for trainer.max_epochs, which may be larger, and for where and how images are loaded."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -25,7 +34,10 @@ def main(args: Sequence[str]) -> int:
 
 
 def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: str = "") -> None:
-    """Compose the config of a verb, and train unless it is only to be shown."""
+    """Compose the config of a verb, or take that of a run to go on with, and train unless it is only to be shown."""
+    if (going_on := resumed(overrides)) is not None:
+        _resume(*going_on, show=show)
+        return
     config = compose_config(verb, overrides)
     if show:
         print_config(config)
@@ -41,3 +53,17 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
         train_repeatedly(config, overrides)
     else:
         train(config, overrides=overrides)
+
+
+def _resume(folder: RunFolder, config: DictConfig, *, show: bool) -> None:
+    if show:
+        print_config(config)
+        return
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.repeating import train_repeatedly  # noqa: PLC0415
+        from .runs.resuming import resume  # noqa: PLC0415
+
+    if config.repeat != 1 or config.folds is not None:
+        train_repeatedly(config, begun=folder)
+    else:
+        resume(folder, config)

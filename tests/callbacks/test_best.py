@@ -9,7 +9,8 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from callbacks.best import BestCheckpoint, LastCheckpoint
+from callbacks.best import BestCheckpoint
+from callbacks.last import LastCheckpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

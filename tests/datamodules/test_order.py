@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, RandomSampler
@@ -11,6 +13,9 @@ from datamodules.augment import AugmentedDataset
 from datamodules.batch import Sample
 from datamodules.loading import SizedDataset, make_loader
 from datamodules.order import SeededOrder, order_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COUNT = 23
 
@@ -23,7 +28,7 @@ class Grey(SizedDataset[Sample]):
         return Sample(torch.full((3, 8, 8), (index + 1) / 30), str(index), str(index), 0)
 
 
-def images(samples: list[Sample]) -> torch.Tensor:
+def images(samples: Sequence[Sample]) -> torch.Tensor:
     return torch.stack([sample.image for sample in samples])
 
 
@@ -39,7 +44,7 @@ def test_the_first_epoch_has_the_order_of_torchs_own_loader(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     numbers = list(range(COUNT))
     sampler = RandomSampler(numbers, generator=generator)
-    torchs = DataLoader(numbers, batch_size=COUNT, sampler=sampler, generator=generator)  # type: ignore[arg-type]  # a list will do
+    torchs: DataLoader[int] = DataLoader(numbers, COUNT, sampler=sampler, generator=generator)  # type: ignore[arg-type]  # a list will do
     assert next(iter(torchs)).tolist() == order_of(COUNT, seed, 0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
@@ -9,6 +11,9 @@ from datamodules import shared_memory
 from datamodules.batch import Sample
 from datamodules.loading import SizedDataset, make_loader
 from datamodules.shared_memory import IN_HAND, PREFETCHED, Loaders, affordable, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Images(SizedDataset[Sample]):
@@ -19,8 +24,8 @@ class Images(SizedDataset[Sample]):
         return Sample(torch.zeros(3, 512, 512), str(index), str(index), 0, mask=torch.zeros(512, 512, dtype=torch.bool))
 
 
-def as_list(samples: list[Sample]) -> list[Sample]:
-    return samples
+def as_list(samples: Sequence[Sample]) -> list[Sample]:
+    return list(samples)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])

@@ -69,7 +69,7 @@ def restore(checkpoint: Checkpoint) -> InspectionModel:
         ConfigError: Another version of Loupe wrote it.
     """
     config = checkpoint.config.copy()
-    _forget_weights(config.model)
+    forget_weights(config.model)
     try:
         module = build_module(config)
         module.load_state_dict(checkpoint.state)
@@ -83,13 +83,13 @@ def restore(checkpoint: Checkpoint) -> InspectionModel:
     return module
 
 
-def _forget_weights(config: DictConfig) -> None:
+def forget_weights(config: DictConfig) -> None:
     """Ask for no file of weights, at any depth: the checkpoint brings them all."""
     for key in map(str, config):
         if key == "weights" and config[key] is not None:
             config[key] = "none"
         elif isinstance(config[key], DictConfig):
-            _forget_weights(config[key])
+            forget_weights(config[key])
 
 
 def build_module(config: DictConfig) -> InspectionModel:

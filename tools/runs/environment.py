@@ -27,8 +27,7 @@ def describe_environment(weights: dict[str, str], data_hash: str) -> dict[str, A
         data_hash: Of the pictures, labels and splits.
     """
     return {
-        "command": shlex.join(["loupe", *sys.argv[1:]]),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        **describe_command(),
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -38,6 +37,14 @@ def describe_environment(weights: dict[str, str], data_hash: str) -> dict[str, A
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "weights": weights,
         "data_hash": data_hash,
+    }
+
+
+def describe_command() -> dict[str, str]:
+    """Say what was typed, and when."""
+    return {
+        "command": shlex.join(["loupe", *sys.argv[1:]]),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 
 

@@ -18,8 +18,13 @@ from callbacks.report.wording import plural
 from callbacks.statistics.spread import Spread, spread
 from datamodules.table import TEST, read_table
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
+from .environment import describe_command
+from .ownership import owned
+from .resuming import resume
 from .run_folder import CONFIG, RunFolder
+from .run_state import ENVIRONMENT, note_state, state_of
 from .testing import subject
 from .training import train
 
@@ -44,32 +49,49 @@ class Part:
     overrides: tuple[str, ...]
 
 
-def train_repeatedly(config: DictConfig, overrides: Sequence[str] = ()) -> RunFolder:
+def train_repeatedly(config: DictConfig, overrides: Sequence[str] = (), begun: RunFolder | None = None) -> RunFolder:
     """Train every part that has not been finished, then sum up.
 
-    With an ``id`` of a repeated run that was stopped, its finished parts are kept, and the others are trained.
+    With ``begun``, or an ``id`` of a repeated run that was stopped, its finished parts are kept, and the others go on.
 
     Args:
         config: Composed, with ``repeat`` or ``folds``.
         overrides: That it was composed with.
+        begun: The run to go on with, which knows its own overrides; None: that of ``config.id``, or a new one.
 
     Raises:
         ConfigError: A value is wrong, or the id belongs to a run with other settings.
         DataError: The data cannot be used.
     """
     _check(config)
-    parent = _open_or_create(config)
-    print(f"Run {parent.path}\nIf it is stopped, go on with id={parent.path.name}")
+    parent = begun or _open_or_create(config, overrides)
+    if begun is not None and state_of(begun) == "finished":
+        print(f"{parent.path} is finished; nothing was changed.")
+        return parent
+    print(f"Run {parent.path}")
     parts = parts_of(config, parent)
+    with owned(parent.path), keeping_note(lambda: f"go on with: loupe train resume={parent.path}"):
+        _train_parts(parent, parts)
+        _sum_up(config, parent, [part.name for part in parts])
+        note_state(parent, "finished")
+    return parent
+
+
+def _train_parts(parent: RunFolder, parts: Sequence[Part]) -> None:
+    shared = parent.read_json(ENVIRONMENT).get("overrides", [])
     for number, part in enumerate(parts, 1):
         if is_finished(parent, part):
             print(f"{part.name} ({number} of {len(parts)}): finished already, kept")
             continue
-        shutil.rmtree(parent.path / part.name, ignore_errors=True)  # half a run is worth nothing: the part starts anew
         print(f"{part.name} ({number} of {len(parts)})")
-        train(part.config, overrides=[*overrides, *part.overrides])
-    _sum_up(config, parent, [part.name for part in parts])
-    return parent
+        begun = RunFolder(parent.path / part.name)
+        if begun.config.is_file():
+            if state_of(begun) == "finished":
+                note_state(begun, "testing")  # a file of it is gone
+            resume(begun, begun.load_config())
+        else:
+            shutil.rmtree(begun.path, ignore_errors=True)  # nothing had begun
+            train(part.config, overrides=[*shared, *part.overrides])
 
 
 def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
@@ -94,7 +116,8 @@ def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
 def is_finished(parent: RunFolder, part: Part) -> bool:
     """Tell whether a part has all that its training would leave."""
     files = [*FINISHED, *(["report/index.html"] if part.config.get("report", True) else [])]
-    return all((parent.path / part.name / name).is_file() for name in files)
+    run = RunFolder(parent.path / part.name)
+    return all((run.path / name).is_file() for name in files) and state_of(run) == "finished"
 
 
 def _check(config: DictConfig) -> None:
@@ -107,7 +130,7 @@ def _check(config: DictConfig) -> None:
         raise ConfigError("Expected either folds or data.folds, but found both; data.folds is for a single fold.")
 
 
-def _open_or_create(config: DictConfig) -> RunFolder:
+def _open_or_create(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
     """Go on with the repeated run of this id, or make a new one."""
     settings = OmegaConf.to_yaml(config, resolve=True)
     if config.id:
@@ -121,6 +144,7 @@ def _open_or_create(config: DictConfig) -> RunFolder:
             return asked
     parent = RunFolder.create(config)
     parent.write_text(CONFIG, settings)
+    parent.write_json(ENVIRONMENT, {"state": "training", **describe_command(), "overrides": [*overrides]})
     return parent
 
 

@@ -16,6 +16,7 @@ from .checkpoint import read_checkpoint, restore
 from .chosen import chosen_keys
 from .course import SECTION
 from .environment import describe_environment
+from .run_state import note_state
 from .testing import Provenance, run_test
 from .trained import make_output
 
@@ -55,9 +56,10 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
             f"Expected pictures to test in {datamodule.root}, but found none; check data.root and data.test_share."
         )
     folder = make_output(trained, "tests")
-    environment = describe_environment(module.origin(), datamodule.content_hash)
+    environment = {"state": "testing"} | describe_environment(module.origin(), datamodule.content_hash)
     provenance = Provenance(checkpoint.epoch, chosen_keys(config, overrides_of(trained)), *course_of(trained))
     results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
+    note_state(folder, "finished")
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json("metrics.json")
         same = before == results.metrics

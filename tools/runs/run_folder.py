@@ -94,6 +94,11 @@ class RunFolder:
         return self.checkpoints / "best.ckpt"
 
     @property
+    def last_checkpoint(self) -> Path:
+        """The checkpoint of the last whole epoch, that a training goes on from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's events."""
         return self.path / "tensorboard"

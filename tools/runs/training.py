@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lightning import seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.best import BestCheckpoint, LastCheckpoint
+from callbacks.best import BestCheckpoint
 from callbacks.bottleneck import BottleneckMaps
 from callbacks.calibration import Calibrate
 from callbacks.coco import InstanceCalibration
 from callbacks.event_log import EpochLogger
 from callbacks.finish import FinishWithCalibration
 from callbacks.history import History, read_rows
+from callbacks.last import LastCheckpoint
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .chosen import chosen_keys
 from .course import training_section
 from .environment import describe_environment
+from .ownership import owned
 from .run_folder import CONFIG, RunFolder
+from .run_state import ENVIRONMENT, note_state
 from .testing import Provenance, build_trainer, run_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lightning import Callback
 
@@ -55,24 +60,77 @@ def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequ
     module, datamodule = prepare(config)
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
-    seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
-    environment = _write_start(folder, config, datamodule, module) | {"overrides": [*(overrides or ())]}
-    if config.compile:
-        module.model.compile()
-    started = time.perf_counter()
-    _fit(folder, config, datamodule, module, watchers)
-    environment["seconds_of_training"] = round(time.perf_counter() - started, 1)
-    kept = read_checkpoint(folder.best_checkpoint)
-    module.load_state_dict(kept.state)
-    chosen = None if overrides is None else chosen_keys(config, overrides)
-    course = training_section(folder, module, datamodule, kept.epoch)
-    history = read_rows(folder.history) if course else {}
-    run_test(config, module, datamodule, folder, environment, watchers, Provenance(kept.epoch, chosen, course, history))
+    environment = write_start(folder, config, datamodule, module, overrides)
+    return complete(Begun(folder, config, module, datamodule, environment), watchers, row=overrides is not None)
+
+
+class Begun(NamedTuple):
+    """A run that has its folder.
+
+    Attributes:
+        folder: Of the run.
+        config: Of the run.
+        module: As built.
+        datamodule: With its samples.
+        environment: What environment.json holds.
+    """
+
+    folder: RunFolder
+    config: DictConfig
+    module: InspectionModel
+    datamodule: InspectionDataModule
+    environment: dict[str, Any]
+
+
+def complete(
+    run: Begun, watchers: Sequence[Callback] = (), *, row: bool = True, trained: bool = False, last: Path | None = None
+) -> RunFolder:
+    """Train from the beginning or from a checkpoint, then test, unless that is all that is left to do.
+
+    Args:
+        run: What to train.
+        watchers: As ``train``.
+        row: Whether the run gets a row in TensorBoard's HParams tab.
+        trained: Whether training is over.
+        last: The checkpoint that it goes on from; None: the beginning.
+
+    Raises:
+        ConfigError: Another process is at work on the run.
+    """
+    folder, config, module, datamodule, environment = run
+    with owned(folder.path), keeping_note(partial(kept, folder)):
+        seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
+        if config.compile:
+            module.model.compile()
+        if not trained:
+            seconds = _fit(folder, config, datamodule, module, watchers, last)
+            environment |= {"seconds_of_training": round(seconds, 1), "state": "testing"}
+            folder.write_json(ENVIRONMENT, environment)
+        best = read_checkpoint(folder.best_checkpoint)
+        module.load_state_dict(best.state)
+        chosen = chosen_keys(config, environment["overrides"]) if row else None
+        course = training_section(folder, module, datamodule, best.epoch)
+        history = read_rows(folder.history) if course else {}
+        origin = Provenance(best.epoch, chosen, course, history)
+        run_test(config, module, datamodule, folder, environment, watchers, origin)
+        note_state(folder, "finished")
     return folder
 
 
-def prepare(config: DictConfig) -> tuple[InspectionModel, InspectionDataModule]:
+def kept(folder: RunFolder) -> str:
+    """Say what a run that is ended leaves."""
+    far = "every whole epoch is kept" if folder.last_checkpoint.is_file() else "no epoch was whole yet"
+    return f"{far} in {folder.path}; go on with: loupe train resume={folder.path}"
+
+
+def prepare(
+    config: DictConfig, saved: InspectionDataModule | None = None
+) -> tuple[InspectionModel, InspectionDataModule]:
     """Build model and data, and let them agree: the model says what it learns from, and ``config`` notes it.
+
+    Args:
+        config: As in ``train``.
+        saved: The data, where an earlier attempt has looked at it already.
 
     Raises:
         As ``train``.
@@ -80,16 +138,21 @@ def prepare(config: DictConfig) -> tuple[InspectionModel, InspectionDataModule]:
     check_arguments(config.trainer, "trainer")
     seed_everything(config.seed, workers=True, verbose=False)
     module = build_module(config)
+    agree(config, module)
+    datamodule: InspectionDataModule = saved or build(config.data, "data")
+    check_size(module, datamodule)
+    datamodule.setup()
+    datamodule.check_training(module.supervision)
+    return module, datamodule
+
+
+def agree(config: DictConfig, module: InspectionModel) -> None:
+    """Note in ``config`` what the model dictates: to the trainer, and of the data."""
     config.trainer.update(module.trainer_arguments)
     if module.supervision != "good":
         config.data.defects_in_train = True  # there is nothing to learn from otherwise
     if module.supervision == "instances":
         config.data.instances = True
-    datamodule: InspectionDataModule = build(config.data, "data")
-    check_size(module, datamodule)
-    datamodule.setup()
-    datamodule.check_training(module.supervision)
-    return module, datamodule
 
 
 def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> None:
@@ -108,15 +171,20 @@ def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> Non
         )
 
 
-def _write_start(
-    folder: RunFolder, config: DictConfig, datamodule: InspectionDataModule, module: InspectionModel
+def write_start(
+    folder: RunFolder,
+    config: DictConfig,
+    datamodule: InspectionDataModule,
+    module: InspectionModel,
+    overrides: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Write what is known before training, so that even a killed run explains itself."""
-    environment = describe_environment(module.origin(), datamodule.content_hash)
+    environment: dict[str, Any] = {"state": "training"}
+    environment |= describe_environment(module.origin(), datamodule.content_hash) | {"overrides": [*(overrides or ())]}
     folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
-    folder.write_json("environment.json", environment)
+    folder.write_json(ENVIRONMENT, environment)
     for note in datamodule.notes():
         print(note)
     for row in datamodule.excluded.head(SHOWN).itertuples(index=False):
@@ -132,9 +200,9 @@ def _fit(
     datamodule: InspectionDataModule,
     module: InspectionModel,
     watchers: Sequence[Callback],
-) -> None:
-    """Train with calibration after every epoch, keeping the best checkpoint and the last."""
-    kept = [BestCheckpoint(folder.checkpoints, module.monitor), LastCheckpoint(folder.checkpoints)]
+    last: Path | None = None,
+) -> float:
+    """Train with calibration after every epoch, keeping the best and the last; return the seconds of all parts."""
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     others = [build(entry, f"callbacks.{name}") for name, entry in config.callbacks.items() if name != "evaluation"]
     if module.patience is not None:
@@ -147,7 +215,9 @@ def _fit(
         KeepConfig(resolved),
         BottleneckMaps(),
     ]
-    callbacks = [*own, *watchers, *others, *kept]
+    end = LastCheckpoint(folder.checkpoints)
+    callbacks = [*own, *watchers, *others, end, BestCheckpoint(folder.checkpoints, module.monitor)]
     logger = EpochLogger(folder.tensorboard)
-    build_trainer(config, callbacks, [logger]).fit(module, datamodule)
+    build_trainer(config, callbacks, [logger]).fit(module, datamodule, ckpt_path=last, weights_only=True)
     logger.finalize("success")
+    return end.seconds

@@ -1,0 +1,138 @@
+"""Going on with a run that was ended before it was finished: the heavy half of ``loupe train resume=RUN``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import torch
+from lightning import seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks.last import PROGRESS, rewind_events
+from datamodules.errors import DataError
+from datamodules.table import read_table
+from tools.build import build, check_arguments
+from tools.errors import ConfigError
+
+from .checkpoint import KEY, build_module, forget_weights
+from .environment import describe_command
+from .run_folder import CONFIG, RunFolder
+from .run_state import ENVIRONMENT, is_finished
+from .training import Begun, agree, complete, prepare, write_start
+
+if TYPE_CHECKING:
+    from datamodules.base import InspectionDataModule
+
+
+class Reached(NamedTuple):
+    """Where a training is.
+
+    Attributes:
+        epochs: Whole ones.
+        over: Whether nothing is left to train.
+        events: Length of TensorBoard's files by then.
+    """
+
+    epochs: int
+    over: bool
+    events: dict[str, int]
+
+
+def resume(folder: RunFolder, config: DictConfig) -> RunFolder:
+    """Go on with a run: with its training after its last whole epoch, or with its test.
+
+    Args:
+        folder: Of the run.
+        config: Of the run, with what may change.
+
+    Raises:
+        ConfigError: The run cannot go on.
+        DataError: Its images have changed.
+    """
+    if is_finished(folder):
+        print(f"{folder.path} is finished; nothing was changed.")
+        return folder
+    reached = read_progress(folder, config)
+    if reached is None:
+        return _begin_anew(folder, config)
+    check_arguments(config.trainer, "trainer")
+    seed_everything(config.seed, workers=True, verbose=False)
+    bare = config.copy()
+    forget_weights(bare.model)  # the checkpoint brings them all
+    module = build_module(bare)
+    agree(config, module)
+    datamodule = saved_data(folder, config)
+    datamodule.first_epoch = reached.epochs
+    print(f"Run {folder.path}\n{_say(reached, config)}")
+    rewind_events(folder.tensorboard, reached.events)
+    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    environment = _note_part(folder, folder.read_json(ENVIRONMENT))
+    run = Begun(folder, config, module, datamodule, environment)
+    return complete(run, trained=reached.over, last=folder.last_checkpoint)
+
+
+def read_progress(folder: RunFolder, config: DictConfig) -> Reached | None:
+    """Read how far the training of a run is; None where no epoch of it was whole.
+
+    Raises:
+        ConfigError: The checkpoint is damaged, or another version of Loupe wrote it.
+    """
+    path = folder.last_checkpoint
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds, and all mean that the file is of no use
+        raise ConfigError(f"Expected {path} to be a whole checkpoint, but could not read it: {error}") from error
+    if PROGRESS not in content:
+        raise ConfigError(
+            f"Expected {path} to say how far the training is, but another version of Loupe wrote it; train again."
+        )
+    progress: dict[str, Any] = content[PROGRESS]
+    before = content[KEY]["trainer"]
+    early = progress["stopped"] and (progress["epochs"] < before["max_epochs"] or before["max_steps"] > 0)
+    return Reached(progress["epochs"], early or progress["epochs"] >= config.trainer.max_epochs, progress["events"])
+
+
+def saved_data(folder: RunFolder, config: DictConfig) -> InspectionDataModule:
+    """Build the data of a run from its own sample table.
+
+    Raises:
+        DataError: An image has changed or vanished since: the training would go on with other data.
+    """
+    datamodule: InspectionDataModule = build(config.data, "data")
+    table = read_table(folder.samples)
+    datamodule.use_samples(table)
+    if gone := len(datamodule.excluded):
+        first = datamodule.excluded.iloc[0]
+        raise DataError(
+            f"Expected the {len(table)} images of {folder.path} as they were, but {gone} of them changed or vanished, "
+            f"for example {first['path']}: {first['problem']}; restore them, or train anew."
+        )
+    datamodule.excluded = pd.read_csv(folder.path / "excluded.csv", dtype="str", keep_default_na=False)
+    return datamodule
+
+
+def _begin_anew(folder: RunFolder, config: DictConfig) -> RunFolder:
+    """Train from the beginning, in the same folder and on the same samples."""
+    rewind_events(folder.tensorboard, {})
+    known = folder.samples.is_file() and (folder.path / ENVIRONMENT).is_file()
+    module, datamodule = prepare(config, saved_data(folder, config) if known else None)
+    print(f"Run {folder.path}\nNo epoch of it was whole: beginning anew")
+    overrides = folder.read_json(ENVIRONMENT).get("overrides", [])
+    environment = _note_part(folder, write_start(folder, config, datamodule, module, overrides))
+    return complete(Begun(folder, config, module, datamodule, environment))
+
+
+def _note_part(folder: RunFolder, environment: dict[str, Any]) -> dict[str, Any]:
+    """Note that a run went on, when, and by which command."""
+    environment = environment | {"resumed": [*environment.get("resumed", []), describe_command()]}
+    folder.write_json(ENVIRONMENT, environment)
+    return environment
+
+
+def _say(reached: Reached, config: DictConfig) -> str:
+    if reached.over:
+        return f"Its training is over after {reached.epochs} epochs: going on with its test"
+    return f"Going on after epoch {reached.epochs} of {config.trainer.max_epochs}"
