@@ -64,10 +64,14 @@ def make_loader(
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # torch's types know no collate function that changes the type
         batch_size=batch_size,
-        # Of its own, or workers' seeds would be drawn from where models draw: as often as there are workers to start.
-        generator=torch.Generator().manual_seed(seed or 0),
+        generator=torch.Generator().manual_seed(_drawn() if seed is None else seed),
         num_workers=loaders.workers,
         pin_memory=torch.cuda.is_available(),
         collate_fn=collate,
         **options,
     )
+
+
+def _drawn() -> int:
+    """Draw the seed of a loader, once: one without a generator draws where models do, as often as it starts workers."""
+    return int(torch.empty((), dtype=torch.int64).random_())

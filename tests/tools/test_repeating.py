@@ -92,11 +92,12 @@ def test_a_stopped_run_goes_on_where_it_was(
     kept = (folds / "fold-1" / "metrics.json").stat().st_mtime_ns
     before = (folds / "metrics.json").read_bytes()
     (folds / "fold-2" / "sweep.csv").unlink()  # as if killed while the second part was tested
-    (folds / "fold-2" / "half").touch()
+    best = (folds / "fold-2" / "checkpoints" / "best.ckpt").stat().st_mtime_ns
     assert main(["train", *tiny, f"out={out}", "id=cv", "folds=2"]) == 0
     assert "fold-1 (1 of 2): finished already, kept" in capsys.readouterr().out
     assert (folds / "fold-1" / "metrics.json").stat().st_mtime_ns == kept
-    assert not (folds / "fold-2" / "half").exists()
+    assert (folds / "fold-2" / "sweep.csv").is_file()
+    assert (folds / "fold-2" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == best  # it was trained already
     assert (folds / "metrics.json").read_bytes() == before
 
 
