@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from lightning import Callback
 
-from .event_log import epoch_of, writer_of
+from .event_log import epoch_of, log_image, writer_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,4 +61,4 @@ class BottleneckMaps(Callback):
         if map_1Zhw is None:
             return
         grid = bottleneck_grid(map_1Zhw[0].float().cpu().numpy())
-        writer.add_image("calibration/bottleneck", grid, epoch_of(trainer), dataformats="HW")
+        log_image(writer, "calibration/bottleneck", grid, epoch_of(trainer))

@@ -5,7 +5,8 @@ Letters: H and W pixels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,12 +17,14 @@ from .report.pictures import enlarged, panels_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy.typing as npt
+
     from .report.content import Example
     from .report.pictures import Picture
 
-PANEL = 192  # pixels of the longest edge of an image on a sheet
+PANEL = 128  # pixels of the longest edge of an image on a sheet
 GAP = 6
-CAPTION = 20  # height of a line of text
+CAPTION = 19  # height of a line of text
 HEADS = ("image", "anomaly map", "marked", "map over image")
 _INK, _SOFT, _PAPER = (28, 33, 39), (87, 96, 106), (255, 255, 255)
 
@@ -45,11 +48,11 @@ def example_sheet(examples: Sequence[Example], low: float, high: float) -> Pictu
     Returns:
         (H, W, 3) uint8, RGB.
     """
-    rows = [[_panel(panel) for panel in panels_of(_visible(example), low, high)] for example in examples]
+    rows = [panels_of(_sized(example), low, high) for example in examples]
     widths = [max(row[column].shape[1] for row in rows) for column in range(len(HEADS))]
     heights = [row[0].shape[0] for row in rows]
     sheet = Image.new("RGB", (sum(widths) + GAP * (len(widths) + 1), CAPTION + sum(heights) + _room(rows)), _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     lefts = [GAP + sum(widths[:column]) + GAP * column for column in range(len(widths))]
     for left, head in zip(lefts, HEADS, strict=True):
         draw.text((left, 3), head, _SOFT, font)
@@ -67,16 +70,26 @@ def _room(rows: Sequence[object]) -> int:
     return len(rows) * (CAPTION + GAP)
 
 
-def _visible(example: Example) -> Example:
-    """Enlarge images of a few pixels, on which a mark would not be seen."""
-    factor = PANEL // max(example.image.shape[:2])
-    return enlarged(example, factor) if factor > 1 else example
-
-
-def _panel(picture: Picture) -> Picture:
-    """Shrink to the size of a panel, if it is larger."""
-    height, width = picture.shape[:2]
+def _sized(example: Example) -> Example:
+    """Bring an example to the size of a panel before anything is drawn; a mark of one pixel stays visible."""
+    height, width = example.image.shape[:2]
+    factor = PANEL // max(height, width)
+    if factor > 1:
+        return enlarged(example, factor)
     if (scale := PANEL / max(height, width)) >= 1:
-        return picture
+        return example
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    def shrunk(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+
+    def marked(mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
+        return None if mask is None else shrunk(mask.astype(np.float32)) > 0
+
+    return replace(
+        example,
+        image=shrunk(example.image),
+        anomaly_map=shrunk(example.anomaly_map),
+        mask=marked(example.mask),
+        predicted_mask=marked(example.predicted_mask),
+    )

@@ -14,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .confusion_picture import confusion_picture
+from .event_log import log_image
 from .hparams import write_row
 from .report.facts import confusion
 from .sheets import by_category, example_sheet
@@ -60,7 +61,7 @@ def log_results(
         log_curve(writer, "test/image", results.sweep, epoch)
         log_curve(writer, "test/pixel", results.pixel_sweep, epoch)
         matrix = confusion_picture(confusion(results.predictions), "test images")
-        writer.add_image("test/confusion", matrix, epoch, dataformats="HWC")
+        log_image(writer, "test/confusion", matrix, epoch)
         log_examples(writer, "test", results.examples, calibration.map_range, epoch)
         _log_embeddings(writer, results, epoch)
     if chosen is not None:
@@ -89,7 +90,7 @@ def log_examples(
 ) -> None:
     """Log one sheet for each category, ``GROUP/miss`` and so on: a slider over epochs, not a tag for each image."""
     for category, members in by_category(examples).items():
-        writer.add_image(f"{group}/{category}", example_sheet(members, *limits), epoch, dataformats="HWC")
+        log_image(writer, f"{group}/{category}", example_sheet(members, *limits), epoch)
 
 
 def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame, epoch: int) -> None:
