@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
 from .confusion_picture import confusion_picture
+from .event_files import TEST, forget_results
 from .event_log import log_image
 from .hparams import write_row
 from .report.facts import confusion
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .evaluation import Results
     from .report.content import Example
 
-SUFFIX = ".test"
-"""Ends the names of the files that hold the results of a test, so that they can be written anew."""
 CURVE_POINTS = 127  # TensorBoard's own default
 MOST_SHEET = 8192  # pixels of a side of the projector's sheet of thumbnails
 
@@ -54,7 +52,7 @@ def log_results(
         chosen: What was chosen for the run, a row of the HParams tab; None: no row.
     """
     forget_results(folder)
-    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+    with SummaryWriter(str(folder), filename_suffix=TEST) as writer:
         for name, value in scalars_of(results).items():
             writer.add_scalar(name, value, epoch)
         _log_scores(writer, results.predictions, epoch)
@@ -66,15 +64,6 @@ def log_results(
         _log_embeddings(writer, results, epoch)
     if chosen is not None:
         write_row(folder, chosen)
-
-
-def forget_results(folder: Path) -> None:
-    """Remove what an earlier test wrote: a scalar stands there once."""
-    for old in folder.glob(f"*{SUFFIX}"):
-        old.unlink()
-    (folder / "projector_config.pbtxt").unlink(missing_ok=True)
-    for tensors in folder.glob("*/default/tensors.tsv"):
-        shutil.rmtree(tensors.parent.parent)
 
 
 def scalars_of(results: Results) -> dict[str, float]:

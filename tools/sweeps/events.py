@@ -10,10 +10,10 @@ import json
 import re
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from callbacks.event_files import forget_results, only_results
 from callbacks.hparams import write_row
-from callbacks.tensorboard import SUFFIX, forget_results
 from datamodules.whole_files import write_whole
 
 from .leaderboard import PLAIN, Leaderboard, value_of
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
     from .journal import Trial
 
-HOME, NAMES = "tensorboard", "names.json"
+HOME, INDEX = "tensorboard", "trials.json"
+PLACES = frozenset({"out", "name", "id", "report"})
 ENDED = frozenset({"complete", "pruned"})  # a failed trial is tried again, and may be running
 _LONGEST = 120  # characters of a name, well below what file systems take
 
 
 def gather_events(board: Leaderboard, folder: Path) -> None:
     """Move the events of all trials that have ended to one place, each under its name, with its row.
+
+    What is right already is left alone.
 
     Args:
         board: Of the sweep; its keys are what differs.
@@ -39,12 +42,21 @@ def gather_events(board: Leaderboard, folder: Path) -> None:
     home = folder / HOME
     ended = [trial for trial in board.trials if trial.state in ENDED]
     names = trial_names(ended, board.keys)
-    _rename(home, _read_names(home), names)
+    known = _read_index(home)
+    _rename(home, {trial_id: entry["name"] for trial_id, entry in known.items()}, names)
+    index: dict[str, Any] = {}
     for trial in ended:
-        place = home / names[trial.id]
-        _move(folder / "trials" / trial.id / HOME, place)
-        write_row(place, {key: typed(trial.setting.get(key, "none")) for key in board.keys}, figures(trial))
-    write_whole(home / NAMES, json.dumps(names, indent=1).encode())
+        moved = _move(folder / "trials" / trial.id / HOME, home / names[trial.id])
+        index[trial.id] = {"name": names[trial.id], "row": row_of(trial), "figures": figures(trial)}
+        if moved or known.get(trial.id) != index[trial.id]:
+            write_row(home / names[trial.id], index[trial.id]["row"], index[trial.id]["figures"])
+    if index != known:
+        write_whole(home / INDEX, json.dumps(index, indent=1).encode())
+
+
+def row_of(trial: Trial) -> dict[str, float | str]:
+    """Take what was set for a trial, and nothing that says where it lies."""
+    return {key: typed(text) for key, text in trial.setting.items() if key not in PLACES}
 
 
 def trial_names(trials: Iterable[Trial], keys: Sequence[str]) -> dict[str, str]:
@@ -98,13 +110,13 @@ def typed(text: str) -> float | str:
         return text
 
 
-def _read_names(home: Path) -> dict[str, str]:
-    path = home / NAMES
+def _read_index(home: Path) -> dict[str, Any]:
+    path = home / INDEX
     if not path.is_file():
         shutil.rmtree(home, ignore_errors=True)  # rows alone, as earlier versions wrote them: they are written anew
         return {}
-    names: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return names
+    index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return index
 
 
 def _rename(home: Path, before: Mapping[str, str], after: Mapping[str, str]) -> None:
@@ -120,17 +132,17 @@ def _rename(home: Path, before: Mapping[str, str], after: Mapping[str, str]) -> 
             aside.replace(home / after[trial_id])
 
 
-def _move(source: Path, place: Path) -> None:
-    """Move what a trial wrote; what a test wrote later takes the place of the same test's."""
+def _move(source: Path, place: Path) -> bool:
+    """Move what a trial wrote, and tell whether there was anything; a test that was written later replaces the test."""
     place.mkdir(parents=True, exist_ok=True)
     if not source.is_dir():
-        return
-    trained = any(not path.name.endswith(SUFFIX) for path in source.glob("events*"))
-    if trained:
+        return False
+    if only_results(source):
+        forget_results(place)
+        for path in source.iterdir():
+            shutil.move(path, place / path.name)
+        source.rmdir()
+    else:
         shutil.rmtree(place)
         source.replace(place)
-        return
-    forget_results(place)
-    for path in source.iterdir():
-        shutil.move(path, place / path.name)
-    source.rmdir()
+    return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +60,17 @@ def test_each_trial_is_there_once_and_a_longer_sweep_renames_it(tmp_path: Path) 
         for events in found.values():
             assert events.Tags()["scalars"].count("train/loss") == 1
             assert [event.value for event in events.Scalars("sweep/objective")] == pytest.approx([0.9])
+
+
+def test_what_is_right_already_is_left_alone_and_needs_no_torch(tmp_path: Path) -> None:
+    trials = [trial("a", x="1"), trial("b", x="2")]
+    write_events(tmp_path, "a", "train/loss")
+    gather_events(Leaderboard.of(trials), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    gather_events(Leaderboard.of(trials), tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    code = "import sys, tools.sweeps.events; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_names_may_change_places(tmp_path: Path) -> None:
@@ -121,7 +134,7 @@ def test_a_sweep_that_trains_shows_its_trials_by_what_differs(tmp_path: Path) ->
         assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
         assert "sweep/objective" in tags
     best = max(read_trials(tmp_path / "s").values(), key=lambda one: one.objective or 0)
-    shown = json.loads((tmp_path / "s" / "tensorboard" / "names.json").read_text())[best.id]
+    shown = json.loads((tmp_path / "s" / "tensorboard" / "trials.json").read_text())[best.id]["name"]
     assert (
         "test/miss" in found[f"tensorboard/{shown}"].Tags()["images"]
         or "test/hit" in found[f"tensorboard/{shown}"].Tags()["images"]
