@@ -14,7 +14,7 @@ from datamodules.errors import DataError
 from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
-from .errors import ConfigError
+from .errors import ConfigError, FailedTrialsError
 from .mishaps import explain
 from .signals import Interrupted, heard, sentence
 
@@ -60,7 +60,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
             run(overrides, show=PRINT_FLAG in args)
     except ConfigError as error:
         return _fail(verb, sentence(error), 2)
-    except (DataError, WeightsError, DivergedError) as error:
+    except (DataError, WeightsError, DivergedError, FailedTrialsError) as error:
         return _fail(verb, explain(error) or sentence(error), 1)
     except Interrupted as error:
         return _fail(verb, sentence(error), error.status)

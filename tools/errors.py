@@ -3,3 +3,7 @@
 
 class ConfigError(ValueError):
     """A key, a choice or a value of the command is wrong. Nothing has been read or written yet."""
+
+
+class FailedTrialsError(Exception):
+    """A sweep went through, and some of its trials failed. What was found stands; the message says how to go on."""

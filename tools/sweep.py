@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from configs import CONFIG_DIR
@@ -11,7 +12,7 @@ from .door import key_lines, open_door
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ACTIONS = ("show", "resume", "best")
 EPILOG = """several values make a sweep, in Hydra's grammar: A,B,C  'range(1,10,2)'  'choice(a,b)'  'glob(*)';
@@ -26,6 +27,7 @@ examples:
   loupe sweep show runs/rings               # the leaderboard
   loupe sweep resume runs/rings             # go on where it was killed
   loupe sweep best runs/rings metric=image_auroc
+  loupe sweep best runs/lines data=fiber    # of several data sets, one
 
 The same command again goes on; a longer list runs what is new. Nothing done is repeated."""
 
@@ -79,29 +81,38 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
         folder = leaderboard.existing_sweep(folders[0])
         own = [f"out={folder.parent}", f"name={folder.name}"]
         kept = [arg for arg in last_plan(folder) if arg.partition("=")[0] not in {"out", "name"}]
-        _sweep([*kept, *own, *options], show=show)  # a folder that was moved goes on where it is
+        _sweep([*own, *kept, *options], show=show)  # a folder that was moved goes on where it is
     elif action == "best":
-        print(leaderboard.best_run(folders[0], _metric(options)))
+        given = _options(options, {"metric": leaderboard.OBJECTIVE, "data": ""})
+        print(leaderboard.best_run(folders[0], given["metric"], given["data"] or None))
+        for remark in leaderboard.read(folders[0]).remarks():
+            print(remark, file=sys.stderr)  # the path alone goes to whoever reads it
     else:
-        print(leaderboard.read(folders[0]).text(_count(options)))
+        _show(folders[0], _options(options, {"rows": "20"})["rows"])
 
 
-def _metric(options: Sequence[str]) -> str:
-    return _option(options, "metric", "calibration/objective")
+def _show(folder: str, rows: str) -> None:
+    """Print the leaderboard, and what one should know beside it."""
+    from .sweeps import leaderboard  # noqa: PLC0415 - as above
+    from .sweeps.failures import failure_lines  # noqa: PLC0415
+    from .sweeps.journal import exhausted  # noqa: PLC0415
+
+    if not rows.isdigit():
+        raise ConfigError(f"Expected rows to be a whole number, but found {rows!r}.")
+    board, where = leaderboard.read(folder), leaderboard.existing_sweep(folder)
+    print(board.text(int(rows)))
+    for line in [*board.remarks(), *failure_lines(board.trials, where), *filter(None, [exhausted(where)])]:
+        print(line)
 
 
-def _count(options: Sequence[str]) -> int:
-    count = _option(options, "rows", "20")
-    if not count.isdigit():
-        raise ConfigError(f"Expected rows to be a whole number, but found {count!r}.")
-    return int(count)
+def _options(options: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Read the options of an action, over their defaults.
 
-
-def _option(options: Sequence[str], key: str, default: str) -> str:
-    """Read the one option that an action takes."""
-    for option in options:
-        name, _, value = option.partition("=")
-        if name != key:
-            raise ConfigError(f"No key {name!r} here; there is {key}=.")
-        default = value
-    return default
+    Raises:
+        ConfigError: There is another.
+    """
+    given = dict(option.split("=", 1) for option in options)
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"No key {key!r} here; there is {', '.join(f'{name}=' for name in known)}.")
+    return {**known, **given}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from .sweep_content import Span
+
 _ROW, _HEAD, _FOOT = 34.0, 8.0, 44.0
 _LABEL_SHARE = 0.36  # of the width, for names beside a plot
 _FEWEST_TICKS = 3  # of an axis by factors
@@ -36,11 +38,11 @@ _CHARACTER = 6.4  # width of one, in pixels, at the size of labels
 
 
 class Ranked(NamedTuple):
-    """A row of a ranking: its name, and value, low and high on calibration and on test pictures (or None)."""
+    """A row of a ranking: its name, and value, low and high on calibration and on test pictures (each may be None)."""
 
     name: str
-    calibration: tuple[float, float, float] | None
-    test: tuple[float, float, float] | None
+    calibration: Span | None
+    test: Span | None
 
 
 class Costed(NamedTuple):
@@ -59,7 +61,8 @@ def ranking_figure(rows: Sequence[Ranked], width: float) -> Markup:
         rows: Best first; at least one.
         width: Of the drawing, in pixels at full size.
     """
-    ends = [value for row in rows for span in (row.calibration, row.test) if span is not None for value in span]
+    spans = [span for row in rows for span in (row.calibration, row.test) if span is not None]
+    ends = [value for span in spans for value in span if value is not None]
     wide = width > 400
     left = _LABEL_SHARE * width if wide else 8.0
     step = _ROW if wide else _ROW + 14
@@ -79,7 +82,9 @@ def ranking_figure(rows: Sequence[Ranked], width: float) -> Markup:
         for span, y, kind in ((row.calibration, middle, "model"), (row.test, middle + 11, "baseline")):
             if span is not None:
                 mark = circle if kind == "model" else diamond
-                parts += [line(x(span[1]), y, x(span[2]), y, f"range {kind}"), mark(x(span[0]), y, 4, f"value {kind}")]
+                if span[1] is not None and span[2] is not None:
+                    parts.append(line(x(span[1]), y, x(span[2]), y, f"range {kind}"))
+                parts.append(mark(x(span[0]), y, 4, f"value {kind}"))
     described = "; ".join(f"{row.name}: {share(row.calibration[0]) if row.calibration else DASH}" for row in rows[:5])
     return figure(width, bottom + _FOOT, "Ranking by AUROC on calibration pictures", described, *parts)
 

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from .task import Executor, Judge
 
 
-def make_executor(settings: DictConfig, judge: Judge | None) -> tuple[Executor, int]:
-    """Build the executor that the keys of ``sweep`` describe; return it, and the threads of a trial.
+def thread_count(settings: DictConfig) -> int:
+    """Say on how many threads of the processor each trial runs."""
+    return int(settings.cpus or 1) if settings.address is not None else worker_count(settings, len(visible_gpus()))[1]
+
+
+def make_executor(settings: DictConfig, judge: Judge | None) -> Executor:
+    """Build the executor that the keys of ``sweep`` describe.
 
     Raises:
         ConfigError: Ray is asked for and is not installed, or no cluster answers.
@@ -24,13 +29,12 @@ def make_executor(settings: DictConfig, judge: Judge | None) -> tuple[Executor, 
     if settings.address is not None:
         from .on_ray import OnRay  # noqa: PLC0415 - an extra that few install
 
-        cpus = settings.cpus or 1
-        return OnRay(settings.address, cpus, settings.gpus, settings.workers, judge), cpus
+        return OnRay(settings.address, thread_count(settings), settings.gpus, settings.workers, judge)
     gpus = visible_gpus()
     workers, threads = worker_count(settings, len(gpus))
     if workers == 0:
-        return InProcess(judge), threads
-    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge, settings.trial), threads
+        return InProcess(judge)
+    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge, settings.trial)
 
 
 def visible_gpus() -> list[str]:

@@ -6,6 +6,7 @@ torn line, readers skip it, and the trial that it told of runs again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -18,12 +19,14 @@ from filelock import FileLock, Timeout
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-JOURNAL = "journal.jsonl"
+JOURNAL, LOCK = "journal.jsonl", "journal.lock"
 State = Literal["complete", "pruned", "failed"]
+ALONE = "milliseconds_alone"
 _SEAL = ',"crc":'
 
 
@@ -40,6 +43,7 @@ class Trial:
         values: Intermediate objectives, as pairs of step and value.
         seconds: From its start to its end.
         error: The traceback of a failed one.
+        cause: Why it failed, in one sentence.
         batch_size: With which it ran, where memory was too short for its own; None otherwise.
     """
 
@@ -51,12 +55,19 @@ class Trial:
     values: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
     error: str = ""
+    cause: str = ""
     batch_size: int | None = None
 
     @property
     def objective(self) -> float | None:
         """What a search maximises, from calibration pictures alone; None where there is none."""
         value = self.result.get("objective")
+        return None if value is None else float(value)
+
+    @property
+    def milliseconds_alone(self) -> float | None:
+        """Of its model per image, measured when nothing else ran; None where it never was."""
+        value = self.result.get(ALONE)
         return None if value is None else float(value)
 
 
@@ -75,7 +86,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"Expected out to be a folder to write to, but {folder}: {error.strerror}.") from error
-        lock = folder / "journal.lock"
+        lock = folder / LOCK
         lock.touch()  # with the umask's mode, so that a colleague may go on with the sweep
         self._lock = FileLock(lock, mode=lock.stat().st_mode & 0o777)
         try:
@@ -87,7 +98,9 @@ class Journal:
             ) from None
         path = folder / JOURNAL
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        self.trials = read_trials(folder)
+        self._folder = folder
+        self._records = read_records(folder)
+        self.trials = replay(self._records)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")  # ends what a kill tore
@@ -98,8 +111,40 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        empty = os.fstat(self._file).st_size == 0
         os.close(self._file)
         self._lock.release()
+        if empty:  # refused before anything was noted: leave nothing behind
+            for name in (JOURNAL, LOCK):
+                (self._folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is something else in it
+                self._folder.rmdir()
+
+    @property
+    def told(self) -> list[Trial]:
+        """All trials in the order in which a search was told of them; those that it suggested again, again."""
+        last = {record["id"]: place for place, record in enumerate(self._records) if record["event"] == "end"}
+        names = [
+            record["id"]
+            for place, record in enumerate(self._records)
+            if record["event"] == "repeat" or (record["event"] == "end" and last[record["id"]] == place)
+        ]
+        return [self.trials[name] for name in names if name in self.trials]
+
+    @property
+    def data(self) -> dict[str, dict[str, Any]]:
+        """What was noted last about each data set: see ``note_data``."""
+        return {record["about"]: record for record in self._records if record["event"] == "data"}
+
+    @property
+    def plan(self) -> list[str] | None:
+        """The arguments of the last command that was noted."""
+        return next((record["args"] for record in reversed(self._records) if record["event"] == "plan"), None)
+
+    @property
+    def exhausted(self) -> str:
+        """Why nothing was left to try when the last command ended; empty where something was, or nobody looked."""
+        return _exhausted(self._records)
 
     def note_plan(self, args: list[str], version: str) -> None:
         """Note the command, so that the sweep can be resumed by its folder alone."""
@@ -121,7 +166,31 @@ class Journal:
         self._append({"event": "end", **vars(trial)})
         self.trials[trial.id] = trial
 
+    def note_repeat(self, trial_id: str) -> None:
+        """Note that a search suggested a known trial again, and was told what it had found."""
+        self._append({"event": "repeat", "id": trial_id})
+
+    def note_drop(self, trial_id: str) -> None:
+        """Note that a failed trial is void: its data could not be read then, and can now, under another id."""
+        self._append({"event": "drop", "id": trial_id})
+        self.trials.pop(trial_id, None)
+
+    def note_measured(self, trial_id: str, milliseconds: float) -> None:
+        """Note the time of a trial's model per image, measured when nothing else ran."""
+        self._append({"event": "measured", "id": trial_id, "milliseconds": milliseconds})
+        trial = self.trials[trial_id]
+        self.trials[trial_id] = replace(trial, result={**trial.result, ALONE: milliseconds})
+
+    def note_data(self, about: str, data: str, seen: str, places: list[str]) -> None:
+        """Note the hash of a data set's content, where it comes from, and how its files looked from outside."""
+        self._append({"event": "data", "about": about, "data": data, "seen": seen, "places": places})
+
+    def note_exhausted(self, reason: str) -> None:
+        """Note that nothing is left to try, and why."""
+        self._append({"event": "exhausted", "reason": reason})
+
     def _append(self, record: dict[str, Any]) -> None:
+        self._records.append(record)
         os.write(self._file, seal({"time": round(time.time(), 3), **record}))
         os.fsync(self._file)
 
@@ -150,16 +219,36 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
 
 def read_trials(folder: Path) -> dict[str, Trial]:
     """Read every trial that has ended, by its id, in the order of their first ends; of several ends the last counts."""
-    trials = {}
-    for record in read_records(folder):
+    return replay(read_records(folder))
+
+
+def replay(records: Iterable[dict[str, Any]]) -> dict[str, Trial]:
+    """Read every trial out of records; see ``read_trials``."""
+    trials: dict[str, Trial] = {}
+    for record in records:
         if record["event"] == "end":
             about = {key: value for key, value in record.items() if key not in {"event", "time"}}
             about["values"] = [(int(step), float(value)) for step, value in about["values"]]
             trials[record["id"]] = Trial(**about)
+        elif record["event"] == "drop":
+            trials.pop(record["id"], None)
+        elif (trial := trials.get(record.get("id", ""))) is None:
+            continue
         elif record["event"] == "setting":
-            trial = trials[record["id"]]
-            trials[record["id"]] = replace(trial, setting={**trial.setting, **record["setting"]})
+            trials[trial.id] = replace(trial, setting={**trial.setting, **record["setting"]})
+        elif record["event"] == "measured":
+            trials[trial.id] = replace(trial, result={**trial.result, ALONE: record["milliseconds"]})
     return trials
+
+
+def exhausted(folder: Path) -> str:
+    """Say why nothing was left to try when the last command ended; empty where something was, or nobody looked."""
+    return _exhausted(read_records(folder))
+
+
+def _exhausted(records: Iterable[dict[str, Any]]) -> str:
+    told = [record for record in records if record["event"] in {"plan", "exhausted"}]
+    return str(told[-1]["reason"]) if told and told[-1]["event"] == "exhausted" else ""
 
 
 def last_plan(folder: Path) -> list[str]:

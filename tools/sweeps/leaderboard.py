@@ -4,80 +4,106 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from tools.config import nearest
 from tools.errors import ConfigError
 
-from .journal import JOURNAL, Trial, read_trials
+from .data_names import Place, pick_data, place_of
+from .failures import reason
+from .journal import ALONE, JOURNAL, Trial, read_trials
+from .ranking import RULE, Ranked, rank_settings, setting_of, tie_break
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 OBJECTIVE = "calibration/objective"
-PLAIN = ("milliseconds_per_picture", "checkpoint_mib")
+PLAIN = ("milliseconds_per_picture", ALONE, "checkpoint_mib")
 LOWER_IS_BETTER = frozenset({"fpr", "brier", "ece", "milliseconds", "mib", "seconds"})
 """Words in the names of metrics."""
 _FEWEST_ROWS = 3  # of each of several data sets
 STATES = ("complete", "pruned", "failed")
-DATA_KEYS = ("data", "data.root", "data.domain", "data.kind")
-"""What says which data set a trial had: figures of different pictures cannot be compared."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Trials in the order of their objectives: complete ones, then pruned, then failed.
+    """Trials in the order of their settings' mean objectives: complete ones, then pruned, then failed.
 
     Attributes:
         trials: Best first.
         keys: What differs between them.
-        metrics: Names of what was measured on test pictures.
+        metrics: Names of what was measured on test images.
+        settings: Of every data set, its settings, ranked; only those that can be.
+        order: Number of every trial in the order in which they ended, from 1.
     """
 
     trials: tuple[Trial, ...]
     keys: tuple[str, ...]
     metrics: tuple[str, ...]
+    settings: dict[str, list[Ranked]]
+    order: dict[str, int]
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> Leaderboard:
         """Rank trials."""
-        ranked = sorted(trials, key=lambda trial: (STATES.index(trial.state), _descending(trial.objective)))
+        known = list(trials)
+        order = {trial.id: number for number, trial in enumerate(known, start=1)}
+        settings = rank_settings(known)
+        places = _places(settings)
+        ranked = sorted(
+            known,
+            key=lambda trial: (
+                STATES.index(trial.state),
+                places.get(trial.id, (len(known), 0.0, 0)),
+                _descending(trial.objective),
+            ),
+        )
         keys = dict.fromkeys(key for trial in ranked for key in trial.setting)
         metrics = dict.fromkeys(name for trial in ranked for name in trial.result.get("metrics", {}))
-        return cls(tuple(ranked), tuple(key for key in keys if _differs(ranked, key)), tuple(metrics))
+        return cls(tuple(ranked), tuple(key for key in keys if _differs(ranked, key)), tuple(metrics), settings, order)
 
     def csv(self) -> str:
         """Write the table: one row per trial, every metric with its interval."""
         stream = io.StringIO()
         ends = [f"{name}{end}" for name in self.metrics for end in ("", "_low", "_high")]
-        columns = ["rank", "id", "state", *self.keys, "objective", "objective_low", "objective_high", *ends, *PLAIN]
+        objectives = ["objective", "objective_low", "objective_high"]
+        columns = ["rank", "id", "state", *self.keys, *objectives, "objective_mean", *ends, *PLAIN]
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*columns, "seconds", "batch_size"])
-        for rank, trial in zip(self._ranks(), self.trials, strict=True):
+        writer.writerow([*columns, "seconds", "batch_size", "cause"])
+        means = self._means()
+        for rank, trial in zip(self.ranks(), self.trials, strict=True):
             found, measured = trial.result, trial.result.get("metrics", {})
             row: list[object] = [rank, trial.id, trial.state, *(trial.setting.get(key, "") for key in self.keys)]
-            row += [found.get(name) for name in ("objective", "objective_low", "objective_high")]
+            row += [*(found.get(name) for name in objectives), means.get(trial.id)]
             row += [measured.get(name, {}).get(part) for name in self.metrics for part in ("value", "low", "high")]
             row += [*(found.get(name) for name in PLAIN), trial.seconds, trial.batch_size]
+            row.append(reason(trial) if trial.state == "failed" else "")
             writer.writerow(["" if value is None else value for value in row])
         return stream.getvalue()
 
     def text(self, count: int) -> str:
         """Write the first rows for a terminal; of several data sets, the first of each, one set after the other."""
         shown = [name for name in ("image_auroc", "image_f1", "pixel_aupro_0.3") if name in self.metrics]
-        head = ["", "id", "objective", *(f"test {name}" for name in shown), "ms", *self.keys]
-        places = list(zip(self._ranks(), self.trials, strict=True))
-        sets = list(dict.fromkeys(map(self._data, self.trials)))
+        means = self._means()
+        repeated = any(len(one.trials) > 1 for ranked in self.settings.values() for one in ranked)
+        head = ["", "id", "objective", *(["mean"] if repeated else []), *(f"test {name}" for name in shown), "ms"]
+        places = list(zip(self.ranks(), self.trials, strict=True))
+        sets = list(dict.fromkeys(map(place_of, self.trials)))
         most = count if len(sets) < 2 else max(_FEWEST_ROWS, count // len(sets))
-        blocks = [[one for one in places if self._data(one[1]) == data][:most] for data in sets]
-        rows = [head, *(self._row(rank, trial, shown) for block in blocks for rank, trial in block)]
+        blocks = [[one for one in places if place_of(one[1]) == data][:most] for data in sets]
+        rows = [[*head, *self.keys]]
+        for rank, trial in itertools.chain(*blocks):
+            row = self._row(rank, trial, shown)
+            rows.append([*row[:3], *([_written(means.get(trial.id))] if repeated else []), *row[3:]])
+        head = rows[0]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        for end in accumulate(map(len, blocks[:-1])):
+        for end in itertools.accumulate(map(len, blocks[:-1])):
             lines[end] += "\n"  # a blank line between data sets
         more = len(self.trials) - sum(map(len, blocks))
         return "\n".join(lines + ([f"... and {more} more in leaderboard.csv"] if more > 0 else []))
@@ -94,30 +120,54 @@ class Leaderboard:
             *(trial.setting.get(key, "-") for key in self.keys),
         ]
 
-    def _ranks(self) -> list[int]:
-        """The place of every trial among those of its data set."""
-        seen: Counter[tuple[str | None, ...]] = Counter()
+    def ranks(self) -> list[int]:
+        """The place of every trial's setting among those of its data set; what cannot be ranked follows."""
+        last: Counter[Place] = Counter()
+        groups: dict[tuple[Place, object], int] = {}
+        ranked = _places(self.settings)
         ranks = []
-        for data in map(self._data, self.trials):
-            seen[data] += 1
-            ranks.append(seen[data])
+        for trial in self.trials:
+            place = place_of(trial)
+            group = (place, setting_of(trial) if trial.id in ranked else trial.id)
+            if group not in groups:
+                last[place] += 1
+                groups[group] = last[place]
+            ranks.append(groups[group])
         return ranks
 
-    def _data(self, trial: Trial) -> tuple[str | None, ...]:
-        return tuple(trial.setting.get(key) for key in self.keys if key in DATA_KEYS)
+    def remarks(self) -> list[str]:
+        """Say how many settings share the first place, and by which rule one of them leads."""
+        said = []
+        for data, ranked in self.settings.items():
+            first = ranked[0]
+            if first.equals > 1:
+                among = f"{data}: " if data else ""
+                said.append(
+                    f"{among}{first.equals} settings are equal at {_written(first.mean)}; first is {first.shipped.id}, "
+                    f"by {RULE}."
+                )
+        return said
+
+    def _means(self) -> dict[str, float]:
+        settings = itertools.chain(*self.settings.values())
+        return {trial.id: one.mean for one in settings for trial in one.trials}
 
 
-def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE) -> Trial:
-    """Find the best complete trial.
+def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE, data: str | None = None) -> Trial:
+    """Find the best complete trial: of the setting with the best mean over seeds, by the rule of ``ranking``.
 
     Args:
         trials: Of a sweep.
+        data: Name of the data set; None where there is one alone.
         metric: ``calibration/objective``, a test metric such as ``image_auroc`` (picking by one is optimistic: the test
             pictures then no longer judge, they choose), ``milliseconds_per_picture`` or ``checkpoint_mib``.
 
     Raises:
-        ConfigError: No trial has this metric; names the nearest.
+        ConfigError: No trial has this metric, or it is not said which data set is meant; names the nearest.
     """
+    trials = pick_data(trials, data)
+    if metric in {OBJECTIVE, "objective"} and (ranked := rank_settings(trials)):
+        return next(iter(ranked.values()))[0].shipped
     known = {trial.id: value for trial in trials if (value := value_of(trial, metric)) is not None}
     found = [trial for trial in trials if trial.state == "complete" and trial.id in known]
     if not found:
@@ -126,17 +176,22 @@ def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE) -> Trial:
         hint = f"did you mean {near!r}?" if near and near != metric else f"there are: {', '.join(sorted(names))}."
         raise ConfigError(f"Expected a finished trial with {metric}, but found none among {len(trials)}; {hint}")
     sign = 1 if LOWER_IS_BETTER.intersection(metric.rpartition("/")[2].split("_")) else -1
-    return min(found, key=lambda trial: sign * known[trial.id])
+    means: dict[tuple[tuple[str, str], ...], list[float]] = defaultdict(list)
+    for trial in found:
+        means[setting_of(trial)].append(sign * known[trial.id])
+    return min(
+        found, key=lambda trial: (round(fmean(means[setting_of(trial)]), 9), sign * known[trial.id], tie_break(trial))
+    )
 
 
-def best_run(folder: str | Path, metric: str = OBJECTIVE) -> Path:
+def best_run(folder: str | Path, metric: str = OBJECTIVE, data: str | None = None) -> Path:
     """Find the folder of the best run of a sweep; see ``best_trial``.
 
     Raises:
         ConfigError: There is no sweep, or no such run.
     """
     folder = existing_sweep(folder)
-    trial = best_trial(list(read_trials(folder).values()), metric)
+    trial = best_trial(list(read_trials(folder).values()), metric, data)
     return folder / "trials" / trial.id
 
 
@@ -170,6 +225,16 @@ def value_of(trial: Trial, metric: str) -> float | None:
     else:
         value = trial.result.get("metrics", {}).get(metric.removeprefix("test/"), {}).get("value")
     return None if value is None else float(value)
+
+
+def _places(settings: Mapping[str, Sequence[Ranked]]) -> dict[str, tuple[int, float, int]]:
+    """Say of every trial that can be ranked where it stands: its setting's place and mean, and its own within it."""
+    return {
+        trial.id: (place, -one.mean, index)
+        for ranked in settings.values()
+        for place, one in enumerate(ranked)
+        for index, trial in enumerate(one.trials)
+    }
 
 
 def _differs(trials: Sequence[Trial], key: str) -> bool:

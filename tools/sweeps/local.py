@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import multiprocessing
 import os
 import signal
-import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING
+from multiprocessing import forkserver
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
 
-from .perform import logged, perform
+from . import warm
+from .asking import Question, value_of
+from .perform import perform
 from .task import Judge, Outcome, Task
+from .worker import Done, bytes_for_each, work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from multiprocessing.context import SpawnProcess
+    from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
 
 _PATIENCE_S = 1.0  # after which the planner may look at its clock
 _GRACE_S = 5.0  # for a worker to end by itself
@@ -50,20 +55,26 @@ class InProcess:
         task, self._task = self._task, None
         return [perform(task, self._judge)]
 
+    def ask(self, module: str, function: str, *args: Any) -> Any:
+        """Call the function here."""
+        return getattr(importlib.import_module(module), function)(*args)
+
     def close(self) -> None:
         """Nothing runs on."""
 
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     task: Task | None = None
 
 
 class Pool:
-    """Runs trials in processes of their own: each loads torch once, and takes its next trial as soon as it is free.
+    """Runs trials in processes of their own, which stay warm, and take the next trial as soon as they are free.
 
+    Without GPUs they are forked from a server that has loaded torch once, and computed nothing: another worker costs
+    next to nothing. With GPUs each loads torch for itself, since no fork may follow the first look at a device.
     A worker that dies fails its own trial alone, and another takes its place.
 
     Args:
@@ -76,7 +87,11 @@ class Pool:
         self._environments = environments
         self._judge = judge
         self._trial = trial
+        self._most_bytes = bytes_for_each(len(environments))
+        with_gpus = any("CUDA_VISIBLE_DEVICES" in environment for environment in environments)
+        self._context = _spawning() if with_gpus else _forking(environments[0], trial)
         self._workers = [self._start(environment) for environment in environments]
+        self._helper: _Worker | None = None
 
     @property
     def free(self) -> int:
@@ -87,9 +102,7 @@ class Pool:
         """Hand a task to a free worker."""
         worker = next(worker for worker in self._workers if worker.task is None)
         if not worker.process.is_alive():  # killed while it had nothing to do
-            place = self._workers.index(worker)
-            worker.connection.close()
-            worker = self._workers[place] = self._start(self._environments[place])
+            worker = self._replace(worker)
         worker.task = task
         worker.connection.send(task)
 
@@ -104,74 +117,99 @@ class Pool:
             except (EOFError, ConnectionError):
                 outcomes.append(self._bury(worker))
                 continue
-            if isinstance(message, Outcome):
+            if isinstance(message, Done):
                 worker.task = None
-                outcomes.append(message)
+                outcomes.append(message.outcome)
+                if message.leaves:
+                    self._replace(worker)
             else:
                 worker.connection.send(self._judge is not None and self._judge(*message))
         return outcomes
 
+    def ask(self, module: str, function: str, *args: Any) -> Any:
+        """Ask a worker that runs no trials; it is started when it is first needed."""
+        if self._helper is None or not self._helper.process.is_alive():
+            self._helper = self._start(self._environments[0])
+        self._helper.connection.send(Question(module, function, args))
+        try:
+            found = self._helper.connection.recv()
+        except (EOFError, ConnectionError):
+            self._helper.process.join()
+            code = self._helper.process.exitcode or 0
+            self._helper = None
+            raise RuntimeError(f"Expected an answer of {function}, but its process ended {_end_of(code)}.") from None
+        return value_of(found)
+
     def close(self) -> None:
         """End idle workers in peace, and busy ones at once."""
-        for worker in self._workers:
+        workers = [*self._workers, *([] if self._helper is None else [self._helper])]
+        for worker in workers:
             if worker.task is not None:
                 worker.process.kill()
             worker.connection.close()
-        for worker in self._workers:
+        for worker in workers:
             worker.process.join(_GRACE_S)
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
 
     def _start(self, environment: Mapping[str, str]) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit half a torch, and no CUDA at all
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, dict(environment), self._judge is not None, self._trial))
+        ours, theirs = self._context.Pipe()
+        about = (theirs, dict(environment), self._judge is not None, self._trial, self._most_bytes)
+        process = self._context.Process(target=work, args=about)
         process.start()
         theirs.close()
         return _Worker(process, ours)
 
-    def _bury(self, worker: _Worker) -> Outcome:
-        """Say how a worker died, and put another in its place."""
-        task, place = worker.task, self._workers.index(worker)
-        if task is None:
-            raise RuntimeError("Expected a worker that died to have had a trial.")
+    def _replace(self, worker: _Worker) -> _Worker:
+        """Put another worker in the place of one that has gone."""
+        place = self._workers.index(worker)
         worker.connection.close()
         worker.process.join()
-        code = worker.process.exitcode or 0
         self._workers[place] = self._start(self._environments[place])
+        return self._workers[place]
+
+    def _bury(self, worker: _Worker) -> Outcome:
+        """Say how a worker died, and put another in its place."""
+        task = worker.task
+        if task is None:
+            raise RuntimeError("Expected a worker that died to have had a trial.")
+        self._replace(worker)
+        code = worker.process.exitcode or 0
         killed = code == -signal.SIGKILL  # as the kernel does when memory runs out
-        how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return Outcome(task.id, "memory" if killed else "failed", error=f"The process of the trial ended {how}.")
+        said = f"The process of the trial ended {_end_of(code)}."
+        hint = " That is what the system does when memory runs out." if killed else ""
+        return Outcome(task.id, "memory" if killed else "failed", error=f"{said}{hint}", cause=f"{said}{hint}")
 
 
-def work(connection: Connection, environment: Mapping[str, str], judged: bool, trial: str) -> None:
-    """Run what comes through the connection until it closes: the life of a worker."""
-    os.environ.update(environment)  # before torch is imported, which reads it once
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the planner's to handle
-    threading.Thread(target=_die_with_planner, daemon=True).start()
-    with contextlib.suppress(Exception), logged(os.devnull):  # what is wrong with it, its first task will say
-        importlib.import_module(trial)
-
-    def ask(trial_id: str, step: int, value: float) -> bool:
-        connection.send((trial_id, step, value))
-        answer: bool = connection.recv()
-        return answer
-
-    while True:
-        try:
-            task: Task = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        connection.send(perform(task, ask if judged else None))
+def _end_of(code: int) -> str:
+    return f"by signal {-code}" if code < 0 else f"with status {code}"
 
 
-def _die_with_planner() -> None:
-    """End when the planner is killed: its successor will run the trial again, and two would write one folder."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _spawning() -> SpawnContext:
+    return multiprocessing.get_context("spawn")
+
+
+def _forking(environment: Mapping[str, str], trial: str) -> ForkServerContext | SpawnContext:
+    """Start the server that workers are forked from, with torch loaded under the environment that they will have."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return _spawning()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([warm.__name__])
+    with _environment({**environment, warm.TRIAL: trial}):  # threads are read once, when torch is imported
+        forkserver.ensure_running()
+    return context
+
+
+@contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def worker_environments(workers: int, threads: int, gpus: float, visible: Sequence[str]) -> list[dict[str, str]]:

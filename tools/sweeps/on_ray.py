@@ -6,12 +6,15 @@ The cluster's machines need Loupe and the sweep's folder and data at the same pa
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from datamodules.progress import working
 from tools.errors import ConfigError
 
+from .failures import cause_of
 from .perform import perform
 from .task import Judge, Outcome, Task
 
@@ -86,6 +89,12 @@ class OnRay:
                 self._mailbox.answer.remote(ticket, self._judge(*question))
         return [self._outcome(reference) for reference in done]
 
+    def ask(self, module: str, function: str, *args: Any) -> Any:
+        """Call the function here, where the data lie at the same paths."""
+        with working("loading torch and anomalib"):
+            found = getattr(importlib.import_module(module), function)
+        return found(*args)
+
     def close(self) -> None:
         """Cancel what still runs, and leave the cluster."""
         for reference in self._tasks:
@@ -97,9 +106,9 @@ class OnRay:
         try:
             outcome: Outcome = self._ray.get(reference)
         except self._ray.exceptions.OutOfMemoryError as error:
-            return Outcome(name, "memory", error=str(error))
+            return Outcome(name, "memory", error=str(error), cause=cause_of(error))
         except self._ray.exceptions.RayError as error:  # the worker or its machine is gone
-            return Outcome(name, "failed", error=str(error))
+            return Outcome(name, "failed", error=str(error), cause=cause_of(error))
         return outcome
 
 

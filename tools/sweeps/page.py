@@ -6,12 +6,13 @@ import shlex
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from callbacks.report.sweep_page import SweepContent, SweptTrial
+from callbacks.report.sweep_content import Span, SweepContent, SweptTrial
 from callbacks.report.wording import plural
 
 from .board import duration
+from .data_names import DATA_KEYS, data_names, place_of
+from .failures import causes
 from .importance import importances
-from .leaderboard import DATA_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,47 +26,62 @@ PAGE = "report/index.html"
 _LONG = 7  # characters of a number that nobody typed
 
 
-def page_content(board: Leaderboard, folder: Path) -> SweepContent:
+def page_content(board: Leaderboard, folder: Path, *, reason: str = "", refresh_s: int | None = None) -> SweepContent:
     """Gather what the page shows.
 
     Args:
         board: All trials, ranked.
         folder: Of the sweep.
+        reason: Why nothing is left to try; empty where something may be.
+        refresh_s: After how many seconds a browser should read the page again; None: the sweep has ended.
     """
     keys = [key for key in board.keys if key not in (*DATA_KEYS, SEED, FOLD)]
-    sets = [key for key in board.keys if key in DATA_KEYS]
-    swept = [_swept(trial, keys, sets, board.keys, folder) for trial in board.trials]
+    names = data_names(board.trials)
+    swept = [
+        _swept(trial, keys, names[place_of(trial)], rank, board, folder)
+        for trial, rank in zip(board.trials, board.ranks(), strict=True)
+    ]
     axes = {"data": _ordered(one.data for one in swept)} | {
         key: _ordered(one.setting.get(key, "") for one in swept) for key in keys
     }
     axes |= {SEED: _ordered(one.seed for one in swept)}
-    judged = [one for one in swept if one.state == "complete" and one.calibration is not None]
+    judged = [one for one in swept if one.ranked]
+    silence = _silence(judged)
+    weighed = {} if silence or refresh_s is not None else _importances(judged, keys)
     return SweepContent(
         title=folder.name,
         trials=swept,
         axes={key: values for key, values in axes.items() if values},
-        importances=list(_importances(judged, keys).items()),
+        importances=list(weighed.items()),
         about=_about(board.trials, folder),
         command=shlex.join(["loupe", "sweep", "resume", str(folder)]),
         warnings=_warnings(board.trials, judged),
+        remarks=[*board.remarks(), *filter(None, [reason])],
+        failures=[(cause.sentence, cause.trials, f"logs/{cause.first}.txt") for cause in causes(board.trials)],
+        silence="" if weighed else silence,
+        refresh_s=refresh_s,
     )
 
 
-def _swept(trial: Trial, keys: Sequence[str], sets: Sequence[str], varied: Sequence[str], folder: Path) -> SweptTrial:
+def _swept(trial: Trial, keys: Sequence[str], data: str, rank: int, board: Leaderboard, folder: Path) -> SweptTrial:
     found = trial.result
     where = folder / "trials" / trial.id / PAGE
+    ranked = trial.state == "complete"  # the figure of one that was pruned is of an epoch that it did not stay at
     return SweptTrial(
         id=trial.id,
         state=trial.state,
-        data=" ".join(trial.setting[key].rstrip("/").rpartition("/")[2] for key in sets if key in trial.setting),
-        seed=_repetition(trial, varied),
+        data=data,
+        seed=_repetition(trial, board.keys),
         setting={key: _short(trial.setting[key]) for key in keys if key in trial.setting},
-        calibration=_span(trial.objective, found.get("objective_low"), found.get("objective_high")),
+        calibration=_span(trial.objective, found.get("objective_low"), found.get("objective_high"), known=ranked),
         test=_test(found.get("metrics", {}).get("image_auroc", {})),
         milliseconds=found.get("milliseconds_per_picture"),
         size_mib=found.get("checkpoint_mib"),
         seconds=trial.seconds,
         page=where.relative_to(folder).as_posix() if where.is_file() else "",
+        alone=trial.milliseconds_alone,
+        rank=rank,
+        number=board.order[trial.id],
     )
 
 
@@ -84,14 +100,14 @@ def _short(text: str) -> str:
         return text
 
 
-def _test(entry: Mapping[str, Any]) -> tuple[float, float, float] | None:
+def _test(entry: Mapping[str, Any]) -> Span | None:
     return _span(entry.get("value"), entry.get("low"), entry.get("high"))
 
 
-def _span(value: float | None, low: float | None, high: float | None) -> tuple[float, float, float] | None:
+def _span(value: float | None, low: float | None, high: float | None, *, known: bool = True) -> Span | None:
     if value is None:
         return None
-    return value, value if low is None else low, value if high is None else high
+    return (value, low, high) if known else (value, None, None)
 
 
 def _ordered(texts: Any) -> list[str]:
@@ -101,6 +117,19 @@ def _ordered(texts: Any) -> list[str]:
         return sorted(known, key=float)
     except ValueError:
         return sorted(known)
+
+
+def _silence(judged: Sequence[SweptTrial]) -> str:
+    """Say why nothing can be said about what mattered: on no data set do two intervals lie apart."""
+    for name in {one.data for one in judged}:
+        spans = [one.calibration for one in judged if one.data == name and one.calibration is not None]
+        lows = [low for _, low, _ in spans if low is not None]
+        highs = [high for _, _, high in spans if high is not None]
+        if lows and highs and max(lows) > min(highs):
+            return ""
+    if len(judged) < 2:
+        return ""
+    return "The intervals of all trials overlap, so these figures cannot tell which key mattered."
 
 
 def _importances(judged: Sequence[SweptTrial], keys: Sequence[str]) -> dict[str, float]:
@@ -138,11 +167,9 @@ def _warnings(trials: Sequence[Trial], judged: Sequence[SweptTrial]) -> list[str
             f"The best of {len(judged)} is partly the luckiest of them: its calibration figure is optimistic, too. Its "
             "test figure, looked at once, is not."
         )
-    if failed := [trial for trial in trials if trial.state == "failed"]:
-        said = failed[0].error.strip().splitlines()
-        found.append(
-            f"{plural(len(failed), 'trial')} failed; for example: {said[-1] if said else 'no reason is known'}"
-        )
+    if failed := causes(trials):
+        count = sum(cause.trials for cause in failed)
+        found.append(f"{plural(count, 'trial')} failed, for {plural(len(failed), 'reason')}: {failed[0].sentence}")
     if blind := [trial for trial in trials if trial.state == "complete" and trial.objective is None]:
         found.append(
             f"{plural(len(blind), 'trial')} could not be ranked: their calibration pictures are all good, or all "

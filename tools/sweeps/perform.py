@@ -9,8 +9,9 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+from .failures import cause_of
 from .task import Judge, Outcome, PrunedTrialError, Task, TrialModule
 
 if TYPE_CHECKING:
@@ -36,17 +37,28 @@ def perform(task: Task, judge: Judge | None) -> Outcome:
             raise PrunedTrialError
 
     try:
-        with logged(task.log):
+        with logged(task.log), _traceback_told():
             module = cast("TrialModule", importlib.import_module(task.trial))
             result = module.run_trial(task, report)
     except PrunedTrialError:
         return Outcome(task.id, "pruned", {"objective": values[-1][1]}, values, time.perf_counter() - started)
     except Exception as error:  # noqa: BLE001 - a trial may fail in any way, and the sweep goes on
         seconds = time.perf_counter() - started
-        return Outcome(
-            task.id, "memory" if _is_out_of_memory(error) else "failed", {}, values, seconds, traceback.format_exc()
-        )
+        state: Literal["memory", "failed"] = "memory" if _is_out_of_memory(error) else "failed"
+        return Outcome(task.id, state, {}, values, seconds, traceback.format_exc(), cause_of(error))
     return Outcome(task.id, "complete", result, values, time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def _traceback_told() -> Iterator[None]:
+    """Write the traceback of what goes wrong to where all else is printed: the log of the trial."""
+    try:
+        yield
+    except PrunedTrialError:
+        raise
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from omegaconf import ListConfig
 
-OWN = ("out", "name", "sweep")
+OWN = ("out", "name", "sweep", "failures")
+FAILURES = ("error", "ok")
 REPORTS = ("best", "all", "none")
 MOST_WORKERS = 4  # unless asked for: each holds a torch and a data set of its own
 SEARCH_TRIALS = 20  # of a search without a budget
@@ -38,6 +39,8 @@ class Plan:
         folder: Of the sweep.
         axes: Its space, groups first.
         base: Overrides that all trials share, but that say nothing about them: ``out``, where drawn pictures lie.
+        pairs: Keys whose values go together.
+        failures: ``error`` where a failed trial makes the command fail; ``ok`` where it does not.
     """
 
     args: tuple[str, ...]
@@ -45,6 +48,8 @@ class Plan:
     folder: Path
     axes: tuple[Axis, ...]
     base: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, ...], ...] = ()
+    failures: str = "error"
 
     @property
     def trials(self) -> int | None:
@@ -72,10 +77,13 @@ def read_plan(args: Sequence[str]) -> Plan:
         settings = _with_file(settings, file, [arg for arg in own if arg.startswith("sweep.")])
     _check(settings)
     space = dict(settings.space.items())
-    axes = read_space(rest, space, settings.seed)
+    pairs = _pairs(settings)
+    axes = read_space(rest, space, settings.seed, [key for pair in pairs for key in pair])
     folder = Path(str(config.out)).expanduser().resolve() / str(config.name)
     base = tuple(arg for arg in own if _key(arg) == "out")
-    return Plan(tuple(args), settings, folder, tuple(axes), base)
+    if config.failures not in FAILURES:
+        raise ConfigError(f"Expected failures to be one of {', '.join(FAILURES)}, but found {config.failures!r}.")
+    return Plan(tuple(args), settings, folder, tuple(axes), base, pairs, config.failures)
 
 
 def show_plan(plan: Plan) -> str:
@@ -124,6 +132,22 @@ def _with_file(settings: DictConfig, path: Path, overrides: Sequence[str]) -> Di
     merged = cast("DictConfig", compose_config("sweep", [*given, *overrides]).sweep)
     merged.space = found.get("space", settings.space)
     return merged
+
+
+def _pairs(settings: DictConfig) -> tuple[tuple[str, ...], ...]:
+    """Read ``sweep.pair``: a list of keys, or of such lists.
+
+    Raises:
+        ConfigError: It is neither, or pairs a key with nothing.
+    """
+    found: Any = OmegaConf.to_container(settings.pair)
+    lists = [found] if found and all(isinstance(key, str) for key in found) else found
+    for keys in lists:
+        if not isinstance(keys, list) or len(keys) < 2 or not all(isinstance(key, str) for key in keys):
+            raise ConfigError(
+                f"Expected sweep.pair to list two keys or more, such as [data,data.root], but found {found}."
+            )
+    return tuple(tuple(keys) for keys in lists)
 
 
 def _check(settings: DictConfig) -> None:

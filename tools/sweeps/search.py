@@ -1,44 +1,35 @@
-"""What to try next: every combination, or what a search by Optuna suggests."""
+"""What to try next: every combination, or what a search by Optuna suggests.
+
+A search runs its budget: what its sampler suggests again is told again, not run again.
+"""
 
 from __future__ import annotations
 
-import itertools
+import random
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tools.errors import ConfigError
 
+from .grid import Grid
+from .sequence import sobol_point
+from .suggesting import Suggestion
+from .territory import Territory
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Mapping
 
     import optuna
 
     from .journal import Trial
-    from .settings import Composer, Setting
+    from .settings import Composer
     from .space import Axis
+    from .suggesting import Search
 
 SEARCHES = ("grid", "random", "tpe", "gp", "qmc")
 NOT_SEARCHED = ("data", "data.root", "data.domain", "data.kind", "data.fold", "seed", "data.seed")
-
-
-class Suggestion(NamedTuple):
-    """A setting to try; ``handle`` is the search's own."""
-
-    setting: Setting
-    handle: Any = None
-
-
-class Search(Protocol):
-    """Suggests settings and learns from their objectives."""
-
-    def learn(self, trials: Iterable[Trial]) -> int:
-        """Take what earlier commands found; return how many of the trials lie in this space."""
-
-    def ask(self) -> Suggestion | None:
-        """Suggest a setting; None where there is no other."""
-
-    def tell(self, suggestion: Suggestion, trial: Trial | None) -> None:
-        """Learn what became of a suggestion; None: it was not needed."""
+_PATIENCE = 5  # known settings in a row, before one that was not tried is drawn at random
 
 
 def make_search(kind: str, composer: Composer, seed: int) -> Search:
@@ -57,97 +48,94 @@ def make_search(kind: str, composer: Composer, seed: int) -> Search:
     return Grid(composer) if kind == "grid" else OptunaSearch(kind, composer, seed)
 
 
-class Grid:
-    """Every combination once, the last key fastest.
-
-    Raises:
-        ConfigError: A key has an interval, whose values cannot be counted.
-    """
-
-    def __init__(self, composer: Composer) -> None:
-        for axis in composer.axes:
-            if axis.interval is not None:
-                raise ConfigError(
-                    f"Expected a list for {axis.key}, since a grid tries every value, but found an interval; write "
-                    f"{axis.key}=A,B,C or {axis.key}='range(A,B,STEP)', or search with sweep.search=tpe."
-                )
-        self._settings = self._all(composer)
-
-    def learn(self, trials: Iterable[Trial]) -> int:
-        """Nothing: every combination is visited, and those that are done cost nothing."""
-        del trials
-        return 0
-
-    def ask(self) -> Suggestion | None:
-        """Suggest the next combination."""
-        return next(self._settings, None)
-
-    def tell(self, suggestion: Suggestion, trial: Trial | None) -> None:
-        """Learn nothing."""
-
-    @staticmethod
-    def _all(composer: Composer) -> Iterator[Suggestion]:
-        seen = set()
-        for texts in itertools.product(*(axis.choices for axis in composer.axes)):
-            full = {axis.key: text for axis, text in zip(composer.axes, texts, strict=True)}
-            setting = composer.effective(full)
-            line = tuple(setting.items())
-            if line not in seen:  # combinations that differ only in keys that this model lacks
-                seen.add(line)
-                yield Suggestion(setting)
-
-
 class OptunaSearch:
     """Optuna's samplers, through ask and tell, in memory: what is known comes from the journal.
 
     The n-th suggestion depends on the seed, on n, and on what was told before: so a search that was killed goes on as
-    if it had not been, where trials run one after another.
+    if it had not been, where trials run one after another. A sampler that suggests what is known again and again, as
+    where the best branch of a space is a single point, gives way to chance; it ends when every setting was tried.
 
     Raises:
-        ConfigError: The space has a key that must not be searched, or nothing to search.
+        ConfigError: The space has a key that must not be searched, or none that can be.
     """
 
     def __init__(self, kind: str, composer: Composer, seed: int) -> None:
-        import optuna  # noqa: PLC0415 - half a second that help and grids can do without
-
-        varied = [axis for axis in composer.axes if not axis.fixed]
-        for axis in varied:
+        self._kind, self._seed = kind, seed
+        self._composer = composer
+        rest = [axis for axis in composer.axes if axis not in composer.deciding and axis.key not in composer.followers]
+        self._varied = [axis for axis in (*composer.deciding, *rest) if not axis.fixed]
+        for axis in self._varied:
             if axis.key in NOT_SEARCHED:
                 why = "luck" if "seed" in axis.key else "the easiest data"
                 raise ConfigError(
                     f"Expected one value for {axis.key}, since a search over it would find {why}; use a grid."
                 )
-        if not varied:
+        if all(axis.key in NOT_SEARCHED for axis in composer.axes):
             raise ConfigError(
                 f"Expected something to search, such as model.coreset_ratio='interval(0.01,0.2)' for {kind}."
             )
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        warnings.filterwarnings(
-            "ignore", category=optuna.exceptions.ExperimentalWarning
-        )  # options of TPE, chosen on purpose
-        self._optuna, self._kind, self._seed = optuna, kind, seed
-        self._composer, self._varied = composer, varied
         self._fixed = {axis.key: axis.choices[0] for axis in composer.axes if axis.fixed}
-        self._study = optuna.create_study(direction="maximize")
+        self._countable = all(axis.size is not None for axis in self._varied)
+        self._learned: list[Trial] = []
+        self._suggested: list[Mapping[str, str]] = []
+        self._known_in_a_row = 0
+
+    @cached_property
+    def _optuna(self) -> Any:
+        import optuna  # noqa: PLC0415 - half a second that a search with nothing left to do spares
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # Options of TPE, chosen on purpose.
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        return optuna
+
+    @cached_property
+    def _study(self) -> Any:
+        study = self._optuna.create_study(direction="maximize")
+        study.add_trials([self._frozen(trial) for trial in self._learned])
+        return study
+
+    @cached_property
+    def _territory(self) -> Territory:
+        """Composed only when it is asked for: it takes a config for every choice of groups."""
+        return Territory(self._composer)
 
     def learn(self, trials: Iterable[Trial]) -> int:
         """Take the finished trials of this space."""
-        told = [trial for trial in map(self._frozen, trials) if trial is not None]
-        self._study.add_trials(told)
-        return len(told)
+        names = set()
+        for trial in trials:
+            failed = trial.state == "failed"
+            if (trial.objective is None and not failed) or self._params(trial) is None:
+                continue
+            self._learned.append(trial)
+            self._known_in_a_row = self._known_in_a_row + 1 if trial.id in names else 0
+            names.add(trial.id)
+            if not failed:  # one that failed is tried again
+                self._suggested.append(trial.setting)
+        return sum(trial.state != "failed" for trial in self._learned)
 
-    def ask(self) -> Suggestion:
+    def ask(self) -> Suggestion | None:
         """Suggest a setting; keys that the chosen groups do not know are not asked for."""
-        self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
+        if (self._countable or self._known_in_a_row) and self._is_exhausted():
+            return None
+        number = len(self._study.get_trials(deepcopy=False))
+        if self._known_in_a_row >= _PATIENCE:
+            self._turn_to_what_is_left(number)
+        elif self._kind == "qmc" and self._varied:
+            self._study.enqueue_trial(sobol_point(self._varied, self._seed, number))
+        self._study.sampler = self._sampler(number)
         handle = self._study.ask()
         setting = dict(self._fixed)
         for axis in self._varied:
-            if axis.is_group or axis.prefix or self._composer.knows(setting, axis.key):
+            if axis in self._composer.deciding or self._composer.has(setting, axis):
                 setting[axis.key] = _suggest(handle, axis)
-        return Suggestion(self._composer.effective(setting), handle)
+        found = Suggestion(self._composer.effective(setting), handle)
+        self._suggested.append(found.setting)
+        return found
 
-    def tell(self, suggestion: Suggestion, trial: Trial | None) -> None:
-        """Tell the objective; a failed trial, or one without, teaches nothing."""
+    def tell(self, suggestion: Suggestion, trial: Trial | None, *, again: bool = False) -> None:
+        """Tell the objective, also of what is known; a failed trial, or one that still runs, teaches nothing."""
+        self._known_in_a_row = self._known_in_a_row + 1 if again else 0
         states = self._optuna.trial.TrialState
         handle: optuna.Trial = suggestion.handle
         if trial is not None and trial.state == "complete" and trial.objective is None:
@@ -163,35 +151,46 @@ class OptunaSearch:
         pruned = trial.state == "pruned"
         self._study.tell(handle, None if pruned else trial.objective, state=states.PRUNED if pruned else None)
 
+    def _is_exhausted(self) -> bool:
+        for setting in self._suggested:
+            self._territory.add(setting)
+        self._suggested.clear()
+        return self._territory.exhausted
+
+    def _turn_to_what_is_left(self, number: int) -> None:
+        """Draw what was not tried, since the sampler finds nothing new."""
+        fresh = self._territory.untried(random.Random(f"{self._seed} {number}"))  # noqa: S311 - no secret
+        if fresh is not None:
+            self._study.enqueue_trial(
+                {axis.key: axis.value(fresh[axis.key]) for axis in self._varied if axis.key in fresh}
+            )
+
     def _sampler(self, number: int) -> Any:
         """A sampler for one suggestion, seeded by its number."""
         samplers, seed = self._optuna.samplers, (self._seed * 100_003 + number) % 2**32
-        if self._kind == "random":
+        if self._kind in {"random", "qmc"}:  # a point of the sequence leaves nothing to a sampler
             return samplers.RandomSampler(seed)
-        if self._kind == "qmc":  # one sequence, whose points Optuna counts
-            return samplers.QMCSampler(scramble=True, seed=self._seed, warn_independent_sampling=False)
         if self._kind == "gp":
-            return samplers.GPSampler(seed=seed)
+            return samplers.GPSampler(seed=seed, independent_sampler=samplers.RandomSampler(seed))
         # As many as run at a time are assumed to be bad, so that they do not all try the same.
         return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
-    def _frozen(self, trial: Trial) -> optuna.trial.FrozenTrial | None:
-        """Put a trial of the journal into Optuna's terms; None where it taught nothing, or lies outside this space."""
-        if trial.objective is None or trial.state == "failed":
-            return None
-        params: dict[str, Any] = {}
-        for axis in self._varied:
-            if axis.key in trial.setting:
-                params[axis.key] = _value(axis, trial.setting[axis.key])
-        if None in params.values():
-            return None
+    def _params(self, trial: Trial) -> dict[str, Any] | None:
+        """Read what a trial's setting is in Optuna's terms; None where it lies outside this space."""
+        known = [axis for axis in self._varied if axis.key in trial.setting]
+        params = {axis.key: axis.value(trial.setting[axis.key]) for axis in known}
+        return None if None in params.values() else params
+
+    def _frozen(self, trial: Trial) -> Any:
+        failed, params = trial.state == "failed", self._params(trial) or {}
         states = self._optuna.trial.TrialState
+        state = states.FAIL if failed else states.PRUNED if trial.state == "pruned" else states.COMPLETE
         return self._optuna.trial.create_trial(
-            state=states.PRUNED if trial.state == "pruned" else states.COMPLETE,
-            value=trial.objective,
+            state=state,
+            value=None if failed else trial.objective,
             params=params,
             distributions={axis.key: self._distribution(axis) for axis in self._varied if axis.key in params},
-            intermediate_values=dict(trial.values),
+            intermediate_values={} if failed else dict(trial.values),
         )
 
     def _distribution(self, axis: Axis) -> Any:
@@ -210,15 +209,3 @@ def _suggest(handle: optuna.Trial, axis: Axis) -> str:
     if span.whole:
         return str(handle.suggest_int(axis.key, int(span.low), int(span.high), log=span.log))
     return repr(handle.suggest_float(axis.key, span.low, span.high, log=span.log))
-
-
-def _value(axis: Axis, text: str) -> str | int | float | None:
-    """Read a recorded value; None where it is not on the axis."""
-    span = axis.interval
-    if span is None:
-        return text if text in axis.choices else None
-    try:
-        number = int(text) if span.whole else float(text)
-    except ValueError:
-        return None
-    return number if span.low <= number <= span.high else None

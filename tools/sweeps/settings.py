@@ -38,13 +38,19 @@ class Composer:
     Args:
         axes: Of the sweep, groups first.
         base: Overrides that all trials share.
+        pairs: Keys that turn together: the n-th value of one goes with the n-th of the others.
+
+    Attributes:
+        followers: Keys of pairs, each with the key whose value decides its own.
 
     Raises:
         ConfigError: A key is known to none of the configs that can be chosen, or a value is of the wrong kind.
     """
 
-    def __init__(self, axes: Sequence[Axis], base: Sequence[str] = ()) -> None:
+    def __init__(self, axes: Sequence[Axis], base: Sequence[str] = (), pairs: Sequence[Sequence[str]] = ()) -> None:
         self.axes = axes
+        self.followers = followers_of(axes, pairs)
+        self._by_key = {axis.key: axis for axis in axes}
         self._shared = base
         self._known = groups()
         self._bases: dict[tuple[str, ...], DictConfig] = {}
@@ -55,12 +61,23 @@ class Composer:
                     check_choice(_parse(f"{axis.key}={text}"), self._known[axis.key])
         self._check_keys([axis for axis in axes if not axis.is_group and not axis.prefix])
 
+    @property
+    def deciding(self) -> list[Axis]:
+        """The axes that decide which keys there are: groups, and whatever groups follow."""
+        led = {leader for key, leader in self.followers.items() if self._by_key[key].is_group}
+        return [axis for axis in self.axes if (axis.is_group and axis.key not in self.followers) or axis.key in led]
+
     def knows(self, chosen: Mapping[str, str], key: str) -> bool:
         """Tell whether the config of these groups has a key."""
-        return key in self._keys_of(self._line(chosen))
+        return key in self._keys_of(self._line(self._paired(chosen)))
+
+    def has(self, chosen: Mapping[str, str], axis: Axis) -> bool:
+        """Tell whether an axis has a say once these groups are chosen."""
+        return bool(axis.prefix) or self.knows(chosen, axis.key)
 
     def effective(self, setting: Mapping[str, str]) -> Setting:
-        """Keep what the chosen groups know of a setting."""
+        """Keep what the chosen groups know of a setting; keys that follow others take the value that is theirs."""
+        setting = self._paired(setting)
         known = self._keys_of(self._line(setting))
         return {
             axis.key: setting[axis.key]
@@ -85,6 +102,11 @@ class Composer:
             require_values(config)
             raise
 
+    def _paired(self, setting: Mapping[str, str]) -> Mapping[str, str]:
+        led = {key: leader for key, leader in self.followers.items() if leader in setting}
+        places = {key: self._by_key[leader].choices.index(setting[leader]) for key, leader in led.items()}
+        return {**setting, **{key: self._by_key[key].choices[place] for key, place in places.items()}}
+
     def _line(self, setting: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(f"{axis.key}={setting[axis.key]}" for axis in self.axes if axis.is_group and axis.key in setting)
 
@@ -102,8 +124,9 @@ class Composer:
         """Find, for every key, a choice of groups that knows it, and try every value there."""
         unknown = {axis.key: axis for axis in axes}
         seen: set[str] = set()
-        for texts in itertools.product(*(axis.choices for axis in self.axes if axis.is_group)):
-            line = tuple(f"{axis.key}={text}" for axis, text in zip(self._groups, texts, strict=True))
+        leading = self.deciding
+        for texts in itertools.product(*(axis.choices for axis in leading)):
+            line = self._line(self._paired({axis.key: text for axis, text in zip(leading, texts, strict=True)}))
             seen |= self._keys_of(line)
             for key in [key for key in unknown if key in self._keys_of(line)]:
                 axis = unknown.pop(key)
@@ -122,6 +145,31 @@ class Composer:
             + (f"did you mean {near!r}?" if near else "loupe train --print shows the keys of a config.")
         )
 
-    @property
-    def _groups(self) -> list[Axis]:
-        return [axis for axis in self.axes if axis.is_group]
+
+def followers_of(axes: Sequence[Axis], pairs: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Say which keys follow which: of every pair the first without repetitions leads, groups before others.
+
+    Raises:
+        ConfigError: A key has no list here, stands in two pairs, or has another number of values than its fellows.
+    """
+    by_key = {axis.key: axis for axis in axes}
+    found: dict[str, str] = {}
+    taken: list[str] = []
+    for pair in pairs:
+        for key in pair:
+            if key in taken:
+                raise ConfigError(f"Expected {key!r} once in sweep.pair, but found it twice.")
+            if key not in by_key or by_key[key].interval is not None:
+                raise ConfigError(f"Expected a list of values for {key}, since sweep.pair names it; set {key}=A,B.")
+            taken.append(key)
+        if len({len(by_key[key].choices) for key in pair}) > 1:
+            counts = ", ".join(f"{len(by_key[key].choices)} of {key}" for key in pair)
+            raise ConfigError(f"Expected as many values of every key in sweep.pair, but found {counts}.")
+        distinct = [key for key in pair if len(set(by_key[key].choices)) == len(by_key[key].choices)]
+        if not distinct:
+            raise ConfigError(
+                f"Expected one of {', '.join(pair)} to have a value of its own for every pair, but each repeats one."
+            )
+        leader = next((key for key in distinct if by_key[key].is_group), distinct[0])
+        found |= {key: leader for key in pair if key != leader}
+    return found

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import dataclass, replace
+from math import exp, log
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Glob, IntervalSweep
@@ -15,7 +16,7 @@ from tools.config import groups, parse_override
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 _FUNCTION = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag|int|float|str|bool)\(")
@@ -54,18 +55,53 @@ class Axis:
         """Tell whether there is but one choice."""
         return self.interval is None and len(self.choices) == 1
 
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None for a range of numbers that are not whole."""
+        if self.interval is None:
+            return len(self.choices)
+        return int(self.interval.high) - int(self.interval.low) + 1 if self.interval.whole else None
+
     def override(self, text: str) -> str:
         """Write a choice as an override."""
         return f"{self.prefix}{self.key}" + (f"={text}" if text or not self.prefix else "")
 
+    def texts(self) -> Iterable[str]:
+        """List the values of an axis that has a size, in order."""
+        if self.interval is None:
+            return self.choices
+        return map(str, range(int(self.interval.low), int(self.interval.high) + 1))
 
-def read_space(args: Sequence[str], space: Mapping[str, Any], seed: int) -> list[Axis]:
+    def draw(self, rng: random.Random) -> str:
+        """Draw a value, by factors where the range is searched so."""
+        if self.interval is None:
+            return rng.choice(self.choices)
+        low, high = self.interval.low, self.interval.high
+        if self.interval.log:
+            drawn = min(high, max(low, exp(rng.uniform(log(low), log(high)))))
+            return str(round(drawn)) if self.interval.whole else repr(drawn)
+        return str(rng.randint(int(low), int(high))) if self.interval.whole else repr(rng.uniform(low, high))
+
+    def value(self, text: str) -> str | int | float | None:
+        """Read a recorded text as Optuna has it; None where it does not lie on the axis."""
+        span = self.interval
+        if span is None:
+            return text if text in self.choices else None
+        try:
+            number = int(text) if span.whole else float(text)
+        except ValueError:
+            return None
+        return number if span.low <= number <= span.high else None
+
+
+def read_space(args: Sequence[str], space: Mapping[str, Any], seed: int, paired: Collection[str] = ()) -> list[Axis]:
     """Read the axes of a sweep, groups first, since they decide which other keys there are.
 
     Args:
         args: Overrides of the command line; they go before ``space``.
         space: Values by key, as text in the grammar of overrides, or as lists.
         seed: Of ``shuffle(...)``.
+        paired: Keys whose values are given one for each pair; of other keys, a value that comes again is dropped.
 
     Raises:
         ConfigError: A value is none of the grammar's, or a pattern matches nothing.
@@ -75,7 +111,14 @@ def read_space(args: Sequence[str], space: Mapping[str, Any], seed: int) -> list
     filed = [_axis(f"{key}={_text(value)}", seed) for key, value in space.items() if key not in known]
     axes = _part_by_part({axis.key: axis for axis in (*filed, *own)})  # of a key given twice, the last counts
     known_groups = groups()
-    marked = [replace(axis, is_group=axis.key in known_groups) for axis in axes.values()]
+    marked = [
+        replace(
+            axis,
+            is_group=axis.key in known_groups,
+            choices=axis.choices if axis.key in paired else tuple(dict.fromkeys(axis.choices)),
+        )
+        for axis in axes.values()
+    ]
     return sorted(marked, key=lambda axis: not axis.is_group)
 
 
@@ -135,7 +178,9 @@ def _axis(arg: str, seed: int) -> Axis:
     line = str(override.input_line)
     value: Any = override._value  # noqa: SLF001 - Hydra's sweepers read it so, and it has no other name
     if isinstance(value, IntervalSweep):
-        return Axis(key, interval=_interval(key, value), prefix=prefix)
+        span = _interval(key, value)
+        one = span.low == span.high
+        return Axis(key, (repr(span.low),), prefix=prefix) if one else Axis(key, interval=span, prefix=prefix)
     if isinstance(value, Glob):
         return Axis(key, _matching(key, value, line), prefix=prefix)
     if not override.is_sweep_override():
@@ -147,15 +192,15 @@ def _axis(arg: str, seed: int) -> Axis:
     else:
         texts = list(override.sweep_string_iterator())
     plain = [text.lower() if text in {"True", "False"} else text for text in texts]  # as YAML has them
-    return Axis(key, tuple(dict.fromkeys(plain)), prefix=prefix)
+    return Axis(key, tuple(plain), prefix=prefix)
 
 
 def _interval(key: str, value: IntervalSweep) -> Interval:
-    low, high, log = value.start, value.end, "log" in value.tags
-    if low is None or high is None or not low < high or (log and low <= 0):
-        above = " and above 0, for a search by factors" if log else ""
+    low, high, factors = value.start, value.end, "log" in value.tags
+    if low is None or high is None or not low <= high or (factors and low <= 0):
+        above = " and above 0, for a search by factors" if factors else ""
         raise ConfigError(f"Expected {key}=interval(low, high) with low below high{above}, but found {low} and {high}.")
-    return Interval(low, high, log, whole=isinstance(low, int))
+    return Interval(low, high, factors, whole=isinstance(low, int))
 
 
 def _matching(key: str, glob: Glob, line: str) -> tuple[str, ...]:

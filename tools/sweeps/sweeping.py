@@ -1,27 +1,33 @@
-"""The heavy half of ``loupe sweep``: run the plan, then write the leaderboard, the pages and TensorBoard's table."""
+"""From a plan to its end: run it, measure the finalists, then write leaderboard, pages and TensorBoard's table."""
 
 from __future__ import annotations
 
-import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from datamodules.progress import working
+from tools.errors import FailedTrialsError
 from tools.signals import keeping_note
 
 from .board import Board
-from .journal import Journal, read_trials
-from .leaderboard import Leaderboard, best_trial
+from .failures import failure_lines
+from .files import write
+from .journal import JOURNAL, Journal
+from .leaderboard import Leaderboard
+from .live import LivePage
 from .planner import Planner
-from .search import make_search
+from .ranking import finalists, winners
 from .settings import Composer
+from .tasks import later_task
+from .territory import Territory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .plan import Plan
 
-BOARD, PAGE = "leaderboard.csv", "index.html"
+BOARD, PAGE, TENSORBOARD = "leaderboard.csv", "index.html", "tensorboard"
 SHOWN = 10
+_MOST_BRANCHES = 16  # choices of groups for which the settings of a search are counted before it begins
 
 
 def sweep(plan: Plan) -> Path:
@@ -30,60 +36,95 @@ def sweep(plan: Plan) -> Path:
     Raises:
         ConfigError: The plan cannot be carried out.
         DataError: Some data cannot be used.
+        FailedTrialsError: It went through, but some of its trials failed, and the plan does not take that.
     """
-    composer = Composer(plan.axes, plan.base)  # this, and counting, refuse mistakes before there is a folder
+    composer = Composer(plan.axes, plan.base, plan.pairs)  # refuses mistakes before there is a folder
     total = most_trials(plan, composer)
     with Journal(plan.folder) as journal:
         board = Board(total, [axis.key for axis in plan.axes if not axis.fixed])
-        planner = Planner(plan, composer, journal, board)
+        live = LivePage(journal, plan.folder / PAGE)
+        planner = Planner(plan, composer, journal, board, live.show)
         print(f"Sweep {plan.folder}")
-        try:
-            with keeping_note(lambda: f"finished trials are kept; go on with: loupe sweep resume {plan.folder}"):
-                planner.run()
-        finally:
-            write_leaderboard(plan.folder)  # also of what an interrupt leaves
-        ranked = Leaderboard.of(journal.trials.values())
-        print(f"\n{ranked.text(SHOWN)}\n")
-        if any(trial.result.get("metrics") for trial in ranked.trials):
-            write_pages(planner, ranked)
+        with closing(planner):
+            try:
+                with keeping_note(lambda: f"finished trials are kept; go on with: loupe sweep resume {plan.folder}"):
+                    planner.run()
+            finally:
+                write_leaderboard(journal, plan.folder)  # also of what an interrupt leaves
+            finish(planner)
+        mine = [trial for name in planner.visited if (trial := journal.trials.get(name)) is not None]
+        failed = [trial for trial in mine if trial.state == "failed"]
+    if failed and plan.failures == "error":
+        raise FailedTrialsError(
+            f"{len(failed)} of {len(mine)} trials failed; 'loupe sweep resume {plan.folder}' tries them "
+            "again, and failures=ok takes them as they are."
+        )
     return plan.folder
 
 
 def most_trials(plan: Plan, composer: Composer) -> int | None:
     """Count the trials that a plan comes to at most; None where only time limits them."""
-    if plan.config.search != "grid":
-        return plan.trials
-    search = make_search("grid", composer, 0)
-    count = 0
-    while search.ask() is not None:
-        count += 1
-    return count if plan.trials is None else min(count, plan.trials)
+    counts = [plan.trials]
+    few = 1
+    for axis in composer.deciding:
+        few *= len(axis.choices)
+    if plan.config.search == "grid" or few <= _MOST_BRANCHES:
+        counts.append(Territory(composer).size)
+    known = [count for count in counts if count is not None]
+    return min(known) if known else None
 
 
-def write_leaderboard(folder: Path) -> None:
-    """Write leaderboard.csv."""
-    _write(folder / BOARD, Leaderboard.of(read_trials(folder).values()).csv())
-
-
-def write_pages(planner: Planner, ranked: Leaderboard) -> None:
-    """Write the page of the best trial, the sweep's own, and TensorBoard's table."""
-    from callbacks.report.sweep_page import render_sweep  # noqa: PLC0415 - after the trials: these take seconds to load
-
-    from .events import gather_events  # noqa: PLC0415
-    from .page import page_content  # noqa: PLC0415
-
-    folder = planner.plan.folder
-    with working("writing the report"):
-        if planner.plan.config.report == "best" and any(trial.objective is not None for trial in ranked.trials):
-            planner.write_page(best_trial(ranked.trials))
-        gather_events(ranked, folder)
-        _write(folder / PAGE, render_sweep(page_content(ranked, folder)))
+def finish(planner: Planner) -> None:
+    """Say how it went, and write all that is read afterwards; where nothing is new, only what is missing."""
+    planner.board.end()
+    journal, folder = planner.journal, planner.plan.folder
+    measure_finalists(planner)
+    ranked = Leaderboard.of(journal.trials.values())
+    write_leaderboard(journal, folder)
+    print(f"\n{ranked.text(SHOWN)}\n")
+    for line in [
+        *ranked.remarks(),
+        *failure_lines(ranked.trials, folder),
+        *filter(None, [planner.reason, planner.halt]),
+    ]:
+        print(line)
+    write_pages(planner, ranked)
     print(f"Leaderboard {folder / BOARD}")
     print(f"Report {folder / PAGE}")
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file so that it is either whole or absent."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def measure_finalists(planner: Planner) -> None:
+    """Time the models among which time decides, one after the other, now that nothing else runs."""
+    journal, plan = planner.journal, planner.plan
+    for trial in finalists(list(journal.trials.values())):
+        if trial.milliseconds_alone is None and (plan.folder / "trials" / trial.id).is_dir():
+            task = later_task(plan, trial.id, planner.threads, "time")
+            found = planner.errand("measure", task)
+            if found is not None:
+                journal.note_measured(trial.id, found)
+
+
+def write_leaderboard(journal: Journal, folder: Path) -> None:
+    """Write leaderboard.csv."""
+    write(folder / BOARD, Leaderboard.of(journal.trials.values()).csv())
+
+
+def write_pages(planner: Planner, ranked: Leaderboard) -> None:
+    """Write the pages of the best trials, the sweep's own, and TensorBoard's table."""
+    plan, folder = planner.plan, planner.plan.folder
+    if plan.config.report == "best":
+        for trial in winners(ranked.trials):
+            run = folder / "trials" / trial.id
+            if run.is_dir() and not (run / "report" / "index.html").is_file():
+                planner.errand("write_page", later_task(plan, trial.id, planner.threads, "page"))
+    page = folder / PAGE
+    if page.is_file() and page.stat().st_mtime_ns >= (folder / JOURNAL).stat().st_mtime_ns and not planner.ended:
+        return  # it shows all that there is
+    measured = any(trial.result.get("metrics") for trial in ranked.trials)
+    if measured and (planner.ended or not (folder / TENSORBOARD).is_dir()):
+        planner.errand("write_board", ranked, str(folder))
+    from callbacks.report.sweep_page import render_sweep  # noqa: PLC0415 - a tenth of a second
+
+    from .page import page_content  # noqa: PLC0415
+
+    write(page, render_sweep(page_content(ranked, folder, reason=planner.journal.exhausted)))

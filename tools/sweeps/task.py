@@ -43,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task; attributes as in ``Trial``, and ``memory``: it ran out of it."""
+    """What became of a task; attributes as in ``Trial``, and the state ``memory``: it ran out of it."""
 
     id: str
     state: Literal["complete", "pruned", "failed", "memory"]
@@ -51,6 +51,7 @@ class Outcome:
     values: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
     error: str = ""
+    cause: str = ""
 
 
 class Executor(Protocol):
@@ -66,12 +67,25 @@ class Executor(Protocol):
     def wait(self) -> list[Outcome]:
         """Wait a while for tasks to end; return those that did."""
 
+    def ask(self, module: str, function: str, *args: Any) -> Any:
+        """Return what a function of a module answers, computed where torch is loaded; raise what it raises.
+
+        Raises:
+            DataError, ConfigError, WeightsError: As the function.
+            RuntimeError: It raised anything else, or its process died.
+        """
+
     def close(self) -> None:
         """Stop everything that still runs."""
 
 
 class TrialModule(Protocol):
-    """A module that knows how to run a trial; ``tools.sweeps.training_trial`` trains."""
+    """A module that knows how to run a trial; ``tools.sweeps.training_trial`` trains.
+
+    It may offer more, by these names: ``check(config)`` raises ConfigError for a value that no trial can run with;
+    ``data_places(config)`` lists the files and folders that data come from; ``measure(task)`` returns the milliseconds
+    of a finished trial's model per image, when nothing else runs.
+    """
 
     def data_identity(self, config: dict[str, Any]) -> str:
         """Hash the content of the data that a config names."""

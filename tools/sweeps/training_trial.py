@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import sys
 from contextlib import contextmanager
@@ -17,17 +18,18 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.history import read_rows
 from datamodules.cache import BESIDE
 from datamodules.kept import KeptSamples, keeping
+from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import read_table
 from models.shared_work import SharedWork, sharing
-from tools.build import build
-from tools.runs.checkpoint import read_checkpoint, restore
+from tools.build import build, check_arguments
+from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.course import SECTION
 from tools.runs.run_folder import RunFolder
 from tools.runs.testing import Provenance, run_test
-from tools.runs.training import train
+from tools.runs.training import check_size, train
 
 from .naming import NameBatches
-from .watch import Watch
+from .watch import TIMED, Watch, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +53,42 @@ def data_identity(config: dict[str, Any]) -> str:
                 hashed.update(f"{column} {name}".encode())
                 hashed.update(hashlib.sha256(Path(path).read_bytes()).digest())
     return hashed.hexdigest()[:16]
+
+
+def data_places(config: dict[str, Any]) -> list[str]:
+    """List the files and folders that a config's data come from; of drawn ones, the folder of their own."""
+    datamodule: InspectionDataModule = build(OmegaConf.create(config["data"]), "data")
+    if isinstance(datamodule, SyntheticDataModule):
+        datamodule.setup()
+        return [os.path.commonpath([str(path) for path in datamodule.samples["image_path"]])]
+    values = [value for key, value in config["data"].items() if isinstance(value, str) and key != "cache"]
+    return sorted(str(path.resolve()) for value in values if (path := Path(value).expanduser()).exists())
+
+
+def check(config: dict[str, Any]) -> None:
+    """Build all that a trial needs but its data and pre-trained files, so that a wrong value is found at once.
+
+    Raises:
+        ConfigError: A value is wrong.
+    """
+    resolved = OmegaConf.create(config)
+    check_arguments(resolved.trainer, "trainer")
+    module = build_module(resolved)
+    check_size(module, build(resolved.data, "data"))
+    for name, entry in resolved.callbacks.items():
+        check_arguments(entry, f"callbacks.{name}")
+
+
+def measure(task: Task) -> float:
+    """Return the milliseconds per image of a finished trial's model: the least of several rounds, after a first."""
+    torch.set_num_threads(task.threads)
+    folder = RunFolder(_folder(_config(task)))
+    config = folder.load_config()
+    module = restore(read_checkpoint(folder.best_checkpoint)).eval()
+    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    height, width = config.data.image_size
+    image_B3HW = torch.rand(TIMED, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+    return round(milliseconds(module.model.to(device), image_B3HW), 3)
 
 
 def run_trial(task: Task, report: Report) -> dict[str, Any]:

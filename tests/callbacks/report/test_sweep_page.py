@@ -72,7 +72,10 @@ def test_several_data_sets_are_never_ranked_together() -> None:
         trial(3, 0.6, "hard", model="padim"),
     )
     page = render_sweep(content(*trials))
-    assert "patchcore ranks calibration pictures best over 2 data sets, with a mean AUROC of 0.935." in words(page)
+    said = words(page)
+    assert "On easy, padim ranks calibration pictures best, with an AUROC of 0.990." in said
+    assert "On hard, patchcore ranks calibration pictures best, with an AUROC of 0.900." in said
+    assert "0.935" not in said  # no mean over data sets: other pictures are not harder by the same amount
     assert page.count("Ranking by AUROC") == 2 * 3  # one per data set, in three widths
     assert page.count('class="n best"') == 2
 
@@ -87,7 +90,7 @@ def test_settings_are_merged_over_seeds_then_data() -> None:
     first, second = merge(trials)
     assert first.name == "x"  # on more data sets
     assert first.by_data["a"][0] == pytest.approx(0.7)
-    assert first.calibration == pytest.approx((0.7 + 0.9) / 2)
+    assert first.by_data["b"][0] == pytest.approx(0.9)
     assert second.by_data.keys() == {"a"}
 
 
@@ -134,3 +137,62 @@ def test_seeds_and_folds_are_named_and_their_mean_decides() -> None:
     assert "dfm ranks calibration pictures best, with a mean AUROC of 0.900 over 2 trials." in said
     assert "padim, seed 0, fold 1" in said
     assert "padim, fold 2" in words(render_sweep(content(trial(0, 0.9, seed="fold 2", model="padim"), *RANKED)))
+
+
+def test_a_data_set_that_cannot_be_ranked_keeps_its_column() -> None:
+    blind = replace(trial(3, 0.9, "blind", model="padim"), calibration=None)
+    page = render_sweep(content(*(replace(one, data="rings") for one in RANKED), blind))
+    said = words(page)
+    assert "On blind, nothing could be ranked." in said
+    assert page.count("Nothing to rank") == 1
+    assert page.count('<th scope="col">data</th>') == 1
+    assert page.count("<td>blind</td>") == 1
+    nothing = render_sweep(content(blind, replace(blind, data="dark")))
+    assert nothing.count("<td>blind</td>") == nothing.count("<td>dark</td>") == 1
+
+
+def test_what_was_pruned_has_no_interval_and_no_rank() -> None:
+    pruned = replace(trial(3, 0.512, model="dfm"), state="pruned", calibration=(0.512, None, None), test=None)
+    page = render_sweep(content(*RANKED, pruned))
+    row = re.search(r'<tr class="pruned">.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    assert "0.512" in row[0]
+    assert " to " not in row[0]
+    assert '<td class="n">pruned</td>' in row[0]
+
+
+def test_the_page_of_a_running_sweep_renews_itself() -> None:
+    assert 'http-equiv="refresh" content="5"' in render_sweep(content(*RANKED, refresh_s=5))
+    assert "refresh" not in render_sweep(content(*RANKED))
+
+
+def test_no_winner_is_named_by_times_taken_side_by_side() -> None:
+    page = render_sweep(content(*RANKED))
+    assert "Quality and time" not in page
+    assert "Quality and size" in page
+    timed = [replace(one, alone=float(index + 1)) for index, one in enumerate(RANKED)]
+    page = render_sweep(content(*timed))
+    assert "Quality and time" in page
+    assert "patchcore: 1 ms" in words(page)
+
+
+def test_failures_and_equals_are_told() -> None:
+    failures = [("DivergedError: the loss ran away.", 3, "logs/abc.txt")]
+    page = render_sweep(content(*RANKED, failures=failures, remarks=["2 settings are equal at 0.950."]))
+    assert "3the loss ran away." in words(page).replace("DivergedError: ", "")
+    assert 'href="logs/abc.txt"' in page
+    assert "2 settings are equal at 0.950." in words(page)
+
+
+def test_nothing_is_said_about_importance_without_ground() -> None:
+    page = render_sweep(content(*RANKED, importances=[], silence="The intervals overlap."))
+    assert "What mattered" not in page
+    assert "The intervals overlap." in page
+
+
+def test_the_history_shows_every_trial_in_the_order_in_which_they_ended() -> None:
+    trials = [replace(one, number=number) for number, one in zip((3, 1, 2), RANKED, strict=True)]
+    lost = replace(trials[0], id="f" * 12, state="failed", calibration=None, test=None, number=4)
+    page = render_sweep(content(*trials, lost))
+    assert page.count("Objective by trial") == 3  # in three widths
+    assert "4 trials; the best reached 0.950." in page

@@ -22,8 +22,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Sweep with the tiny trial in ``tmp_path/sweep``; return all trials."""
     monkeypatch.syspath_prepend(str(HERE))
 
-    def sweep(*args: str) -> dict[str, Trial]:
-        assert main(["sweep", TINY, f"out={tmp_path}", *args]) == 0
+    def sweep(*args: str, status: int = 0) -> dict[str, Trial]:
+        assert main(["sweep", TINY, f"out={tmp_path}", *args]) == status
         return read_trials(tmp_path / "sweep")
 
     return sweep

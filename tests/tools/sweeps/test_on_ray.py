@@ -60,7 +60,7 @@ def test_without_ray_the_error_names_the_extra(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tiny_trials_on_two_nodes_are_those_of_this_machine(cluster: str, tiny: Sweep, tmp_path: Path) -> None:
-    grid = ("seed=range(0,12)", "data.batch_size=8,32", "+tiny.act=memory", "+tiny.epochs=3")
+    grid = ("seed=range(0,12)", "data.batch_size=8,32", "+tiny.act=memory", "+tiny.epochs=3", "failures=ok")
     here = tiny(*grid, "sweep.workers=0")
     tiny(*grid, f"sweep.address={cluster}", "name=ray")
     there = read_trials(tmp_path / "ray")

@@ -53,21 +53,21 @@ def test_a_key_left_at_its_default_is_the_same_trial(tiny: Sweep, tmp_path: Path
 def test_a_crash_is_recorded_and_the_sweep_goes_on(
     tiny: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = tiny("seed=0,1", "+tiny.act=crash,null", "sweep.workers=0")
+    found = tiny("seed=0,1", "+tiny.act=crash,null", "sweep.workers=0", status=1)
     states = [trial.state for trial in found.values()]
     assert sorted(states) == ["complete", "complete", "failed", "failed"]
     for trial in found.values():
         assert ("ZeroDivisionError: on purpose" in trial.error) == (trial.state == "failed")
     assert "FAILED" in capsys.readouterr().out
     tiny(
-        "seed=0,1", "+tiny.act=crash,null", "sweep.workers=0"
+        "seed=0,1", "+tiny.act=crash,null", "sweep.workers=0", "failures=ok"
     )  # a failed one is tried again, for what was wrong may be mended
     assert sorted(starts(tmp_path / "sweep").values()) == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_trial_out_of_memory_has_half_the_batch_once(tiny: Sweep, tmp_path: Path, workers: int) -> None:
-    found = tiny("data.batch_size=12,32", "+tiny.act=memory", f"sweep.workers={workers}")
+    found = tiny("data.batch_size=12,32", "+tiny.act=memory", f"sweep.workers={workers}", status=1)
     by_size = {trial.setting["data.batch_size"]: trial for trial in found.values()}
     assert (by_size["12"].state, by_size["12"].batch_size) == ("complete", 6)
     assert (by_size["32"].state, by_size["32"].batch_size) == ("failed", 16)
@@ -76,7 +76,7 @@ def test_a_trial_out_of_memory_has_half_the_batch_once(tiny: Sweep, tmp_path: Pa
 
 
 def test_a_worker_that_is_killed_fails_its_own_trial_alone(tiny: Sweep, tmp_path: Path) -> None:
-    found = tiny("data.batch_size=8,16,64", "+tiny.act=kill", "sweep.workers=1")
+    found = tiny("data.batch_size=8,16,64", "+tiny.act=kill", "sweep.workers=1", status=1)
     states = {trial.setting["data.batch_size"]: (trial.state, trial.batch_size) for trial in found.values()}
     assert states == {"8": ("complete", None), "16": ("complete", 8), "64": ("failed", 32)}
     assert "signal 9" in next(trial.error for trial in found.values() if trial.state == "failed")

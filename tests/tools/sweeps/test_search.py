@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tools.errors import ConfigError
@@ -9,6 +11,9 @@ from tools.sweeps.journal import Trial
 from tools.sweeps.search import OptunaSearch, make_search
 from tools.sweeps.settings import Composer
 from tools.sweeps.space import read_space
+
+if TYPE_CHECKING:
+    from tools.sweeps.suggesting import Suggestion
 
 SPACE = (
     "model=patchcore,padim",
@@ -31,10 +36,16 @@ def quality(setting: dict[str, str]) -> float:
     return float(1 - abs(ratio - 0.03) ** 0.5 - abs(neighbors - 6) / 40)
 
 
+def suggested(study: OptunaSearch) -> Suggestion:
+    found = study.ask()
+    assert found is not None
+    return found
+
+
 def go_on(study: OptunaSearch, count: int) -> list[Trial]:
     found: list[Trial] = []
     for _ in range(count):
-        suggestion = study.ask()
+        suggestion = suggested(study)
         setting = suggestion.setting
         found.append(Trial(str(len(found)), "complete", setting, result={"objective": quality(setting)}))
         study.tell(suggestion, found[-1])
@@ -90,8 +101,8 @@ def test_what_lies_outside_the_space_teaches_nothing() -> None:
 
 def test_a_failed_trial_does_not_stop_the_search() -> None:
     study = search("tpe")
-    study.tell(study.ask(), Trial("a", "failed", {}))
-    study.tell(study.ask(), None)
+    study.tell(suggested(study), Trial("a", "failed", {}))
+    study.tell(suggested(study), None)
     assert len(go_on(study, 3)) == 3
 
 
@@ -113,4 +124,4 @@ def test_mistakes_are_named(kind: str, args: list[str], message: str) -> None:
 def test_a_search_without_an_objective_says_what_is_missing() -> None:
     study = search("random")
     with pytest.raises(ConfigError, match=r"good and defective calibration pictures.*data\.calibration_from=test"):
-        study.tell(study.ask(), Trial("a", "complete", {}, result={"objective": None}))
+        study.tell(suggested(study), Trial("a", "complete", {}, result={"objective": None}))

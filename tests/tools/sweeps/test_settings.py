@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.errors import ConfigError
-from tools.sweeps.search import Grid
+from tools.sweeps.grid import Grid
 from tools.sweeps.settings import Composer
 from tools.sweeps.space import read_space
 
