@@ -20,7 +20,18 @@ from .kept import KeptDataset, kept_in_use
 from .loading import SizedDataset, make_loader
 from .split import fold_table, join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
-from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNKNOWN, complete_table, content_hash, limit_table
+from .table import (
+    CALIBRATION,
+    DEFECTIVE,
+    GOOD,
+    LABEL_NAMES,
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    complete_table,
+    content_hash,
+    limit_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -184,6 +195,13 @@ class InspectionDataModule(LightningDataModule, ABC):
         """
         rows = self.samples[self.samples["split"] == split]
         return rows[rows["label_index"] != DEFECTIVE] if split == TRAIN and not self.defects_in_train else rows
+
+    def described(self) -> list[str]:
+        """Say what was found, in whole sentences: the first lines of whatever is done with the data."""
+        counts = self.samples["label_index"].map(LABEL_NAMES).value_counts()
+        listed = ", ".join(f"{counts[name]:,} {name}" for name in LABEL_NAMES.values() if name in counts)
+        left_out = f"; {len(self.excluded):,} left out or not used" if len(self.excluded) else ""
+        return [f"Found {len(self.samples):,} images in {self.root}: {listed}{left_out}."]
 
     def notes(self) -> list[str]:
         """Say, in whole sentences, what a reader of results must not miss about the data."""

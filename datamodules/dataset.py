@@ -24,7 +24,7 @@ from .images import (
 )
 from .loading import SizedDataset
 from .outlines.annotations import read_annotation
-from .outlines.instances import component_target, defect_mask, instance_target
+from .outlines.instances import component_target, defect_mask, instance_target, without_background
 from .table import DEFECTIVE, GOOD, UNKNOWN
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Reading(NamedTuple):
         mask_on: A mask's pixel is a defect where its value is above this.
         instances: Pictures with outlines, or else a mask, get a target for instance models, good ones an empty one.
         parts: Labels of outlines that mark the part itself, not a defect.
+        background: Labels of outlines that mark neither.
     """
 
     height: int
@@ -54,6 +55,7 @@ class Reading(NamedTuple):
     mask_on: int = 127
     instances: bool = False
     parts: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):
@@ -160,7 +162,8 @@ def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] 
     size, picture_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
     if row.annotation_path:
         outlines = read_annotation(row.annotation_path, row.image_path, *picture_size).outlines
-        return instance_target(outlines, picture_size, size, reading.parts)
+        marks = without_background(outlines, reading.background)
+        return instance_target(marks, picture_size, size, reading.parts)
     return instance_target([], picture_size, size) if row.label_index == GOOD else None
 
 

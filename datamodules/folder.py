@@ -19,6 +19,7 @@ SPLIT_FOLDERS = {
     "calibration": CALIBRATION,
     "validation": CALIBRATION,
     "val": CALIBRATION,
+    "valid": CALIBRATION,
     "test": TEST,
 }
 MASK_FOLDERS = ("ground_truth", "masks", "mask")

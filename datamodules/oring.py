@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
-from PIL.ExifTags import Base as Tag
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
-from .oring_layouts import Found, find_pictures
-from .outlines.annotations import read_annotation
-from .outlines.instances import is_part
-from .outlines.polygon_files import Labels
+from .layouts.finding import find_images
+from .layouts.rows import Meaning, row_of
+from .layouts.seen import Seen
 from .progress import track
-from .table import DEFECTIVE, GOOD, TEST, UNKNOWN
 
 if TYPE_CHECKING:
+    from .base import Supervision
     from .dataset import Reading
+    from .layouts.words import Found
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,10 +38,15 @@ class OringDataModule(InspectionDataModule):
     need none: they are negatives. Pictures called ``rework`` are neither: they are only in the test split, as unknown,
     so that they are judged but neither trained on, nor calibrated on, nor counted.
 
+    Absence means good only where everything present was understood: every JSON, CSV and XML file below the root is used
+    or named, and one that may say otherwise stops everything. An image one of whose outlines cannot be used is left
+    out; a box alone makes it defective, without an outline.
+
     Args:
         kind: Only pictures of this kind, such as ``model1``; null: all.
         bare_kind: Kind of pictures in folders that name none, ``good`` and ``notok``: the o-ring system's second type.
         parts: Labels of outlines that mark the part itself, in any case: they make no picture defective.
+        background: Labels of outlines that mark neither part nor defect, in any case: they are left aside.
         part_pattern: Regular expression; what its first group matches in a file's stem names the part whose pictures no
             split may separate. By default a tile's number is dropped, as in ``ring7_patch_3`` or ``ring7_r0_c2``.
     """
@@ -52,10 +54,12 @@ class OringDataModule(InspectionDataModule):
     kind: str | None = None
     bare_kind: str = "model2"
     parts: tuple[str, ...] = ("o-ring", "oring", "ring")
+    background: tuple[str, ...] = ()
     part_pattern: str = r"^(.+?)(?:[_-](?:patch|tile)[_-]?\d+(?:[_-]\d+)*|[_-]r\d+[_-]c\d+)?$"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._seen = Seen()  # of the label files, once they have been read
         try:
             if re.compile(self.part_pattern).groups < 1:
                 raise DataError(f"Expected data.part_pattern to have a group, but found none in {self.part_pattern!r}.")
@@ -67,25 +71,44 @@ class OringDataModule(InspectionDataModule):
     @property
     def reading(self) -> Reading:
         """How files become tensors: every picture gets a target."""
-        return super().reading._replace(instances=True, parts=tuple(self.parts))
+        return super().reading._replace(instances=True, parts=tuple(self.parts), background=tuple(self.background))
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List the pictures, and read their outlines."""
         root = existing_root(self.root, "folders such as model1good and model1defect, labels.csv, or COCO files")
         problems: list[UnreadableImageError] = []
-        pictures = self._of_kind(find_pictures(root, self.bare_kind, problems))
+        self._seen = seen = Seen()
+        meaning = Meaning(tuple(self.parts), tuple(self.background), self.part_pattern)
         rows = []
-        for found in track(pictures, "reading outlines"):
+        for found in track(self._of_kind(find_images(root, self.bare_kind, problems)), "reading outlines"):
             try:
-                labels = outlines_of(found)
-                rows.append(self._row(found, labels))
-                problems += labels.problems
+                labels = seen.read(found)
+                rows.append(row_of(found, labels, meaning))
+                seen.add(found, labels, meaning)
             except UnreadableImageError as error:
                 problems.append(error)
+        seen.check_label_files(root)
         if not rows:
             first = problems[0] if problems else "there are no pictures at all"
             raise DataError(f"Expected at least one usable picture under {root}, but found none; for example: {first}")
         return pd.DataFrame(rows), problems
+
+    def described(self) -> list[str]:
+        """Say what was found, and which label files it was read from."""
+        return [*super().described(), *self._seen.sources()]
+
+    def notes(self) -> list[str]:
+        """Say, too, what in the label files may not mean what it was taken for."""
+        return [*super().notes(), *self._seen.doubts()]
+
+    def check_training(self, supervision: Supervision = "good") -> None:
+        """Refuse as every datamodule does; say which outlines may be the reason."""
+        try:
+            super().check_training(supervision)
+        except DataError as error:
+            if hints := self._seen.hints():
+                raise DataError(" ".join([str(error), *hints])) from error
+            raise
 
     def _of_kind(self, pictures: list[Found]) -> list[Found]:
         kinds = sorted({found.kind for found in pictures})
@@ -95,78 +118,3 @@ class OringDataModule(InspectionDataModule):
                 "null takes all."
             )
         return [found for found in pictures if self.kind in {None, found.kind}]
-
-    def _row(self, found: Found, labels: Labels) -> dict[str, object]:
-        """Make the row of a picture.
-
-        Raises:
-            UnreadableImageError: Its folder and its outlines contradict each other.
-        """
-        defects = [outline for outline in labels.outlines if not is_part(outline, self.parts)]
-        check_verdict(found, labels, has_defects=bool(defects))
-        label_index = {"good": GOOD, "defective": DEFECTIVE}.get(found.verdict, UNKNOWN)
-        if found.verdict == "open":
-            label_index = DEFECTIVE if defects else UNKNOWN if labels.outlines else GOOD
-        names = sorted({outline.label or "defect" for outline in defects})
-        matched = re.match(self.part_pattern, Path(found.name).stem)
-        part = matched[1] if matched and matched[1] else Path(found.name).stem
-        return {
-            "image_path": str(found.image),
-            "name": found.name,
-            "label_index": label_index,
-            "split": TEST if found.verdict == "rework" else found.split,
-            "annotation_path": "" if found.annotation is None else str(found.annotation),
-            "group": found.group or Path(found.name).with_name(part).as_posix(),
-            "kind": found.kind,
-            "defect": "+".join(names) if label_index == DEFECTIVE else "",
-        }
-
-
-def outlines_of(found: Found) -> Labels:
-    """Read the outlines of a picture; none where it has no label file, or cannot be read itself.
-
-    Raises:
-        UnreadableImageError: The label file cannot be used.
-    """
-    if found.annotation is None or (size := picture_size(found.image)) is None:
-        return Labels()
-    return read_annotation(found.annotation, found.image, *size)
-
-
-def picture_size(path: Path) -> tuple[int, int] | None:
-    """Read height and width from the head of a picture file; None if that cannot be: the survey will say why."""
-    try:
-        with Image.open(path) as image:
-            # Pillow would decode a whole PNG to look for a tag that its head did not bring.
-            tags = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            # Five to eight are quarter turns; of a TIFF, Pillow tells the size as turned already.
-            turned = tags.get(Tag.Orientation, 1) >= 5 and image.format != "TIFF"
-            return (image.width, image.height) if turned else (image.height, image.width)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
-        return None
-
-
-def check_verdict(found: Found, labels: Labels, *, has_defects: bool) -> None:
-    """Refuse a picture whose label and outlines contradict each other.
-
-    Raises:
-        UnreadableImageError: It is called good but has outlined defects; or it should have some, but none is usable.
-    """
-    if found.verdict == "good" and has_defects:
-        raise UnreadableImageError(
-            found.image, f"is called good, but {found.annotation} outlines defects", "move it, or mend its outlines"
-        )
-    if has_defects or found.annotation is None:
-        return
-    if labels.problems:
-        raise UnreadableImageError(
-            found.image,
-            f"has no usable outline: {labels.problems[0].path} {labels.problems[0].problem}",
-            "mend the label file; the picture is left out",
-        )
-    if found.verdict == "defective":
-        raise UnreadableImageError(
-            found.image,
-            f"is called defective, but {found.annotation} outlines nothing",
-            "outline its defects, or move it",
-        )

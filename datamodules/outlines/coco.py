@@ -1,51 +1,92 @@
-"""COCO files: the outlines of many pictures in one JSON file (Lin et al., "Microsoft COCO", ECCV 2014)."""
+"""COCO files: the outlines of many images in one JSON file (Lin et al., "Microsoft COCO", ECCV 2014)."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UnreadableImageError
 
-from .polygon_files import Labels, OutlineError, collect, declared_size, load_json, parse_ring
+from .coco_outlines import Conventions, id_text, parse_annotation
+from .names import Parts, common_parts, same_name, same_parts, spellings, split_path
+from .parsing import Labels, as_number, collect, declared_size, load_json
 from .polygons import Mask, Outline, bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+_EXPORT_AGAIN = "export it again: every image needs id and file_name, every annotation image_id and category_id"
+
+
+class CocoError(UnreadableImageError):
+    """A file is COCO, but what it says of its images cannot be trusted."""
+
 
 @dataclass(frozen=True)
-class CocoPicture:
-    """A picture of a COCO file.
+class CocoImage:
+    """An image of a COCO file; one that is listed twice is one, with the annotations of both.
 
     Attributes:
-        parts: Folders and name, as the file has them, drives and backslashes of Windows understood.
+        spelt: Folders and name, as the file has them and as a URL, drives and backslashes of Windows understood.
         entry: All that the file says about it.
-        labels: Its outlines.
+        annotations: Those of this image, as loaded.
+        conventions: What the whole file says about them.
+        path: The COCO file.
     """
 
-    parts: tuple[str, ...]
+    spelt: tuple[Parts, ...]
     entry: dict[str, Any]
-    labels: Labels
+    annotations: tuple[Any, ...]
+    conventions: Conventions
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Its path as the file has it."""
+        return "/".join(self.spelt[-1])
+
+    def labels(self) -> Labels:
+        """Parse its outlines; large files hold more than anybody needs at once."""
+        size = declared_size(self.entry, "height", "width") or _run_length_size(self.annotations)
+
+        def parse(annotation: Any) -> tuple[Outline, Hashable]:
+            return parse_annotation(annotation, self.conventions, size), None
+
+        return replace(collect(self.annotations, parse, f"{self.path}, {self.name}"), size=size)
 
 
-CocoFile: TypeAlias = "Mapping[str, Sequence[CocoPicture]]"  # pictures by name: some may share it, in other folders
+@dataclass(frozen=True)
+class CocoFile:
+    """A loaded COCO file.
+
+    Attributes:
+        images: In the order of the file.
+        by_name: The same by name, whatever its case and Unicode form; some may share it, in other folders.
+        problems: Entries that name no image.
+    """
+
+    images: Sequence[CocoImage]
+    by_name: Mapping[str, Sequence[CocoImage]]
+    problems: Sequence[UnreadableImageError]
 
 
 def is_coco(data: Any) -> bool:
     """Tell whether loaded JSON has the form of a COCO file."""
-    return isinstance(data, dict) and all(isinstance(data.get(key), list) for key in ("images", "annotations"))
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
+        return False
+    others = {"segments_info", "caption"}  # of panoptic files, and of captions
+    return not any(isinstance(entry, dict) and others & set(entry) for entry in data["annotations"])
 
 
 def load_coco(path: str | Path) -> CocoFile | None:
     """Load a COCO file, once as long as it does not change; None if it has another form.
 
     Raises:
-        UnreadableImageError: It is missing, no JSON, or its pictures have no id or name.
+        UnreadableImageError: It is missing, or no JSON.
+        CocoError: It lists no image by id and name, gives an id twice, or has annotations that name no image of it.
     """
     try:
         stamp = Path(path).stat().st_mtime_ns
@@ -54,16 +95,16 @@ def load_coco(path: str | Path) -> CocoFile | None:
     return _load(str(path), stamp)
 
 
-def coco_picture(coco: CocoFile, image_path: str | Path) -> CocoPicture | None:
-    """Find a picture by its path: the entry that has the most folders in common with it, from the name upwards."""
+def coco_image(coco: CocoFile, image_path: str | Path) -> CocoImage | None:
+    """Find an image by its path: the entry that has the most folders in common with it, from the name upwards."""
     parts = split_path(str(image_path))
-    return max(coco.get(parts[-1], ()), key=lambda picture: _common(picture.parts, parts), default=None)
+    alike = same_parts(parts)
 
+    def closeness(image: CocoImage) -> tuple[int, int, int]:
+        ranks = ((common_parts(same_parts(one), alike), common_parts(one, parts), -len(one)) for one in image.spelt)
+        return max(ranks)
 
-def split_path(path: str) -> tuple[str, ...]:
-    """Split a path of any system to its folders and name, without drive, root, ``.`` and ``..``."""
-    parts = re.split(r"[\\/]+", path)
-    return tuple(part for part in parts if part not in {"", ".", ".."} and not part.endswith(":"))
+    return max(coco.by_name.get(alike[-1], ()), key=closeness, default=None)
 
 
 def coco_annotation(outline: Outline, mask: Mask) -> dict[str, Any] | None:
@@ -85,43 +126,116 @@ def _load(path: str, stamp: int) -> CocoFile | None:
     data = load_json(path)
     if not is_coco(data):
         return None
-    try:
-        names = {entry["id"]: str(entry.get("name") or "") for entry in data.get("categories", [])}
-        annotations: dict[Hashable, list[Any]] = defaultdict(list)
-        for annotation in data["annotations"]:
-            annotations[annotation["image_id"]].append(annotation)
-        by_name = defaultdict(list)
-        for entry in data["images"]:
-            picture = _picture(entry, annotations[entry["id"]], names, path)
-            by_name[picture.parts[-1]].append(picture)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        remedy = "export it again: every picture needs id and file_name, every annotation image_id and category_id"
-        raise UnreadableImageError(path, f"is a COCO file that lacks something ({error!r})", remedy) from error
-    return dict(by_name)
+    problems: list[UnreadableImageError] = []
+    groups = _entries_by_name(data["images"], path, problems)
+    if data["images"] and not groups:
+        raise CocoError(path, "is a COCO file that lacks something (no image has id and file_name)",
+                                   _EXPORT_AGAIN)  # fmt: skip
+    annotations = _annotations_by_image(data["annotations"], _owners(groups, path), path)
+    conventions = Conventions(_category_names(data.get("categories")), outlined=_any_segmentation(data["annotations"]))
+    images = [
+        CocoImage(tuple(spellings(entries[0]["file_name"])), _merged(entries, path), tuple(annotations[name]),
+                  conventions, path)
+        for name, entries in groups.items()
+    ]  # fmt: skip
+    by_name: dict[str, list[CocoImage]] = defaultdict(list)
+    for image in images:
+        for name in dict.fromkeys(same_name(parts[-1]) for parts in image.spelt):
+            by_name[name].append(image)
+    return CocoFile(images, dict(by_name), problems)
 
 
-def _picture(
-    entry: dict[str, Any], annotations: Sequence[Any], names: Mapping[Hashable, str], path: str
-) -> CocoPicture:
-    def parse(annotation: Any) -> tuple[Outline, Hashable]:
-        return _outline(annotation, names), None
-
-    parts = split_path(entry["file_name"])
-    found = collect(annotations, parse, f"{path}, {'/'.join(parts)}")
-    return CocoPicture(parts, entry, Labels(found.outlines, found.problems, declared_size(entry, "height", "width")))
-
-
-def _outline(annotation: dict[str, Any], names: Mapping[Hashable, str]) -> Outline:
-    rings = annotation.get("segmentation")
-    if isinstance(rings, dict):
-        raise OutlineError("that is run-length encoded, where polygons are expected")
-    if not rings:
-        raise OutlineError("without a segmentation")
-    pairs = [list(zip(ring[::2], ring[1::2], strict=False)) for ring in rings]
-    return Outline(tuple(parse_ring(points) for points in pairs), names.get(annotation["category_id"], ""))
+def _entries_by_name(
+    entries: Sequence[Any], path: str, problems: list[UnreadableImageError]
+) -> dict[Parts, list[dict[str, Any]]]:
+    """Gather the entries of one file name; name those that lack id or name."""
+    groups: dict[Parts, list[dict[str, Any]]] = defaultdict(list)
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("file_name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and spellings(name) and id_text(entry.get("id")) is not None:
+            groups[spellings(name)[-1]].append(entry)
+            continue
+        lacks = "no id" if isinstance(name, str) and name else "no file_name"
+        said = f"lists an image, number {number}, {name!r}" if name else f"lists an image, number {number},"
+        problems.append(UnreadableImageError(path, f"{said} with {lacks}", _EXPORT_AGAIN))
+    return dict(groups)
 
 
-def _common(first: Sequence[str], second: Sequence[str]) -> int:
-    """Count the parts that two paths share, from their ends."""
-    pairs = zip(reversed(first), reversed(second), strict=False)
-    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+def _owners(groups: Mapping[Parts, Sequence[dict[str, Any]]], path: str) -> dict[str, Parts]:
+    """Map every id, as text, to the name of its image.
+
+    Raises:
+        CocoError: Two images share an id.
+    """
+    owners: dict[str, Parts] = {}
+    for name, entries in groups.items():
+        for entry in entries:
+            text = str(id_text(entry["id"]))
+            if owners.setdefault(text, name) != name:
+                found = f"gives id {text} to two images, {'/'.join(owners[text])} and {'/'.join(name)}"
+                raise CocoError(path, found, "export it again, with an id of its own for every image")
+    return owners
+
+
+def _annotations_by_image(
+    annotations: Sequence[Any], owners: Mapping[str, Parts], path: str
+) -> Mapping[Parts, list[dict[str, Any]]]:
+    """Give every annotation to its image; ids are compared as text.
+
+    Raises:
+        CocoError: Some name no image: whose defects they are cannot be known.
+    """
+    found: dict[Parts, list[dict[str, Any]]] = defaultdict(list)
+    strays = []
+    for number, annotation in enumerate(annotations, start=1):
+        named = id_text(annotation.get("image_id")) if isinstance(annotation, dict) else None
+        if named is not None and named in owners:
+            found[owners[named]].append(annotation)
+        else:
+            own = annotation.get("id", number) if isinstance(annotation, dict) else number
+            strays.append(f"annotation {own} has image_id {named}" if named else f"annotation {own} has no image_id")
+    if strays:
+        said = f"has {len(strays)} annotations that name images that are not listed"
+        raise CocoError(
+            path,
+            f"{said} ({', '.join(strays[:2])}{', ...' if len(strays) > 2 else ''}; {len(owners)} ids are listed)",
+            "export it again with all of its images, or delete these annotations",
+        )
+    return found
+
+
+def _category_names(categories: Any) -> dict[str, str]:
+    if not isinstance(categories, list):
+        return {}
+    entries = [entry for entry in categories if isinstance(entry, dict)]
+    return {text: str(entry.get("name") or "") for entry in entries if (text := id_text(entry.get("id"))) is not None}
+
+
+def _any_segmentation(annotations: Sequence[Any]) -> bool:
+    return any(isinstance(annotation, dict) and annotation.get("segmentation") for annotation in annotations)
+
+
+def _merged(entries: Sequence[dict[str, Any]], path: str) -> dict[str, Any]:
+    """Merge the entries of one image.
+
+    Raises:
+        CocoError: They contradict each other.
+    """
+    merged: dict[str, Any] = {}
+    for entry in entries:
+        for key in ("file_name", "height", "width", "label", "kind", "group"):
+            value = entry.get(key)
+            if value is not None and merged.setdefault(key, value) != value:
+                found = f"lists {entry['file_name']} twice, with {key} {merged[key]!r} and {value!r}"
+                raise CocoError(path, found, "keep one of the two entries")
+    return merged
+
+
+def _run_length_size(annotations: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
+    """Return the size, height and width, of the first run lengths: where nothing else says the image's, they do."""
+    for annotation in annotations:
+        segmentation = annotation.get("segmentation")
+        size = segmentation.get("size") if isinstance(segmentation, dict) else None
+        if isinstance(size, list) and len(size) == 2 and all(as_number(side) for side in size):
+            return int(as_number(size[0]) or 0), int(as_number(size[1]) or 0)
+    return None

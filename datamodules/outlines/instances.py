@@ -28,9 +28,19 @@ DEFECT, PART = 1, 2  # 0 is the background, as torchvision's detectors have it
 CLASSES = ("defect", "part")
 
 
+def is_named(label: str, names: Collection[str]) -> bool:
+    """Tell whether a label is one of some names, in any case."""
+    return label.strip().casefold() in {name.strip().casefold() for name in names}
+
+
 def is_part(outline: Outline, parts: Collection[str]) -> bool:
     """Tell whether an outline marks the part itself, by its label in any case, and not a defect."""
-    return outline.label.strip().casefold() in {part.casefold() for part in parts}
+    return is_named(outline.label, parts)
+
+
+def without_background(outlines: Sequence[Outline], background: Collection[str]) -> list[Outline]:
+    """Drop the outlines that mark neither a defect nor the part."""
+    return [outline for outline in outlines if not is_named(outline.label, background)]
 
 
 def instance_target(

@@ -22,6 +22,18 @@ Mask: TypeAlias = npt.NDArray[np.bool_]  # (H, W)
 _FINER = 5  # COCO fills on a grid five times finer than the pixels
 
 
+class OutlineError(ValueError):
+    """One outline of a file cannot be used; the message continues "outline 3 ...".
+
+    Attributes:
+        remedy: What to do about it.
+    """
+
+    def __init__(self, message: str, remedy: str = "mend or delete it") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
 @dataclass(frozen=True, eq=False)
 class Outline:
     """One outlined object.
@@ -29,10 +41,12 @@ class Outline:
     Attributes:
         rings: Closed rings of at least three points; most objects have one, one that a tile cuts in two has two.
         label: What it is called; empty where the file does not say.
+        boxed: Only a box around it is known, whose corners the one ring holds: a label, but no outline.
     """
 
     rings: tuple[Points, ...]
     label: str = ""
+    boxed: bool = False
 
     def moved(self, x: float, y: float) -> Outline:
         """Return this outline, shifted."""
@@ -189,11 +203,11 @@ def _join(pieces: Sequence[Points], partner: dict[tuple[int, ...], tuple[int, ..
             index, end = partner[index, -1 if end == 0 else 0]
         if index != start:  # cannot be: every end has one partner, so a walk closes where it began
             raise ArithmeticError("The pieces of an outline do not close.")
-        rings.append(_without_repeats(np.concatenate(walked)))
+        rings.append(without_repeats(np.concatenate(walked)))
     return rings
 
 
-def _without_repeats(ring: Points) -> Points:
+def without_repeats(ring: Points) -> Points:
     """Drop points that equal the one before them."""
     keep: Points = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
     return keep

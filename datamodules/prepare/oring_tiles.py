@@ -16,10 +16,10 @@ import numpy as np
 
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.images import read_image, scale, to_rgb
+from datamodules.layouts.files import SUMMARY, read_summary
 from datamodules.oring import OringDataModule
-from datamodules.oring_layouts import SUMMARY
 from datamodules.outlines.annotations import read_annotation
-from datamodules.outlines.polygon_files import load_json
+from datamodules.outlines.instances import without_background
 from datamodules.outlines.polygons import fill
 from datamodules.progress import track
 from datamodules.table import DEFECTIVE, SPLITS
@@ -61,8 +61,9 @@ class OringTiles:
         seed: Decides the splits.
         kind: Only pictures of this kind; null: all.
         limit: At most so many pictures of each label, for quick tries; null: all.
-        bare_kind: As ``OringDataModule`` has it, like the next two.
+        bare_kind: As ``OringDataModule`` has it, like the next three.
         parts: Labels of outlines that mark the part itself.
+        background: Labels of outlines that mark neither part nor defect: they are left aside.
         part_pattern: What names the part in a file's stem.
     """
 
@@ -79,6 +80,7 @@ class OringTiles:
     limit: int | None = None
     bare_kind: str = OringDataModule.bare_kind
     parts: tuple[str, ...] = OringDataModule.parts
+    background: tuple[str, ...] = OringDataModule.background
     part_pattern: str = OringDataModule.part_pattern
 
     def __post_init__(self) -> None:
@@ -136,6 +138,7 @@ class OringTiles:
             limit=self.limit,
             bare_kind=self.bare_kind,
             parts=self.parts,
+            background=self.background,
             part_pattern=self.part_pattern,
         )
         data.setup()
@@ -152,7 +155,8 @@ class OringTiles:
             height, width = values.shape[:2]
             outlines: Sequence[Outline] = []
             if picture.annotation_path:
-                outlines = read_annotation(picture.annotation_path, picture.image_path, height, width).outlines
+                labels = read_annotation(picture.annotation_path, picture.image_path, height, width)
+                outlines = without_background(labels.outlines, self.background)
         except UnreadableImageError as error:  # it changed since the survey
             return Cut([], 0, [error])
         part = find_part(_grey(values), self.margin) if self.remove_background else np.ones((height, width), np.bool_)
@@ -199,8 +203,7 @@ def check_out(source: Path, out: Path) -> None:
         raise DataError(f"Expected out to lie apart from source, but found {out} and {source}; choose another folder.")
     if not out.exists() or not any(out.iterdir()):
         return
-    summary = out / SUMMARY
-    if not summary.is_file() or load_json(summary).get("prepared_by") != PREPARED_BY:
+    if read_summary(out).get("prepared_by") != PREPARED_BY:
         raise DataError(f"Expected {out} to be new, empty, or written by {PREPARED_BY}, but it holds something else.")
 
 

@@ -14,8 +14,9 @@ import torch
 from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.images import read_image
-from datamodules.oring import OringDataModule, picture_size
-from datamodules.oring_layouts import parse_folder
+from datamodules.layouts.words import parse_folder
+from datamodules.oring import OringDataModule
+from datamodules.outlines.image_heads import image_head
 from datamodules.outlines.instances import DEFECT, PART
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import DEFECTIVE, GOOD, SPLITS, TEST, TRAIN, UNKNOWN
@@ -185,14 +186,16 @@ def test_contradictions_and_broken_labels_are_named_and_left_out(tmp_path: Path)
     assert "no JSON" in said.pop(str(labels / "notok" / "000.json"))
     assert "outlines nothing" in said.pop(str(images / "notok" / "002.BMP"))
     assert "has no usable outline" in said.pop(str(images / "notok" / "004.BMP"))
-    assert "with 1 points" in said.pop(str(labels / "model1defect" / "000.json"))
+    half_read = said.pop(str(images / "model1defect" / "000.BMP"))
+    assert half_read.startswith("has 1 of 2 outlines that cannot be used")
+    assert "with 1 points" in half_read
     assert "without a picture" in said.pop(str(labels / "model1defect" / "no such picture.json"))
     assert said.pop(str(images / "model1good" / "001.bmp"))
     assert not said
     assert data.excluded["remedy"].ne("").all()
     names = set(data.samples["name"])
-    assert "images/model1defect/000.BMP" in names  # one of its two outlines is usable
-    assert len(names) == 24 + 3 - 5
+    assert "images/model1defect/000.BMP" not in names  # what its lost outline marks would count as good pixels
+    assert len(names) == 24 + 3 - 6
 
 
 def test_labelme_folders_need_no_words(tmp_path: Path) -> None:
@@ -316,8 +319,10 @@ def test_a_pictures_head_tells_the_size_that_reading_gives(tmp_path: Path) -> No
         for name, options in both:
             path = tmp_path / f"{name}{suffix}"
             Image.new("RGB", (40, 30)).save(path, **options)
-            assert picture_size(path) == read_image(path).shape[:2] == ((40, 30) if options else (30, 40))
-    assert picture_size(tmp_path / "absent.png") is None
+            height, width = read_image(path).shape[:2]
+            assert (height, width) == ((40, 30) if options else (30, 40))
+            assert image_head(path) == (height, width, bool(options))
+    assert image_head(tmp_path / "absent.png") is None
 
 
 def test_drawn_rings_have_targets(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pycocotools import mask as oracle
 
 from datamodules.errors import UnreadableImageError
 from datamodules.outlines.annotations import read_annotation
-from datamodules.outlines.coco import coco_annotation, load_coco, split_path
+from datamodules.outlines.coco import coco_annotation, load_coco
+from datamodules.outlines.names import split_path
 from datamodules.outlines.polygon_files import parse_labels, to_labelme, to_own
 from datamodules.outlines.polygons import Box, Outline, bounding_box, clip, fill, signed_area
 
