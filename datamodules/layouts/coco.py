@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.folder import SPLIT_FOLDERS
-from datamodules.outlines.coco import CocoError, load_coco
-from datamodules.outlines.names import common_parts, same_name, same_parts
+from datamodules.outlines.coco import is_coco_file, load_coco
+from datamodules.outlines.names import same_parts
 from datamodules.table import UNASSIGNED
 
 from .files import read_summary
@@ -59,7 +59,7 @@ def coco_files(tree: Tree, loose: Iterable[Path]) -> list[Path]:
     """List the COCO files: among those that belong to no image, and those few that lie where COCO files usually do."""
     usual = [path for path in tree.documents if path.suffix.lower() == ".json" and _is_usual(tree.parts(path))]
     candidates = dict.fromkeys([*loose, *(usual if len(usual) <= FEW else [])])
-    return sorted(path for path in candidates if _is_coco(path))
+    return sorted(path for path in candidates if is_coco_file(path))
 
 
 def find_listed(tree: Tree, files: Sequence[Path], bare_kind: str, problems: list[UnreadableImageError]) -> list[Found]:
@@ -91,21 +91,37 @@ def _is_usual(parts: Parts) -> bool:
     return len(parts) == 1 or (len(parts) == 2 and parts[0].lower() == "annotations")
 
 
-def _is_coco(path: Path) -> bool:
-    """Tell whether a file is COCO; one that is but cannot be trusted stops everything."""
-    try:
-        return load_coco(path) is not None
-    except CocoError:
-        raise
-    except UnreadableImageError:
-        return False
+class _Index:
+    """The images below a root by where they lie, whatever the case and Unicode form of names."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.by_path: dict[Parts, list[Path]] = defaultdict(list)
+        self.by_name: dict[str, list[Parts]] = defaultdict(list)
+        for path in tree.images:
+            parts = same_parts(tree.parts(path))
+            self.by_path[parts].append(path)
+            self.by_name[parts[-1]].append(parts)
+
+    def look_for(self, spelt: Parts, bases: Sequence[Parts], *, anywhere: bool) -> tuple[list[Path], int]:
+        """Find the images that a name in a COCO file may mean, and how many parts of their path the two share.
+
+        A file that was written elsewhere may name folders that are not here: the fewest are dropped that must be, and
+        what is left lies in one of ``bases``. With ``anywhere``, all that it names may also lie in any folder.
+        """
+        parts = same_parts(spelt)
+        for start in range(len(parts)):
+            for base in bases:
+                if paths := self.by_path.get((*base, *parts[start:])):
+                    exact = [path for path in paths if self.tree.parts(path)[-1] == spelt[-1]]
+                    return exact or paths, len(parts) - start
+        inner = [one for one in self.by_name.get(parts[-1], ()) if one[-len(parts) :] == parts] if anywhere else []
+        return [path for one in dict.fromkeys(inner) for path in self.by_path[one]], len(parts)
 
 
 def _listed(tree: Tree, files: Sequence[Path], problems: list[UnreadableImageError]) -> Iterator[Listed]:
     """Look for every listed image on disk."""
-    by_name: dict[str, list[Path]] = defaultdict(list)
-    for path in tree.images:
-        by_name[same_name(path.name)].append(path)
+    index = _Index(tree)
     holding = {path.parent for path in tree.images}
     for file in files:
         coco = load_coco(file)
@@ -114,29 +130,9 @@ def _listed(tree: Tree, files: Sequence[Path], problems: list[UnreadableImageErr
         problems += coco.problems
         bases = _bases(tree, file)
         for image in coco.images:
-            yield _look_for(tree, file, image, by_name, bases, anywhere=file.parent not in holding)
-
-
-def _look_for(
-    tree: Tree, file: Path, image: CocoImage, by_name: Mapping[str, Sequence[Path]], bases: Sequence[Parts], *,
-    anywhere: bool,
-) -> Listed:  # fmt: skip
-    """Find what is closest to a listed image.
-
-    A file that was written elsewhere may name folders that are not here: the fewest are dropped that must be, and what
-    is left lies where images usually do. One that names no folder that is not here may lie anywhere.
-    """
-    ranked: dict[tuple[int, int, int], list[Path]] = defaultdict(list)
-    for spelt in image.spelt:
-        for path in by_name.get(same_name(spelt[-1]), ()):
-            parts = tree.parts(path)
-            shared = common_parts(same_parts(parts), same_parts(spelt))
-            base = same_parts(parts[: len(parts) - shared])
-            if base in bases or (anywhere and shared == len(spelt)):
-                place = -bases.index(base) if base in bases else -len(bases)
-                ranked[shared, common_parts(parts, spelt), place].append(path)
-    best = max(ranked, default=(0, 0, 0))
-    return Listed(file, image, list(dict.fromkeys(ranked.get(best, []))), best[0])
+            found = [index.look_for(spelt, bases, anywhere=file.parent not in holding) for spelt in image.spelt]
+            owners, closeness = max(found, key=lambda one: (bool(one[0]), one[1]))
+            yield Listed(file, image, owners, closeness)
 
 
 def _bases(tree: Tree, file: Path) -> list[Parts]:
@@ -144,7 +140,8 @@ def _bases(tree: Tree, file: Path) -> list[Parts]:
     parent = same_parts(tree.parts(file)[:-1])
     words = split_words(file)
     own = [(*parent, "images"), (*parent[:-1], "images"), parent[:-1]]
-    return [*(("images", word) for word in words), ("images",), *((word,) for word in words), (), parent, *own]
+    usual: list[Parts] = [*(("images", word) for word in words), ("images",), *((word,) for word in words), ()]
+    return list(dict.fromkeys([*usual, parent, *own]))
 
 
 def split_words(path: Path) -> list[str]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UnreadableImageError
-from datamodules.folder import MASK_FOLDERS, list_folder
-from datamodules.images import is_image
+from datamodules.folder import MASK_FOLDERS
 from datamodules.outlines.documents import SUFFIXES
 from datamodules.outlines.parsing import load_json
+from datamodules.suffixes import is_hidden, is_image, unread_file
 
 if TYPE_CHECKING:
     from datamodules.outlines.names import Parts
 
 SUMMARY = "dataset_summary.json"
 LABEL_FOLDERS = ("labels", "annotations")
-_SYSTEMS = ("__macosx", "@eadir", "$recycle.bin")  # of archives and file servers: copies that nobody made on purpose
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,33 @@ def walk_tree(root: Path, problems: list[UnreadableImageError]) -> Tree:
 
 
 def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[UnreadableImageError]) -> None:
-    for entry in list_folder(folder, problems):
-        suffix = entry.suffix.lower()
-        if entry.name.startswith(".") or entry.name.lower() in _SYSTEMS:
+    for entry in _entries(folder, problems):
+        path = folder / entry.name
+        if is_hidden(path):
             continue
-        if is_image(entry) and not entry.is_dir():
-            if mask_folder is None:
-                tree.images.append(entry)
-            else:
-                tree.masks[mask_folder] += 1
-        elif suffix in SUFFIXES and not entry.is_dir():
-            if entry.name != SUMMARY:
-                tree.documents.append(entry)
-        elif entry.is_dir():
-            if entry.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(entry)):
-                problems.append(UnreadableImageError(entry, "is a link to a folder that it lies in", "delete the link"))
+        if entry.is_dir():
+            if entry.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path)):
+                problems.append(UnreadableImageError(path, "is a link to a folder that it lies in", "delete the link"))
                 continue
             is_masks = entry.name.lower() in {*MASK_FOLDERS, *LABEL_FOLDERS}
-            _walk(entry, tree, mask_folder or (entry if is_masks else None), problems)
+            _walk(path, tree, mask_folder or (path if is_masks else None), problems)
+        elif not is_image(path):
+            if path.suffix.lower() in SUFFIXES:
+                tree.documents.extend([path] if entry.name != SUMMARY else [])
+            elif (unread := unread_file(path)) is not None:
+                problems.append(unread)
+        elif mask_folder is None:
+            tree.images.append(path)
+        else:
+            tree.masks[mask_folder] += 1
+
+
+def _entries(folder: Path, problems: list[UnreadableImageError]) -> list[os.DirEntry[str]]:
+    """List a folder by name; its entries know what they are without asking the disk again."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=attrgetter("name"))
+    except OSError as error:
+        said, remedy = f"is a folder that cannot be read ({error.strerror})", "allow reading it, or move it away"
+        problems.append(UnreadableImageError(folder, said, remedy))
+        return []

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from datamodules.errors import UnreadableImageError
+from datamodules.outlines.coco import is_coco_file
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import common_parts, same_name, same_parts, spellings
 from datamodules.outlines.parsing import load_json
@@ -86,6 +87,8 @@ class _Finder:
     def find(self, label: Path) -> tuple[int, Sequence[Path]]:
         """Return the images of a label file, and the number of the way in which they were found."""
         for way, look in enumerate((self._whole, self._mask, self._alike, self._full_name, self._named, self._only)):
+            if way == _EXACT and is_coco_file(label):
+                break
             if owners := look(label):
                 return way, owners
         return 0, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from datamodules.table import UNASSIGNED
@@ -51,6 +52,7 @@ def plain(word: str) -> str:
     return re.sub(r"[\s_-]", "", word.lower())
 
 
+@lru_cache(maxsize=4096)  # few folders hold many images
 def parse_folder(name: str) -> tuple[Verdict, str] | None:
     """Read verdict and kind from a folder's name, such as ``model1good`` or ``not_ok``; None where it says neither."""
     lowered = name.lower()

@@ -95,6 +95,20 @@ def load_coco(path: str | Path) -> CocoFile | None:
     return _load(str(path), stamp)
 
 
+def is_coco_file(path: str | Path) -> bool:
+    """Tell whether a file is COCO.
+
+    Raises:
+        CocoError: It is, but cannot be trusted.
+    """
+    try:
+        return load_coco(path) is not None
+    except CocoError:
+        raise
+    except UnreadableImageError:
+        return False
+
+
 def coco_image(coco: CocoFile, image_path: str | Path) -> CocoImage | None:
     """Find an image by its path: the entry that has the most folders in common with it, from the name upwards."""
     parts = split_path(str(image_path))
@@ -152,12 +166,12 @@ def _entries_by_name(
     groups: dict[Parts, list[dict[str, Any]]] = defaultdict(list)
     for number, entry in enumerate(entries, start=1):
         name = entry.get("file_name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and spellings(name) and id_text(entry.get("id")) is not None:
-            groups[spellings(name)[-1]].append(entry)
+        spelt = spellings(name) if isinstance(name, str) else []
+        if spelt and id_text(entry.get("id")) is not None:
+            groups[spelt[-1]].append(entry)
             continue
-        lacks = "no id" if isinstance(name, str) and name else "no file_name"
-        said = f"lists an image, number {number}, {name!r}" if name else f"lists an image, number {number},"
-        problems.append(UnreadableImageError(path, f"{said} with {lacks}", _EXPORT_AGAIN))
+        lacks = f"{name!r}, with no id" if spelt else "with no file_name"
+        problems.append(UnreadableImageError(path, f"lists an image, number {number}, {lacks}", _EXPORT_AGAIN))
     return dict(groups)
 
 

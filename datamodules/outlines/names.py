@@ -35,6 +35,8 @@ def split_path(path: str) -> Parts:
 def spellings(path: str) -> list[Parts]:
     """List what a path in a label file may mean: itself first, then what it is as a URL."""
     found = [split_path(path)]
+    if not re.search(r"[%?#]|://", path):
+        return [parts for parts in found if parts]
     served = _SERVED.search(path)
     address = served[1] if served else re.split(r"[?#]", _SCHEME.sub("", path))[0] if _SCHEME.match(path) else path
     decoded = split_path(unquote(address))
