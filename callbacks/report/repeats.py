@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .page import render_page
 from .svg import Axis, circle, figure, line, text
-from .wording import interval_name, share, span
+from .wording import interval_name, percent, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from markupsafe import Markup
 
+    from callbacks.statistics.bootstrap import Estimate
     from callbacks.statistics.spread import Spread
 
 NAMES = {
@@ -38,12 +39,14 @@ class RepeatsContent:
         title: For example ``patchcore on fiber end_faces``.
         what: For example ``5 folds``.
         spreads: By the names of metrics.json.
-        parts: Name of each part, and its address seen from the page.
+        parts: Name of each part, and its address seen from the page; empty where it has no page.
         verdicts: What each part found, in a sentence.
         notes: Sentences that a reader must not miss.
         date: As text.
         command: To reproduce, or to go on.
         confidence: Of the intervals.
+        pooled: What became of all images in all folds together, in a sentence; empty without folds.
+        rates: Names of rates of these verdicts, and the rates.
     """
 
     title: str
@@ -55,6 +58,8 @@ class RepeatsContent:
     date: str
     command: str
     confidence: float = 0.95
+    pooled: str = ""
+    rates: Sequence[tuple[str, Estimate]] = ()
 
 
 def render_repeats(content: RepeatsContent) -> str:
@@ -77,6 +82,9 @@ def render_repeats(content: RepeatsContent) -> str:
         "parts": list(zip(content.parts, content.verdicts, strict=True)),
         "interval": interval_name(content.confidence),
         "headline": headline(content),
+        "rates": [
+            (name, percent(rate.value), span(rate.low, rate.high, as_percent=True)) for name, rate in content.rates
+        ],
     }
     return render_page("repeats.html.j2", values)
 
@@ -86,8 +94,12 @@ def headline(content: RepeatsContent) -> str:
     found = content.spreads.get("image_auroc")
     if found is None or found.value is None:
         return f"{content.what}: no AUROC, which needs good and defective test pictures."
-    if found.std is None or found.low is None or found.high is None:
+    known = [value for value in found.parts if value is not None]
+    if len(known) == 1:
         return f"AUROC {share(found.value)} in the one part that has one."
+    if found.low is None:
+        values = " and ".join(share(value) for value in known)
+        return f"AUROC {values} with {content.what}, which give no interval: set repeat=3 or more."
     return f"AUROC {share(found.value)} \N{PLUS-MINUS SIGN} {share(found.std)} over {content.what}."
 
 

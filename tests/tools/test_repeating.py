@@ -78,6 +78,45 @@ def test_the_parent_has_mean_spread_and_interval(folds: Path) -> None:
     assert table.loc["image_auroc", "fold-2"] == pytest.approx(values[1])
 
 
+def test_all_folds_together_say_what_became_of_each_image(
+    folds: Path, out: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pooled = json.loads((folds / "metrics.json").read_text())["pooled"]
+    parts = pd.concat([pd.read_csv(folds / part / "predictions.csv") for part in ("fold-1", "fold-2")])
+    rows = pd.read_csv(folds / "predictions.csv")
+    assert sorted(rows["name"]) == sorted(parts["name"])
+    assert set(rows["part"]) == {"fold-1", "fold-2"}
+    defective, called = parts["label_index"] == 1, parts["verdict"] == "defective"
+    found, alarms = int((defective & called).sum()), int((~defective & called).sum())
+    assert pooled["by_seed"] == {
+        "0": {"found": found, "missed": 8 - found, "false_alarms": alarms, "passed": 16 - alarms}
+    }
+    recall = pooled["image_recall"]
+    assert recall["value"] == pytest.approx(found / 8)
+    assert recall["low"] <= recall["value"] <= recall["high"]
+    assert "image_auroc" not in pooled  # scores of two networks have no common order
+    assert f"finds {found} of 8 defective" in (folds / "report" / "index.html").read_text(encoding="utf-8")
+    (folds / "environment.json").write_text('{"state": "testing"}')
+    assert main(["train", *tiny, f"out={out}", "id=cv", "folds=2"]) == 0
+    assert f"All folds together: finds {found} of 8 defective" in capsys.readouterr().out
+
+
+def test_two_seeds_give_no_interval_and_that_is_said(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *tiny, f"out={tmp_path}", "id=two", "repeat=2", "report=false"]) == 0
+    parent = tmp_path / "folder-patchcore" / "two"
+    metrics = json.loads((parent / "metrics.json").read_text())
+    for found in metrics["test"].values():
+        assert (found["low"], found["high"]) == (None, None)
+        assert len(found["parts"]) == 2
+    assert "pooled" not in metrics
+    assert "with 2 seeds, which give no interval: set repeat=3 or more" in capsys.readouterr().out
+    page = (parent / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Two seeds give no interval" in page
+    assert "<a href=" not in page  # its parts have no pages
+
+
 def test_the_page_links_to_reports_that_are_there(folds: Path) -> None:
     page = (folds / "report" / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'<a href="([^"#]+)"', page)

@@ -15,13 +15,16 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.report import facts
 from callbacks.report.repeats import RepeatsContent, headline, render_repeats
 from callbacks.report.wording import plural
+from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.spread import Spread, spread
 from datamodules.table import TEST, read_table
 from tools.errors import ConfigError
 from tools.signals import keeping_note
 
+from .course import SECTION
 from .environment import describe_command
 from .ownership import owned
+from .pooling import Pooled, by_rate, pool
 from .resuming import resume
 from .run_folder import CONFIG, RunFolder
 from .run_state import ENVIRONMENT, note_state, state_of
@@ -31,6 +34,11 @@ from .training import train
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FEWEST_SEEDS = 3
+TWO_SEEDS = (
+    "Two seeds give no interval: two values say next to nothing of how far a third would lie; set repeat=3 or more, "
+    "better 5."
+)
 FINISHED = ("metrics.json", "predictions.csv", "sweep.csv")
 
 
@@ -155,22 +163,46 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
     confidence = float(config.callbacks.evaluation.confidence)
     share = tested_share([read_table(run.samples) for run in runs])
     keys = dict.fromkeys(key for one in metrics for key in one)
-    spreads = {key: spread([(one.get(key) or {}).get("value") for one in metrics], share, confidence) for key in keys}
-    parent.write_json("metrics.json", {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]})
+    values = {key: [(one.get(key) or {}).get("value") for one in metrics] for key in keys}
+    least = 2 if config.folds else FEWEST_SEEDS
+    spreads = {key: spread(found, share, confidence, least=least) for key, found in values.items()}
+    pooled = _pool(config, names, runs) if config.folds else None
+    summed = {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]}
+    parent.write_json("metrics.json", summed | ({} if pooled is None else {"pooled": pooled.to_dict()}))
     parent.write_text("summary.csv", summary(spreads, names).to_csv(index=False))
+    if pooled is not None:
+        parent.write_text("predictions.csv", pooled.predictions.to_csv(index=False))
     content = RepeatsContent(
         title=f"{config.choices.model} on {subject(config)}",
         what=_what(config),
         spreads=spreads,
-        parts=[(name, f"../{name}/report/index.html") for name in names],
+        parts=[(run.path.name, _address(run)) for run in runs],
         verdicts=[facts.verdict(facts.confusion(pd.read_csv(run.path / "predictions.csv"))) for run in runs],
         notes=_notes(config, runs),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(["loupe", *sys.argv[1:]]),
         confidence=confidence,
+        pooled="" if pooled is None else pooled.sentence(),
+        rates=() if pooled is None else tuple(by_rate(pooled.rates)),
     )
     parent.write_text("report/index.html", render_repeats(content))
-    print(f"{headline(content)}\nReport {parent.path / 'report' / 'index.html'}")
+    for said in (*_doubts(runs), headline(content), content.pooled):
+        if said:
+            print(said)
+    print(f"Report {parent.path / 'report' / 'index.html'}")
+
+
+def _pool(config: DictConfig, names: Sequence[str], runs: Sequence[RunFolder]) -> Pooled:
+    seeds = [int(run.load_config().seed) for run in runs]
+    evaluation = config.callbacks.evaluation
+    resampling = Resampling(evaluation.resamples, float(evaluation.confidence), config.seed)
+    return pool(list(zip(names, seeds, runs, strict=True)), resampling)
+
+
+def _address(run: RunFolder) -> str:
+    """Where the page of a part is, seen from the page of all; empty where there is none."""
+    there = (run.path / "report" / "index.html").is_file()
+    return f"../{run.path.name}/report/index.html" if there else ""
 
 
 def tested_share(samples: Sequence[pd.DataFrame]) -> float:
@@ -195,7 +227,9 @@ def _what(config: DictConfig) -> str:
 
 def _notes(config: DictConfig, runs: Sequence[RunFolder]) -> list[str]:
     """Say what the spread is of."""
-    notes = []
+    notes = _doubts(runs)
+    if config.repeat == 2 and not config.folds:
+        notes.append(TWO_SEEDS)
     hashes = {tuple(read_table(run.samples).query("split == 'test'")["sha256"]) for run in runs}
     if len(runs) > 1 and len(hashes) == 1:
         notes.append(
@@ -205,3 +239,13 @@ def _notes(config: DictConfig, runs: Sequence[RunFolder]) -> list[str]:
     if config.folds:
         notes.append("Folds divide all pictures anew, groups whole; splits that the data brings play no part.")
     return notes
+
+
+def _doubts(runs: Sequence[RunFolder]) -> list[str]:
+    """Name the parts whose networks did not learn, as far as their calibration tells."""
+    stuck = [run.path.name for run in runs if run.read_json("metrics.json").get(SECTION, {}).get("learned") is False]
+    if not stuck:
+        return []
+    return [
+        f"THE NETWORK DID NOT LEARN in {len(stuck)} of {len(runs)} parts: {', '.join(stuck)}; their reports say why."
+    ]
