@@ -20,6 +20,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval import mask as rle
 from lightning import Callback
 
+from datamodules.detections import Instance, Region, run_lengths
 from datamodules.outlines.instances import PART
 
 from .evaluation import plain
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.batch import InspectionBatch
+    from datamodules.detections import Detections
 
     from .statistics.curves import FloatArray
 
@@ -69,13 +71,13 @@ class Instances:
     masks: list[dict[str, Any]] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
-    def update(self, batch: InspectionBatch, detections: Sequence[Mapping[str, Tensor]]) -> None:
+    def update(self, batch: InspectionBatch, detections: Sequence[Detections]) -> None:
         """See a batch and what was detected in it; pictures without a target are passed over."""
         for target, found, group in zip(batch.target or [], detections, batch.group, strict=False):
             if target is not None:
                 self.add(target, found, group)
 
-    def add(self, target: Mapping[str, Tensor], found: Mapping[str, Tensor], group: str) -> None:
+    def add(self, target: Mapping[str, Tensor], found: Detections, group: str) -> None:
         """See one picture: its true instances, and what was detected."""
         image_id = len(self.images) + 1
         height, width = target["masks"].shape[1:]
@@ -85,11 +87,13 @@ class Instances:
             about = {"id": len(self.truths) + 1, "image_id": image_id, "category_id": label, "iscrowd": 0}
             area = float(rle.area(segmentation))
             self.truths.append(about | {"bbox": box, "segmentation": segmentation, "area": area})
-        scores = found["scores"][found["labels"] != PART].tolist()
-        for score, (label, box, segmentation) in zip(scores, _entries(found), strict=True):
-            about = {"image_id": image_id, "category_id": label, "score": score}
-            self.boxes.append(about | {"bbox": box})
-            self.masks.append(about | {"segmentation": segmentation})
+        for one in found:
+            if one.label == PART:
+                continue
+            scored: dict[str, Any] = {"image_id": image_id, "category_id": one.label, "score": one.score}
+            x1, y1, x2, y2 = one.box
+            self.boxes.append(scored | {"bbox": [x1, y1, x2 - x1, y2 - y1]})
+            self.masks.append(scored | {"segmentation": run_length_code(one, (height, width))})
 
     def truth(self) -> dict[str, Any]:
         """Return the true instances in COCO's form."""
@@ -101,8 +105,14 @@ class Instances:
         }
 
 
+def run_length_code(instance: Instance, size: tuple[int, int]) -> dict[str, Any]:
+    """Compress the mask of a detection as COCO does, without laying it onto its picture."""
+    code: dict[str, Any] = rle.frPyObjects({"size": [*size], "counts": run_lengths(instance, size)}, *size)
+    return code
+
+
 def _entries(instances: Mapping[str, Tensor]) -> Iterator[tuple[int, list[float], dict[str, Any]]]:
-    """Give label, box (x, y, width, height) and run-length code of all instances but parts."""
+    """Give label, box (x, y, width, height) and run-length code of all true instances but parts."""
     defects = instances["labels"] != PART
     boxes = instances["boxes"][defects].float().cpu()
     boxes[:, 2:] -= boxes[:, :2]
@@ -199,16 +209,16 @@ def _intervals(
     }
 
 
-def detections_of(batch: InspectionBatch) -> list[dict[str, Tensor]]:
+def detections_of(batch: InspectionBatch) -> list[Detections]:
     """Return a decided batch's detections; of a model that finds none, what is connected in its predicted masks."""
     if batch.detections is not None:
-        found: list[dict[str, Tensor]] = batch.detections
+        found: list[Detections] = batch.detections
         return found
     pairs = zip(batch.pred_mask, batch.anomaly_map, strict=True)
     return [map_detections(mask.bool().cpu().numpy(), values.float().cpu().numpy()) for mask, values in pairs]
 
 
-def map_detections(mask_HW: npt.NDArray[np.bool_], map_HW: npt.NDArray[np.float32]) -> dict[str, Tensor]:
+def map_detections(mask_HW: npt.NDArray[np.bool_], map_HW: npt.NDArray[np.float32]) -> Detections:
     """Take what is connected in a predicted mask, diagonals included, for detections.
 
     Each scores the highest value of the map on it; the hundred highest are kept, since COCO looks at no more.
@@ -217,13 +227,15 @@ def map_detections(mask_HW: npt.NDArray[np.bool_], map_HW: npt.NDArray[np.float3
     score_D = np.full(count, -np.inf, dtype=np.float32)
     np.maximum.at(score_D, component_HW.ravel().astype(np.intp), map_HW.ravel())
     chosen: npt.NDArray[np.intp] = 1 + np.argsort(-score_D[1:], kind="stable")[:100]
-    x, y, width, height = statistics[chosen, : cv2.CC_STAT_AREA].T
-    return {
-        "boxes": torch.from_numpy(np.stack([x, y, x + width, y + height], axis=1)).float(),
-        "labels": torch.ones(len(chosen), dtype=torch.int64),
-        "scores": torch.from_numpy(score_D[chosen]),
-        "masks": torch.from_numpy(component_HW == chosen[:, None, None]),
-    }
+    whole = Region(0, 0, *mask_HW.shape)
+    found = []
+    for index in chosen.tolist():
+        x, y, width, height = statistics[index, : cv2.CC_STAT_AREA].tolist()
+        region = Region(y, x, y + height, x + width)
+        box = (float(x), float(y), float(x + width), float(y + height))
+        mask = component_HW[region.slices] == index
+        found.append(Instance(box, 1, float(score_D[index]), region, mask, whole))
+    return found
 
 
 class InstanceEvaluation(Callback):

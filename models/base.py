@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from datamodules.base import Supervision
     from datamodules.batch import InspectionBatch
+    from datamodules.detections import Detections
 
     from .tiled import Tiling
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Detects(Protocol):
     """A network that finds instances, too."""
 
-    def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]]]:
+    def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
         """Score pictures, and return the detections of each."""
 
 
@@ -104,11 +105,11 @@ class InspectionModel(AnomalibModule):
         """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
 
-    def look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]] | None]:
+    def look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge pictures whole or tile by tile, raw; with their detections, if the network makes any."""
         return self._look(image_B3HW) if self.tiling is None else self.tiling.judge(self._look, image_B3HW)
 
-    def _look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[dict[str, Tensor]] | None]:
+    def _look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         prediction, detections = (
             self.model.detect(image_B3HW) if isinstance(self.model, Detects) else (self.model(image_B3HW), None)
         )

@@ -19,7 +19,6 @@ from datamodules.progress import track
 from datamodules.table import DEFECTIVE, GOOD
 
 from .base import InspectionModel
-from .instances import Detections, empty_detections
 from .mask_rcnn import MaskRcnn, MaskRcnnModel
 from .one_pass import OnePassModel
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from datamodules.base import Supervision
     from datamodules.batch import InspectionBatch
+    from datamodules.detections import Detections
 
     from .tiled import Tiling
 
@@ -135,7 +135,7 @@ class HybridModel(nn.Module):
         handed_over = _now(image_B3HW)
         score_B = torch.full_like(screened, PASSED)
         map_BHW = screened.new_zeros(count, height, width)
-        detections = [empty_detections(height, width, image_B3HW.device) for _ in range(count)]
+        detections: list[Detections] = [[] for _ in range(count)]
         if len(suspicious):
             prediction, found = self.inspection.detect(image_B3HW[suspicious])
             score_B[suspicious] = cast(

@@ -1,104 +1,99 @@
-"""Instances that several tiles of a picture saw a part of, joined to the defects that there are; NumPy alone.
+"""Instances that several tiles of an image saw a part of, joined to the defects that there are; NumPy alone.
 
 Bundles hold this very file: what a checkpoint joins, its bundle joins in the same way.
 
-Letters: H and W pixels of a picture or a tile.
+Letters: H and W pixels of an image.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from datamodules.detections import EMPTY, Detections, Instance, Region, trim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-Mask = npt.NDArray[np.bool_]
-Box = tuple[float, float, float, float]
-
-
-class Region(NamedTuple):
-    """A rectangle of whole pixels; the last row and column are excluded."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def intersect(self, other: Region) -> Region | None:
-        """Return what two rectangles share, if anything."""
-        shared = Region(*np.maximum(self[:2], other[:2]).tolist(), *np.minimum(self[2:], other[2:]).tolist())
-        return shared if shared.top < shared.bottom and shared.left < shared.right else None
+LIMIT = 5000  # instances of an image
+_said: set[str] = set()
 
 
-class Instance(NamedTuple):
-    """One detection, in pixels of the whole picture; its mask covers no more than it has to.
+def merge_tiles(
+    parts: Iterable[Detections],
+    offsets: Sequence[tuple[int, int]],
+    size: tuple[int, int],
+    overlap_threshold: float = 0.5,
+    limit: int = LIMIT,
+) -> Detections:
+    """Join what was detected on overlapping tiles of an image: one defect, one instance.
 
-    Attributes:
-        box: x1, y1, x2, y2.
-        label: From 1.
-        score: Higher is surer.
-        region: Where the mask lies.
-        mask: (height, width) bool, of the region's size, True somewhere in every border row and column.
-        seen: The part of the picture that its detector looked at.
-    """
-
-    box: Box
-    label: int
-    score: float
-    region: Region
-    mask: Mask
-    seen: Region
-
-    def within(self, region: Region) -> Mask:
-        """Cut a part of its region out of the mask."""
-        top, left = self.region[:2]
-        return self.mask[region.top - top : region.bottom - top, region.left - left : region.right - left]
-
-
-def crop_instance(
-    box: Box, label: int, score: float, mask_HW: Mask, offset: tuple[int, int], size: tuple[int, int]
-) -> Instance | None:
-    """Turn what was detected on a tile into an instance of its picture; None where the mask holds no pixel of it.
+    Which ones are the same is said by ``join_instances``. ``parts`` is read one by one: a generator will do.
 
     Args:
-        box: x1, y1, x2, y2 in pixels of the tile.
-        label: From 1.
-        score: Higher is surer.
-        mask_HW: As large as the tile.
+        parts: Detections of every tile, in pixels of the tile; without a mask they are dropped.
+        offsets: Of every tile's first pixel: (y, x).
+        size: H and W of the image; what tiles show beyond it is cut off.
+        overlap_threshold: In (0, 1].
+        limit: Instances that are looked at, the surest; the others are dropped, which is said.
+
+    Returns:
+        Detections on the image, from the surest.
+    """
+    found = [
+        moved
+        for part, offset in zip(parts, offsets, strict=True)
+        for instance in part
+        if (moved := move(instance, offset, size)) is not None
+    ]
+    return join_instances(surest(found, limit), overlap_threshold)
+
+
+def move(instance: Instance, offset: tuple[int, int], size: tuple[int, int]) -> Instance | None:
+    """Turn what was detected on a tile into an instance of its image; None where the mask holds no pixel of it.
+
+    Args:
+        instance: In pixels of the tile.
         offset: The tile's first pixel: (y, x).
-        size: H and W of the picture; what the tile shows beyond it is cut off.
+        size: H and W of the image; what the tile shows beyond it is cut off.
     """
     dy, dx = offset
-    seen = Region(dy, dx, dy + mask_HW.shape[0], dx + mask_HW.shape[1]).intersect(Region(0, 0, *size))
-    if seen is None:
-        return None
-    mask = mask_HW[seen.top - dy : seen.bottom - dy, seen.left - dx : seen.right - dx]
-    if not mask.any():
-        return None
-    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    crop = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1].copy()  # or the whole mask would stay in memory
-    top, left = seen.top + int(ys[0]), seen.left + int(xs[0])
-    region = Region(top, left, top + crop.shape[0], left + crop.shape[1])
-    x1, y1, x2, y2 = box
     height, width = size
-    on_picture = (max(x1 + dx, 0.0), max(y1 + dy, 0.0), min(x2 + dx, float(width)), min(y2 + dy, float(height)))
-    return Instance(on_picture, label, score, region, crop, seen)
+    image = Region(0, 0, height, width)
+    seen, region = _shift(instance.seen, dy, dx).intersect(image), _shift(instance.region, dy, dx)
+    inside = None if instance.region == EMPTY else region.intersect(image)
+    if seen is None or inside is None:
+        return None
+    crop, tight = trim(instance._replace(region=region).within(inside), inside) if inside != region else (None, region)
+    if tight == EMPTY:
+        return None
+    x1, y1, x2, y2 = instance.box
+    box = (max(x1 + dx, 0.0), max(y1 + dy, 0.0), min(x2 + dx, float(width)), min(y2 + dy, float(height)))
+    mask = instance.mask if crop is None else crop
+    return Instance(box, instance.label, instance.score, tight, mask, seen)
 
 
-def paste_mask(instance: Instance, size: tuple[int, int]) -> Mask:
-    """Lay the mask of an instance onto its picture, (H, W)."""
-    mask_HW = np.zeros(size, dtype=np.bool_)
-    region = instance.region
-    mask_HW[region.top : region.bottom, region.left : region.right] = instance.mask
-    return mask_HW
+def _shift(region: Region, dy: int, dx: int) -> Region:
+    return Region(region.top + dy, region.left + dx, region.bottom + dy, region.right + dx)
+
+
+def surest(instances: list[Instance], limit: int) -> list[Instance]:
+    """Keep the surest of too many instances, in their order, and say so once: joining takes time and memory."""
+    if len(instances) <= limit:
+        return instances
+    words = f"Of more than {limit} instances found on an image only the surest are kept; set tiling.limit higher."
+    if words not in _said:
+        _said.add(words)
+        sys.stderr.write(f"{words}\n")
+    order = np.argsort([-one.score for one in instances], kind="stable")[:limit]
+    return [instances[index] for index in sorted(order.tolist())]
 
 
 def join_instances(instances: Sequence[Instance], overlap_threshold: float) -> list[Instance]:
-    """Join what was detected on overlapping tiles of a picture: one defect, one instance, from the highest score.
+    """Join what was detected on overlapping tiles of an image: one defect, one instance, from the highest score.
 
     Two detections of one label on two tiles are the same where their masks agree in what both tiles saw: where the
     intersection there is at least ``overlap_threshold``, in (0, 1], of the smaller of the two masks there. That also
@@ -122,12 +117,14 @@ def overlap(first: Instance, second: Instance) -> float:
     both_saw = first.seen.intersect(second.seen)
     if shared is None or both_saw is None:
         return 0.0
-    common = int((first.within(shared) & second.within(shared)).sum())
-    areas = []
-    for one in (first, second):
-        visible = one.region.intersect(both_saw)
-        areas.append(0 if visible is None else int(one.within(visible).sum()))
-    return common / min(areas) if min(areas) else 0.0
+    common = int(np.count_nonzero(first.within(shared) & second.within(shared)))
+    smaller = min(_area(first, both_saw), _area(second, both_saw)) if common else 0
+    return common / smaller if smaller else 0.0
+
+
+def _area(instance: Instance, seen: Region) -> int:
+    visible = instance.region.intersect(seen)
+    return 0 if visible is None else int(np.count_nonzero(instance.within(visible)))
 
 
 def unite(instances: Sequence[Instance]) -> Instance:
@@ -137,7 +134,7 @@ def unite(instances: Sequence[Instance]) -> Instance:
     corners = np.array([one.box for one in instances])
     box = (*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
     region = _around([one.region for one in instances])
-    mask = np.zeros((region.bottom - region.top, region.right - region.left), dtype=np.bool_)
+    mask = np.zeros(region.size, dtype=np.bool_)
     for one in instances:
         top, left = one.region.top - region.top, one.region.left - region.left
         mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] |= one.mask
@@ -160,16 +157,30 @@ def _clusters(instances: Sequence[Instance], threshold: float) -> list[list[int]
             index = parent[index]
         return index
 
-    for index, first in enumerate(instances):
-        for other, second in enumerate(instances[:index]):
-            if (
-                first.label == second.label
-                and first.seen != second.seen
-                and root(index) != root(other)
-                and overlap(first, second) >= threshold
-            ):
-                parent[root(index)] = root(other)
+    for index, other in neighbours(instances):
+        if root(index) != root(other) and overlap(instances[index], instances[other]) >= threshold:
+            parent[root(index)] = root(other)
     same: defaultdict[int, list[int]] = defaultdict(list)
     for index in range(len(instances)):
         same[root(index)].append(index)
     return list(same.values())
+
+
+def neighbours(instances: Sequence[Instance]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs that may be the same: of one label, seen by two tiles, in regions that share a pixel.
+
+    From top to bottom: below the last row of a region nothing is looked at.
+    """
+    if not instances:
+        return
+    region_D4, seen_D4 = np.array([one.region for one in instances]), np.array([one.seen for one in instances])
+    label_D = np.array([one.label for one in instances])
+    order = np.argsort(region_D4[:, 0], kind="stable")
+    tops = region_D4[order, 0]
+    for place, index in enumerate(order.tolist()):
+        _, left, bottom, right = region_D4[index]
+        below = order[place + 1 : np.searchsorted(tops, bottom)]
+        near = (region_D4[below, 1] < right) & (region_D4[below, 3] > left) & (label_D[below] == label_D[index])
+        near &= (seen_D4[below] != seen_D4[index]).any(axis=1)
+        for other in below[near].tolist():
+            yield index, other

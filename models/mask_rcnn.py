@@ -20,19 +20,21 @@ from .base import InspectionModel
 from .detectors import RESNET50, Selection, resnet50_network, small_network
 from .errors import DivergedError
 from .fpn import BackboneFpn
-from .instances import Detections, paste_masks
+from .laying import lay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
     from torchvision.models.detection import MaskRCNN
 
     from datamodules.base import Supervision
     from datamodules.batch import InspectionBatch
+    from datamodules.detections import Detections
 
 FPN = "fpn"
-PASTED = 16  # masks that are laid onto the picture at a time: bounds the memory
 
 
 class MaskRcnnModel(nn.Module):
@@ -63,10 +65,13 @@ class MaskRcnnModel(nn.Module):
             itself is an instance, but no defect.
         """
         height, width = image_B3HW.shape[-2:]
-        found = [lay(entry, height, width, self.mask_threshold) for entry in self.network(list(image_B3HW))]
+        found = [
+            lay(as_arrays(entry), (height, width), self.mask_threshold, PART)
+            for entry in self.network(list(image_B3HW))
+        ]
         prediction = InferenceBatch(
-            pred_score=torch.stack([best_score(detections) for _, detections in found]),
-            anomaly_map=torch.stack([map_HW for map_HW, _ in found]),
+            pred_score=image_B3HW.new_tensor([best_score(detections) for _, detections in found]),
+            anomaly_map=torch.stack([torch.from_numpy(map_HW).to(image_B3HW.device) for map_HW, _ in found]),
         )
         return prediction, [detections for _, detections in found]
 
@@ -84,34 +89,16 @@ class MaskRcnnModel(nn.Module):
         self.origin = state
 
 
-def lay(found: Mapping[str, Tensor], height: int, width: int, mask_threshold: float) -> tuple[Tensor, Detections]:
-    """Lay what torchvision found onto the picture.
-
-    Args:
-        found: ``boxes`` (D, 4), ``labels`` (D,), ``scores`` (D,), ``masks`` (D, 1, M, M): probabilities in the boxes.
-        height: H.
-        width: W.
-        mask_threshold: A pixel belongs to an instance from this probability on.
-
-    Returns:
-        The map of the defects (H, W), and the detections.
-    """
-    boxes, scores, labels = found["boxes"].float(), found["scores"].float(), found["labels"]
-    map_HW = boxes.new_zeros(height, width)
-    masks = torch.zeros(len(boxes), height, width, dtype=torch.bool, device=boxes.device)
-    for first in range(0, len(boxes), PASTED):
-        part = slice(first, first + PASTED)
-        soft_DHW = paste_masks(found["masks"][part, 0], boxes[part], height, width)
-        masks[part] = soft_DHW >= mask_threshold
-        weight_D = scores[part] * (labels[part] != PART)
-        map_HW = torch.maximum(map_HW, (weight_D.view(-1, 1, 1) * soft_DHW).amax(dim=0))
-    return map_HW, {"boxes": boxes, "labels": labels, "scores": scores, "masks": masks}
+def as_arrays(found: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.generic]]:
+    """Take what torchvision found, with masks (D, 1, M, M) in their boxes, to where pictures are put together."""
+    arrays = {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+    arrays["masks"] = arrays["masks"].squeeze(1)
+    return {name: value.cpu().numpy() for name, value in arrays.items()}
 
 
-def best_score(detections: Detections) -> Tensor:
-    """Return the score of the surest defect, (); 0 where there is none."""
-    scores = detections["scores"][detections["labels"] != PART]
-    return scores.max() if len(scores) else scores.new_zeros(())
+def best_score(detections: Detections) -> float:
+    """Return the score of the surest defect; 0 where there is none."""
+    return max((one.score for one in detections if one.label != PART), default=0.0)
 
 
 class MaskRcnn(InspectionModel):

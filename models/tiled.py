@@ -21,12 +21,14 @@ from datamodules.augment import moved_target
 from datamodules.batch import InspectionBatch
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
-from .instances import Detections, merge_detections
+from .joining import LIMIT, merge_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
+
+    from datamodules.detections import Detections
 
     Look = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
 
@@ -62,6 +64,7 @@ class Tiling:
         crops: Tiles cut at random from each training picture per step; None: all of the grid, as models need that fit
             in one pass.
         merge_overlap: Two instances on two tiles are one where their masks agree in what both tiles saw to this share.
+        limit: Instances of a picture at most, the surest, before those that are one are joined.
 
     Raises:
         ValueError: An argument is out of range.
@@ -73,6 +76,7 @@ class Tiling:
     batch: int = 16
     crops: int | None = None
     merge_overlap: float = 0.5
+    limit: int = LIMIT
 
     def __post_init__(self) -> None:
         """Refuse what makes no tiles."""
@@ -83,10 +87,10 @@ class Tiling:
                 "Expected tiling.margin to be at least 0 and at most half of an overlap of "
                 f"{self.overlap * self.size:g} pixels, but found {self.rim}; set tiling.overlap or tiling.size higher."
             )
-        if self.batch < 1 or (self.crops is not None and self.crops < 1):
+        if min(self.batch, self.limit) < 1 or (self.crops is not None and self.crops < 1):
             raise ValueError(
-                "Expected tiling.batch to be at least 1, and tiling.crops at least 1 or null, but found "
-                f"{self.batch} and {self.crops}."
+                "Expected tiling.batch to be at least 1, tiling.limit at least 1, and tiling.crops at least 1 or null, "
+                f"but found {self.batch}, {self.limit} and {self.crops}."
             )
 
     @property
@@ -155,7 +159,7 @@ class Tiling:
             if detections is not None:
                 seen += [detections[index * count : (index + 1) * count] for index in range(len(some))]
         merged = [
-            merge_detections([part[index] for part in seen], places, (height, width), self.merge_overlap)
+            merge_tiles([part[index] for part in seen], places, (height, width), self.merge_overlap, self.limit)
             for index in range(count if seen else 0)
         ]
         return torch.stack(scores).amax(dim=0), blend.mean(), merged

@@ -26,7 +26,9 @@ from callbacks.coco import (
 from callbacks.statistics.average_precision import average_precision, match
 from callbacks.statistics.bootstrap import Resampling
 from datamodules.batch import Sample, collate
+from datamodules.detections import dense_masks
 from datamodules.outlines.instances import DEFECT, PART, component_target
+from tests.found import as_instances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +69,7 @@ def seen(classes: int = 1, pictures: int = 24, seed: int = 0) -> Instances:
         found = instances_of([*moved, *false], [labels[index] for index in kept] + [1] * len(false))
         found["scores"] = torch.from_numpy(generator.uniform(0.05, 1, len(kept) + len(false)).astype(np.float32))
         target = instances_of(shapes, labels)
-        instances.add(target, found, f"part {picture // 2}")
+        instances.add(target, as_instances(found), f"part {picture // 2}")
     return instances
 
 
@@ -141,7 +143,7 @@ def test_a_detection_takes_the_free_instance_that_it_overlaps_most() -> None:
 
 def test_parts_are_no_defects_and_unknown_pictures_are_passed_over() -> None:
     target = instances_of([(40, 40, 10, 10), (100, 100, 30, 30)], [DEFECT, PART])
-    found = target | {"scores": torch.tensor([0.9, 0.8])}
+    found = as_instances(target | {"scores": torch.tensor([0.9, 0.8])})
     instances = Instances()
     samples = [Sample(torch.zeros(3, SIZE, SIZE), name, "", 1, group=name, target=target) for name in ("a", "b")]
     instances.update(collate([samples[0], replace(samples[1], target=None)]), [found, found])
@@ -152,12 +154,12 @@ def test_parts_are_no_defects_and_unknown_pictures_are_passed_over() -> None:
 
 def test_without_any_detection_nothing_is_found_and_without_any_defect_nothing_is_said() -> None:
     target = instances_of([(40, 40, 10, 10)], [DEFECT])
-    nothing = {name: value[:0] for name, value in target.items()} | {"scores": torch.zeros(0)}
+    nothing = {name: value[:0] for name, value in target.items()}
     instances = Instances()
-    instances.add(target, nothing, "a")
+    instances.add(target, [], "a")
     assert instance_estimates(instances, Resampling(10))["mask_ap"].value == 0.0
     empty = Instances()
-    empty.add(nothing, target | {"scores": torch.ones(1)}, "a")
+    empty.add(nothing, as_instances(target | {"scores": torch.ones(1)}), "a")
     assert instance_estimates(empty, Resampling(10)) == {}
 
 
@@ -167,13 +169,12 @@ def test_maps_become_detections() -> None:
     values = np.zeros((20, 30), np.float32)
     values[3, 4], values[11, 22], values[15, 15] = 2.5, 7.0, 9.0
     found = map_detections(mask, values)
-    assert found["boxes"].tolist() == [[20, 10, 25, 12], [3, 2, 9, 5]]
-    assert found["scores"].tolist() == [7.0, 2.5]
-    assert torch.equal(found["masks"].any(dim=0), torch.from_numpy(mask))
+    assert [one.box for one in found] == [(20, 10, 25, 12), (3, 2, 9, 5)]
+    assert [one.score for one in found] == [7.0, 2.5]
+    assert np.array_equal(dense_masks(found, (20, 30)).any(axis=0), mask)
     batch: Any = collate([Sample(torch.zeros(3, 20, 30), "a", "a.png", 1)])
     batch.pred_mask, batch.anomaly_map = torch.zeros(1, 20, 30, dtype=torch.bool), torch.from_numpy(values)[None]
     (none,) = detections_of(batch)
-    assert none["boxes"].shape == (0, 4)
-    assert none["masks"].shape == (0, 20, 30)
+    assert none == []
     batch.detections = [found]
     assert detections_of(batch) == [found]

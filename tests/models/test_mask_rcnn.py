@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from lightning import seed_everything
@@ -9,18 +10,23 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from callbacks.coco import Instances, instance_estimates
 from datamodules.batch import InspectionBatch, Sample, collate
+from datamodules.detections import dense_masks
 from datamodules.outlines.instances import DEFECT, PART, component_target
 from models.backbones import Backbone
 from models.detectors import RESNET50, Selection, small_network
 from models.errors import DivergedError, WeightsError
 from models.fpn import BackboneFpn
-from models.mask_rcnn import MaskRcnn, best_score, lay
+from models.laying import lay
+from models.mask_rcnn import MaskRcnn, as_arrays, best_score
+from tests.found import same
 from tests.models.drawn import LOUPE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from datamodules.detections import Detections
 
 SIZE = 64
 
@@ -49,7 +55,7 @@ def batch(*seeds: int, **options: bool) -> InspectionBatch:
 
 
 @torch.no_grad()
-def look(module: MaskRcnn, image: Tensor) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
+def look(module: MaskRcnn, image: Tensor) -> tuple[Tensor, Tensor, list[Detections]]:
     """Return scores, maps and detections."""
     prediction, detections = module.look(image)
     assert prediction.pred_score is not None
@@ -94,22 +100,20 @@ def test_scores_and_maps_follow_from_the_defects_among_the_detections() -> None:
     boxes = torch.tensor([[8.0, 8.0, 40.0, 36.0]]).repeat(20, 1) + torch.randint(-8, 8, (20, 1))
     labels = torch.tensor([PART] * 5 + [DEFECT] * 15)
     scores = torch.linspace(0.95, 0.05, 20)
-    map_HW, detections = lay({"boxes": boxes, "labels": labels, "scores": scores, "masks": soft}, SIZE, SIZE, 0.5)
-    expected = torch.zeros(SIZE, SIZE)
+    found = {"boxes": boxes, "labels": labels, "scores": scores, "masks": soft}
+    map_HW, detections = lay(as_arrays(found), (SIZE, SIZE), 0.5, PART)
+    expected = np.zeros((SIZE, SIZE), np.float32)
+    masks = dense_masks(detections, (SIZE, SIZE))
     for index in range(5, 20):
-        one, _ = lay(
-            {"boxes": boxes[[index]], "labels": labels[[index]], "scores": torch.ones(1), "masks": soft[[index]]},
-            SIZE,
-            SIZE,
-            0.5,
-        )
-        assert torch.equal(detections["masks"][index], one >= 0.5)
-        expected = torch.maximum(expected, scores[index] * one)
-    assert torch.allclose(map_HW, expected)
-    assert best_score(detections) == scores[5]
-    parts = {name: value[:5] for name, value in detections.items()}
-    assert best_score(parts) == 0
-    assert torch.equal(lay({**parts, "masks": soft[:5]}, SIZE, SIZE, 0.5)[0], torch.zeros(SIZE, SIZE))
+        sure = {name: value[[index]] for name, value in found.items()} | {"scores": torch.ones(1)}
+        one, _ = lay(as_arrays(sure), (SIZE, SIZE), 0.5, PART)
+        assert np.array_equal(masks[index], one >= 0.5)
+        expected = np.maximum(expected, scores[index].numpy() * one)
+    np.testing.assert_allclose(map_HW, expected, rtol=1e-6)
+    assert best_score(detections) == float(scores[5])
+    assert best_score(detections[:5]) == 0
+    parts = {name: value[:5] for name, value in found.items()}
+    assert not lay(as_arrays(parts), (SIZE, SIZE), 0.5, PART)[0].any()
 
 
 def test_detections_are_those_of_torchvision_without_its_resizing() -> None:
@@ -180,8 +184,8 @@ def test_a_saved_model_finds_the_same(tmp_path: Path) -> None:
     again = model().eval()
     again.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
     for mine, other in zip(look(again, image)[2], look(module, image)[2], strict=True):
-        assert len(mine["scores"]) > 0
-        assert all(torch.equal(mine[name], other[name]) for name in ("boxes", "labels", "scores", "masks"))
+        assert len(mine) == len(other) > 0
+        assert all(same(one, two) for one, two in zip(mine, other, strict=True))
     assert again.origin()["sha256"] == module.origin()["sha256"]
 
 

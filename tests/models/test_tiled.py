@@ -12,12 +12,14 @@ from anomalib.data import InferenceBatch
 from torch import nn
 
 from datamodules.batch import Sample, collate
+from datamodules.detections import dense_masks
 from models.conv_ae import ConvAutoencoder
 from models.tiled import TiledNetwork, Tiling, cut, window
 from models.unet import Unet
+from tests.found import as_instances
 
 if TYPE_CHECKING:
-    from models.instances import Detections
+    from datamodules.detections import Detections
 
 
 class Brightness(nn.Module):
@@ -147,14 +149,13 @@ def detect(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, list[Detections]]:
         count, regions = cv2.connectedComponents((map_HW.numpy() > 0.5).astype(np.uint8), connectivity=8)
         masks = [torch.from_numpy(regions == index) for index in range(1, count)]
         boxes = [[*mask.nonzero().amin(dim=0).flip(0), *(mask.nonzero().amax(dim=0).flip(0) + 1)] for mask in masks]
-        found.append(
-            {
-                "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-                "labels": torch.ones(len(masks), dtype=torch.int64),
-                "scores": torch.full((len(masks),), 0.9),
-                "masks": torch.stack(masks) if masks else torch.zeros(0, *map_HW.shape, dtype=torch.bool),
-            }
-        )
+        dense = {
+            "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+            "labels": torch.ones(len(masks), dtype=torch.int64),
+            "scores": torch.full((len(masks),), 0.9),
+            "masks": torch.stack(masks) if masks else torch.zeros(0, *map_HW.shape, dtype=torch.bool),
+        }
+        found.append(as_instances(dense))
     return prediction, found
 
 
@@ -164,10 +165,10 @@ def test_one_defect_is_one_instance_across_tiles() -> None:
     image[0, :, 150:155, 150:155] = 1
     prediction, found = Tiling(size=96, batch=4).judge(detect, image)
     assert found is not None
-    assert [len(detections["boxes"]) for detections in found] == [2, 0]
+    assert [len(detections) for detections in found] == [2, 0]
     wanted = image[0, 0] > 0.5
-    assert torch.equal(found[0]["masks"].any(dim=0), wanted)
-    assert [20.0, 90.0, 240.0, 110.0] in found[0]["boxes"].tolist()
+    assert np.array_equal(dense_masks(found[0], (200, 260)).any(axis=0), wanted.numpy())
+    assert (20.0, 90.0, 240.0, 110.0) in [one.box for one in found[0]]
     assert prediction.pred_score is not None
     assert prediction.pred_score.tolist() == [1.0, 0.0]
 
@@ -223,6 +224,7 @@ def test_a_model_checks_its_tiles_and_not_the_picture() -> None:
         ({"size": 64, "margin": 9}, r"tiling\.margin .* at most half of an overlap of 16 pixels, but found 9"),
         ({"batch": 0}, r"tiling\.batch to be at least 1"),
         ({"crops": 0}, r"tiling\.crops at least 1 or null"),
+        ({"limit": 0}, r"tiling\.limit at least 1"),
     ],
 )
 def test_wrong_arguments_are_named(options: dict[str, Any], message: str) -> None:

@@ -76,4 +76,5 @@ def tiles_of(tiling: Tiling, size: tuple[int, int]) -> dict[str, Any]:
         "row_weights": rows.weight_S.tolist(),
         "column_weights": columns.weight_S.tolist(),
         "merge_overlap": tiling.merge_overlap,
+        "limit": tiling.limit,
     }

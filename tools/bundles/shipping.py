@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
+    "datamodules/detections.py",
     "datamodules/images.py",
     "datamodules/errors.py",
     "datamodules/headers.py",
@@ -27,6 +28,7 @@ BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports t
     "callbacks/defects/severity.py",
     "callbacks/report/pictures.py",
     "models/joining.py",
+    "models/laying.py",
 )
 REQUIREMENTS = """# What predict.py needs: the first three, and one of the two runtimes.
 numpy>=2.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,7 +27,6 @@ from .trained import make_output
 
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision
-    from torch import Tensor
 
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
@@ -81,13 +80,4 @@ def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> P
     if found.pred_score is None or found.anomaly_map is None:
         raise TypeError("Expected raw scores and maps, but the model returned none.")
     scores, maps = found.pred_score.cpu().numpy(), found.anomaly_map.cpu().numpy()
-    return Prediction(scores, maps, None if detections is None else [as_plain(entry) for entry in detections])
-
-
-def as_plain(detections: dict[str, Tensor]) -> list[dict[str, Any]]:
-    """List the detections of one picture."""
-    columns = [detections[name].cpu().numpy() for name in ("boxes", "labels", "scores", "masks")]
-    return [
-        {"box": tuple(box.tolist()), "label": int(label), "score": float(score), "mask": mask}
-        for box, label, score, mask in zip(*columns, strict=True)
-    ]
+    return Prediction(scores, maps, detections)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from datamodules.outlines.instances import PART
-from models.mask_rcnn import best_score
-from models.mask_rcnn import lay as lay_torch
-from tools.bundles.runner.instances import lay
+from models.laying import lay
+from models.mask_rcnn import as_arrays, best_score
+from tests.found import same
+from tools.bundles.runner.instances import judge_instances
 
-RULES = {"score_threshold": 0.05, "mask_threshold": 0.5, "part": PART}
+RULES: dict[str, Any] = {"score_threshold": 0.05, "mask_threshold": 0.5, "part": PART}
 SIZE = (40, 60)
 
 
@@ -29,20 +32,19 @@ def found(count: int, seed: int = 0) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("count", [0, 1, 20])
 def test_maps_scores_and_masks_are_those_of_the_model(count: int) -> None:
     entry = found(count)
-    wanted_map, wanted = lay_torch(entry | {"masks": entry["masks"].unsqueeze(1)}, *SIZE, RULES["mask_threshold"])
-    score, map_HW, detections = lay({name: value.numpy() for name, value in entry.items()}, SIZE, RULES)
-    assert float(score) == pytest.approx(float(best_score(wanted)))
-    np.testing.assert_allclose(map_HW, wanted_map.numpy(), atol=1e-5)
-    assert len(detections) == count
-    for detection, mask_HW, label in zip(detections, wanted["masks"].numpy(), wanted["labels"].tolist(), strict=True):
-        assert detection["label"] == label
-        assert (detection["mask"] != mask_HW).sum() <= 2  # a probability that lies on the threshold, but for rounding
+    arrays = as_arrays(entry | {"masks": entry["masks"].unsqueeze(1)})
+    wanted_map, wanted = lay(arrays, SIZE, RULES["mask_threshold"], PART)
+    score, map_HW, detections = judge_instances({name: value.numpy() for name, value in entry.items()}, SIZE, RULES)
+    assert float(score) == pytest.approx(best_score(wanted))
+    np.testing.assert_array_equal(map_HW, wanted_map)
+    assert len(detections) == len(wanted) == count
+    assert all(same(one, other) for one, other in zip(detections, wanted, strict=True))
 
 
 def test_what_does_not_reach_the_threshold_is_dropped() -> None:
     """A graph keeps its surest detection however unsure it is, since a runtime may not cope with none."""
     entry = {name: value.numpy() for name, value in found(3).items()}
     entry["scores"][:] = [0.6, 0.05, 0.01]  # torchvision keeps what lies above the threshold, not on it
-    assert len(lay(entry, SIZE, RULES)[2]) == 1
-    score, map_HW, detections = lay({name: value[1:] for name, value in entry.items()}, SIZE, RULES)
+    assert len(judge_instances(entry, SIZE, RULES)[2]) == 1
+    score, map_HW, detections = judge_instances({name: value[1:] for name, value in entry.items()}, SIZE, RULES)
     assert (float(score), float(map_HW.max()), detections) == (0, 0, [])

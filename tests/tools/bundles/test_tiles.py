@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 from anomalib.data import InferenceBatch
 
 from models.tiled import Tiling
+from tests.found import as_instances
 from tools.bundles.composing import tiles_of
 from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.tiles import judge_tiles
-from tools.runs.predicting import as_plain
 
-Detections = list[dict[str, torch.Tensor]]
+if TYPE_CHECKING:
+    from datamodules.detections import Detections
 
 
-def look(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, Detections]:
+def look(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
     """Judge tiles by what differs towards their rim, so that every weight counts; bright halves are instances."""
     ramp_S = torch.linspace(0, 1, image_B3HW.shape[-1])
     map_BHW = image_B3HW.mean(dim=1) + ramp_S
@@ -25,7 +28,9 @@ def look(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, Detections]:
         masks = torch.stack([image_HW > 0.8, image_HW > 2, (image_HW > 0.8).roll(3, 0)])
         boxes = torch.tensor([[0.0, 1.0, 9.0, 20.5], [3.0, 3.0, 4.0, 4.0], [5.0, 0.0, 11.0, 30.0]])
         scores = torch.stack([image_HW.max(), image_HW.mean(), image_HW.min()])
-        found.append({"boxes": boxes, "labels": torch.tensor([1, 1, 2]), "scores": scores, "masks": masks})
+        found.append(
+            as_instances({"boxes": boxes, "labels": torch.tensor([1, 1, 2]), "scores": scores, "masks": masks})
+        )
     return InferenceBatch(pred_score=map_BHW.flatten(1).amax(dim=1), anomaly_map=map_BHW), found
 
 
@@ -34,7 +39,7 @@ def as_runner(image_B3HW: np.ndarray) -> Prediction:
     assert prediction.pred_score is not None
     assert prediction.anomaly_map is not None
     maps = prediction.anomaly_map.numpy()
-    return Prediction(prediction.pred_score.numpy(), maps, [as_plain(entry) for entry in found])
+    return Prediction(prediction.pred_score.numpy(), maps, found)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (20, 50), (33, 71), (90, 100)])
@@ -53,12 +58,12 @@ def test_tiles_are_put_together_as_the_model_does(size: tuple[int, int], tiling:
     np.testing.assert_array_equal(found.score_B, wanted.pred_score.numpy())
     np.testing.assert_allclose(found.map_BHW, wanted.anomaly_map.numpy(), rtol=1e-5)
     for entries, expected in zip(found.detections, detections, strict=True):
-        plain = as_plain(expected)
-        assert len(entries) == len(plain) > 0
-        for entry, other in zip(entries, plain, strict=True):
-            assert entry["label"] == other["label"]
-            assert (*entry["box"], entry["score"]) == pytest.approx((*other["box"], other["score"]))
-            np.testing.assert_array_equal(entry["mask"], other["mask"])
+        assert len(entries) == len(expected) > 0
+        for entry, other in zip(entries, expected, strict=True):
+            assert entry.label == other.label
+            assert (*entry.box, entry.score) == pytest.approx((*other.box, other.score))
+            assert entry.region == other.region
+            np.testing.assert_array_equal(entry.mask, other.mask)
 
 
 def test_pictures_that_no_tile_finds_anything_on_have_no_detections() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .instances import lay
+from .instances import judge_instances
 from .result import Prediction
 from .self_reference import judge_alone
 from .specification import BundleError
@@ -18,6 +18,8 @@ from .tiles import judge_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from datamodules.detections import Detections
 
     from .network import Array, Graph
 
@@ -64,7 +66,8 @@ def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Ar
 
 def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     size = image_B3HW.shape[2], image_B3HW.shape[3]
-    laid = [lay(graphs[MODEL]({INPUT: image_B3HW[[index]]}), size, composition) for index in range(len(image_B3HW))]
+    found = [graphs[MODEL]({INPUT: image_B3HW[[index]]}) for index in range(len(image_B3HW))]
+    laid = [judge_instances(entry, size, composition) for entry in found]
     return Prediction(
         np.stack([score for score, _, _ in laid]),
         np.stack([map_HW for _, map_HW, _ in laid]),
@@ -78,7 +81,7 @@ def _hybrid(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: A
     count, _, height, width = image_B3HW.shape
     score_B = np.full(count, composition["passed"], np.float32)
     map_BHW = np.zeros((count, height, width), np.float32)
-    detections: list[list[dict[str, Any]]] = [[] for _ in range(count)]
+    detections: list[Detections] = [[] for _ in range(count)]
     if len(suspicious):
         found = _instances(composition, graphs, image_B3HW[suspicious])
         score_B[suspicious], map_BHW[suspicious] = found.score_B, found.map_BHW

@@ -28,6 +28,8 @@ from .stream import in_batches, read_ahead
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from datamodules.detections import Instance
+
     from .decision import Decision
     from .measuring import Measuring
     from .result import Prediction
@@ -180,11 +182,11 @@ class Judge:
         return Prepared(picture.name, picture.place, None, error=problem)
 
 
-def _in_picture(detection: dict[str, Any], size: tuple[int, int], shape: tuple[int, ...]) -> dict[str, Any]:
+def _in_picture(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:
     """Give the box of a detection in pixels of the picture as it was read."""
     tall, wide = size[0] / shape[0], size[1] / shape[1]
-    left, top, right, bottom = detection["box"]
-    return detection | {"box": (left * wide, top * tall, right * wide, bottom * tall)}
+    left, top, right, bottom = detection.box
+    return detection._replace(box=(left * wide, top * tall, right * wide, bottom * tall))
 
 
 def _named(picture: str | Path | Array | Picture, index: int) -> Picture:

@@ -11,19 +11,20 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from datamodules.detections import Detections, Instance
+
     from .network import Array
 
 
 class Prediction(NamedTuple):
     """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
 
-    A detection holds ``box`` (left, top, right, bottom in pixels of the model's picture), ``label``, ``score`` and
-    ``mask`` (H, W).
+    Boxes and masks of detections are in pixels of the model's picture.
     """
 
     score_B: Array
     map_BHW: Array
-    detections: list[list[dict[str, Any]]] | None = None
+    detections: list[Detections] | None = None
 
 
 class Region(NamedTuple):
@@ -57,7 +58,8 @@ class Result:
         anomaly_map: (H, W) raw map values at the model's size.
         mask: (H, W) True where the map is called defective.
         regions: Connected regions of the mask, the worst first.
-        detections: Defects that an instance model found, the surest first.
+        detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
+            of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -73,7 +75,7 @@ class Result:
     anomaly_map: npt.NDArray[np.float32] | None = None
     mask: npt.NDArray[np.bool_] | None = None
     regions: tuple[Region, ...] = ()
-    detections: tuple[dict[str, Any], ...] = ()
+    detections: tuple[Instance, ...] = ()
     error: str = ""
 
     @property
@@ -102,5 +104,5 @@ class Result:
             "probability": self.probability,
             "kind": self.kind,
             "regions": [region._asdict() for region in self.regions],
-            "detections": [{key: value for key, value in found.items() if key != "mask"} for found in self.detections],
+            "detections": [{"box": one.box, "label": one.label, "score": one.score} for one in self.detections],
         }

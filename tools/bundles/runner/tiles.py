@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.joining import Instance, crop_instance, join_instances, paste_mask
+from models.joining import LIMIT, merge_tiles
 
 from .result import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .network import Array
+    from datamodules.detections import Detections
 
-Found = list[dict[str, Any]]
+    from .network import Array
 
 
 def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], image_B3HW: Array) -> Prediction:
@@ -28,7 +28,7 @@ def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], ima
     Args:
         tiles: ``size``; ``rows`` and ``columns``, where tiles begin, below 0 in the reflection at a border;
             ``row_weights`` and ``column_weights`` (S,), what a tile's pixels count in the blend; ``merge_overlap``,
-            the share to which the masks of two instances agree that are one.
+            the share to which the masks of two instances agree that are one; ``limit``, instances of a picture.
         judge: From tiles (B, 3, S, S) to raw scores and maps, and detections where there are any.
         image_B3HW: Pictures in [0, 1].
     """
@@ -37,21 +37,22 @@ def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], ima
     score_B = np.full(count, -np.inf, np.float32)
     sum_BHW = np.zeros((count, height, width), np.float32)
     weight_HW = np.zeros((height, width), np.float32)
-    seen: list[list[Instance]] | None = None
-    for place in product(tiles["rows"], tiles["columns"]):
+    places = list(product(tiles["rows"], tiles["columns"]))
+    seen: list[list[Detections]] = []
+    for place in places:
         found = judge(cut(image_B3HW, place, tiles["size"]))
         score_B = np.maximum(score_B, found.score_B)
         inside, within = overlap(place, tiles["size"], (height, width))
         sum_BHW[:, *inside] += weight_SS[within] * found.map_BHW[:, *within]
         weight_HW[inside] += weight_SS[within]
         if found.detections is not None:
-            seen = [[] for _ in range(count)] if seen is None else seen
-            for entries, instances in zip(found.detections, seen, strict=True):
-                instances.extend(crop_all(entries, place, (height, width)))
-    detections = None
-    if seen is not None:
-        detections = [_join(instances, tiles["merge_overlap"], (height, width)) for instances in seen]
-    return Prediction(score_B, sum_BHW / weight_HW, detections)
+            seen.append(found.detections)
+    rules = tiles["merge_overlap"], tiles.get("limit", LIMIT)
+    detections = [
+        merge_tiles([part[index] for part in seen], places, (height, width), *rules)
+        for index in range(count if seen else 0)
+    ]
+    return Prediction(score_B, sum_BHW / weight_HW, detections if seen else None)
 
 
 def cut(image_B3HW: Array, place: tuple[int, int], size: int) -> Array:
@@ -76,18 +77,3 @@ def overlap(
     inside = slice(first[0], last[0]), slice(first[1], last[1])
     within = slice(first[0] - place[0], last[0] - place[0]), slice(first[1] - place[1], last[1] - place[1])
     return inside, within
-
-
-def crop_all(detections: Found, place: tuple[int, int], shape: tuple[int, int]) -> list[Instance]:
-    """Turn the detections of a tile into instances of its picture; those without a mask are dropped."""
-    found = [
-        crop_instance(entry["box"], entry["label"], entry["score"], entry["mask"], place, shape) for entry in detections
-    ]
-    return [instance for instance in found if instance is not None]
-
-
-def _join(instances: list[Instance], merge_overlap: float, shape: tuple[int, int]) -> Found:
-    return [
-        {"box": one.box, "label": one.label, "score": one.score, "mask": paste_mask(one, shape)}
-        for one in join_instances(instances, merge_overlap)
-    ]
