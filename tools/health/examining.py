@@ -16,6 +16,7 @@ from callbacks.report.wording import DASH, plural, share
 from datamodules.health.shortcuts import OFF
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, count_by_split
 from tools.build import build
+from tools.runs.first_lines import first_lines
 from tools.runs.run_folder import RunFolder
 
 from . import features, groups, masks, pictures
@@ -63,6 +64,7 @@ def doctor(config: DictConfig) -> RunFolder:
     started = time.monotonic()
     datamodule = build(config.data, "data")
     case = examine(datamodule)
+    print("\n".join(first_lines(datamodule)))
     results = [check(case) for check in CHECKS]
     findings = sorted((one for one in results if isinstance(one, Finding)), key=lambda one: LEVELS.index(one.level))
     content = doctor_content(case, config.choices.data, findings, [one for one in results if isinstance(one, str)])

@@ -25,6 +25,7 @@ from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .chosen import chosen_keys
 from .course import training_section
 from .environment import describe_environment
+from .first_lines import first_lines
 from .ownership import owned
 from .run_folder import CONFIG, RunFolder
 from .run_state import ENVIRONMENT, note_state
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
-
-SHOWN = 10  # files left out that are named on the terminal
 
 
 def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequence[str] | None = ()) -> RunFolder:
@@ -142,6 +141,7 @@ def prepare(
     datamodule: InspectionDataModule = saved or build(config.data, "data")
     check_size(module, datamodule)
     datamodule.setup()
+    print("\n".join(first_lines(datamodule)))
     datamodule.check_training(module.supervision)
     return module, datamodule
 
@@ -185,12 +185,6 @@ def write_start(
     folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
     folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
     folder.write_json(ENVIRONMENT, environment)
-    for note in datamodule.notes():
-        print(note)
-    for row in datamodule.excluded.head(SHOWN).itertuples(index=False):
-        print(f"Left out: {row.path}: {row.problem}; {row.remedy}")
-    if (more := len(datamodule.excluded) - SHOWN) > 0:
-        print(f"Left out: {more} more; all of them are listed in {folder.path / 'excluded.csv'}")
     return environment
 
 
