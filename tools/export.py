@@ -23,6 +23,7 @@ EPILOG = """examples:
   loupe export run=runs/fiber-patchcore/2026-01-31_12-00-00
   loupe export run=RUN precisions=[fp32,int8] out=bundles/fiber
   loupe export sweep=sweeps/fiber metric=image_auroc
+  loupe export sweep=sweeps/lines data=fiber         # of a sweep over several data sets
 
 The export fails, and says where, unless the bundle judges calibration pictures and odd files as the checkpoint does.
 Then: loupe predict bundle=RUN/bundle source=PATH, or anywhere else: python BUNDLE/predict.py PATH"""
@@ -61,9 +62,15 @@ def find(overrides: Sequence[str]) -> Trained:
     if values.get("run") is not None and values.get("sweep") is not None:
         raise ConfigError("Expected run or sweep, but found both; leave one out.")
     if values.get("sweep") is not None:
-        from .sweeps.leaderboard import best_run  # noqa: PLC0415 - only sweeps need it
+        from .sweeps.data_names import is_data_of  # noqa: PLC0415 - only sweeps need it
+        from .sweeps.journal import read_trials  # noqa: PLC0415
+        from .sweeps.leaderboard import OBJECTIVE, best_run, existing_sweep  # noqa: PLC0415
 
-        metric = values.get("metric")
-        folder = str(values["sweep"])
-        overrides = [*overrides, f"run={best_run(folder) if metric is None else best_run(folder, str(metric))}"]
+        metric, data = str(values.get("metric") or OBJECTIVE), values.get("data")
+        folder = existing_sweep(str(values["sweep"]))
+        if data is not None and is_data_of(list(read_trials(folder).values()), str(data)):
+            overrides = [override for override in overrides if not override.startswith("data=")]
+        else:
+            data = None  # it changes the group data, as for a run
+        overrides = [*overrides, f"run={best_run(folder, metric, None if data is None else str(data))}"]
     return find_trained("export", overrides, changeable=("data",))

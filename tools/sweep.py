@@ -84,8 +84,9 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
         _sweep([*own, *kept, *options], show=show)  # a folder that was moved goes on where it is
     elif action == "best":
         given = _options(options, {"metric": leaderboard.OBJECTIVE, "data": ""})
-        print(leaderboard.best_run(folders[0], given["metric"], given["data"] or None))
-        for remark in leaderboard.read(folders[0]).remarks():
+        best = leaderboard.best_run(folders[0], given["metric"], given["data"] or None)
+        print(best)
+        for remark in leaderboard.read(folders[0]).remarks(best.name):
             print(remark, file=sys.stderr)  # the path alone goes to whoever reads it
     else:
         _show(folders[0], _options(options, {"rows": "20"})["rows"])

@@ -38,11 +38,15 @@ _CHARACTER = 6.4  # width of one, in pixels, at the size of labels
 
 
 class Ranked(NamedTuple):
-    """A row of a ranking: its name, and value, low and high on calibration and on test pictures (each may be None)."""
+    """A row of a ranking: its name; value, low and high on calibration and on test pictures; its place.
+
+    What is not known is None; without a place, rows are numbered as they are listed.
+    """
 
     name: str
     calibration: Span | None
     test: Span | None
+    place: int | str = ""
 
 
 class Costed(NamedTuple):
@@ -76,7 +80,7 @@ def ranking_figure(rows: Sequence[Ranked], width: float) -> Markup:
     parts.append(text(x.end, bottom + 36, "AUROC", "label", "end"))
     for index, row in enumerate(rows):
         top = _HEAD + step * index
-        name = _cut(f"{index + 1}. {row.name}", left - 8 if wide else width - 16)
+        name = _cut(f"{row.place or index + 1}. {row.name}", left - 8 if wide else width - 16)
         parts.append(text(0 if wide else 8, top + (20 if wide else 12), name, "strong" if index == 0 else "label"))
         middle = top + (14 if wide else 24)
         for span, y, kind in ((row.calibration, middle, "model"), (row.test, middle + 11, "baseline")):

@@ -52,9 +52,9 @@ def render_sweep(content: SweepContent) -> str:
         data=data,
         merged=merged[:_MOST_SETTINGS],
         left_out=max(0, len(merged) - _MOST_SETTINGS),
-        best_of={name: best.name for name in data if (best := best_of(merged, name)) is not None},
+        best_of={name: one.name for name in data if (one := best_of(merged, name)) is not None},
         rankings=_rankings(content),
-        parallel=_parallel(content),
+        parallels=_parallels(content),
         importances=_drawn(_WIDTHS, lambda width: importance_figure(content.importances, width))
         if content.importances
         else [],
@@ -81,17 +81,14 @@ def verdict(ranked: Sequence[SweptTrial], merged: Sequence[Merged], data: Sequen
         found = f"{'a mean' if repeated else 'an'} AUROC of {share(first.by_data[data[0]][0])}"
         over = f" over {plural(first.trials, 'trial')}" if repeated else ""
         return f"{first.name} ranks calibration pictures best, with {found}{over}."
-    told = []
-    for name in data[:_MOST_TOLD]:
-        best = best_of(merged, name)
-        told.append(
-            f"On {name}, nothing could be ranked."
-            if best is None
-            else f"On {name}, {best.name} ranks calibration pictures best, with an AUROC of "
-            f"{share(best.by_data[name][0])}."
-        )
-    more = len(data) - len(told)
-    return " ".join([*told, *([f"The table has {plural(more, 'data set')} more."] if more > 0 else [])])
+    firsts = {name: best_of(merged, name) for name in data}
+    best = {name: one for name, one in firsts.items() if one is not None}
+    told = [f"{one.name} on {name} ({share(one.by_data[name][0])})" for name, one in list(best.items())[:_MOST_TOLD]]
+    if (more := len(best) - _MOST_TOLD) > 0:
+        told.append(f"and on {plural(more, 'data set')} more")
+    if blind := [name for name in data if name not in best]:
+        told.append(f"none on {', '.join(blind)}")
+    return f"Ranked best by AUROC on calibration pictures: {'; '.join(told)}."
 
 
 def rates(ranked: Sequence[SweptTrial]) -> str:
@@ -132,24 +129,36 @@ def _rankings(content: SweepContent) -> list[tuple[str, Drawn]]:
     """One ranking per data set, as AUROCs of different images cannot be compared; none where nothing can be ranked."""
     most = max(4, _MOST_RANKED // max(1, len(content.data)))
     drawn: list[tuple[str, Drawn]] = []
+    places = _places(content.trials)
     for name in content.data:
         own = [trial for trial in content.ranked if trial.data == name][:most]
-        rows = [
-            Ranked(", ".join(filter(None, (trial.name, trial.repetition))), trial.calibration, trial.test)
-            for trial in own
-        ]
+        rows = [Ranked(_whole_name(trial), trial.calibration, trial.test, places[trial.id]) for trial in own]
         drawn.append((name, _drawn(_WIDTHS, partial(ranking_figure, rows)) if rows else []))
     return drawn
 
 
-def _parallel(content: SweepContent) -> Drawn:
-    trials = content.ranked
-    rows = [({**trial.setting, "data": trial.data, "seed": trial.seed}, _value(trial.calibration)) for trial in trials]
-    axes = {key: values for key, values in content.axes.items() if len(values) > 1}
-    if len(trials) < 2 or not axes:
-        return []
-    known = [({key: text for key, text in setting.items() if text}, value) for setting, value in rows]
-    return _drawn({"middle": 680.0, "wide": 1080.0}, lambda width: parallel_figure(axes, known, width, "AUROC"))
+def _whole_name(trial: SweptTrial) -> str:
+    return ", ".join(filter(None, (trial.name, trial.repetition)))
+
+
+def _parallels(content: SweepContent) -> list[tuple[str, Drawn]]:
+    """Parallel coordinates for every data set with two trials or more that can be ranked."""
+    axes = {key: values for key, values in content.axes.items() if len(values) > 1 and key != "data"}
+    drawn: list[tuple[str, Drawn]] = []
+    for name in content.data:
+        own = [trial for trial in content.ranked if trial.data == name]
+        settings = [{**trial.setting, **({"seed": trial.seed} if trial.seed else {})} for trial in own]
+        rows = list(zip(settings, [_value(trial.calibration) for trial in own], strict=True))
+        if len(own) > 1 and axes:
+            draw = partial(_parallel_figure, axes, rows)
+            drawn.append((name, _drawn({"middle": 680.0, "wide": 1080.0}, draw)))
+    return drawn
+
+
+def _parallel_figure(
+    axes: Mapping[str, Sequence[str]], rows: Sequence[tuple[Mapping[str, str], float]], width: float
+) -> Markup:
+    return parallel_figure(axes, rows, width, "AUROC")
 
 
 def _histories(content: SweepContent) -> list[tuple[str, Drawn]]:
@@ -175,7 +184,7 @@ def _fronts(merged: Sequence[Merged], data: str) -> list[dict[str, Any]]:
         ("Quality and size", "size of the checkpoint, MiB", [one.size_mib.get(data) for one in own]),
     ):
         known = [(one, cost) for one, cost in zip(own, costs, strict=True) if cost is not None]
-        if not known:
+        if len(known) < max(1, min(2, len(own))):  # one of several says nothing
             continue
         qualities = [one.by_data[data][0] for one, _ in known]
         best = on_front([cost for _, cost in known], qualities)

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from .leaderboard import Leaderboard
     from .task import Task
 
+SAID = {
+    "identify": "loading torch and anomalib, and reading the data",
+    "check": "trying every value",
+    "measure": "timing the finalists",
+    "write_page": "writing the report of the best",
+    "write_board": "gathering events for TensorBoard",
+}
+"""What is being done, in the words of a terminal."""
+
 
 def identify(trial: str, config: dict[str, Any]) -> tuple[str, list[str]]:
     """Hash the content of a config's data; list the files and folders that it comes from, where the module knows."""

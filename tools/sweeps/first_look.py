@@ -24,6 +24,22 @@ _OTHERS = 6  # settings tried with a value before it is called impossible: anoth
 Value = tuple[str, str]
 
 
+def compose_branches(composer: Composer) -> None:
+    """Compose one config for each choice of groups: a value may be of the wrong kind for one data set alone.
+
+    Raises:
+        ConfigError: One cannot be composed.
+    """
+    for group in itertools.groupby(
+        _covering(composer), key=lambda setting: [setting.get(key) for key in _keys(composer)]
+    ):
+        composer.config(next(group[1]))
+
+
+def _keys(composer: Composer) -> list[str]:
+    return [axis.key for axis in composer.deciding]
+
+
 def refuse_impossible(composer: Composer, known: Iterable[Trial], check: Check) -> None:
     """Try every value of every key with which no trial has run yet, building all but the data.
 

@@ -33,6 +33,11 @@ class KnownData:
         self._before: dict[tuple[str, ...], str] = {}
         self._now: dict[tuple[str, ...], str] = {}
 
+    def knows(self, config: dict[str, Any]) -> bool:
+        """Tell whether a config's data need not be read."""
+        about = about_data(config)
+        return about in self._hashes or about in self._refused or bool(self._remembered(about))
+
     def of(self, config: dict[str, Any]) -> str:
         """Return the hash of a config's data.
 

@@ -15,7 +15,7 @@ from tools.config import nearest
 from tools.errors import ConfigError
 
 from .data_names import Place, pick_data, place_of
-from .failures import reason
+from .failures import causes, reason
 from .journal import ALONE, JOURNAL, Trial, read_trials
 from .ranking import RULE, Ranked, rank_settings, setting_of, tie_break
 
@@ -87,7 +87,10 @@ class Leaderboard:
         return stream.getvalue()
 
     def text(self, count: int) -> str:
-        """Write the first rows for a terminal; of several data sets, the first of each, one set after the other."""
+        """Write the first rows for a terminal; of several data sets, the first of each, one set after the other.
+
+        Milliseconds after ``~`` were taken while other trials ran.
+        """
         shown = [name for name in ("image_auroc", "image_f1", "pixel_aupro_0.3") if name in self.metrics]
         means = self._means()
         repeated = any(len(one.trials) > 1 for ranked in self.settings.values() for one in ranked)
@@ -110,13 +113,14 @@ class Leaderboard:
 
     def _row(self, rank: int, trial: Trial, metrics: Sequence[str]) -> list[str]:
         objective = "failed" if trial.state == "failed" else _written(trial.objective)
-        speed = value_of(trial, PLAIN[0])
+        beside, alone = value_of(trial, PLAIN[0]), trial.milliseconds_alone
+        speed = "" if beside is None else f"~{beside:.1f}" if alone is None else f"{alone:.1f}"
         return [
             str(rank),
             trial.id,
             objective + (" pruned" if trial.state == "pruned" else ""),
             *(_written(value_of(trial, f"test/{name}")) for name in metrics),
-            "" if speed is None else f"{speed:.1f}",
+            speed,
             *(trial.setting.get(key, "-") for key in self.keys),
         ]
 
@@ -135,12 +139,16 @@ class Leaderboard:
             ranks.append(groups[group])
         return ranks
 
-    def remarks(self) -> list[str]:
-        """Say how many settings share the first place, and by which rule one of them leads."""
+    def remarks(self, trial_id: str | None = None) -> list[str]:
+        """Say how many settings share the first place, and by which rule one of them leads.
+
+        Args:
+            trial_id: Only where this trial leads; None: on every data set.
+        """
         said = []
         for data, ranked in self.settings.items():
             first = ranked[0]
-            if first.equals > 1:
+            if first.equals > 1 and trial_id in {None, first.shipped.id}:
                 among = f"{data}: " if data else ""
                 said.append(
                     f"{among}{first.equals} settings are equal at {_written(first.mean)}; first is {first.shipped.id}, "
@@ -170,8 +178,10 @@ def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE, data: str | Non
         return next(iter(ranked.values()))[0].shipped
     known = {trial.id: value for trial in trials if (value := value_of(trial, metric)) is not None}
     found = [trial for trial in trials if trial.state == "complete" and trial.id in known]
+    if not found and metric in {OBJECTIVE, "objective"}:
+        raise ConfigError(_unranked(trials))
     if not found:
-        names = {name for trial in trials for name in trial.result.get("metrics", {})} | {OBJECTIVE, *PLAIN}
+        names = _metrics(trials)
         near = nearest(metric.removeprefix("test/"), names)
         hint = f"did you mean {near!r}?" if near and near != metric else f"there are: {', '.join(sorted(names))}."
         raise ConfigError(f"Expected a finished trial with {metric}, but found none among {len(trials)}; {hint}")
@@ -181,6 +191,24 @@ def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE, data: str | Non
         means[setting_of(trial)].append(sign * known[trial.id])
     return min(
         found, key=lambda trial: (round(fmean(means[setting_of(trial)]), 9), sign * known[trial.id], tie_break(trial))
+    )
+
+
+def _metrics(trials: Sequence[Trial]) -> set[str]:
+    return {name for trial in trials for name in trial.result.get("metrics", {})} | {OBJECTIVE, *PLAIN}
+
+
+def _unranked(trials: Sequence[Trial]) -> str:
+    """Say why none of some trials can be ranked, and what to do about it."""
+    if not trials:
+        return "Expected a finished trial, but found none yet."
+    failed = causes(trials)
+    if sum(cause.trials for cause in failed) == len(trials):
+        return f"Expected a finished trial, but all {len(trials)} failed: {failed[0].sentence}"
+    others = ", ".join(sorted(_metrics(trials) - {OBJECTIVE}))
+    return (
+        f"Expected a trial whose calibration images are good and defective, since they rank, but found none among "
+        f"{len(trials)}; set data.calibration_from=test or add defective images, or choose by metric=: {others}."
     )
 
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from .failures import cause_of
+from .failures import add_to_log, cause_of
 from .task import Judge, Outcome, PrunedTrialError, Task, TrialModule
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def perform(task: Task, judge: Judge | None) -> Outcome:
             raise PrunedTrialError
 
     try:
-        with logged(task.log), _traceback_told():
+        with logged(task.log):
             module = cast("TrialModule", importlib.import_module(task.trial))
             result = module.run_trial(task, report)
     except PrunedTrialError:
@@ -45,20 +45,11 @@ def perform(task: Task, judge: Judge | None) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a trial may fail in any way, and the sweep goes on
         seconds = time.perf_counter() - started
         state: Literal["memory", "failed"] = "memory" if _is_out_of_memory(error) else "failed"
-        return Outcome(task.id, state, {}, values, seconds, traceback.format_exc(), cause_of(error))
+        told = traceback.format_exc()
+        if task.log:
+            add_to_log(task.log, told)
+        return Outcome(task.id, state, {}, values, seconds, told, cause_of(error))
     return Outcome(task.id, "complete", result, values, time.perf_counter() - started)
-
-
-@contextlib.contextmanager
-def _traceback_told() -> Iterator[None]:
-    """Write the traceback of what goes wrong to where all else is printed: the log of the trial."""
-    try:
-        yield
-    except PrunedTrialError:
-        raise
-    except Exception:
-        traceback.print_exc()
-        raise
 
 
 def _is_out_of_memory(error: Exception) -> bool:

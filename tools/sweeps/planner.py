@@ -81,12 +81,13 @@ class Planner:
         self._running: dict[str, _Running] = {}
         self._executor: Executor | None = None
         self._known_data = KnownData(journal, lambda config: self.errand("identify", config))
+        self._looked = False
         self._several_data = any(axis.key in DATA_KEYS and len(set(axis.choices)) > 1 for axis in plan.axes)
 
     def errand(self, name: str, *args: Any) -> Any:
         """Have something done where torch is loaded: see ``errands``."""
         executor = self.executor
-        with working("loading torch and anomalib, and reading the data" if name == "identify" else f"{name} ..."):
+        with working(errands.SAID[name]):
             return executor.ask(errands.__name__, name, self.plan.config.trial, *args)
 
     @property
@@ -115,6 +116,12 @@ class Planner:
         if self.reason and self.journal.exhausted != self.reason:
             self.journal.note_exhausted(self.reason)
 
+    def _look_first(self) -> None:
+        """Refuse impossible values before anything is read or run, once."""
+        if not self._looked:
+            self._looked = True
+            refuse_impossible(self.composer, self.journal.trials.values(), lambda some: self.errand("check", some))
+
     def _note_plan(self) -> None:
         """Note the command, once it has proved possible, so that the sweep can be resumed by its folder alone."""
         args = list(self.plan.args)
@@ -127,7 +134,7 @@ class Planner:
         deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
         ahead = self.plan.config.search == "grid"  # a search should know all that it can when it is asked
         ready: _Running | None = None
-        more, first = True, True
+        more = True
         while True:
             if more and time.monotonic() >= deadline:
                 self.halt = f"The {minutes:g} minutes are over; 'loupe sweep resume {self.plan.folder}' goes on."
@@ -135,10 +142,6 @@ class Planner:
             if more and ready is None and (ahead or self._executor is None or self._executor.free):
                 ready = self._next()
                 more = ready is not None
-            if more and ready is not None and first:
-                refuse_impossible(self.composer, self.journal.trials.values(), lambda some: self.errand("check", some))
-                self._note_plan()
-                first = False
             if more and ready is not None and self.executor.free:
                 self._start(ready)
                 ready = None
@@ -166,6 +169,8 @@ class Planner:
     def _prepare(self, suggestion: Suggestion) -> _Running | None:
         """Make a task of a suggestion that is new; tell the search what is known of one that is not."""
         config = self.composer.config(suggestion.setting)
+        if not self._known_data.knows(config):
+            self._look_first()
         try:
             data = self._known_data.of(config)
         except (DataError, ConfigError) as error:
@@ -205,6 +210,8 @@ class Planner:
         self._note_end(suggestion, trial)
 
     def _start(self, running: _Running) -> None:
+        self._look_first()
+        self._note_plan()
         task = running.task
         self._running[task.id] = running
         if self.pruning is not None and task.id not in self._retried:

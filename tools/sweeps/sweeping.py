@@ -11,6 +11,7 @@ from tools.signals import keeping_note
 from .board import Board
 from .failures import failure_lines
 from .files import write
+from .first_look import compose_branches
 from .journal import JOURNAL, Journal
 from .leaderboard import Leaderboard
 from .live import LivePage
@@ -39,6 +40,7 @@ def sweep(plan: Plan) -> Path:
         FailedTrialsError: It went through, but some of its trials failed, and the plan does not take that.
     """
     composer = Composer(plan.axes, plan.base, plan.pairs)  # refuses mistakes before there is a folder
+    compose_branches(composer)
     total = most_trials(plan, composer)
     with Journal(plan.folder) as journal:
         board = Board(total, [axis.key for axis in plan.axes if not axis.fixed])
@@ -50,7 +52,8 @@ def sweep(plan: Plan) -> Path:
                 with keeping_note(lambda: f"finished trials are kept; go on with: loupe sweep resume {plan.folder}"):
                     planner.run()
             finally:
-                write_leaderboard(journal, plan.folder)  # also of what an interrupt leaves
+                if journal.trials:
+                    write_leaderboard(journal, plan.folder)  # also of what an interrupt leaves
             finish(planner)
         mine = [trial for name in planner.visited if (trial := journal.trials.get(name)) is not None]
         failed = [trial for trial in mine if trial.state == "failed"]
