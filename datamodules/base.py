@@ -14,6 +14,7 @@ from lightning import LightningDataModule
 from .augment import AugmentedDataset
 from .batch import Sample, collate
 from .cache import CachedDataset, content_keys
+from .csv_text import written
 from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
 from .kept import KeptDataset, kept_in_use
@@ -309,7 +310,7 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
 
 def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:
     """List what was left out: path, problem and remedy."""
-    rows = [(problem.path, problem.problem, problem.remedy) for problem in problems]
+    rows = [(written(problem.path), problem.problem, problem.remedy) for problem in problems]
     return pd.DataFrame(rows, columns=list(EXCLUDED_COLUMNS))
 
 

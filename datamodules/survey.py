@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .csv_text import written
 from .errors import UnreadableImageError
 from .images import Array, check_white_level, decode_image, read_bytes, read_mask, read_zones, scale
 from .progress import track
@@ -46,6 +47,8 @@ class ImageFacts:
 
 def look_at(path: str, white_level: float | None = None) -> ImageFacts | UnreadableImageError:
     """Read one picture whole; return its facts, or the error that says why it cannot be used."""
+    if written(path) != path:
+        return UnreadableImageError(path, "has a name that is not UTF-8, which no table can hold", "rename it")
     try:
         return _look(path, _state(path), white_level)
     except UnreadableImageError as error:

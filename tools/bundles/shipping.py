@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
     "datamodules/detections.py",
+    "datamodules/csv_text.py",
     "datamodules/images.py",
     "datamodules/errors.py",
     "datamodules/headers.py",

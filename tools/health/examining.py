@@ -13,6 +13,7 @@ import pandas as pd
 
 from callbacks.report.doctor import LEVELS, DoctorContent, Finding, render_doctor
 from callbacks.report.wording import DASH, plural, share
+from datamodules.csv_text import csv_text
 from datamodules.health.shortcuts import OFF
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, count_by_split
 from tools.build import build
@@ -72,7 +73,7 @@ def doctor(config: DictConfig) -> RunFolder:
     folder = RunFolder.create(config)
     folder.write_text("index.html", render_doctor(content))
     folder.write_json("doctor.json", as_json(case, content, time.monotonic() - started))
-    datamodule.samples.to_csv(folder.samples, index=False, lineterminator="\n")
+    folder.write_text(folder.samples.name, csv_text(datamodule.samples))
     print(summary(content))
     print(f"Page {folder.path / 'index.html'}")
     return folder

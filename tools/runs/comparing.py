@@ -18,6 +18,7 @@ from callbacks.report.compare import CompareContent, Contender, render_compariso
 from callbacks.report.facts import threshold_of
 from callbacks.report.wording import plural
 from callbacks.statistics.bootstrap import Resampling
+from datamodules.csv_text import csv_text
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
@@ -73,7 +74,7 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder]) -> RunFolder:
     folder = RunFolder.create(config)
     folder.write_text(CONFIG, OmegaConf.to_yaml(config))
     folder.write_json("compare.json", as_values(comparison, names, len(pictures), content.warnings))
-    folder.write_text("compare.csv", as_table(comparison, names).to_csv(index=False))
+    folder.write_text("compare.csv", csv_text(as_table(comparison, names)))
     with working("writing the page"):
         folder.write_text("report/index.html", render_comparison(content))
     for note in notes:

@@ -17,6 +17,7 @@ from callbacks.report.repeats import RepeatsContent, headline, render_repeats
 from callbacks.report.wording import plural
 from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.spread import Spread, spread
+from datamodules.csv_text import csv_text
 from datamodules.table import TEST, read_table
 from tools.errors import ConfigError
 from tools.signals import keeping_note
@@ -169,9 +170,9 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
     pooled = _pool(config, names, runs) if config.folds else None
     summed = {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]}
     parent.write_json("metrics.json", summed | ({} if pooled is None else {"pooled": pooled.to_dict()}))
-    parent.write_text("summary.csv", summary(spreads, names).to_csv(index=False))
+    parent.write_text("summary.csv", csv_text(summary(spreads, names)))
     if pooled is not None:
-        parent.write_text("predictions.csv", pooled.predictions.to_csv(index=False))
+        parent.write_text("predictions.csv", csv_text(pooled.predictions))
     content = RepeatsContent(
         title=f"{config.choices.model} on {subject(config)}",
         what=_what(config),

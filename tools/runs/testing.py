@@ -22,6 +22,7 @@ from callbacks.report.content import ReportContent
 from callbacks.report.render import render_report
 from callbacks.report.wording import interval_name
 from callbacks.tensorboard import log_results
+from datamodules.csv_text import csv_text
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
 from models.backbones import UNTRAINED
@@ -119,13 +120,13 @@ def run_test(
     folder.write_json("metrics.json", results.metrics)
     folder.write_json("calibration.json", calibration.summary() | stage_threshold(module.model))
     folder.write_json("environment.json", environment)
-    folder.write_text("predictions.csv", results.predictions.to_csv(index=False))
-    folder.write_text("sweep.csv", results.sweep.to_csv(index=False))
+    folder.write_text("predictions.csv", csv_text(results.predictions))
+    folder.write_text("sweep.csv", csv_text(results.sweep))
     if not results.pixel_sweep.empty:
-        folder.write_text("pixel_sweep.csv", results.pixel_sweep.to_csv(index=False))
+        folder.write_text("pixel_sweep.csv", csv_text(results.pixel_sweep))
     write_objects(folder, results.objects)
-    folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
-    folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
+    folder.write_text("samples.csv", csv_text(datamodule.samples))
+    folder.write_text("excluded.csv", csv_text(datamodule.excluded))
     log_results(folder.tensorboard, results, calibration, provenance.epoch, provenance.chosen)
     if not shown:
         return results
@@ -139,10 +140,10 @@ def run_test(
 
 def write_objects(folder: RunFolder, objects: ObjectResults) -> None:
     """Write what was found as objects: defects.csv, the same as JSON, and marked_defects.csv where any are marked."""
-    folder.write_text("defects.csv", objects.defects.to_csv(index=False))
+    folder.write_text("defects.csv", csv_text(objects.defects))
     folder.write_json("defects.json", {"defects": json.loads(objects.defects.to_json(orient="records"))})
     if not objects.marked.empty:
-        folder.write_text("marked_defects.csv", objects.marked.to_csv(index=False))
+        folder.write_text("marked_defects.csv", csv_text(objects.marked))
 
 
 def warn(

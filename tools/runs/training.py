@@ -17,6 +17,7 @@ from callbacks.event_log import EpochLogger
 from callbacks.finish import FinishWithCalibration
 from callbacks.history import History, read_rows
 from callbacks.last import LastCheckpoint
+from datamodules.csv_text import csv_text
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
 from tools.signals import keeping_note
@@ -182,8 +183,8 @@ def write_start(
     environment: dict[str, Any] = {"state": "training"}
     environment |= describe_environment(module.origin(), datamodule.content_hash) | {"overrides": [*(overrides or ())]}
     folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    folder.write_text("samples.csv", datamodule.samples.to_csv(index=False))
-    folder.write_text("excluded.csv", datamodule.excluded.to_csv(index=False))
+    folder.write_text("samples.csv", csv_text(datamodule.samples))
+    folder.write_text("excluded.csv", csv_text(datamodule.excluded))
     folder.write_json(ENVIRONMENT, environment)
     return environment
 

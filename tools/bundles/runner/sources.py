@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from datamodules.csv_text import written
 from datamodules.errors import DataError
 from datamodules.images import decode_image, read_image
 from datamodules.suffixes import ARCHIVES, VIDEOS, is_hidden, is_image, unread_file
@@ -109,9 +110,9 @@ def _files(entry: Entry, base: Path) -> Iterator[Picture]:
     for file in _walk(entry.path) if entry.path.is_dir() else [entry.path]:
         unread = None if entry.chosen and file == entry.path else unread_file(file)
         if unread is not None and not file.is_dir():
-            yield refused(str(file), _place(file, base), unread.problem, unread.remedy)
+            yield refused(written(str(file)), _place(file, base), unread.problem, unread.remedy)
         else:
-            yield Picture(str(file), _place(file, base), partial(read_image, file))
+            yield Picture(written(str(file)), _place(file, base), partial(read_image, file))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -161,4 +162,4 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, place: P
 
 
 def _place(path: Path, base: Path) -> PurePosixPath:
-    return PurePosixPath(path.relative_to(base).as_posix())
+    return PurePosixPath(written(path.relative_to(base).as_posix()))

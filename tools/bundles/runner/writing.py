@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from callbacks.report.pictures import overlay
+from datamodules.csv_text import LINE_END, Rows
 
 from .measuring import ABOUT as ABOUT_DEFECTS
 from .measuring import COLUMNS as DEFECT_COLUMNS
@@ -164,7 +165,9 @@ class Table:
 
     def __init__(self, opened: ExitStack, path: Path, columns: Sequence[str]) -> None:
         self._file = opened.enter_context(path.open("w", newline="", encoding="utf-8"))
-        self._writer = csv.DictWriter(self._file, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        self._writer = csv.DictWriter(
+            Rows(self._file), columns, restval="", extrasaction="ignore", lineterminator=LINE_END
+        )
         self._writer.writeheader()
 
     def write(self, row: dict[str, Any]) -> None:
