@@ -27,6 +27,7 @@ SUFFIXES = frozenset(JSON | LINES | XML | TABLES | TEXTS)
 _LOOKED_AT = 65_536  # bytes of a file that is only to be called by its name
 _NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 _YOLO_LINE = re.compile(rf"\d+(?:\s+{_NUMBER}){{4,}}\s*$")
+_DOTA_HEAD = ("imagesource:", "gsd:")
 _DOTA_LINE = re.compile(rf"(?:{_NUMBER}\s+){{8}}[^\d\s]\S*(?:\s+\d)?\s*$")
 _KITTI_LINE = re.compile(rf"[A-Za-z]\S*(?:\s+{_NUMBER}){{14,15}}\s*$")
 
@@ -76,10 +77,11 @@ def _of_lines(text: str) -> Form:
     """Tell the form of JSON lines by the first of them."""
     line = next((line for line in text.splitlines() if line.strip()), "")
     try:
-        found = recognise([json.loads(line)])
+        entry = json.loads(line)
     except (ValueError, RecursionError):
-        found = None
-    if found is None or found.labels is None:
+        entry = None
+    known = (form for form in (recognise([entry]), recognise(entry)) if form.labels is not None)
+    if (found := next(known, None)) is None:
         return Form("JSON lines, a document on each line", UNKNOWN_REMEDY, None)
     return Form(f"{found.name}, as JSON lines", found.remedy, found.labels)
 
@@ -124,7 +126,7 @@ def _are_corners(cells: list[str]) -> bool:
 
 def _of_text(text: str) -> Form:
     """Tell the form of a text by its first lines."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()][:5]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(_DOTA_HEAD)][:5]
     if all(_YOLO_LINE.match(line) for line in lines):
         return Form("a label file of YOLO (txt)", _TOOL)
     if all(_DOTA_LINE.match(line) for line in lines):
