@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.base import excluded_table
 from datamodules.errors import DataError
 from datamodules.oring import OringDataModule
 
@@ -272,7 +273,8 @@ EXPORTS: list[tuple[Callable[[Path], None], str]] = [
 
 def setup(root: Path) -> OringDataModule:
     data = OringDataModule(root=str(root), image_size=(64, 64), num_workers=0)
-    data.setup()
+    data.samples, problems = data.listing()
+    data.excluded = excluded_table(problems)
     return data
 
 
