@@ -46,7 +46,8 @@ class _Ears:
     def hear(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         del frame
-        if os.getpid() != self.process:  # a forked loader: its parent ends it
+        if os.getpid() != self.process:
+            _end_child(number)
             return
         now = time.monotonic()
         if self.at is None:
@@ -66,6 +67,13 @@ class _Ears:
             again.daemon = True
             again.start()
         return True
+
+
+def _end_child(number: int) -> None:
+    """End a forked process where it is asked to; Ctrl-C reaches all, and its parent will end it."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 _listening = False

@@ -82,13 +82,16 @@ def test_an_echo_of_a_signal_does_not_disturb_what_tidies_up() -> None:
     assert tidied
 
 
-def test_forked_loaders_leave_signals_to_their_parent() -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 7), (signal.SIGTERM, -signal.SIGTERM)])
+def test_forked_processes_leave_ctrl_c_to_their_parent_and_end_where_they_are_asked_to(
+    number: signal.Signals, status: int
+) -> None:
     with heard():
         child = os.fork()
         if not child:
-            strike(signal.SIGINT)
+            strike(number)
             os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == status
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

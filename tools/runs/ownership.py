@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = ".lock"
+_PART = re.compile(r"\..+\.\d+")
 
 
 @contextmanager
@@ -32,6 +34,7 @@ def owned(folder: Path) -> Iterator[None]:
     with path.open("a+") as file:
         if fcntl is not None:
             _take(file.fileno(), path)
+        _tidy(folder)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -40,6 +43,13 @@ def owned(folder: Path) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a kill left of files that were being written: ``.NAME.PROCESS``, see ``write_whole``."""
+    for path in folder.rglob(".*"):
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _take(descriptor: int, path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Runs ``loupe`` commands, one after the other, in processes that are forked after everything heavy is loaded.
+
+Each is a session of its own that runs ``tools.cli.main`` as the command does, so that it can be killed at any moment of
+its work, hundreds of times in minutes. What happens while libraries load, tests see that start the command itself.
+
+Reads one JSON object a line (``args``, ``cwd``, ``out``, ``err``), and answers with two: ``pid``, then ``status``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+
+HEAVY = (
+    "tools.runs.resuming",
+    "tools.runs.repeating",
+    "tools.runs.retesting",
+    "tools.runs.predicting",
+    "tools.runs.comparing",
+    "tools.runs.distilling",
+    "tools.bundles.exporting",
+    "tools.bundles.judging",
+    "tools.health.examining",
+    "tools.sweeps.sweeping",
+    "tools.sweeps.training_trial",
+    "torchvision.models.detection",
+    "onnxruntime",
+    "onnxscript",
+)
+
+
+def serve() -> None:
+    """Answer until the input ends."""
+    for name in HEAVY:
+        importlib.import_module(name)
+    say({"ready": True})
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if not child:
+            run(request)
+        say({"pid": child})
+        say({"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+
+
+def run(request: dict[str, str | list[str]]) -> None:
+    """Become the command."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command hears it: it is not at work yet
+    os.chdir(str(request["cwd"]))
+    files = {0: os.devnull, 1: str(request["out"]), 2: str(request["err"])}
+    for descriptor, path in files.items():
+        file = os.open(path, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0), 0o644)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.argv = ["loupe", *request["args"]]
+    from tools.cli import main  # noqa: PLC0415 - as the command itself does
+
+    status = 1
+    try:
+        status = main()
+    except Exception:  # noqa: BLE001 - a traceback is what the tests look for
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def say(answer: dict[str, int | bool]) -> None:
+    """Write an answer."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()
