@@ -15,7 +15,7 @@ from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
 from .errors import ConfigError, FailedTrialsError
-from .mishaps import explain
+from .mishaps import explain, quiet_threads
 from .signals import Interrupted, heard, sentence
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
     _quiet_libraries()
     overrides = [arg for arg in args if arg != PRINT_FLAG]
     try:
-        with heard():
+        with heard(), quiet_threads():
             if flags := [arg for arg in overrides if arg.startswith("-")]:
                 raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
             run(overrides, show=PRINT_FLAG in args)

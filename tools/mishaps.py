@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +23,25 @@ def explain(error: BaseException) -> str | None:
     Libraries wrap what they catch: the whole chain is searched.
     """
     return next((said for link in chain(error) if (said := _explain(link)) is not None), None)
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Let threads of libraries not complain of mishaps inside the block: TensorBoard's does, and then tells the main one.
+
+    What is no mishap is shown as ever.
+    """
+    before = threading.excepthook
+
+    def hook(lost: threading.ExceptHookArgs) -> None:
+        if lost.exc_value is None or explain(lost.exc_value) is None:
+            before(lost)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

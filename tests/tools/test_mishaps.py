@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.loading import SizedDataset
 from datamodules.whole_files import write_whole
 from tools.door import open_door
-from tools.mishaps import explain
+from tools.mishaps import explain, quiet_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +96,28 @@ def test_a_full_disk_is_known_from_within_a_worker() -> None:
     assert said is not None
     assert "the disk is full" in said
     assert "Traceback" not in said
+
+
+def test_threads_of_libraries_do_not_complain_of_mishaps(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(error: Exception) -> None:
+        raise error
+
+    def run_both() -> None:
+        for error in (OSError(errno.ENOSPC, "No space left on device"), TypeError("a mistake")):
+            thread = threading.Thread(target=fail, args=[error])
+            thread.start()
+            thread.join()
+
+    before, threading.excepthook = threading.excepthook, threading.__excepthook__
+    try:
+        with quiet_threads():
+            run_both()
+        assert threading.excepthook is threading.__excepthook__
+    finally:
+        threading.excepthook = before
+    shown = capsys.readouterr().err
+    assert "a mistake" in shown
+    assert "No space" not in shown
 
 
 def test_programming_errors_are_not_explained_away() -> None:
