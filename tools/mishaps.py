@@ -27,7 +27,7 @@ def explain(error: BaseException) -> str | None:
 
 @contextmanager
 def quiet_threads() -> Iterator[None]:
-    """Let threads of libraries not complain of mishaps inside the block: TensorBoard's does, and then tells the main one.
+    """Let threads of libraries not complain of mishaps inside the block: TensorBoard's tells the main one later.
 
     What is no mishap is shown as ever.
     """
