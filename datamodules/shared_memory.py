@@ -18,7 +18,7 @@ PLACE = "/dev/shm"  # noqa: S108 - where Linux keeps shared memory, not a place 
 PREFETCHED = 4  # batches ahead of each process, where there is room
 IN_HAND = 2  # batches that the training itself still holds
 MARGIN = 1.5  # images may have more instances than the first
-_said: set[str] = set()
+_said: list[str] = []
 
 
 class Loaders(NamedTuple):
@@ -44,9 +44,9 @@ def choose_loaders(dataset: SizedDataset[Any], batch_size: int, workers: int) ->
         return Loaders(workers, PREFETCHED)
     chosen = affordable(room, batch, workers)
     if chosen.workers < workers:
-        instead = f"{chosen.workers or 'no'} instead of {workers} processes"
+        who = f"{chosen.workers} processes" if chosen.workers else "the training itself"
         _say(
-            f"Loading images with {instead}: a batch takes {batch / 2**20:.0f} MB of shared memory, and {PLACE} has "
+            f"Images are loaded by {who}, not by {workers} processes: a batch takes {batch / 2**20:.0f} MB of shared memory, and {PLACE} has "
             f"{room / 2**20:.0f} MB left; give the container more, as with docker run --shm-size=2g, or set "
             "data.batch_size lower."
         )
@@ -91,7 +91,7 @@ def free_bytes() -> int | None:
 
 
 def _say(words: str) -> None:
-    """Say something once, however many loaders there are."""
-    if words not in _said:
-        _said.add(words)
+    """Say it once, however many loaders there are."""
+    if not _said:
+        _said.append(words)
         sys.stderr.write(f"{words}\n")

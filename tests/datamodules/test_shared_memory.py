@@ -45,11 +45,11 @@ def test_a_container_of_64_mb_loads_by_itself_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shared_memory, "free_bytes", lambda: 64 * 2**20)
-    monkeypatch.setattr(shared_memory, "_said", set())
+    monkeypatch.setattr(shared_memory, "_said", [])
     assert make_loader(Images(), 16, 4, as_list).num_workers == 0
     assert make_loader(Images(), 16, 4, as_list, seed=1).num_workers == 0
     shown = capsys.readouterr().err
-    assert shown.count("no instead of 4 processes") == 1
+    assert shown.count("loaded by the training itself, not by 4 processes") == 1
     assert "--shm-size" in shown
 
 
