@@ -46,9 +46,9 @@ def choose_loaders(dataset: SizedDataset[Any], batch_size: int, workers: int) ->
     if chosen.workers < workers:
         who = f"{chosen.workers} processes" if chosen.workers else "the training itself"
         _say(
-            f"Images are loaded by {who}, not by {workers} processes: a batch takes {batch / 2**20:.0f} MB of shared memory, and {PLACE} has "
-            f"{room / 2**20:.0f} MB left; give the container more, as with docker run --shm-size=2g, or set "
-            "data.batch_size lower."
+            f"Images are loaded by {who}, not by {workers} processes: a batch takes {batch / 2**20:.0f} MB of shared "
+            f"memory, and {PLACE} has {room / 2**20:.0f} MB left; give the container more, as with docker run "
+            "--shm-size=2g, or set data.batch_size lower."
         )
     return chosen
 

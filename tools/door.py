@@ -16,7 +16,7 @@ from models.errors import DivergedError, WeightsError
 from .config import describe, groups
 from .errors import ConfigError, FailedTrialsError
 from .mishaps import explain, quiet_threads
-from .signals import Interrupted, heard, sentence
+from .signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HELP_FLAGS = {"-h", "--help"}
 PRINT_FLAG = "--print"
+NOT_BEGUN = "nothing had begun yet; run the command again"
 
 
 class Run(Protocol):
@@ -54,7 +55,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
     _quiet_libraries()
     overrides = [arg for arg in args if arg != PRINT_FLAG]
     try:
-        with heard(), quiet_threads():
+        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
             if flags := [arg for arg in overrides if arg.startswith("-")]:
                 raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
             run(overrides, show=PRINT_FLAG in args)

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tools.door import NOT_BEGUN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
@@ -171,5 +173,5 @@ class Storm:
             return
         if ended.status != 128 + number or f"ended by {signal.Signals(number).name}" not in ended.err:
             self.tally.lost.append(f"after {after:.2f} s of {number}: status {ended.status}, {ended.err[-500:]}")
-        elif words not in ended.err and "loupe: ended" not in ended.err:
+        elif not any(said in ended.err for said in (words, NOT_BEGUN, "loupe: ended")):
             self.tally.lost.append(f"after {after:.2f} s of {number}: nothing about what is kept: {ended.err[-500:]}")

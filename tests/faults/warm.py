@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from typing import NoReturn
 
 HEAVY = (
     "tools.runs.resuming",
@@ -41,22 +42,21 @@ def serve() -> None:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            run(request)
+            become(request["args"], request["cwd"], request["out"], request["err"])
         say({"pid": child})
         say({"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
 
 
-def run(request: dict[str, str | list[str]]) -> None:
-    """Become the command."""
+def become(args: list[str], cwd: str, out: str, err: str) -> NoReturn:
+    """Become the command: a session of its own, in a folder, whose output goes to two files."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command hears it: it is not at work yet
-    os.chdir(str(request["cwd"]))
-    files = {0: os.devnull, 1: str(request["out"]), 2: str(request["err"])}
-    for descriptor, path in files.items():
+    os.chdir(cwd)
+    for descriptor, path in ((0, os.devnull), (1, out), (2, err)):
         file = os.open(path, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0), 0o644)
         os.dup2(file, descriptor)
         os.close(file)
-    sys.argv = ["loupe", *request["args"]]
+    sys.argv = ["loupe", *args]
     from tools.cli import main  # noqa: PLC0415 - as the command itself does
 
     status = 1
