@@ -18,13 +18,16 @@ from datamodules.table import DEFECTIVE, GOOD
 from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
 from .defects.region_rules import RegionRules
 from .evidence import PixelEvidence
+from .familiarity import learn_usual, map_medians
 from .scopes import Scope, Scoped, check_scopes
 from .statistics.curves import best_f_score, count_scores, roc_auc
 from .statistics.probability import Method, Probability, fit_probability
+from .statistics.usual import Usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pandas as pd
     from lightning import LightningModule, Trainer
     from torch import Tensor
 
@@ -61,6 +64,7 @@ class Calibration(nn.Module):
         map_range: Raw map values that the darkest and the brightest colour stand for; the first is the usual value.
         to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
         scores: What was seen of every calibration picture.
+        usual: What the images of the run are like, so that others can be told from them; None where nobody noted it.
     """
 
     image_threshold: Tensor
@@ -92,6 +96,8 @@ class Calibration(nn.Module):
         self.to_probability: Probability | None = None
         self.probability_note = ""
         self.scores: list[Seen] = []
+        self.usual: Usual | None = None
+        self._median_of: dict[str, float] = {}
         self._device: torch.device | str = "cpu"
         self._everything = PixelEvidence()
         self._parts: dict[tuple[Scope, str], PixelEvidence] = {}
@@ -139,6 +145,7 @@ class Calibration(nn.Module):
     def reset(self, device: torch.device | str = "cpu") -> None:
         """Forget what was seen; keep the thresholds until new ones are chosen."""
         self.scores = []
+        self._median_of = {}
         self._device = device
         self._everything = PixelEvidence(device)
         self._parts = {}
@@ -151,6 +158,7 @@ class Calibration(nn.Module):
         peak_N = looked_at.flatten(1).amax(dim=1)
         columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist(), batch.kind)
         self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
+        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map), strict=True))
         pixels = (batch.anomaly_map, batch.gt_mask.bool(), known_N, batch.label_index)
         self._everything.update(*pixels, judged)
         for scope, name, inside in self._inside(batch):
@@ -184,6 +192,11 @@ class Calibration(nn.Module):
         self.pixel_threshold.fill_(self.pixel.all.value)
         self.map_range = self._display_range(self.pixel.all.value)
         self._fit_probability()
+
+    def note_images(self, samples: pd.DataFrame) -> None:
+        """Note what the images of the run are like, once thresholds are chosen."""
+        line = (self.map_range[0], self._thresholds()[1].all.value)
+        self.usual = learn_usual(samples, self._median_of, line)
 
     def objective(self) -> float | None:
         """Score the calibration itself, for choosing a checkpoint: AUROC; None where only one class was seen."""
@@ -228,6 +241,7 @@ class Calibration(nn.Module):
             "probability_note": self.probability_note,
             "map_range": list(self.map_range),
             "scores": [list(seen) for seen in self.scores],
+            "usual": None if self.usual is None else self.usual.to_dict(),
         }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -248,6 +262,8 @@ class Calibration(nn.Module):
         self.probability_note = state["probability_note"]
         self.map_range = (state["map_range"][0], state["map_range"][1])
         self.scores = [Seen(*row) for row in state["scores"]]
+        usual = state.get("usual")  # checkpoints of earlier versions know nothing of it
+        self.usual = None if usual is None else Usual.from_dict(usual)
 
     def _thresholds(self) -> tuple[Scoped, Scoped]:
         if self.image is None or self.pixel is None:
@@ -293,9 +309,11 @@ class Calibrate(Callback):
 
         With one class alone nothing can be said about that, and nothing is logged.
         """
-        del trainer
         calibration = calibration_of(pl_module)
         calibration.choose()
+        samples = getattr(getattr(trainer, "datamodule", None), "samples", None)
+        if samples is not None and not samples.empty:
+            calibration.note_images(samples)
         for name, objective in (
             (OBJECTIVE, calibration.objective()),
             (PIXEL_OBJECTIVE, calibration.pixel_objective()),

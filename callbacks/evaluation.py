@@ -20,6 +20,7 @@ from .cost import Stopwatch, peak_memory
 from .defects.findings import Findings, ObjectResults, picture_scales
 from .defects.measured import DefectRules
 from .examples import ExampleGallery
+from .familiarity import examine_test, map_medians
 from .pixels import pixel_intervals
 from .statistics.bootstrap import Estimate, Resampling
 from .statistics.histogram import PixelHistogram
@@ -70,6 +71,7 @@ class Results:
         seconds_per_picture: By stage: ``loading``, ``model`` (the model alone), ``embedding`` and ``counting``.
         peak_memory: In MiB, as `callbacks.cost.peak_memory` tells it.
         atlas: Thumbnails and embeddings of a draw of the pictures; None where none were to be kept.
+        notes: Sentences about images unlike those of the training.
     """
 
     metrics: dict[str, Any]
@@ -81,6 +83,7 @@ class Results:
     seconds_per_picture: dict[str, float]
     peak_memory: dict[str, int]
     atlas: Atlas | None = None
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -131,6 +134,7 @@ class Evaluation(Callback):
         """Start afresh."""
         self._samples = getattr(getattr(trainer, "datamodule", None), "samples", pd.DataFrame())
         self._rows: list[dict[str, Any]] = []
+        self._median_of: dict[str, float] = {}
         self._pixels = PixelHistogram(pl_module.device)
         self._decided = PixelHistogram(pl_module.device)
         self._overlap = OverlapMeter()
@@ -152,6 +156,7 @@ class Evaluation(Callback):
         del trainer, args
         self._rows += prediction_rows(outputs)  # waits for the device, so that the clock tells the truth
         self._watch.lap("model")
+        self._median_of |= dict(zip(outputs.name, map_medians(outputs.anomaly_map), strict=True))
         wanted = self._atlas.wanted(outputs.name)
         embedding_ND = _embedding(pl_module, outputs, wanted)
         self._watch.lap("embedding")
@@ -184,6 +189,8 @@ class Evaluation(Callback):
             estimates |= self._probabilities(predictions, calibration)
             estimates |= self._pixel_estimates(calibration)
             objects = self._findings.results(types, self.resampling)
+        familiarity = examine_test(calibration.usual, predictions, samples, self._median_of)
+        predictions["unusual"] = familiarity.reasons
         baseline = {} if samples.empty else _baseline(predictions, about, self.resampling)
         labels = predictions["label_index"]
         self.results = Results(
@@ -191,6 +198,7 @@ class Evaluation(Callback):
                 "test": {name: plain(estimate) for name, estimate in estimates.items()},
                 "baseline": {name: plain(estimate) for name, estimate in baseline.items()},
                 "objects": objects.metrics,
+                **({"unusual": familiarity.metrics} if familiarity.metrics else {}),
                 "pictures": {LABEL_NAMES[index]: int((labels == index).sum()) for index in LABEL_NAMES},
             },
             predictions=predictions,
@@ -201,6 +209,7 @@ class Evaluation(Callback):
             seconds_per_picture={name: time / len(predictions) for name, time in self._watch.seconds.items()},
             peak_memory=peak_memory(pl_module.device),
             atlas=self._atlas.atlas(),
+            notes=tuple(familiarity.notes),
         )
         pl_module.log_dict({f"test/{name}": estimate.value for name, estimate in estimates.items()})
 

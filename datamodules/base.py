@@ -302,10 +302,26 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
         bad = survey_beside(rows[column].tolist(), sizes, look, description)
         table = table[~table[column].isin([found.path for found in bad])].reset_index(drop=True)
         problems += bad
+    table, blank = leave_out_blank(table)
+    problems += blank
     if table.empty:
         first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
     return table, problems
+
+
+def leave_out_blank(table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+    """Leave out images of one colour throughout, which show no part; unless most are such, as no photographs would be.
+
+    Returns:
+        The other rows, and what was left out.
+    """
+    blank = (table["contrast"] == 0) & (table["sharpness"] == 0)
+    if 2 * blank.sum() > len(table):
+        return table, []
+    problem, remedy = "shows nothing: every pixel has the same value", "check light, lens and exposure"
+    problems = [UnreadableImageError(path, problem, remedy) for path in table["image_path"][blank]]
+    return table[~blank].reset_index(drop=True), problems
 
 
 def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:

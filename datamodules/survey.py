@@ -10,11 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from .appearance import appearance
 from .csv_text import written
 from .errors import UnreadableImageError
-from .images import Array, check_white_level, decode_image, read_bytes, read_mask, read_zones, scale
+from .images import check_white_level, decode_image, read_bytes, read_mask, read_zones, scale
 from .progress import track
 
 if TYPE_CHECKING:
@@ -34,6 +33,9 @@ class ImageFacts:
         channels: 1 or 3.
         bits: Bits per stored value: 8, 16 or 32.
         brightness: Mean grey value in [0, 1]: the trivial baseline that every detector has to beat.
+        contrast: Spread of the grey values; this and the next two as in ``appearance.Appearance``.
+        sharpness: Share of fine structure.
+        warmth: Red less blue.
         sha256: Of the file's bytes, hexadecimal.
     """
 
@@ -42,6 +44,9 @@ class ImageFacts:
     channels: int
     bits: int
     brightness: float
+    contrast: float
+    sharpness: float
+    warmth: float
     sha256: str
 
 
@@ -68,7 +73,7 @@ def _look(path: str, state: tuple[int, ...], white_level: float | None) -> Image
         width=width,
         channels=1 if values.ndim == 2 else values.shape[2],
         bits=8 * values.dtype.itemsize,
-        brightness=_brightness(values, white_level),
+        **appearance(scale(values, white_level))._asdict(),
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
@@ -134,9 +139,3 @@ def _check_size(what: str, path: str, found: tuple[int, ...], size: tuple[int, i
     if found != size:
         problem = f"is a {what} of {found[1]}x{found[0]} pixels for a picture of {size[1]}x{size[0]}"
         raise UnreadableImageError(path, problem, "export it again at the size of its picture")
-
-
-def _brightness(values: Array, white_level: float | None) -> float:
-    scaled = scale(values, white_level)
-    mean = float(scaled.mean(dtype=np.float64))
-    return mean / 255.0 if scaled.dtype == np.uint8 else mean

@@ -20,12 +20,13 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from .appearance import appearance
 from .base import InspectionDataModule
 from .batch import Sample
 from .boxes import cut, parse_box
 from .dataset import InspectionDataset, Reading, image_tensor
 from .errors import DataError, UnreadableImageError
-from .images import Array, read_image, resize_mask
+from .images import Array, read_image, resize_mask, scale
 from .outlines.instances import component_target
 from .progress import track
 from .survey import ImageFacts, look_at
@@ -250,10 +251,10 @@ def _look_at_view(row: pd.Series, view: View, facts: ImageFacts, reading: Readin
     except UnreadableImageError as error:
         return error
     height, width = values.shape[:2]
-    tensor = image_tensor(values, reading._replace(height=height, width=width))
     key = hashlib.sha256(f"{facts.sha256} {view.box} {_neighbour_hash(view)}".encode()).hexdigest()
     channels = 1 if values.ndim == 2 else values.shape[2]
-    return replace(facts, height=height, width=width, channels=channels, brightness=float(tensor.mean()), sha256=key)
+    looks = appearance(scale(values, reading.white_level))._asdict()
+    return replace(facts, height=height, width=width, channels=channels, sha256=key, **looks)
 
 
 def _neighbour_hash(view: View) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from datamodules.appearance import appearance
 from datamodules.dataset import Row, read_target, read_truth
 from datamodules.errors import UnreadableImageError
 from datamodules.images import Array, check_white_level, decode_image, read_bytes, scale
@@ -40,16 +41,10 @@ class PictureFacts(ImageFacts):
     """What a closer look at a picture tells, beside what every survey does.
 
     Attributes:
-        contrast: Standard deviation of the grey values, in [0, 0.5].
-        sharpness: Variance of the Laplacian of the 8-bit grey values; higher is sharper. It also grows with contrast.
         file_bytes: Size of the file.
         highest: Highest stored value.
-
-    Source of the sharpness: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
     """
 
-    contrast: float
-    sharpness: float
     file_bytes: int
     highest: float
 
@@ -130,7 +125,7 @@ def look_closely(row: Row, view: View | None = None, *, reading: Reading) -> Loo
     grey = to_grey(scaled)
     mask, problem = look_at_truth(row, view, values, grey, reading)
     small = cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return Look(facts_of(data, values, scaled, grey), small, mask, problem)
+    return Look(facts_of(data, values, scaled), small, mask, problem)
 
 
 def look_at_truth(
@@ -166,26 +161,22 @@ def _look_at_view(
     return (None if marks is None or not marks.any() else mask_facts(marks, grey)), None
 
 
-def facts_of(data: bytes, values: Array, scaled: Array, grey: npt.NDArray[np.uint8]) -> PictureFacts:
+def facts_of(data: bytes, values: Array, scaled: Array) -> PictureFacts:
     """Measure a picture.
 
     Args:
         data: The file.
         values: (H, W) or (H, W, 3), as stored.
         scaled: The same, scaled as the network sees it: uint8, or float32 in [0, 1].
-        grey: (H, W), the same as 8-bit grey.
     """
     channels = 1 if values.ndim == 2 else values.shape[2]
-    white = 255.0 if scaled.dtype == np.uint8 else 1.0
     return PictureFacts(
         height=values.shape[0],
         width=values.shape[1],
         channels=channels,
         bits=8 * values.dtype.itemsize,
-        brightness=float(np.mean(cv2.mean(scaled)[:channels])) / white,
+        **appearance(scaled)._asdict(),
         sha256=hashlib.sha256(data).hexdigest(),
-        contrast=float(cv2.meanStdDev(grey)[1].item()) / 255.0,
-        sharpness=float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1].item()) ** 2,
         file_bytes=len(data),
         highest=float(values.max()),
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
+    "datamodules/appearance.py",
     "datamodules/detections.py",
     "datamodules/csv_text.py",
     "datamodules/images.py",
@@ -28,6 +29,10 @@ BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports t
     "callbacks/defects/regions.py",
     "callbacks/defects/severity.py",
     "callbacks/report/pictures.py",
+    "callbacks/statistics/drift.py",
+    "callbacks/statistics/examined.py",
+    "callbacks/statistics/novelty.py",
+    "callbacks/statistics/usual.py",
     "models/joining.py",
     "models/laying.py",
 )

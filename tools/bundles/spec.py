@@ -49,7 +49,8 @@ def describe(
     reading = pictures.datamodule.reading
     tiles = composition.get("tiles")
     size = [tiles["size"]] * 2 if tiles else [reading.height, reading.width]
-    summary = calibration_of(module).summary()
+    calibration = calibration_of(module)
+    summary = calibration.summary()
     zones = summary["pixel"].get("zone", {})
     origin = module.origin()
     return {
@@ -83,7 +84,8 @@ def describe(
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
         "thresholds": summary,
-        "defects": measuring_of(config, calibration_of(module)).to_dict(),
+        "usual": None if calibration.usual is None else calibration.usual.to_dict(),
+        "defects": measuring_of(config, calibration).to_dict(),
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from callbacks.report.doctor import Sheet, Shot
+from datamodules.base import leave_out_blank
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.health.duplicates import Pairs, describe, exact_copies, near_pairs
 from datamodules.health.inspection import Inspection, inspect_table
@@ -105,7 +106,8 @@ def examine(datamodule: InspectionDataModule) -> Case:
     inspection = inspect_table(listed, datamodule.reading)
     table = inspection.table
     usable = table.drop(index=list(inspection.unusable))
-    problems = [*problems, *inspection.unreadable, *inspection.unusable.values()]
+    usable, blank = leave_out_blank(usable)
+    problems = [*problems, *inspection.unreadable, *inspection.unusable.values(), *blank]
     if usable.empty:
         first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")

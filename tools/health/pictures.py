@@ -111,7 +111,7 @@ def check_flat(case: Case) -> Finding | str:
         "warning",
         "Blank pictures",
         f"{plural(len(rows), 'picture')} of nearly one grey value.",
-        "Uses them like any other.",
+        "Leaves out those of one value throughout, unless most are such; uses the others like any other.",
         "Delete them if nothing was in front of the camera.",
         len(rows),
         [case.name(row) for row in rows],

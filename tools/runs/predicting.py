@@ -56,6 +56,7 @@ def predict(trained: Trained) -> RunFolder:
         white_level=reading.white_level,
         about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
         measuring=measuring_of(config, calibration_of(module)),
+        usual=calibration_of(module).usual,
     )
     folder = make_output(trained, "predictions")
     try:

@@ -116,7 +116,7 @@ def run_test(
     for sentence in [provenance.training.get("kept", ""), *loud(provenance.training)]:
         if sentence:
             print(sentence)
-    print(verdict(results, evaluation.resampling.confidence))
+    print("\n".join([verdict(results, evaluation.resampling.confidence), *results.notes]))
     folder.write_json("metrics.json", results.metrics)
     folder.write_json("calibration.json", calibration.summary() | stage_threshold(module.model))
     folder.write_json("environment.json", environment)
@@ -161,6 +161,7 @@ def warn(
         if scoped is not None and scoped.all.fallback:
             missing = f"no calibration defect is {known}" if scoped.all.n_good else "no calibration picture is good"
             notes.append(f"{level} threshold by the fallback policy {scoped.all.policy}: {missing}.")
+    notes += results.notes
     notes += scope_notes(calibration)
     labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
     defective, good = int((labels == DEFECTIVE).sum()), int((labels == GOOD).sum())

@@ -247,7 +247,7 @@ def test_the_bundle_checks_itself(exported: Path, bundle: Path) -> None:
     done = python("predict.py", "--check", cwd=exported)
     assert done.returncode == 0, done.stdout + done.stderr
     (sample, *_) = sorted((bundle / "samples").glob("*.png"))
-    cv2.imwrite(str(sample), np.zeros((64, 64, 3), np.uint8))
+    cv2.imwrite(str(sample), np.eye(64, dtype=np.uint8))
     done = python("predict.py", "--check", cwd=bundle)
     assert done.returncode == 1
     assert f"samples/{sample.name} is not as it was exported" in done.stdout

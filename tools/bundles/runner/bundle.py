@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callbacks.statistics.usual import Usual
+
 from .composition import compose
 from .decision import Decision
 from .judge import Judge
@@ -57,4 +59,5 @@ class Bundle(Judge):
                 "form": f"{self.form.runtime} {self.form.precision}",
             },
             measuring=Measuring.read(self.spec["defects"]),
+            usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
         )

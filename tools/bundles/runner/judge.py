@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.statistics.usual import LEVEL, Usual
+from datamodules.appearance import appearance
 from datamodules.errors import UnreadableImageError
 from datamodules.images import (
     Array,
@@ -19,6 +21,7 @@ from datamodules.images import (
     read_image,
     read_zones,
     resize_zones,
+    scale,
 )
 
 from .picture import Picture
@@ -26,7 +29,7 @@ from .result import Result
 from .stream import in_batches, read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from datamodules.detections import Instance
 
@@ -36,13 +39,17 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A picture that was read, or why it could not be: ``image_3HW`` float32 in [0, 1], ``size`` as read."""
+    """A picture that was read, or why it could not be.
+
+    ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them.
+    """
 
     name: str
     place: PurePosixPath
     image_3HW: Array | None
     size: tuple[int, int] = (0, 0)
     error: str = ""
+    facts: Mapping[str, float] = {}
 
 
 class Judge:
@@ -55,6 +62,7 @@ class Judge:
         white_level: Stored value that means white; None: what the file's type can hold.
         about: What judges, in plain values: results of different judges are not mixed in one folder.
         measuring: How defects are listed; None: they are not.
+        usual: What images of the training are like; None: nobody noted it.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Judge:
         white_level: float | None,
         about: dict[str, Any],
         measuring: Measuring | None = None,
+        usual: Usual | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -72,6 +81,7 @@ class Judge:
         self.white_level = white_level
         self.about = about
         self.measuring = measuring
+        self.usual = usual
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -88,7 +98,7 @@ class Judge:
         """
         values = picture if isinstance(picture, np.ndarray) else self.read(picture)
         name = "" if isinstance(picture, np.ndarray) else str(picture)
-        prepared = Prepared(name, PurePosixPath(name), self.prepare(values, name), values.shape[:2])
+        prepared = self._prepared(name, PurePosixPath(name), values)
         return self.judge([prepared], [kind], [None if zones is None else self.prepare_zones(zones)])[0]
 
     def stream(
@@ -154,6 +164,9 @@ class Judge:
     def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
         mask_HW = self.decision.mask(map_HW, kind, zones_HW)
+        facts: dict[str, float] = {}
+        if self.usual is not None and picture.facts:
+            facts = {**picture.facts, LEVEL: self.usual.level(map_HW)}
         detections = [] if found.detections is None else found.detections[row]
         return Result(
             picture=picture.name,
@@ -168,18 +181,31 @@ class Judge:
             anomaly_map=map_HW,
             mask=mask_HW,
             regions=self.decision.regions(map_HW, mask_HW, picture.size),
+            unusual="" if self.usual is None else self.usual.judge(facts),
+            facts=facts,
             detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
         )
+
+    def _prepared(self, name: str, place: PurePosixPath, values: Array) -> Prepared:
+        image_3HW, size = self.prepare(values, name), values.shape[:2]
+        facts = {} if self.usual is None else facts_of(values, self.white_level)
+        return Prepared(name, place, image_3HW, size, facts=facts)
 
     def _read(self, picture: Picture) -> Prepared:
         try:
             values = picture.read()
-            return Prepared(picture.name, picture.place, self.prepare(values, picture.name), values.shape[:2])
+            return self._prepared(picture.name, picture.place, values)
         except UnreadableImageError as error:
             problem = f"{error.problem}; {error.remedy}"
         except MemoryError:
             problem = "is too large for the memory; cut it into tiles"
         return Prepared(picture.name, picture.place, None, error=problem)
+
+
+def facts_of(values: Array, white_level: float | None) -> dict[str, float]:
+    """Measure an image as stored, (H, W) or (H, W, 3), as the survey of a training does."""
+    height, width = values.shape[:2]
+    return {"height": height, "width": width, **appearance(scale(values, white_level))._asdict()}
 
 
 def _in_picture(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:

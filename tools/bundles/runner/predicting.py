@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from datamodules.errors import DataError
 
+from .familiar import DRIFT
 from .sources import find_pictures, require_pictures
 from .writing import DEFECTS, TABLE, Which, Writer
 
@@ -52,7 +53,7 @@ class Summary(NamedTuple):
     """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before.
 
     ``defects`` of them are listed, one by one; None where nobody measured them. ``first_failed`` says of the first rows
-    without a verdict why they have none.
+    without a verdict why they have none, ``notes`` how images differ from those of the training.
     """
 
     pictures: int
@@ -62,6 +63,7 @@ class Summary(NamedTuple):
     seconds: float
     defects: int | None = None
     first_failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say it in a sentence."""
@@ -69,7 +71,8 @@ class Summary(NamedTuple):
         before = f" {self.earlier} of them had been judged before." if self.earlier else ""
         noun = "picture" if self.pictures == 1 else "pictures"
         said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
-        return said if self.defects is None else f"{said}\n{self.defects} defects are listed in {DEFECTS}."
+        listed = [] if self.defects is None else [f"{self.defects} defects are listed in {DEFECTS}."]
+        return "\n".join([said, *listed, *self.notes])
 
 
 def require_all(summary: Summary, options: Options, remedy: str) -> None:
@@ -110,7 +113,8 @@ def predict(
     }
     started = last = time.monotonic()
     require_pictures(sources)
-    with Writer(out, about, judge.decision.map_range, options.overlays, options.masks, judge.measuring) as writer:
+    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual)
+    with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
         pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
         for prepared in judge.batches(pictures, options.batch_size, options.readers):
@@ -122,4 +126,5 @@ def predict(
                 sys.stderr.write(f"{writer.rows} pictures, {last - started:.0f} s\n")
         seconds = time.monotonic() - started
         counts = (writer.rows, writer.defective, writer.failed, earlier)
-        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed))
+        notes = writer.familiar.conclude(writer.folder / DRIFT)
+        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed), tuple(notes))

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.statistics.examined import plain
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from datamodules.detections import Detections, Instance
@@ -60,6 +64,8 @@ class Result:
         regions: Connected regions of the mask, the worst first.
         detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
             of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
+        unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
+        facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -76,6 +82,8 @@ class Result:
     mask: npt.NDArray[np.bool_] | None = None
     regions: tuple[Region, ...] = ()
     detections: tuple[Instance, ...] = ()
+    unusual: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
 
     @property
@@ -103,6 +111,8 @@ class Result:
             "verdict": self.verdict,
             "probability": self.probability,
             "kind": self.kind,
+            "unusual": self.unusual,
+            "facts": {name: plain(value) for name, value in self.facts.items()},
             "regions": [region._asdict() for region in self.regions],
             "detections": [{"box": one.box, "label": one.label, "score": one.score} for one in self.detections],
         }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datamodules.errors import UnreadableImageError
+
 from .specification import SPEC, hash_file, read_checksums
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ def check(bundle: Bundle) -> list[str]:
             problems.append(f"{name} is not as it was exported.")
     expected = json.loads((bundle.folder / EXPECTED).read_text(encoding="utf-8"))
     for name, sample in expected["samples"].items():
-        result = bundle(bundle.folder / SAMPLES / name, kind=sample["kind"])
+        try:
+            result = bundle(bundle.folder / SAMPLES / name, kind=sample["kind"])
+        except UnreadableImageError as error:
+            problems.append(f"{SAMPLES}/{name} cannot be judged: it {error.problem}.")
+            continue
         if abs(result.score - sample["score"]) > expected["score_tolerance"]:
             problems.append(f"{name} scores {result.score:.6g} here, but {sample['score']:.6g} where it was exported.")
         exported_line = np.float32(sample["threshold"])

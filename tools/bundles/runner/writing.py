@@ -20,6 +20,7 @@ import numpy as np
 from callbacks.report.pictures import overlay
 from datamodules.csv_text import LINE_END, Rows
 
+from .familiar import Familiar
 from .measuring import ABOUT as ABOUT_DEFECTS
 from .measuring import COLUMNS as DEFECT_COLUMNS
 from .specification import BundleError
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from callbacks.statistics.usual import Usual
+
     from .measuring import Measuring
     from .result import Result
 
 Which = Literal["defective", "all", "none"]
 CHOICES: tuple[str, ...] = get_args(Which)
-COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "error")
+COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "unusual", "error")
 RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
 DEFECTS = "defects.csv"
 EXAMPLES = 2  # of what could not be judged, in the last line
@@ -49,6 +52,7 @@ class Writer:
         overlays: Pictures to draw the map over.
         masks: Pictures whose mask is written, as large as the picture.
         measuring: How defects are listed; None: they are not.
+        usual: What images of the training are like; None: nobody noted it.
 
     Attributes:
         done: Names of the pictures that earlier calls judged.
@@ -56,6 +60,7 @@ class Writer:
         defective: Rows called defective, earlier ones included.
         failed: Rows that hold an error, earlier ones included.
         first_failed: The first names of those with an error, and why.
+        familiar: How unlike the images of the training these are, earlier ones included.
         defects: That are listed, earlier ones included; None where nobody measures them.
 
     Raises:
@@ -70,6 +75,7 @@ class Writer:
         overlays: Which = "defective",
         masks: Which = "none",
         measuring: Measuring | None = None,
+        usual: Usual | None = None,
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.map_range = map_range
@@ -78,6 +84,7 @@ class Writer:
         self.rows = self.defective = self.failed = 0
         self.defects = None if measuring is None else 0
         self.first_failed: list[str] = []
+        self.familiar = Familiar(usual)
         self._measuring = measuring
         self._begin(about)
 
@@ -140,6 +147,7 @@ class Writer:
 
     def _count(self, row: dict[str, Any]) -> None:
         self.rows += 1
+        self.familiar.add(row)
         self.defective += row.get("verdict") == "defective"
         if "error" in row:
             self.failed += 1
