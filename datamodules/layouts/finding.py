@@ -39,8 +39,7 @@ def find_images(root: Path, bare_kind: str, problems: list[UnreadableImageError]
     if files := coco_files(tree, matched.loose):
         return _in_coco(tree, files, matched, bare_kind, problems)
     problems += matched.refused.values()
-    table = next((path for path in tree.documents if same_name("/".join(tree.parts(path))) == TABLE), None)
-    if table is not None:
+    if (table := _table(tree)) is not None:
         return _in_table(tree, table, matched, bare_kind, problems)
     return _in_folders(tree, matched, bare_kind, problems)
 
@@ -55,11 +54,20 @@ def _in_coco(
             f"Expected the outlines under {tree.root} in one form, but found the COCO file {tree.name(files[0])} and "
             f"{len(own)} label files of single images, such as {tree.name(own[0])}; move one of both out of data.root."
         )
+    if (table := _table(tree)) is not None:
+        raise DataError(
+            f"Expected the labels under {tree.root} in one place, but found the COCO file {tree.name(files[0])} and "
+            f"{tree.name(table)}; move one of both out of data.root."
+        )
     found = find_listed(tree, files, bare_kind, problems)
     others = [path for path in tree.documents if path not in {*files}]
     absent = any(one.verdict == "open" for one in found)
     problems += judge_strays(Setting(tree, absence_is_good=absent, any_used=True), others)
     return found
+
+
+def _table(tree: Tree) -> Path | None:
+    return next((path for path in tree.documents if same_name(tree.name(path)) == TABLE), None)
 
 
 def _in_table(
@@ -137,7 +145,8 @@ def _in_folders(tree: Tree, matched: Matched, bare_kind: str, problems: list[Unr
     if unsorted is not None and not matched.label_of and not matched.refused:
         raise DataError(
             f"Expected folders such as model1good and model1defect under {tree.root}, or label files beside the "
-            f"pictures or in labels/, but found {unsorted.name} and no label files; sort or label them."
+            f"pictures or in labels/, but found {unsorted.name} and no label files; sort or label them"
+            f"{_or_masks(tree)}."
         )
     return [one for one in found if one.image not in matched.refused]
 
@@ -146,6 +155,11 @@ def _strays(tree: Tree, matched: Matched, used: Collection[Path] = ()) -> list[P
     """List the documents that belong to no image and are not used otherwise."""
     others = [path for path in tree.documents if path.suffix.lower() not in JSON and path not in used]
     return sorted([*matched.loose, *others])
+
+
+def _or_masks(tree: Tree) -> str:
+    names = ", ".join(f"{tree.name(folder)}/" for folder in tree.masks)
+    return f", or use data=folder for the masks in {names}" if names else ""
 
 
 def _of_masks(folder: Path, count: int) -> UnreadableImageError:

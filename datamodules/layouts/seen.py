@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.images import read_image
 from datamodules.outlines.annotations import OtherSizeError, read_annotation
 from datamodules.outlines.forms import READ_FORMS
 from datamodules.outlines.image_heads import image_head
@@ -56,15 +57,17 @@ class Seen:
     turned: list[str] = field(default_factory=list)
 
     def read(self, found: Found) -> Labels:
-        """Read the outlines of an image; none where it has no label file, or cannot be read itself.
+        """Read the outlines of an image; none where it has no label file.
 
         Raises:
-            UnreadableImageError: The label file cannot be used.
+            UnreadableImageError: The label file cannot be used, or the image cannot be read.
         """
-        if found.annotation is None or (head := image_head(found.image)) is None:
+        if found.annotation is None:
             return Labels()
+        head = image_head(found.image)  # some formats are read without Pillow
+        height, width = (head.height, head.width) if head is not None else read_image(found.image).shape[:2]
         try:
-            return read_annotation(found.annotation, found.image, head.height, head.width)
+            return read_annotation(found.annotation, found.image, height, width)
         except UnreadableImageError as error:
             self.failed += [] if isinstance(error, OtherSizeError) else [error]
             remedy = f"{error.remedy}; until then {found.name} is left out"

@@ -19,6 +19,7 @@ from datamodules.base import excluded_table
 from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.oring import OringDataModule
+from datamodules.outlines.image_heads import image_head
 from datamodules.table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:
@@ -349,6 +350,39 @@ def test_coco_beside_label_files_of_single_images_is_refused(tmp_path: Path) -> 
     put(tmp_path / "images" / "2.json", {"shapes": [{"points": [[1, 1], [9, 1], [9, 9]]}]})
     with pytest.raises(DataError, match=r"COCO file annotations\.json and 1 label files .* images/2\.json"):
         setup(tmp_path)
+
+
+def test_coco_beside_a_table_is_refused(tmp_path: Path) -> None:
+    for index in range(3):
+        image(tmp_path / "images" / f"{index}.png")
+    put(tmp_path / "annotations.json", coco(["0.png", "1.png", "2.png"], [1]))
+    put(tmp_path / "Labels.csv", "image,label\nimages/0.png,good\n")
+    with pytest.raises(DataError, match=r"COCO file annotations\.json and Labels\.csv; move one"):
+        setup(tmp_path)
+
+
+def test_an_image_that_pillow_cannot_open_keeps_its_label(tmp_path: Path) -> None:
+    for index in range(3):
+        image(tmp_path / "images" / f"{index}.png")
+    values = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32)
+    assert cv2.imwrite(str(tmp_path / "images" / "3.tif"), values)
+    assert image_head(tmp_path / "images" / "3.tif") is None
+    put(tmp_path / "result.json", coco(["0.png", "1.png", "2.png", "3.tif"], [1, 3]))
+    assert labels(setup(tmp_path))["images/3.tif"] == DEFECTIVE
+    (tmp_path / "images" / "3.tif").write_bytes(b"II*\x00")
+    assert "images/3.tif" not in labels(setup(tmp_path))
+
+
+def test_masks_that_this_data_cannot_read_are_named(tmp_path: Path) -> None:
+    for index in range(3):
+        image(tmp_path / "images" / f"{index}.png")
+        image(tmp_path / "masks" / f"{index}.png")
+    with pytest.raises(DataError, match=r"sort or label them, or use data=folder for the masks in masks/"):
+        setup(tmp_path)
+    put(tmp_path / "labels" / "1.json", {"shapes": [{"points": np.array(RING).reshape(-1, 2).tolist()}]})
+    data = setup(tmp_path)
+    assert list(labels(data).values()) == [GOOD, DEFECTIVE, GOOD]
+    assert data.excluded["problem"].item().startswith("holds 3 images that look like masks")
 
 
 def test_sorted_folders_may_have_their_outlines_in_coco(tmp_path: Path) -> None:
