@@ -39,11 +39,10 @@ def check(trial: str, configs: Sequence[dict[str, Any]]) -> list[str]:
     return [_objection(module, config) if hasattr(module, "check") else "" for config in configs]
 
 
-def measure(trial: str, task: Task) -> float | None:
-    """Measure the milliseconds of a finished trial's model per image; None where the module cannot."""
+def measure(trial: str, tasks: Sequence[Task]) -> list[float]:
+    """Measure the milliseconds of finished trials' models per image, in turns; none where the module cannot."""
     module = importlib.import_module(trial)
-    with logged(task.log):
-        return float(module.measure(task)) if hasattr(module, "measure") else None
+    return list(module.measure(tasks)) if hasattr(module, "measure") else []
 
 
 def write_page(trial: str, task: Task) -> None:

@@ -18,7 +18,7 @@ from .live import LivePage
 from .planner import Planner
 from .ranking import finalists, winners
 from .settings import Composer
-from .tasks import later_task
+from .tasks import TRIALS, later_task
 from .territory import Territory
 
 if TYPE_CHECKING:
@@ -97,14 +97,14 @@ def finish(planner: Planner) -> None:
 
 
 def measure_finalists(planner: Planner) -> None:
-    """Time the models among which time decides, one after the other, now that nothing else runs."""
+    """Time the models among which time decides, now that nothing else runs; all of them anew where one is new."""
     journal, plan = planner.journal, planner.plan
-    for trial in finalists(list(journal.trials.values())):
-        if trial.milliseconds_alone is None and (plan.folder / "trials" / trial.id).is_dir():
-            task = later_task(plan, trial.id, planner.threads, "time")
-            found = planner.errand("measure", task)
-            if found is not None:
-                journal.note_measured(trial.id, found)
+    found = [trial for trial in finalists(journal.trials.values()) if (plan.folder / TRIALS / trial.id).is_dir()]
+    if all(trial.milliseconds_alone is not None for trial in found):
+        return
+    tasks = [later_task(plan, trial.id, planner.threads, "time") for trial in found]
+    for trial, milliseconds in zip(found, planner.errand("measure", tasks), strict=False):
+        journal.note_measured(trial.id, milliseconds)
 
 
 def write_leaderboard(journal: Journal, folder: Path) -> None:
@@ -117,7 +117,7 @@ def write_pages(planner: Planner, ranked: Leaderboard) -> None:
     plan, folder = planner.plan, planner.plan.folder
     if plan.config.report == "best":
         for trial in winners(ranked.trials):
-            run = folder / "trials" / trial.id
+            run = folder / TRIALS / trial.id
             if run.is_dir() and not (run / "report" / "index.html").is_file():
                 planner.errand("write_page", later_task(plan, trial.id, planner.threads, "page"))
     page = folder / PAGE

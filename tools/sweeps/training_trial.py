@@ -29,7 +29,8 @@ from tools.runs.testing import Provenance, run_test
 from tools.runs.training import check_size, train
 
 from .naming import NameBatches
-from .watch import TIMED, Watch, milliseconds
+from .timing import measure
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
 
     from .task import Report, Task
+
+__all__ = ["check", "data_identity", "data_places", "measure", "run_trial", "write_page"]
 
 _kept = KeptSamples(2**29)  # half a GiB of every process: some 2,700 pictures of 256 x 256
 
@@ -77,18 +80,6 @@ def check(config: dict[str, Any]) -> None:
     check_size(module, build(resolved.data, "data"))
     for name, entry in resolved.callbacks.items():
         check_arguments(entry, f"callbacks.{name}")
-
-
-def measure(task: Task) -> float:
-    """Return the milliseconds per image of a finished trial's model: the least of several rounds, after a first."""
-    torch.set_num_threads(task.threads)
-    folder = RunFolder(_folder(_config(task)))
-    config = folder.load_config()
-    module = restore(read_checkpoint(folder.best_checkpoint)).eval()
-    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    height, width = config.data.image_size
-    image_B3HW = torch.rand(TIMED, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
-    return round(milliseconds(module.model.to(device), image_B3HW), 3)
 
 
 def run_trial(task: Task, report: Report) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import torch
 from lightning import Callback
 
 from callbacks.calibration import calibration_of
 from callbacks.statistics.intervals import image_intervals
+
+from .timing import TIMED, Timed, milliseconds
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from models.shared_work import SharedWork
 
     from .task import Report
-
-_LONGEST_S = 2.0  # of timing one model
-TIMED = 4  # pictures: few enough to cost next to nothing, enough to fill a processor
 
 
 class Watch(Callback):
@@ -93,23 +90,10 @@ class Watch(Callback):
             return
         self._pause(True)
         network = cast("nn.Module", pl_module.eval().model)
-        self.milliseconds = milliseconds(network, self._image_B3HW, rounds=1)
+        (self.milliseconds,) = milliseconds([Timed(network, self._image_B3HW)], rounds=1)
         self._image_B3HW = None
         self._pause(False)
 
     def _pause(self, paused: bool) -> None:
         if self._work is not None:
             self._work.paused = paused
-
-
-def milliseconds(network: nn.Module, image_B3HW: Tensor, rounds: int = 9) -> float:
-    """Return the time of a network in evaluation mode per image: the least of some rounds, or of those in 2 s."""
-    took: list[float] = []
-    with torch.inference_mode():
-        network(image_B3HW[:1])  # whatever is set up at the first call
-        until = time.perf_counter() + _LONGEST_S
-        while len(took) < rounds and (not took or time.perf_counter() < until):
-            started = time.perf_counter()
-            network(image_B3HW).pred_score.cpu()  # waits for the device
-            took.append(time.perf_counter() - started)
-    return 1000 * min(took) / len(image_B3HW)

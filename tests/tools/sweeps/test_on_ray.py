@@ -10,6 +10,7 @@ import pytest
 
 from tools.cli import main
 from tools.sweeps.journal import Trial, read_trials
+from tools.sweeps.leaderboard import best_run
 
 from .conftest import HERE, Sweep
 
@@ -28,6 +29,7 @@ SMALL = [
     "sweep.report=none",
     "sweep.cpus=1",
 ]
+EQUAL = ["model=patchcore,padim", "threshold=f1,normal", "model.num_neighbors=1,3", "data.domain=oring", "seed=0,1"]
 GRID = ["model.coreset_ratio=0.02,0.1", "model.num_neighbors=1,3", "threshold=f1,normal", "seed=0,1,2"]
 
 
@@ -93,6 +95,25 @@ def test_24_combinations_are_the_same_on_two_processes_and_on_two_nodes(
         assert trial.state == "complete", capfd.readouterr().err
         assert there[key].result["metrics"] == trial.result["metrics"]
         assert there[key].objective == trial.objective
+
+
+@pytest.mark.slow
+def test_the_same_trial_is_shipped_however_many_work(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Among settings that are equal: thresholds do not change how calibration pictures rank."""
+    common = ["sweep", *SMALL, *EQUAL, f"out={tmp_path}", f"data.root={tmp_path / 'drawn'}"]
+    ways = {f"workers{count}": f"sweep.workers={count}" for count in (1, 2, 4)} | {"ray": f"sweep.address={cluster}"}
+    for name, way in ways.items():
+        assert main([*common, way, f"name={name}"]) == 0
+    assert "settings are equal at" in capsys.readouterr().out
+    assert len({best_run(tmp_path / name).name for name in ways}) == 1
+    found = [read_trials(tmp_path / name) for name in ways]
+    assert all(
+        {key: trial.objective for key, trial in one.items()}
+        == {key: trial.objective for key, trial in found[0].items()}
+        for one in found
+    )
 
 
 def about(trial: Trial) -> tuple[str, float | None, int | None, list[tuple[int, float]]]:

@@ -51,7 +51,7 @@ def test_one_lucky_seed_does_not_beat_settings_with_more() -> None:
     ("trials", "best"),
     [
         ((equal("z", "a", alone=9.0), equal("y", "b", alone=3.0)), "y"),
-        ((equal("z", "a", alone=3.1, mib=1), equal("y", "b", alone=3.0, mib=2)), "z"),
+        ((equal("z", "a", alone=3.5, mib=1), equal("y", "b", alone=3.0, mib=2)), "z"),
         ((equal("z", "a", mib=2), equal("y", "b", mib=1)), "y"),
         ((equal("y", "a", "3"), equal("z", "b", "2")), "z"),
         ((equal("z", "a"), equal("y", "b")), "y"),
