@@ -165,6 +165,7 @@ def load_weights(network: nn.Module, path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+_FETCHING = frozenset({"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})
 _WAYS_OUT = (
     "give a file with backbone.weights=PATH, choose a backbone that ships with Loupe, or ask for untrained features "
     "with backbone.weights=none"
@@ -186,7 +187,22 @@ class LoupeLevels(LoupeNet):
         return [maps[level - 1] for level in self.layers]
 
 
+def _check_plain(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse what makes timm read a file or ask a hub by itself: weights come by ``weights`` alone, without any code.
+
+    Raises:
+        WeightsError: Names it.
+    """
+    if ":" in name:
+        raise WeightsError(f"Expected backbone.name to be a network of timm, but found the address {name!r}.")
+    if found := sorted(_FETCHING.intersection(options)):
+        raise WeightsError(
+            f"Expected backbone.options to describe the network alone, but found {found[0]}; {_WAYS_OUT}."
+        )
+
+
 def _create(name: str, layers: Sequence[int], options: Mapping[str, Any], *, download: bool) -> nn.Module:
+    _check_plain(name, options)
     build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
     ours = {LOUPE_NET: LoupeLevels, **PATCH_DESCRIPTION}
     try:

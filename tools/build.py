@@ -8,11 +8,12 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from typeguard import TypeCheckError, check_type
 
 from .config import nearest
 from .errors import ConfigError
+from .mishaps import first_line
 
 
 def build(config: DictConfig, name: str) -> Any:
@@ -32,9 +33,9 @@ def build(config: DictConfig, name: str) -> Any:
         cause = error.__cause__
         if type(cause) is ValueError:  # a constructor refused a value
             raise ConfigError(str(cause)) from error
-        if isinstance(cause, ValueError):  # data or weights, which have errors of their own
-            raise cause from error
-        raise
+        if cause is None:  # Hydra itself will not call it
+            raise ConfigError(f"Expected {name} to name what can be built, but: {first_line(error)}") from error
+        raise cause from error  # data or weights, which have errors of their own, or what nobody foresaw
 
 
 def check_arguments(config: DictConfig, name: str) -> None:
@@ -43,10 +44,10 @@ def check_arguments(config: DictConfig, name: str) -> None:
     Raises:
         ConfigError: As ``build``.
     """
+    target = _class_of(config, name)
     nested = [key for key in map(str, config) if _is_target(config[key])]
-    for key in nested:
-        check_arguments(config[key], f"{name}.{key}")
-    target = get_class(config._target_)
+    for key in map(str, config):
+        _check_nested(config[key], f"{name}.{key}")
     parameters = inspect.signature(target).parameters
     annotations = _annotations(target)
     values = OmegaConf.to_container(config, resolve=True)
@@ -61,6 +62,31 @@ def check_arguments(config: DictConfig, name: str) -> None:
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in given:
             raise ConfigError(f"Expected a value for {name}.{key}, but found none; set {name}.{key}=VALUE.")
+
+
+def _class_of(config: DictConfig, name: str) -> Any:
+    """Find the class that a config names.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    target = config.get("_target_") if isinstance(config, DictConfig) else None
+    if not isinstance(target, str):
+        raise ConfigError(f"Expected {name} to be keys beside a _target_ that names a class, but found {config!r}.")
+    try:
+        return get_class(target)
+    except Exception as error:  # to look for a class imports its module, which may fail in any way
+        raise ConfigError(f"Expected {name}._target_ to name a class, but {target!r}: {first_line(error)}") from error
+
+
+def _check_nested(value: Any, name: str) -> None:
+    """Check what lies in an argument: another target, or one in a list or a group of keys."""
+    if _is_target(value):
+        check_arguments(value, name)
+    elif isinstance(value, DictConfig | ListConfig):
+        keys: list[Any] = list(range(len(value)) if isinstance(value, ListConfig) else value)
+        for key in [key for key in keys if not OmegaConf.is_missing(value, key)]:
+            _check_nested(value[key], f"{name}.{key}")
 
 
 def _check_value(key: str, value: Any, annotation: Any) -> None:

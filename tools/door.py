@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 import warnings
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,8 +17,9 @@ from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
 from .errors import ConfigError, FailedTrialsError
-from .mishaps import explain, quiet_threads
+from .mishaps import explain, quiet_threads, surprise
 from .signals import Interrupted, heard, keeping_note, sentence
+from .trust import take_trust, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 HELP_FLAGS = {"-h", "--help"}
 PRINT_FLAG = "--print"
 NOT_BEGUN = "nothing had begun yet; run the command again"
+DEBUG = "LOUPE_DEBUG=1"
+OPENS_RUNS = {"predict", "test", "export", "compare", "sweep", "train"}
+TRUST = "true: let the config of a run name any code; for runs that you trust as you trust a program"
 
 
 class Run(Protocol):
@@ -53,9 +59,9 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         print(help_text(verb, epilog, shown))
         return 0
     _quiet_libraries()
-    overrides = [arg for arg in args if arg != PRINT_FLAG]
     try:
-        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
+        overrides, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
+        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN), trusting(trust=trust):
             if flags := [arg for arg in overrides if arg.startswith("-")]:
                 raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
             run(overrides, show=PRINT_FLAG in args)
@@ -65,11 +71,15 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         return _fail(verb, explain(error) or sentence(error), 1)
     except Interrupted as error:
         return _fail(verb, sentence(error), error.status)
-    except Exception as error:
-        if (said := explain(error)) is None:
-            raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user reads a sentence, and a developer may ask for more
+        said = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
         return _fail(verb, "; ".join([said, *getattr(error, "__notes__", ())]), 1)
     return 0
+
+
+def debugging() -> bool:
+    """Tell whether a developer reads along: tracebacks are shown instead of sentences."""
+    return os.environ.get(DEBUG.partition("=")[0], "0") not in {"", "0"}
 
 
 def print_config(config: DictConfig) -> None:
@@ -83,6 +93,7 @@ def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str
     lines = _read_with_base(verb)
     parts = [lines[0].lstrip("# "), "", f"usage: loupe {verb} [KEY=VALUE ...] [--print] [--help]", "", "keys:"]
     parts += key_lines(lines[1:])
+    parts += [_help_line("trust=false", TRUST)] if verb in OPENS_RUNS else []
     defaults = _defaults(lines)
     for group, choices in groups().items():
         if not choices or group not in (defaults if shown is None else shown):
@@ -142,5 +153,7 @@ def _quiet_libraries() -> None:
 
 
 def _fail(verb: str, said: str, status: int) -> int:
+    if debugging():
+        traceback.print_exc()
     print(f"loupe {verb}: {said}", file=sys.stderr)
     return status

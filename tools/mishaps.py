@@ -98,3 +98,16 @@ def _explain_worker(processes: str, how: str, text: str) -> str:
         f"Expected the processes that load images to live, but {processes} {' '.join(how.split())}, as when the system "
         "runs out of memory; set data.num_workers or data.batch_size lower"
     )
+
+
+def first_line(error: BaseException) -> str:
+    """Say of an error of a library's what it says first; its kind where it says nothing, or only a key."""
+    lines = [line.strip().rstrip(":") for line in str(error).splitlines() if line.strip()]
+    said = lines[0] if lines else ""
+    return f"{type(error).__name__} {said}".strip() if isinstance(error, KeyError) or not said else said
+
+
+def surprise(error: BaseException) -> str:
+    """Say what nobody foresaw, in one line: its kind, and what it says first."""
+    kind, said = type(error).__name__, first_line(error)
+    return f"Expected no such error: {said}" if said.startswith(kind) else f"Expected no such error: {kind}: {said}"

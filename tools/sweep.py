@@ -13,6 +13,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 ACTIONS = ("show", "resume", "best")
 EPILOG = """several values make a sweep, in Hydra's grammar: A,B,C  'range(1,10,2)'  'choice(a,b)'  'glob(*)';
@@ -48,10 +49,15 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     _sweep(overrides, show=show)
 
 
-def _sweep(overrides: Sequence[str], *, show: bool) -> None:
+def _sweep(overrides: Sequence[str], *, show: bool, origin: Path | None = None) -> None:
+    """Plan and sweep; ``origin`` is the folder that the overrides come from, where nobody typed them."""
     from .sweeps.plan import read_plan, show_plan  # noqa: PLC0415 - Hydra's grammar; help does without
 
     plan = read_plan(overrides)
+    if origin is not None:
+        from .sweeps.stranger import check_plan  # noqa: PLC0415
+
+        check_plan(plan, origin)
     if show:
         print(show_plan(plan))
         return
@@ -81,7 +87,7 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
         folder = leaderboard.existing_sweep(folders[0])
         own = [f"out={folder.parent}", f"name={folder.name}"]
         kept = [arg for arg in last_plan(folder) if arg.partition("=")[0] not in {"out", "name"}]
-        _sweep([*own, *kept, *options], show=show)  # a folder that was moved goes on where it is
+        _sweep([*own, *kept, *options], show=show, origin=folder)  # a folder that was moved goes on where it is
     elif action == "best":
         given = _options(options, {"metric": leaderboard.OBJECTIVE, "data": ""})
         best = leaderboard.best_run(folders[0], given["metric"], given["data"] or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from tools.build import build
 from tools.errors import ConfigError
+from tools.mishaps import first_line
+from tools.plain_config import require_run
+from tools.trust import check_trust
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
@@ -44,22 +48,50 @@ class KeepConfig(Callback):
         checkpoint[KEY] = self.config
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, own: bool = False) -> Checkpoint:
     """Read a checkpoint of Loupe's.
 
+    Args:
+        path: Of the file.
+        own: Whether this very command made its config, so that it may name anything.
+
     Raises:
-        ConfigError: There is none, it is damaged, or it is another program's.
+        ConfigError: There is none, it is damaged, another program's, or its config names what only ``trust=true`` may.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise ConfigError(f"Expected a checkpoint at {path}, but found none; the run may have ended before its first.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds, and all mean that the file is of no use
-        raise ConfigError(f"Expected {path} to be a whole checkpoint, but could not read it: {error}") from error
-    if KEY not in content or "state_dict" not in content:
+    content = load_tensors(path)
+    if not _is_ours(content):
         raise ConfigError(f"Expected {path} to be a checkpoint of Loupe's, but it holds no config of a run.")
-    return Checkpoint(OmegaConf.create(content[KEY]), content["state_dict"], int(content.get("epoch", 0)) + 1)
+    config = OmegaConf.create(content[KEY])
+    if not own:
+        check_trust(config, path)
+    return Checkpoint(require_run(config, path), content["state_dict"], int(content.get("epoch", 0)) + 1)
+
+
+def load_tensors(path: Path) -> Any:
+    """Read tensors and plain values, and nothing that would have to be run to be read.
+
+    Raises:
+        ConfigError: The file is damaged, or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfigError(
+            f"Expected {path} to be a whole checkpoint of tensors and plain values, but it is damaged or holds code, "
+            "which is not run; ask for it as loupe train writes it."
+        ) from error
+    except Exception as error:  # torch raises many kinds, and all mean that the file is of no use
+        raise ConfigError(
+            f"Expected {path} to be a whole checkpoint, but could not read it: {first_line(error)}"
+        ) from error
+
+
+def _is_ours(content: Any) -> bool:
+    held = content if isinstance(content, dict) else {}
+    return isinstance(held.get(KEY), dict) and isinstance(held.get("state_dict"), dict)
 
 
 def restore(checkpoint: Checkpoint) -> InspectionModel:
@@ -73,13 +105,15 @@ def restore(checkpoint: Checkpoint) -> InspectionModel:
     try:
         module = build_module(config)
         module.load_state_dict(checkpoint.state)
-    except ImportError as error:
-        raise ConfigError(
-            f"Expected a checkpoint of this version of Loupe, but it names what there is no more ({error}); train "
-            "again, or use the version that wrote it."
-        ) from error
-    except ValueError as error:  # thresholds in the form of another version
+    except ConfigError:
+        raise
+    except ValueError as error:  # thresholds in the form of another version, or not finite
         raise ConfigError(str(error)) from error
+    except (RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ConfigError(
+            f"Expected the tensors of a checkpoint to fit the model of its config, but found: {first_line(error)}; "
+            "restore the file, or train again."
+        ) from error
     return module
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from callbacks.calibration import calibration_of
-from tools.build import build
 from tools.bundles.measuring import measuring_of
 from tools.bundles.options import ERRORS_EXPECTED, as_list, kept, options_of
 from tools.bundles.runner.decision import Decision
@@ -22,13 +21,13 @@ from tools.errors import ConfigError
 from tools.signals import keeping_note
 
 from .checkpoint import read_checkpoint, restore
+from .reading import reading_of
 from .testing import build_trainer
 from .trained import make_output
 
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision
 
-    from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
     from tools.bundles.runner.network import Array
 
@@ -45,10 +44,9 @@ def predict(trained: Trained) -> RunFolder:
     """
     config, sources = trained.config, as_list(trained.config.source)
     require_pictures(sources)
-    datamodule: InspectionDataModule = build(config.data, "data")
+    reading = reading_of(config.data)
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")
-    reading = datamodule.reading
     judge = Judge(
         infer=partial(infer, module, build_trainer(config, []).precision_plugin),
         decision=Decision(calibration_of(module).summary(), config.image_threshold, config.pixel_threshold),

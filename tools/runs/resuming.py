@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
-import torch
 from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,7 +14,7 @@ from datamodules.table import read_table
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
 
-from .checkpoint import KEY, build_module, forget_weights
+from .checkpoint import KEY, build_module, forget_weights, load_tensors
 from .environment import describe_command
 from .run_folder import CONFIG, RunFolder
 from .run_state import ENVIRONMENT, is_finished
@@ -81,11 +80,8 @@ def read_progress(folder: RunFolder, config: DictConfig) -> Reached | None:
     path = folder.last_checkpoint
     if not path.is_file():
         return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds, and all mean that the file is of no use
-        raise ConfigError(f"Expected {path} to be a whole checkpoint, but could not read it: {error}") from error
-    if PROGRESS not in content:
+    content = load_tensors(path)
+    if not isinstance(content, dict) or not {PROGRESS, KEY} <= set(content):
         raise ConfigError(
             f"Expected {path} to say how far the training is, but another version of Loupe wrote it; train again."
         )

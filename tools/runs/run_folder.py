@@ -8,13 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from datamodules.whole_files import write_whole
 from tools.errors import ConfigError
+from tools.plain_config import read_config, read_json_object, require_run
+from tools.trust import check_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from omegaconf import DictConfig
 
 CONFIG = "config.yaml"
 
@@ -109,10 +111,13 @@ class RunFolder:
         return self.path / "history.csv"
 
     def load_config(self) -> DictConfig:
-        """Read the resolved config."""
-        config = OmegaConf.load(self.config)
-        if not isinstance(config, DictConfig):
-            raise ConfigError(f"Expected {self.config} to hold keys and values, but found a list.")
+        """Read the resolved config.
+
+        Raises:
+            ConfigError: It cannot be read, is that of something else, or names what only ``trust=true`` may.
+        """
+        config = require_run(read_config(self.config), self.config)
+        check_trust(config, self.config)
         return config
 
     def write_text(self, name: str, text: str) -> Path:
@@ -128,8 +133,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Read plain values; nothing where the file is missing."""
         path = self.path / name
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return values
+        return read_json_object(path) if path.is_file() else {}
 
 
 def _parent(config: DictConfig) -> Path:

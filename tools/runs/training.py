@@ -106,7 +106,7 @@ def complete(
             seconds = _fit(folder, config, datamodule, module, watchers, last)
             environment |= {"seconds_of_training": round(seconds, 1), "state": "testing"}
             folder.write_json(ENVIRONMENT, environment)
-        best = read_checkpoint(folder.best_checkpoint)
+        best = read_checkpoint(folder.best_checkpoint, own=True)
         module.load_state_dict(best.state)
         chosen = chosen_keys(config, environment["overrides"]) if row else None
         course = training_section(folder, module, datamodule, best.epoch)

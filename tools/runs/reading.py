@@ -1,0 +1,29 @@
+"""How a run reads files, from its config alone: prediction builds no data that it does not look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from omegaconf import ListConfig, OmegaConf
+
+from datamodules.dataset import Reading
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def reading_of(data: DictConfig) -> Reading:
+    """Take the size of images and the white level from the keys of ``data``.
+
+    Raises:
+        ConfigError: One is missing, or means nothing.
+    """
+    size = OmegaConf.select(data, "image_size")
+    sides = list(size) if isinstance(size, ListConfig) else []
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ConfigError(f"Expected data.image_size to be [height, width] in pixels, but found {size!r}.")
+    white = OmegaConf.select(data, "white_level")
+    if white is not None and not (isinstance(white, int | float) and 0 < white < float("inf")):
+        raise ConfigError(f"Expected data.white_level to be above 0 and finite, or null, but found {white!r}.")
+    return Reading(sides[0], sides[1], white)
