@@ -104,8 +104,8 @@ class Loupe:
         """Run a command to its end."""
         return self.end(args, None, signal.SIGKILL)
 
-    def end(self, args: Sequence[str | Path], after: float | None, number: int, *, group: bool = False) -> Ended:
-        """Run a command, and send it, or all its processes, a signal after so many seconds.
+    def end(self, args: Sequence[str | Path], after: float | Path | None, number: int, *, group: bool = False) -> Ended:
+        """Run a command, and send it, or all its processes, a signal: after so many seconds, or once a file is there.
 
         Raises:
             HungError: It did not end.
@@ -118,7 +118,9 @@ class Loupe:
         self._server.stdin.flush()
         began = time.monotonic()
         process = int(self._hear(HUNG_S)["pid"])
-        answer = self._hear(after) if after is not None else None
+        answer = self._hear(after) if isinstance(after, float) else None
+        while isinstance(after, Path) and answer is None and not after.is_file():
+            answer = self._hear(0.02)
         if after is not None and answer is None:
             (os.killpg if group else os.kill)(process, number)
         answer = answer or self._hear(HUNG_S)

@@ -69,18 +69,19 @@ def assert_whole(run: Path) -> None:
 )
 def test_a_training_that_is_ended_says_how_to_go_on_and_does(loupe: Loupe, root: Path, number: signal.Signals) -> None:
     run = loupe.folder / "runs" / number.name
-    ended = loupe.end([*training(root, number.name), "trainer.max_epochs=400"], 3.0, number)
+    last = run / "checkpoints" / "last.ckpt"
+    ended = loupe.end([*training(root, number.name), "trainer.max_epochs=400"], last, number)
     assert ended.status == (-number if number == signal.SIGKILL else 128 + number)
     assert "Traceback" not in ended.err
     if number != signal.SIGKILL:
         said = f"loupe train: ended by {number.name}; every whole epoch is kept in {run}; go on with: loupe train"
         assert ended.err.strip().endswith(f"{said} resume={run}")
     assert_whole(run)
-    epochs = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 1
+    epochs = torch.load(last, weights_only=True)["epoch"] + 1
     config = (run / "config.yaml").read_text().replace("max_epochs: 400", f"max_epochs: {epochs + 1}")
     (run / "config.yaml").write_text(config)  # or it would take all day
     assert loupe.run(["train", f"resume={run}"]).status == 0
-    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == epochs
+    assert torch.load(last, weights_only=True)["epoch"] == epochs
     assert json.loads((run / "environment.json").read_text())["state"] == "finished"
     assert not [path for path in run.rglob(".*") if path.is_file()]
 
@@ -146,10 +147,11 @@ def test_tests(loupe: Loupe, whole: Path) -> None:
 
 @pytest.mark.slow
 def test_predictions(loupe: Loupe, root: Path, whole: Path) -> None:
-    args = ["predict", f"run={whole}", f"source={root}/images", "overlay=all", "mask=all", "errors=ok"]
-    seconds = loupe.run([*args, "out=judged"]).seconds
+    args = ["predict", f"run={whole}", f"source={next(root.iterdir())}/images", "overlay=all", "mask=all", "errors=ok"]
+    first = loupe.run([*args, "out=judged"])
+    assert first.status == 0, first.err
     expected = pd.read_csv(loupe.folder / "judged" / "predictions.csv").sort_values("image_path", ignore_index=True)
-    storm = Storm(loupe, "predict", seconds)
+    storm = Storm(loupe, "predict", first.seconds)
     for number in range(KILLS):
         out = f"judged-{number // 4}"
         storm.strike([*args, f"out={out}"], "the same command with out=")

@@ -87,6 +87,13 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     return found | pictures
 
 
+def bookkeeping(checkpoint: dict[str, Any]) -> list[tuple[str, str]]:
+    """What decides about the best epoch and an early end, without places."""
+    wanted = ("wait_count", "stopped_epoch", "best_score", "best_model_score", "current_score", "kth_value")
+    states = checkpoint["callbacks"].items()
+    return [(key.split("{")[0] + name, str(state.get(name))) for key, state in states for name in wanted]
+
+
 def assert_alike(run: Path, other: Path) -> None:
     assert (run / "metrics.json").read_bytes() == (other / "metrics.json").read_bytes()
     assert (run / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
@@ -101,6 +108,7 @@ def assert_alike(run: Path, other: Path) -> None:
                 assert torch.equal(value, two["state_dict"][key]), (name, key)
         assert str(one["optimizer_states"]) == str(two["optimizer_states"])
         assert str(one["lr_schedulers"]) == str(two["lr_schedulers"])
+        assert bookkeeping(one) == bookkeeping(two)
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,10 @@ class RunFolder:
                 path.mkdir(parents=True)
             except FileExistsError:
                 if config.id:
-                    raise ConfigError(f"Expected a new id, but there is a run at {path}; choose another id=.") from None
+                    raise ConfigError(
+                        f"Expected a new id, but there is a run at {path}; choose another id=, or go on with it: loupe "
+                        f"train resume={path}"
+                    ) from None
                 continue
             except OSError as error:
                 raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,6 @@ from .writing import CHOICES, TABLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INTERRUPTED = 130  # as shells report a Ctrl-C
 HERE = Path(__file__).resolve().parents[1]  # in a bundle, the bundle itself
 EPILOG = """examples:
   python predict.py pictures                      # a folder; also files, globs, zip archives, videos
@@ -31,9 +32,16 @@ The same command again goes on where one was interrupted."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Judge pictures; return the exit status: 0 done, 1 not everything judged, 2 the command is wrong, 130 Ctrl-C."""
+    """Judge pictures.
+
+    Returns:
+        The exit status: 0 done, 1 not everything judged, 2 the command is wrong, 130 or 143 ended by SIGINT or SIGTERM.
+    """
     options = _parser().parse_args(args)
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         return _run(options)
     except BundleError as error:
         print(f"predict: {error}", file=sys.stderr)
@@ -41,9 +49,25 @@ def main(args: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"predict: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("predict: interrupted; what was finished is kept, and the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"predict: {said}; what was finished is kept, and the same command goes on", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+        print(f"predict: ended by {number.name}; what was finished is kept, the same command goes on", file=sys.stderr)
+        return 128 + number
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM asks the command to end, as Ctrl-C does."""
+
+
+def _terminate(*args: object) -> None:
+    raise _TerminatedError(*args)
 
 
 def _run(options: argparse.Namespace) -> int:
