@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RESUME = "resume"
 LONGER = ("trainer.max_epochs", "trainer.max_steps")
+NEEDED = {"data", "model", "trainer", "threshold"}
 CHANGEABLE = (*LONGER, "trainer.accelerator", "trainer.devices", "data.num_workers", "data.cache", "report")
 
 
@@ -34,6 +35,8 @@ def resumed(args: Sequence[str]) -> tuple[RunFolder, DictConfig] | None:
         raise ConfigError("Expected resume to be the folder of a run, but found null.")
     folder = RunFolder.open(str(named[-1]))
     config = folder.load_config()
+    if not set(map(str, config)) >= NEEDED or "run" in config:
+        raise ConfigError(f"Expected {folder.path} to be the run of a training, but it holds what another verb wrote.")
     others = [override for override in overrides if override.key_or_group != RESUME]
     for override in others:
         _check(override, config, folder)
@@ -56,5 +59,5 @@ def _check(override: Override, config: DictConfig, folder: RunFolder) -> None:
         )
     if key in LONGER and isinstance(value, int):
         before = config.trainer[key.split(".")[1]]
-        if before > 0 and 0 <= value < before:
+        if 0 <= value < (before if before >= 0 else float("inf")):
             raise ConfigError(f"Expected {key} to be at least that of the run, {before}, but found {value}.")

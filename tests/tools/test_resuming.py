@@ -14,10 +14,13 @@ import torch
 from lightning import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.calibration import Calibration
+from models.conv_ae import ConvAutoencoder
 from tools.cli import main
 from tools.config import compose_config
 from tools.runs import repeating
 from tools.runs.ownership import owned
+from tools.runs.resuming import is_longer
 from tools.runs.training import train
 from tools.signals import Interrupted
 
@@ -201,6 +204,7 @@ def test_a_finished_run_says_so_and_changes_nothing(
         (["out=/elsewhere"], "in its own folder"),
         (["+data.more=1"], "Expected data.more to stay"),
         (["resume=null"], "but found null"),
+        (["trainer.max_steps=10"], "Expected trainer.max_steps to be at least that of the run, -1, but found 10"),
     ],
 )
 def test_what_would_make_another_run_is_refused(
@@ -208,6 +212,44 @@ def test_what_would_make_another_run_is_refused(
 ) -> None:
     assert main(["train", f"resume={autoencoder[1]}", *keys]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "longer"),
+    [((4, -1), (4, -1), False), ((5, -1), (4, -1), True), ((4, -1), (4, 30), True), ((4, 31), (4, 30), True)],
+)
+def test_what_makes_a_training_longer(now: tuple[int, int], before: tuple[int, int], longer: bool) -> None:
+    names = ("max_epochs", "max_steps")
+    assert is_longer(dict(zip(names, now, strict=True)), dict(zip(names, before, strict=True))) == longer
+
+
+def test_what_another_verb_wrote_is_no_training(
+    autoencoder: tuple[list[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = tmp_path / "tested"
+    assert main(["test", f"run={autoencoder[1]}", f"out={tested}"]) == 0
+    before = files(tested)
+    assert main(["train", f"resume={tested}"]) == 2
+    assert "to be the run of a training" in capsys.readouterr().err
+    assert files(tested) == before
+
+
+def test_a_training_that_lost_patience_is_over(
+    autoencoder: tuple[list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, _ = autoencoder
+    monkeypatch.setattr(ConvAutoencoder, "patience", 1)
+    monkeypatch.setattr(Calibration, "objective", lambda _: 0.5)  # never better
+    run = ended([*keys, "trainer.max_epochs=9"], tmp_path, None)
+    epochs = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 1
+    assert epochs == 2
+    assert main(["train", f"resume={run}", "trainer.max_epochs=20"]) == 0
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 1 == epochs
+    whole = [*keys, "trainer.max_epochs=9", f"out={tmp_path}", "name=runs", "id=whole"]
+    assert main(["train", *whole]) == 0
+    halfway = ended([*keys, "trainer.max_epochs=9"], tmp_path, 1)
+    assert main(["train", f"resume={halfway}"]) == 0
+    assert_alike(halfway, tmp_path / "runs" / "whole")
 
 
 def test_there_must_be_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +289,9 @@ def test_a_run_at_work_is_left_alone(
 ) -> None:
     run = ended(autoencoder[0], tmp_path, 2)
     with owned(run):
+        before = files(run)
         assert main(["train", f"resume={run}"]) == 2
+        assert files(run) == before
     assert f"process {os.getpid()} is at work on it" in capsys.readouterr().err
 
 

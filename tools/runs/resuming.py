@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from lightning import seed_everything
+from lightning.pytorch.callbacks import EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.last import PROGRESS, rewind_events
@@ -16,12 +17,18 @@ from tools.errors import ConfigError
 
 from .checkpoint import KEY, build_module, forget_weights, load_tensors
 from .environment import describe_command
+from .ownership import owned
 from .run_folder import CONFIG, RunFolder
 from .run_state import ENVIRONMENT, is_finished
 from .training import Begun, agree, complete, prepare, write_start
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datamodules.base import InspectionDataModule
+
+
+LENGTH = ("max_epochs", "max_steps")
 
 
 class Reached(NamedTuple):
@@ -46,12 +53,17 @@ def resume(folder: RunFolder, config: DictConfig) -> RunFolder:
         config: Of the run, with what may change.
 
     Raises:
-        ConfigError: The run cannot go on.
+        ConfigError: The run cannot go on, or another process is at work on it.
         DataError: Its images have changed.
     """
     if is_finished(folder):
         print(f"{folder.path} is finished; nothing was changed.")
         return folder
+    with owned(folder.path):
+        return _go_on(folder, config)
+
+
+def _go_on(folder: RunFolder, config: DictConfig) -> RunFolder:
     reached = read_progress(folder, config)
     if reached is None:
         return _begin_anew(folder, config)
@@ -86,9 +98,19 @@ def read_progress(folder: RunFolder, config: DictConfig) -> Reached | None:
             f"Expected {path} to say how far the training is, but another version of Loupe wrote it; train again."
         )
     progress: dict[str, Any] = content[PROGRESS]
-    before = content[KEY]["trainer"]
-    early = progress["stopped"] and (progress["epochs"] < before["max_epochs"] or before["max_steps"] > 0)
-    return Reached(progress["epochs"], early or progress["epochs"] >= config.trainer.max_epochs, progress["events"])
+    over = progress["stopped"] and (lost_patience(content) or not is_longer(config.trainer, content[KEY]["trainer"]))
+    return Reached(progress["epochs"], over, progress["events"])
+
+
+def lost_patience(content: Mapping[str, Any]) -> bool:
+    """Tell whether early stopping ended the training of a checkpoint."""
+    states = (state for name, state in content["callbacks"].items() if name.startswith(EarlyStopping.__name__))
+    return any(state["stopped_epoch"] > 0 for state in states)
+
+
+def is_longer(trainer: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Tell whether a training may take more epochs or steps than it was to take before; -1 is without end."""
+    return any(trainer[key] != before[key] and (trainer[key] < 0 or trainer[key] > before[key] >= 0) for key in LENGTH)
 
 
 def saved_data(folder: RunFolder, config: DictConfig) -> InspectionDataModule:

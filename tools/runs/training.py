@@ -60,8 +60,9 @@ def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequ
     module, datamodule = prepare(config)
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
-    environment = write_start(folder, config, datamodule, module, overrides)
-    return complete(Begun(folder, config, module, datamodule, environment), watchers, row=overrides is not None)
+    with owned(folder.path):
+        environment = write_start(folder, config, datamodule, module, overrides)
+        return complete(Begun(folder, config, module, datamodule, environment), watchers, row=overrides is not None)
 
 
 class Begun(NamedTuple):
@@ -88,17 +89,14 @@ def complete(
     """Train from the beginning or from a checkpoint, then test, unless that is all that is left to do.
 
     Args:
-        run: What to train.
+        run: What to train; owned.
         watchers: As ``train``.
         row: Whether the run gets a row in TensorBoard's HParams tab.
         trained: Whether training is over.
         last: The checkpoint that it goes on from; None: the beginning.
-
-    Raises:
-        ConfigError: Another process is at work on the run.
     """
     folder, config, module, datamodule, environment = run
-    with owned(folder.path), keeping_note(partial(kept, folder)):
+    with keeping_note(partial(kept, folder)):
         seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
         if config.compile:
             module.model.compile()
@@ -108,7 +106,7 @@ def complete(
             folder.write_json(ENVIRONMENT, environment)
         best = read_checkpoint(folder.best_checkpoint, own=True)
         module.load_state_dict(best.state)
-        chosen = chosen_keys(config, environment["overrides"]) if row else None
+        chosen = chosen_keys(config, environment.get("overrides", ())) if row else None
         course = training_section(folder, module, datamodule, best.epoch)
         history = read_rows(folder.history) if course else {}
         origin = Provenance(best.epoch, chosen, course, history)
