@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 it could not be done, 2 the command is wrong, 130 or 143 ended by SIGINT or SIGTERM.
     """
+    if args is None:
+        _print_anything()
     try:
         with heard():  # from here on, since loading a verb takes a while
             return _run(list(sys.argv[1:] if args is None else args))
@@ -43,6 +46,13 @@ def main(args: Sequence[str] | None = None) -> int:
     finally:
         if args is None:  # the process is about to end: a late Ctrl-C shall not complain about that
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _print_anything() -> None:
+    """Let what is printed hold any name of a file: escaped, where the terminal or the log cannot take it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(args: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.cli import VERBS, main
+from tools.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "anomalib", "lightning", "pandas", "cv2")
@@ -112,3 +114,30 @@ def test_the_module_is_the_command() -> None:
     )
     assert done.returncode == 2
     assert "did you mean 'train'?" in done.stderr
+
+
+def test_names_that_are_no_text_can_be_printed_and_written(tmp_path: Path) -> None:
+    verb = os.fsdecode(b"caf\xe9")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools", verb],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"no verb" in done.stderr
+    printed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.argv = ['loupe', '--help']; from tools.cli import main; main(); print({verb!r})",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    assert printed.stdout.endswith(b"caf\\udce9\n")
+    path = RunFolder(tmp_path).write_text("a.txt", verb)
+    assert path.read_text(encoding="utf-8") == "caf\\udce9"

@@ -124,9 +124,9 @@ class RunFolder:
         return config
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file so that it is either whole or absent."""
+        """Write a file so that it is either whole or absent; bytes of names that are no text are escaped."""
         path = self.path / name
-        write_whole(path, text.encode())
+        write_whole(path, text.encode(errors="backslashreplace"))
         return path
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:

@@ -115,17 +115,19 @@ def write_leaderboard(journal: Journal, folder: Path) -> None:
 def write_pages(planner: Planner, ranked: Leaderboard) -> None:
     """Write the pages of the best trials, the sweep's own, and TensorBoard's table."""
     plan, folder = planner.plan, planner.plan.folder
+    tested_again = False
     if plan.config.report == "best":
         for trial in winners(ranked.trials):
             run = folder / TRIALS / trial.id
             if run.is_dir() and not (run / "report" / "index.html").is_file():
                 planner.errand("write_page", later_task(plan, trial.id, planner.threads, "page"))
+                tested_again = True
+    measured = any(trial.result.get("metrics") for trial in ranked.trials)
+    if measured and (tested_again or planner.ended or not (folder / TENSORBOARD).is_dir()):
+        planner.errand("write_board", ranked, str(folder))
     page = folder / PAGE
     if page.is_file() and page.stat().st_mtime_ns >= (folder / JOURNAL).stat().st_mtime_ns and not planner.ended:
         return  # it shows all that there is
-    measured = any(trial.result.get("metrics") for trial in ranked.trials)
-    if measured and (planner.ended or not (folder / TENSORBOARD).is_dir()):
-        planner.errand("write_board", ranked, str(folder))
     from callbacks.report.sweep_page import render_sweep  # noqa: PLC0415 - a tenth of a second
 
     from .page import page_content  # noqa: PLC0415
