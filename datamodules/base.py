@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 from lightning import LightningDataModule
 
@@ -19,6 +20,7 @@ from .dataset import InspectionDataset, Reading
 from .errors import DataError, UnreadableImageError
 from .kept import KeptDataset, kept_in_use
 from .loading import SizedDataset, make_loader
+from .masks.matching import split_mask
 from .split import fold_table, join_copies, split_table
 from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import (
@@ -68,6 +70,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         limit: At most so many pictures of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
+        void: Values of masks that mark nothing, such as the 255 of borders that nobody decided on; null: ask where one
+            looks so.
         cache: Folder that keeps decoded and resized pictures, for trainings of many epochs; null: none.
         augment: Transforms of ``torchvision.transforms.v2`` for training pictures; masks, zones and boxes move along.
         seed: Decides the splits and the order of training pictures.
@@ -87,6 +91,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     limit: int | None = None
     white_level: float | None = None
     mask_on: int = 127
+    void: tuple[int, ...] | None = None
     cache: str | None = None
     augment: tuple[Any, ...] = ()
     seed: int = 0
@@ -94,6 +99,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     def __post_init__(self) -> None:
         super().__init__()
         self.samples = pd.DataFrame()
+        self.remarks: list[str] = []
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
         self.first_epoch = 0  # later where a training goes on: it decides the order of images
         if self.limit is not None and self.limit < 1:
@@ -119,7 +125,15 @@ class InspectionDataModule(LightningDataModule, ABC):
         """How files become tensors."""
         height, width = self.image_size
         outlined = "annotation_path" in self.samples and bool((self.samples["annotation_path"] != "").any())
-        return Reading(height, width, self.white_level, self.mask_on, instances=outlined or self.instances)
+        instances = outlined or self.instances
+        return Reading(
+            height,
+            width,
+            self.white_level,
+            self.mask_on,
+            None if self.void is None else tuple(self.void),
+            instances=instances,
+        )
 
     @property
     def content_hash(self) -> str:
@@ -294,13 +308,15 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     table = table[readable].reset_index(drop=True)
     table = table.assign(**pd.DataFrame([asdict(fact) for fact in facts], columns=list(ImageFacts.__annotations__)))
     for column, look, description in (
-        ("mask_path", partial(look_at_mask, mask_on=reading.mask_on), "reading masks"),
+        ("mask_path", partial(look_at_mask, mask_on=reading.mask_on, void=reading.void), "reading masks"),
         ("zones_path", look_at_zones, "reading zones"),
     ):
         rows = table[table[column] != ""]
         sizes = list(zip(rows["height"], rows["width"], strict=True))
         bad = survey_beside(rows[column].tolist(), sizes, look, description)
-        table = table[~table[column].isin([found.path for found in bad])].reset_index(drop=True)
+        unusable = {found.path for found in bad}
+        used = np.array([unusable.isdisjoint(split_mask(text)) for text in table[column]], dtype=np.bool_)
+        table = table[used].reset_index(drop=True)
         problems += bad
     table, blank = leave_out_blank(table)
     problems += blank

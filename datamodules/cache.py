@@ -12,6 +12,7 @@ import torch
 
 from .batch import Sample
 from .loading import SizedDataset
+from .masks.matching import split_mask
 from .whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
     keys = []
     for values in table[columns].itertuples(index=False, name=None):
         about = dict(zip(columns, values, strict=True))
-        states = [_state(str(about.get(column, ""))) for column in BESIDE]
+        states = [list(map(_state, split_mask(str(about.get(column, ""))))) for column in BESIDE]
         said = [str(about[column]) for column in columns if column not in BESIDE]
         keys.append(hashlib.sha256(repr((said, states, reading)).encode()).hexdigest())
     return keys
@@ -86,8 +87,6 @@ def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
 
 def _state(path: str) -> tuple[str, int, int]:
     """Tell one state of a file beside a picture from another, by size and time."""
-    if not path:
-        return "", 0, 0
     try:
         found = Path(path).stat()
     except OSError:

@@ -17,12 +17,12 @@ from .images import (
     check_white_level,
     network_input,
     read_image,
-    read_mask,
     read_zones,
     resize_mask,
     resize_zones,
 )
 from .loading import SizedDataset
+from .masks.reading import read_mask
 from .outlines.annotations import read_annotation
 from .outlines.instances import component_target, defect_mask, instance_target, without_background
 from .table import DEFECTIVE, GOOD, UNKNOWN
@@ -44,6 +44,7 @@ class Reading(NamedTuple):
         width: Of the tensors, in pixels.
         white_level: Stored value that means white, or None for what the file's type can hold.
         mask_on: A mask's pixel is a defect where its value is above this.
+        void: Values of masks that mark nothing.
         instances: Pictures with outlines, or else a mask, get a target for instance models, good ones an empty one.
         parts: Labels of outlines that mark the part itself, not a defect.
         background: Labels of outlines that mark neither.
@@ -53,6 +54,7 @@ class Reading(NamedTuple):
     width: int
     white_level: float | None = None
     mask_on: int = 127
+    void: tuple[int, ...] | None = None
     instances: bool = False
     parts: tuple[str, ...] = ()
     background: tuple[str, ...] = ()
@@ -176,7 +178,7 @@ def read_truth(row: Row, target: dict[str, Tensor] | None, reading: Reading) -> 
 
 def mask_tensor(path: str, reading: Reading) -> Tensor:
     """Read a mask as (height, width) bool."""
-    mask = resize_mask(read_mask(path, reading.mask_on), reading.height, reading.width)
+    mask = resize_mask(read_mask(path, reading.mask_on, reading.void), reading.height, reading.width)
     return torch.from_numpy(np.ascontiguousarray(mask))
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import PurePath
+
+
+# Control characters and line ends, and what stands for bytes that are not UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return text that any table, page and terminal can hold: line ends, control characters and stray bytes escaped."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class DataError(ValueError):
@@ -22,7 +32,7 @@ class UnreadableImageError(DataError):
     """
 
     def __init__(self, path: str | PurePath, problem: str, remedy: str) -> None:
-        self.path = str(path)
+        self.path = printable(str(path))
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{self.path}: {problem}; {remedy}")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
-from .folder import walk_images
+from .label_table import FileIndex, read_labels
+from .masks.naming import in_mask_folder
+from .masks.pairing import with_masks
+from .outlines.names import same_name, same_parts, split_path
 from .table import DEFECTIVE, GOOD, UNKNOWN
+from .walking import walk_images
 
 LABELS = {"good": GOOD, "defective": DEFECTIVE, "": UNKNOWN}
 LEFT_OUT = {"ambiguous"}
@@ -49,28 +53,49 @@ class FiberDataModule(InspectionDataModule):
         """List what labels.csv names."""
         root = existing_root(self.root, "labels.csv and the images it names")
         problems: list[UnreadableImageError] = []
-        labels = read_labels(root / "labels.csv") if (root / "labels.csv").exists() else unlabelled(root, problems)
+        paths = walk_images(root, problems)
+        masks, zones, images = sort_beside(root, paths)
+        files = FileIndex(root, images)
+        table = root / "labels.csv"
+        labels = read_labels(table) if table.exists() else unlabelled(root, images)
         rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
             entry = dict(zip(labels.columns, map(str, values), strict=True))
-            label = entry["label"].strip().lower()
-            image = Path(entry["image"].strip())
-            if image == Path() or image.is_absolute() or ".." in image.parts:
-                found = f"is named in line {line} of labels.csv as {entry['image']!r}"
-                problems.append(UnreadableImageError(root / "labels.csv", found, "name a file below data.root"))
-            elif label in LEFT_OUT:
-                problems.append(UnreadableImageError(root / image, f"is labelled {label}", "label it if you can"))
-            elif label not in LABELS:
-                found = f"has label {entry['label']!r} in line {line} of labels.csv"
-                remedy = "use good, defective, ambiguous, or leave it empty"
-                problems.append(UnreadableImageError(root / image, found, remedy))
-            else:
-                rows.append(_row(root, image, entry, LABELS[label]) | {"um_per_pixel": self._scale(entry)})
+            try:
+                rows.append(self._row(root, entry, files, line))
+            except UnreadableImageError as error:
+                problems.append(error)
         if not rows:
-            raise DataError(
-                f"Expected {root / 'labels.csv'} to name good pictures, but found none with a usable label."
+            first = f"; for example: {problems[0]}" if problems else "."
+            raise DataError(f"Expected {table} to name good images, but found none with a usable label{first}")
+        problems += [
+            UnreadableImageError(path, "is not named in labels.csv", "add a line for it, or move it away")
+            for path in files.unused.values()
+        ]
+        rows = with_masks(self, root, rows, masks, problems)
+        return pd.DataFrame(with_zones(root, rows, zones, problems)), problems
+
+    def _row(self, root: Path, entry: dict[str, str], files: FileIndex, line: int) -> dict[str, object]:
+        """Make the row of a line of labels.csv.
+
+        Raises:
+            UnreadableImageError: It names no file, or its label means nothing.
+        """
+        label, name = entry["label"].strip().lower(), entry["image"].strip()
+        where = f"in line {line} of labels.csv"
+        if not name or not split_path(name) or ".." in PureWindowsPath(name).parts or PureWindowsPath(name).anchor:
+            raise UnreadableImageError(
+                root / "labels.csv", f"is named {where} as {entry['image']!r}", "name a file below data.root"
             )
-        return pd.DataFrame(rows), problems
+        path = files.find(name)
+        image = root.joinpath(*split_path(name)) if path is None else path
+        if label in LEFT_OUT:
+            raise UnreadableImageError(image, f"is labelled {label}", "label it if you can")
+        if label not in LABELS:
+            raise UnreadableImageError(
+                image, f"has label {entry['label']!r} {where}", "use good, defective, ambiguous, or leave it empty"
+            )
+        return _row(root, image, entry, LABELS[label]) | {"um_per_pixel": self._scale(entry)}
 
     def _scale(self, entry: dict[str, str]) -> float | None:
         """Return micrometres per pixel: of the picture, or of all; None where nobody said."""
@@ -80,54 +105,55 @@ class FiberDataModule(InspectionDataModule):
             return self.um_per_pixel
 
 
-def unlabelled(root: Path, problems: list[UnreadableImageError]) -> pd.DataFrame:
-    """List every image below ``root`` that is neither mask nor zones, as labels.csv would, without labels.
+def sort_beside(root: Path, paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Sort files into masks, zones and images, by the folders that they lie in."""
+    masks: list[Path] = []
+    zones: list[Path] = []
+    images: list[Path] = []
+    for path in paths:
+        folders = path.parts[len(root.parts) : -1]
+        kind = masks if in_mask_folder(folders) else zones if "zones" in map(same_name, folders) else images
+        kind.append(path)
+    return masks, zones, images
+
+
+def with_zones(
+    root: Path, rows: list[dict[str, object]], zones: list[Path], problems: list[UnreadableImageError]
+) -> list[dict[str, object]]:
+    """Give rows the zones of their path and stem; name the zones that belong to none."""
+
+    def key(path: Path) -> tuple[str, ...]:
+        parts = path.parts[len(root.parts) :]
+        return same_parts([*(part for part in parts[:-1] if same_name(part) != "zones"), path.stem])
+
+    beside = {key(path): path for path in zones}
+    found = [beside.pop(key(Path(str(row["image_path"]))), None) for row in rows]
+    remedy = "name it as its image, or move it away"
+    problems += [UnreadableImageError(path, "are zones that belong to no image", remedy) for path in beside.values()]
+    return [row | {"zones_path": str(path or "")} for row, path in zip(rows, found, strict=True)]
+
+
+def unlabelled(root: Path, images: list[Path]) -> pd.DataFrame:
+    """List images as labels.csv would, without labels.
 
     Raises:
         DataError: There is none.
     """
-    beside = {root / "masks", root / "zones"}
-    images = [path for path in walk_images(root, problems) if not beside & set(path.parents)]
     if not images:
         raise DataError(
             f"Expected data.root to be a folder with labels.csv, but found none at {root}, and no images either; "
-            "write one with the columns image and label, or use data=folder for pictures sorted into folders."
+            "write one with the columns image and label, or use data=folder for images sorted into folders."
         )
     return pd.DataFrame({"image": [path.relative_to(root).as_posix() for path in images], "label": ""})
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """Read labels.csv as text.
-
-    Raises:
-        DataError: It is no table, or lacks a column.
-    """
-    try:
-        # Spreadsheets write a byte order mark in front, and commas behind.
-        labels = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig").fillna("")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"Expected {path} to be a table with columns image and label, but could not read it: {error}"
-        ) from error
-    labels.columns = labels.columns.str.strip()
-    for column in ("image", "label"):
-        if column not in labels:
-            found = ", ".join(labels.columns)
-            raise DataError(f"Expected {path} to have a column {column}, but found {found}; name it in the first line.")
-    if (twice := labels["image"].duplicated()).any():
-        raise DataError(f"Expected {path} to name every image once, but found {labels['image'][twice].iloc[0]} twice.")
-    return labels
-
-
-def _row(root: Path, image: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
-    mask, zones = (root / folder / image.with_suffix(".png") for folder in ("masks", "zones"))
+def _row(root: Path, path: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
+    image = path.relative_to(root)
     return {
-        "image_path": str(root / image),
+        "image_path": str(path),
         "name": image.as_posix(),
         "label_index": label_index,
         "split": entry.get("split", "").strip(),
-        "mask_path": str(mask) if label_index == DEFECTIVE and mask.is_file() else "",
-        "zones_path": str(zones) if zones.is_file() else "",
         "kind": entry.get("kind", "") or (image.parent.as_posix() if image.parent != Path() else ""),
         "group": entry.get("group", "") or TIMESTAMP.sub("", image.stem),
         "defect": entry.get("defect", ""),

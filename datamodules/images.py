@@ -96,25 +96,6 @@ def check_content(values: Array, path: str | Path) -> None:
         raise UnreadableImageError(path, f"shows nothing: every pixel is {said}", "check light, lens and exposure")
 
 
-def read_mask(path: str | Path, mask_on: int = 127) -> npt.NDArray[np.bool_]:
-    """Read a mask (H, W): True where a stored value is above ``mask_on``; of colours, the brightest channel counts.
-
-    Raises:
-        UnreadableImageError: As ``read_image``; or marks are there but none is above ``mask_on``, which would silently
-            turn a defect into a good picture.
-    """
-    values = read_image(path)
-    values = values if values.ndim == 2 else values.max(axis=2)
-    mask = values > mask_on
-    if not mask.any() and values.max() > 0:
-        raise UnreadableImageError(
-            path,
-            f"has marks of value {values.max()} at most, none above data.mask_on={mask_on}",
-            f"set data.mask_on below {values.max()}, for example data.mask_on=0",
-        )
-    return mask
-
-
 def read_zones(path: str | Path) -> npt.NDArray[np.uint8]:
     """Read zone ids (H, W) uint8.
 

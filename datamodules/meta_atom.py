@@ -16,11 +16,13 @@ from .arrays.repeats import LatticeError
 from .base import existing_root
 from .boxes import Box
 from .errors import DataError, UnreadableImageError
-from .folder import MASK_FOLDERS, walk_images
 from .images import read_image
+from .label_table import read_text_table
+from .masks.naming import in_mask_folder
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .views import ViewDataModule, decoded
+from .walking import walk_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,6 +129,8 @@ class MetaAtomDataModule(ViewDataModule):
     ) -> list[dict[str, object]]:
         """Give rows their labels and masks; leave out those whose class says so."""
         verdicts = self._verdicts()
+        there = {Cell(str(row["array"]), int(str(row["row"])), int(str(row["col"]))) for row in rows}
+        problems += strange_classes(Path(self.root).expanduser() / "labels.csv", set(classes) - there, rows)
         kept = []
         for row in rows:
             name = classes.get(Cell(str(row["array"]), int(str(row["row"])), int(str(row["col"]))), "").lower()
@@ -261,10 +265,8 @@ def read_classes(path: Path) -> dict[Cell, str]:
     if not path.is_file():
         return {}
     expected = f"Expected {path} to have image, or array, row and col, and class"
+    table = read_text_table(path, "image, or array, row and col, and class")
     try:
-        # Spreadsheets write a byte order mark in front.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        table.columns = table.columns.str.strip().str.lower()
         column = "class" if "class" in table else "label"
         if {"array", "row", "col"} <= set(table.columns):
             cells = [Cell(a, int(r), int(c)) for a, r, c in table[["array", "row", "col"]].itertuples(index=False)]
@@ -273,8 +275,20 @@ def read_classes(path: Path) -> dict[Cell, str]:
             cells = [Cell(match["array"], int(match["row"]), int(match["col"])) for match in matches if match]
             table = table[[match is not None for match in matches]]
         return dict(zip(cells, table[column].str.strip(), strict=True))
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise DataError(f"{expected}, but could not read it so: {error}.") from error
+
+
+def strange_classes(path: Path, cells: set[Cell], rows: list[dict[str, object]]) -> list[UnreadableImageError]:
+    """Name the cells of labels.csv that no image shows, those of one array together."""
+    known = ", ".join(sorted({str(row["array"]) for row in rows})) or "none"
+    problems = []
+    for array in sorted({cell.array for cell in cells}):
+        places = sorted((cell.row, cell.col) for cell in cells if cell.array == array)
+        first = f"row {places[0][0]}, column {places[0][1]}"
+        found = f"names {len(places)} cells of {array} that no image shows, such as {first}"
+        problems.append(UnreadableImageError(path, found, f"name arrays as their files ({known}), or delete the lines"))
+    return problems
 
 
 def _row(root: Path, path: Path, cell: Cell, box: str) -> dict[str, object]:
@@ -291,4 +305,4 @@ def _row(root: Path, path: Path, cell: Cell, box: str) -> dict[str, object]:
 
 
 def _is_mask(path: Path, root: Path) -> bool:
-    return any(part.lower() in MASK_FOLDERS for part in path.relative_to(root).parts[:-1])
+    return in_mask_folder(path.parts[len(root.parts) : -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -12,11 +13,13 @@ import pandas as pd
 from .base import existing_root
 from .boxes import Box, cut
 from .errors import DataError, UnreadableImageError
-from .folder import MASK_FOLDERS, list_folder, walk_images
 from .mask_forms import MaskForm, align, mask_form
+from .masks.matching import match_masks
+from .masks.naming import in_mask_folder
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
 from .views import View, ViewDataModule, decoded, grey, read_marks
+from .walking import list_folder, walk_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,21 +219,32 @@ def mask_values(path: Path) -> Array:
 
 
 def find_pairs(root: Path, problems: list[UnreadableImageError]) -> list[Pair]:
-    """Pair pictures with masks of the same stem, or that with ``_mask`` behind it, whatever their suffixes."""
+    """Pair images with their masks, see ``masks.matching``; name masks that belong to none, and images of several."""
     folders = {entry.name.lower(): entry for entry in list_folder(root, problems) if entry.is_dir()}
     base = next((folders[name] for name in IMAGE_FOLDERS if name in folders), root)
-    masks: dict[str, Path] = {}
-    for name in MASK_FOLDERS:
-        if name in folders:
-            for path in walk_images(folders[name], problems):
-                masks[path.relative_to(folders[name]).with_suffix("").as_posix()] = path
+    start = len(root.parts)
+    masks: dict[Path, PurePosixPath] = {}
+    images: dict[Path, PurePosixPath] = {}
+    for path in walk_images(root, problems):
+        parts = path.parts[start:]
+        if in_mask_folder(parts[:-1]):
+            masks[path] = PurePosixPath(*parts)
+        elif path.is_relative_to(base):
+            images[path] = PurePosixPath(*parts)
+        else:
+            what, remedy = f"is an image beside {base.name}/", f"move it into {base.name}/, or away"
+            problems.append(UnreadableImageError(path, what, remedy))
+    matched = match_masks(images, masks)
+    problems += matched.problems()
+    refused = {problem.path for problem in matched.refused}
     pairs = []
-    for path in walk_images(base, problems):
-        relative = path.relative_to(base)
-        if base == root and relative.parts[0].lower() in MASK_FOLDERS:
-            continue
-        stem = relative.with_suffix("").as_posix()
-        pairs.append(Pair(path, masks.get(stem) or masks.get(f"{stem}_mask")))
+    for path in images:
+        found = matched.masks.get(path, [])
+        if len(found) > 1:
+            what, remedy = f"has {len(found)} masks: {found[0].name} and {found[1].name}", "join them to one"
+            problems.append(UnreadableImageError(path, what, remedy))
+        elif str(path) not in refused:
+            pairs.append(Pair(path, found[0] if found else None))
     return pairs
 
 

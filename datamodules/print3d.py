@@ -14,13 +14,14 @@ import pandas as pd
 
 from .base import existing_root
 from .errors import DataError, UnreadableImageError
-from .fiber import LABELS, read_labels
-from .folder import walk_images
+from .fiber import LABELS
 from .images import check_white_level, read_image
+from .label_table import FileIndex, read_labels
 from .layer_groups import group_layers, layer_features
 from .progress import track
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
+from .walking import walk_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,7 @@ class Print3dDataModule(ViewDataModule):
         root = existing_root(self.root, "folders of layers, such as No_Defect/ or build_01/")
         problems: list[UnreadableImageError] = []
         paths = [path.relative_to(root) for path in walk_images(root, problems)]
-        labels = self._labels(root / "labels.csv")
+        labels = self._labels(root / "labels.csv", paths, problems)
         tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
         named = [{name.lower() for name in names} & tops for names in (self.good, self.defective)]
         tops_are_classes = bool(named[0]) and not named[1]
@@ -108,16 +109,23 @@ class Print3dDataModule(ViewDataModule):
             table["kind"] = self._found_kinds(table)
         return (stack_neighbours(table) if self.neighbours else table), problems
 
-    def _labels(self, path: Path) -> dict[str, int]:
-        """Read labels.csv, if there is one."""
+    def _labels(self, path: Path, images: list[Path], problems: list[UnreadableImageError]) -> dict[str, int]:
+        """Read labels.csv, if there is one; name the lines of it that belong to no image."""
         if not path.is_file():
             return {}
         table = read_labels(path)
-        names = table["image"].str.strip().str.replace("\\", "/")
+        files = FileIndex(path.parent, [path.parent / image for image in images])
+        found = [files.find(name) for name in table["image"].str.strip()]
+        for name, file in zip(table["image"], found, strict=True):
+            if file is None:
+                remedy = "mend the name, or delete the line"
+                problems.append(UnreadableImageError(path, f"names {name}, which is not there", remedy))
+        table = table[[file is not None for file in found]]
+        names = [file.relative_to(path.parent).as_posix() for file in found if file is not None]
         labels = table["label"].str.strip().str.lower()
         if (wrong := ~labels.isin(list(LABELS))).any():
-            found, name = labels[wrong].iloc[0], names[wrong].iloc[0]
-            raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {found!r}.")
+            said, name = labels[wrong].iloc[0], table["image"][wrong].iloc[0]
+            raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {said!r}.")
         return dict(zip(names, labels.map(LABELS), strict=True))
 
     def _row(self, root: Path, path: Path, labels: dict[str, int], tops_are_classes: bool) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import UnreadableImageError
+from .errors import UNPRINTABLE, UnreadableImageError
 
 if TYPE_CHECKING:
     from pathlib import PurePath
@@ -29,9 +29,23 @@ _PLAINLY_NONE = frozenset(_TEXTS | _TABLES | _SETTINGS | _PROGRAMS)
 _PLAINLY_NONE_BY_NAME = frozenset(
     {"authors", "changelog", "copying", "licence", "license", "makefile", "notice", "readme", "version"}
 )
+_NAMED = (
+    (frozenset({""}), ("has no suffix that says what it is", "add that of its format, such as .png")),
+    (VIDEOS, ("is a video among images", "judge it by itself: loupe predict source=VIDEO")),
+    (ARCHIVES, ("is an archive among images", "unpack it, or judge it by itself")),
+)
 _SYSTEM = frozenset(
     {"$recycle.bin", "@eadir", "__macosx", "desktop.ini", "lost+found", "system volume information", "thumbs.db"}
 )
+
+
+def unusable_name(path: PurePath) -> UnreadableImageError | None:
+    """Say what is wrong with a name that no table could hold: line ends, control characters, bytes that are no text."""
+    found = UNPRINTABLE.search(str(path))
+    if found is None:
+        return None
+    odd = "bytes that are not UTF-8" if found[0] >= "\ud800" else "a line end or another control character"
+    return UnreadableImageError(path, f"has {odd} in its name", "rename it")
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -47,14 +61,10 @@ def is_image(path: PurePath) -> bool:
 def unread_file(path: PurePath) -> UnreadableImageError | None:
     """Say why a file is not read and what to do; None where it is read, or plainly no image."""
     suffix = path.suffix.lower()
-    if is_hidden(path) or suffix in SUFFIXES | _PLAINLY_NONE:
+    if is_hidden(path) or suffix in _PLAINLY_NONE or (not suffix and path.name.lower() in _PLAINLY_NONE_BY_NAME):
         return None
-    if not suffix:
-        if path.name.lower() in _PLAINLY_NONE_BY_NAME:
-            return None
-        return UnreadableImageError(path, "has no suffix that says what it is", "add that of its format, such as .png")
-    if suffix in VIDEOS:
-        return UnreadableImageError(path, "is a video among images", "judge it by itself: loupe predict source=VIDEO")
-    if suffix in ARCHIVES:
-        return UnreadableImageError(path, "is an archive among images", "unpack it, or judge it by itself")
-    return UnreadableImageError(path, f"is in a format that is not read ({suffix})", "convert it to PNG or TIFF")
+    if suffix in SUFFIXES:
+        return unusable_name(path)
+    named = next((said for suffixes, said in _NAMED if suffix in suffixes), None)
+    problem, remedy = named or (f"is in a format that is not read ({suffix})", "convert it to PNG or TIFF")
+    return UnreadableImageError(path, problem, remedy)

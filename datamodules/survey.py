@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from .appearance import appearance
 from .csv_text import written
 from .errors import UnreadableImageError
-from .images import check_white_level, decode_image, read_bytes, read_mask, read_zones, scale
+from .images import check_white_level, decode_image, read_bytes, read_zones, scale
+from .masks.matching import split_mask
+from .masks.reading import read_mask
 from .progress import track
 
 if TYPE_CHECKING:
@@ -94,23 +96,28 @@ def survey(paths: Sequence[str], white_level: float | None = None) -> list[Image
         return list(track(looks, "reading pictures", total=len(paths)))
 
 
-def look_at_mask(path: str, size: tuple[int, int], mask_on: int) -> UnreadableImageError | None:
+def look_at_mask(
+    path: str, size: tuple[int, int], mask_on: int, void: tuple[int, ...] | None = None
+) -> UnreadableImageError | None:
     """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
     try:
-        shape, marked = _look_at_mask(path, _state(path), mask_on)
-        _check_size("mask", path, shape, size)
+        shape, marked = _look_at_mask(path, tuple(map(_state, split_mask(path))), mask_on, void)
+        _check_size("mask", split_mask(path)[0], shape, size)
     except UnreadableImageError as error:
         return error
     if not marked:
-        return UnreadableImageError(path, "marks nothing, but its picture is labelled defective", "mend mask or label")
+        found = "marks nothing, but its picture is labelled defective"
+        return UnreadableImageError(split_mask(path)[0], found, "mend mask or label")
     return None
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _look_at_mask(path: str, state: tuple[int, ...], mask_on: int) -> tuple[tuple[int, ...], bool]:
+def _look_at_mask(
+    path: str, state: tuple[tuple[int, ...], ...], mask_on: int, void: tuple[int, ...] | None
+) -> tuple[tuple[int, ...], bool]:
     """Tell the size of a mask, and whether anything is marked, as ``_look`` does."""
     del state
-    mask = read_mask(path, mask_on)
+    mask = read_mask(path, mask_on, void)
     return mask.shape, bool(mask.any())
 
 

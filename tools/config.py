@@ -66,7 +66,7 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
     Raises:
         ConfigError: Something is misspelt or of the wrong kind; names the nearest right one.
     """
-    overrides = parse_overrides(args)
+    overrides = own_images(parse_overrides(args))
     own = OmegaConf.load(CONFIG_DIR / f"{name}.yaml")
     known = {group: choices for group, choices in groups().items() if group not in list(own)}  # plain keys go first
     choosing = [override for override in overrides if override.key_or_group in known]
@@ -76,6 +76,14 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
     apply_overrides(config, [override for override in overrides if override not in choosing], known)
     config.choices = choices
     return config
+
+
+def own_images(overrides: list[Override]) -> list[Override]:
+    """Read ``data.root=PATH`` alone as images sorted into folders: nobody means to draw images into their own."""
+    keys = {override.key_or_group for override in overrides}
+    if "data.root" not in keys or keys & {"data", "experiment"}:
+        return overrides
+    return [parse_override("data=folder"), *overrides]
 
 
 def recompose(config: DictConfig, args: Sequence[str], own: DictConfig, changeable: Sequence[str]) -> DictConfig:

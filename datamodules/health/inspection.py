@@ -135,7 +135,7 @@ def look_at_truth(
     if view is not None:
         return _look_at_view(row, view, grey, reading)
     height, width = grey.shape
-    problem = look_at_mask(row.mask_path, (height, width), reading.mask_on) if row.mask_path else None
+    problem = look_at_mask(row.mask_path, (height, width), reading.mask_on, reading.void) if row.mask_path else None
     if problem is None and row.zones_path:
         problem = look_at_zones(row.zones_path, (height, width))
     if problem is not None:

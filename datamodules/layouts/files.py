@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UnreadableImageError
-from datamodules.folder import MASK_FOLDERS
+from datamodules.masks.naming import is_mask_folder
 from datamodules.outlines.documents import SUFFIXES
 from datamodules.outlines.parsing import load_json
 from datamodules.suffixes import is_hidden, is_image, unread_file
@@ -74,8 +74,7 @@ def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[Unr
             if entry.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path)):
                 problems.append(UnreadableImageError(path, "is a link to a folder that it lies in", "delete the link"))
                 continue
-            is_masks = entry.name.lower() in {*MASK_FOLDERS, *LABEL_FOLDERS}
-            _walk(path, tree, mask_folder or (path if is_masks else None), problems)
+            _walk(path, tree, mask_folder or (path if is_mask_folder(entry.name) else None), problems)
         elif not is_image(path):
             if path.suffix.lower() in SUFFIXES:
                 tree.documents.extend([path] if entry.name != SUMMARY else [])

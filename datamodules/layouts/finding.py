@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.fiber import read_labels
+from datamodules.label_table import read_labels
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import same_name
 from datamodules.outlines.polygon_files import holds_outlines

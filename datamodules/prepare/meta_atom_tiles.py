@@ -15,11 +15,11 @@ import pandas as pd
 from datamodules.arrays.lattice import cut_tiles, find_lattice
 from datamodules.arrays.repeats import LatticeError
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.folder import walk_images
 from datamodules.images import read_image
 from datamodules.meta_atom import TILE
 from datamodules.progress import track
 from datamodules.suffixes import is_image
+from datamodules.walking import walk_images
 
 from .preparation import Prepared
 

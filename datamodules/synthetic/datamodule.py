@@ -11,7 +11,7 @@ from datamodules.base import InspectionDataModule
 from datamodules.errors import DataError, UnreadableImageError
 
 from .drawing import DrawingError
-from .write import TABLE, is_complete, write_dataset
+from .write import TABLE, is_complete, is_drawing, write_dataset
 
 PATHS = ("image_path", "mask_path", "zones_path", "annotation_path")
 
@@ -41,6 +41,7 @@ class SyntheticDataModule(InspectionDataModule):
         name = f"{self.domain}-{self.size}-{self.good}-{self.defective}-{self.drawing_seed}"
         root = (Path(self.root).expanduser() / name).resolve()
         if not is_complete(root):
+            refuse_strangers(root.parent)
             try:
                 write_dataset(root, self.domain, self.size, self.good, self.defective, self.drawing_seed)
             except DrawingError as error:
@@ -50,3 +51,19 @@ class SyntheticDataModule(InspectionDataModule):
         for column in PATHS:
             rows[column] = [str(root / path) if path else "" for path in rows[column]]
         return rows, []
+
+
+def refuse_strangers(folder: Path) -> None:
+    """Refuse to draw into a folder that holds anything but drawn images: it may be somebody's data.
+
+    Raises:
+        DataError: Says what was found there, and how to train on it.
+    """
+    if not folder.is_dir():
+        return
+    strangers = sorted(entry.name for entry in folder.iterdir() if not (entry.is_dir() and is_drawing(entry)))
+    if strangers:
+        raise DataError(
+            f"Expected data.root to be a folder for drawn images alone, but found {strangers[0]!r} in {folder}; to "
+            f"train on your own images, use data=folder data.root={folder}; to draw, choose an empty folder."
+        )

@@ -51,6 +51,27 @@ def is_complete(root: Path) -> bool:
     return (root / TABLE).is_file()
 
 
+def is_drawn(root: Path) -> bool:
+    """Tell whether a folder holds drawn images, by the table beside them."""
+    if (root / TABLE).is_file() and (root / FOLDERS[0]).is_dir():
+        return _is_table(root / TABLE)
+    return False
+
+
+def is_drawing(root: Path) -> bool:
+    """Tell whether a folder holds drawn images, or the beginning of such: nothing but what ``write_dataset`` writes."""
+    return {entry.name for entry in root.iterdir()} <= {TABLE, *FOLDERS}
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a table is that of drawn images."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return lines.readline().strip() == ",".join(COLUMNS)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def write_dataset(root: Path, domain: str, size: int, good: int, defective: int, seed: int) -> None:
     """Draw a data set and write it under ``root``.
 

@@ -23,7 +23,8 @@ from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
 from callbacks.tensorboard import log_results
 from datamodules.folder import FolderDataModule
-from datamodules.images import read_image, read_mask
+from datamodules.images import read_image
+from datamodules.masks.reading import read_mask
 from models.base import InspectionModel
 
 if TYPE_CHECKING:

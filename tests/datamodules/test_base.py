@@ -109,10 +109,10 @@ def test_a_bad_zone_map_is_named(picture_folder: Path) -> None:
         zones: Any = None
 
     for index, size in enumerate([(48, 40), (9, 9)]):
-        assert cv2.imwrite(str(picture_folder / f"{index}.png"), np.ones(size, dtype=np.uint8))
-    data = Zoned(root=str(picture_folder), zones=picture_folder)
+        assert cv2.imwrite(str(picture_folder.parent / f"{index}.png"), np.ones(size, dtype=np.uint8))
+    data = Zoned(root=str(picture_folder), zones=picture_folder.parent)
     data.setup()
-    assert data.excluded["path"].tolist() == [str(picture_folder / "1.png")] * 13
+    assert data.excluded["path"].tolist() == [str(picture_folder.parent / "1.png")] * 13
     assert "zone map of 9x9 pixels for a picture of 40x48" in data.excluded["problem"][0]
     assert len(data.samples) == 13
 

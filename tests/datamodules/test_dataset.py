@@ -12,7 +12,8 @@ import torch
 from datamodules.batch import Sample
 from datamodules.dataset import FileDataset, InspectionDataset, Reading, collate_readable, image_tensor
 from datamodules.errors import UnreadableImageError
-from datamodules.images import read_image, read_mask, resize_mask
+from datamodules.images import read_image, resize_mask
+from datamodules.masks.reading import read_mask
 from datamodules.table import complete_table
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.fiber import FiberDataModule, read_labels
+from datamodules.fiber import FiberDataModule
+from datamodules.label_table import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,14 @@ def test_columns_of_the_table_go_before_what_names_suggest(fibers: Path) -> None
         "core_91um/19700101000000-J000.png,DEFECTIVE,test,multi,lot 2,chip\n"
         "core_91um/19700101002000-J001.png,,test,,,\n"
     )
-    rows = table(fibers)
+    rows, problems = FiberDataModule(root=str(fibers)).sample_table()
+    unlisted = [problem for problem in problems if problem.problem == "is not named in labels.csv"]
+    assert len(unlisted) == 21
+    assert {problem.problem for problem in problems} - {"is not named in labels.csv"} == {
+        "are zones that belong to no image",
+        "is a mask that belongs to no image",
+    }
+    rows = rows.set_index("name")
     assert rows["label_index"].tolist() == [0, 1, -1]
     assert rows["split"].tolist() == ["train", "test", "test"]
     assert rows["kind"].tolist() == ["single", "multi", "core_91um"]
@@ -106,7 +114,6 @@ def test_what_a_spreadsheet_adds_does_no_harm(fibers: Path) -> None:
         ("", "could not read it"),
         ("picture,label\na.png,good\n", "to have a column image, but found picture, label"),
         ("image\na.png\n", "to have a column label, but found image; name it in the first line"),
-        ("image;label\na.png;good\n", "to have a column image, but found image;label"),
         ("image,label\na.png,good\na.png,defective\n", r"every image once, but found a\.png twice"),
         ("image,label\na.png,ambiguous\n", "found none with a usable label"),
         ('image,label\n"a.png,good\n', "could not read it"),
@@ -193,7 +200,9 @@ def test_real_fibers(shared_data: Path) -> None:
 def test_without_labels_every_picture_is_unknown(picture_folder: Path) -> None:
     data = FiberDataModule(root=str(picture_folder), um_per_pixel=0.5)
     rows, problems = data.sample_table()
-    assert not problems
+    assert {problem.problem for problem in problems} == {
+        f"is called unknown, but its mask {stem}_mask.png marks 49 pixels" for stem in ("020", "021", "022", "023")
+    }
     assert set(rows["label_index"]) == {-1}
     assert not rows["name"].str.startswith("masks/").any()
     assert set(rows["um_per_pixel"]) == {0.5}

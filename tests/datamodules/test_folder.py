@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.folder import FolderDataModule, find_masks, walk_images
-from datamodules.images import read_mask
+from datamodules.folder import FolderDataModule
+from datamodules.masks.reading import read_mask
+from datamodules.walking import walk_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,10 +79,10 @@ def test_masks_bear_the_name_of_their_picture(picture_folder: Path, folder: str,
     (picture_folder / "masks").rename(picture_folder / folder)
     for path in list(masks.iterdir()):
         path.rename(masks / name.format(path.stem.removesuffix("_mask")))
-    found = find_masks(picture_folder, "pit", [])
-    assert set(found) == {"020", "021", "022", "023"}
     rows, _ = table(picture_folder)
-    assert sorted(set(rows["mask_path"]) - {""}) == sorted(found.values())
+    marked = rows[rows["mask_path"] != ""]
+    assert {Path(path).name for path in marked["mask_path"]} == {path.name for path in masks.iterdir()}
+    assert list(marked.index) == [f"pit/{stem}.png" for stem in ("020", "021", "022", "023")]
     assert set(rows["defect"]) == {"", "pit"}  # the masks are no class
 
 
@@ -98,7 +99,7 @@ def test_names_of_folders_can_be_chosen(picture_folder: Path) -> None:
     rows, _ = table(picture_folder, good=("series a, PASSED",), unknown=("later",))
     assert rows["label_index"].value_counts().to_dict() == {0: 20, 1: 4, -1: 2}
     with pytest.raises(
-        DataError, match=r"named one of good, ok, .*, but found Later, Series A, passed.*data\.good=\[NAME\]"
+        DataError, match=r"but found Series A, passed/ \(20 images\), which may be either; name each in data\.good, "
     ):
         table(picture_folder)
 
@@ -132,9 +133,9 @@ def test_files_that_are_no_pictures_are_passed_over(picture_folder: Path) -> Non
 
 
 def test_a_folder_without_good_ones_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"folders of pictures, such as good/ .* but found none at .*/nowhere"):
+    with pytest.raises(DataError, match=r"folders of images, such as good/ .* but found none at .*/nowhere"):
         table(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"named one of good, .* but found no folders; name it with data\.good"):
+    with pytest.raises(DataError, match=r"named one of good, .* but found none, and 0 images in no folder"):
         table(tmp_path)
 
 
@@ -156,8 +157,9 @@ def test_an_unreadable_folder_is_named_and_the_rest_goes_on(
     refuse(monkeypatch, picture_folder / "pit")
     data = FolderDataModule(root=str(picture_folder))
     data.setup()
-    assert data.excluded["path"].tolist() == [str(picture_folder / "pit")]
     assert "is a folder that cannot be read (Permission denied)" in data.excluded["problem"][0]
+    assert data.excluded["path"][0] == str(picture_folder / "pit")
+    assert set(data.excluded["problem"][1:]) == {"is a mask that belongs to no image"}
     assert len(data.samples) == 22
 
 
@@ -173,7 +175,7 @@ def test_links_that_lead_back_are_not_followed(picture_folder: Path) -> None:
     (picture_folder / "good" / "self").symlink_to(picture_folder / "good" / "self")
     rows, problems = table(picture_folder)
     assert len(rows) == 26
-    assert [Path(problem.path).name for problem in problems] == ["again"]
+    assert [Path(problem.path).name for problem in problems] == ["again", "self"]
     assert "a folder that it lies in" in problems[0].problem
 
 

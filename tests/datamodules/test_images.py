@@ -19,7 +19,6 @@ from datamodules.images import (
     check_white_level,
     decode_image,
     read_image,
-    read_mask,
     read_zones,
     resize,
     resize_mask,
@@ -27,6 +26,7 @@ from datamodules.images import (
     scale,
     to_rgb,
 )
+from datamodules.masks.reading import read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 def first_lines(datamodule: InspectionDataModule) -> list[str]:
     """Say, in whole sentences, what a person has to know before anything is learnt from the data."""
     root = str(Path(datamodule.root).expanduser().resolve())
-    return [*datamodule.described(), *datamodule.notes(), *reasons(datamodule.excluded, root)]
+    return [*datamodule.remarks, *datamodule.described(), *datamodule.notes(), *reasons(datamodule.excluded, root)]

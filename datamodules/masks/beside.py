@@ -1,0 +1,61 @@
+"""Masks that lie beside their images, in the same folder: by their names, or by what is in them.
+
+``Part0.jpg`` with ``Part0_label.bmp``, as in KolektorSDD; ``exp1.jpg`` with ``exp1.png``, as in Magnetic-Tile-Defect.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datamodules.errors import UnreadableImageError
+from datamodules.images import read_image
+from datamodules.outlines.names import same_name
+
+from .naming import mask_stem
+from .reading import LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def masks_beside(images: Iterable[Path]) -> set[Path]:
+    """Tell which of the images are the masks of others in their folder."""
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in images:
+        folders[path.parent].append(path)
+    return {mask for paths in folders.values() for mask in _in_folder(paths)}
+
+
+def _in_folder(paths: list[Path]) -> set[Path]:
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        by_stem[same_name(path.stem)].append(path)
+    found = set()
+    for path in paths:
+        said = mask_stem(path.stem)
+        if said is not None and same_name(said[0]) in by_stem:
+            found.add(path)
+    for alike in by_stem.values():
+        if len(alike) == 2:
+            found |= _the_mask_of(*alike)
+    return found
+
+
+def _the_mask_of(first: Path, second: Path) -> set[Path]:
+    """Return the one of two images of a stem that looks like a mask, while the other does not; none where unclear."""
+    looks = [path for path in (first, second) if _looks_like_mask(path)]
+    return set(looks) if len(looks) == 1 else set()
+
+
+def _looks_like_mask(path: Path) -> bool:
+    """Tell whether an image has so few values that it can only be a map of labels."""
+    try:
+        values = read_image(path)
+    except UnreadableImageError:
+        return False
+    values = values if values.ndim == 2 else values.max(axis=2)
+    return len(np.unique(values)) <= LABELS

@@ -1,0 +1,77 @@
+"""What names say of masks: which folders hold them, and which part of a file's name only says that it is one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from datamodules.outlines.names import same_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Folders that hold masks by the layouts and tools that people use; compared without case, spaces, - and _.
+_FOLDERS = {
+    "annotation",
+    "annotations",
+    "defectmask",
+    "defectmasks",
+    "groundtruth",
+    "groundtruths",
+    "gt",
+    "gts",
+    "label",
+    "labelmask",
+    "labelmasks",
+    "labels",
+    "mask",
+    "maskimages",
+    "masks",
+    "masksdir",
+    "seg",
+    "segmask",
+    "segmasks",
+    "segmentation",
+    "segmentationclass",
+    "segmentationmask",
+    "segmentationmasks",
+    "segmentationobject",
+    "segmentations",
+}
+_IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "rgb"}
+
+_WORD = r"(?:defect[-_ ]?)?(?:ground[-_ ]?truth|gt|labels?|masks?|seg(?:mentation)?s?|annot(?:ation)?s?)"
+_BEHIND = re.compile(rf"^(?P<stem>.+?)[-_. ]{_WORD}(?:[-_. ]?(?P<number>\d+))?$", re.IGNORECASE)
+_BEFORE = re.compile(rf"^{_WORD}[-_. ](?P<stem>.+)$", re.IGNORECASE)
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[-_ ]", "", same_name(name))
+
+
+def is_mask_folder(name: str) -> bool:
+    """Tell whether a folder of this name holds masks."""
+    return _bare(name) in _FOLDERS
+
+
+def is_image_folder(name: str) -> bool:
+    """Tell whether a folder of this name only says that images are in it."""
+    return _bare(name) in _IMAGE_FOLDERS
+
+
+def in_mask_folder(folders: Sequence[str]) -> bool:
+    """Tell whether one of the folders above a file holds masks."""
+    return any(map(is_mask_folder, folders))
+
+
+def mask_stem(stem: str) -> tuple[str, bool] | None:
+    """Return the stem of a mask's image, and whether the mask is one of several; None where the name says neither.
+
+    ``000_mask``, ``000-GT``, ``000.seg``, ``mask_000`` and ``000_label_2`` all mark the image ``000``; the last of them
+    is one of several.
+    """
+    if match := _BEHIND.match(stem):
+        return match["stem"], match["number"] is not None
+    if match := _BEFORE.match(stem):
+        return match["stem"], False
+    return None
