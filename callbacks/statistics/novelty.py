@@ -103,8 +103,9 @@ def unusual(facts: Facts, limits: Mapping[str, Limits]) -> list[str]:
     found = []
     for name, (low, high, _) in limits.items():
         value = facts.get(name, math.nan)
+        compared = max(value, _SMALLEST) if FACTS[name].logarithm else value
         slack = 1e-5 * max(abs(low), abs(high))  # limits are rounded
-        if value < low - slack or value > high + slack:
+        if compared < low - slack or compared > high + slack:
             found.append(f"{FACTS[name].words} {_written(value)} (usual: {_span(low, high)})")
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from callbacks.learning import loud
+from callbacks.statistics.novelty import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
     for title, text in (
         ("What it does", does),
         ("Thresholds", f"{_thresholds(spec['thresholds'])}\n\n{MOVING}"),
+        *([("Images that it knows", _usual(spec["usual"]))] if spec.get("usual") else []),
         ("What the test found", _metrics(spec["metrics"])),
         *([("Training", _training(spec))] if made.get("epoch") else []),
         ("Agreement with the checkpoint", _parity(parity)),
@@ -77,6 +79,17 @@ def _thresholds(thresholds: Mapping[str, Any]) -> str:
             entries += [(f"{unit} of {scope} {name}", entry) for name, entry in scopes.get(scope, {}).items()]
         lines += [f"| {name} | {entry['value']:.6g} | {entry['promise']} |" for name, entry in entries]
     return "\n".join(lines)
+
+
+def _usual(usual: Mapping[str, Any]) -> str:
+    """List between which values the facts of an image are usual."""
+    head = (
+        "An image with a fact outside these limits is flagged as `unusual`: its verdict rests on nothing that the "
+        "model has seen. Whether a whole set differs is said with a p value in `drift.json`."
+    )
+    lines = [head, "", "| fact | from | to |", "|---|---|---|"]
+    rows = [f"| {FACTS[name].words} | {low:.4g} | {high:.4g} |" for name, (low, high, _) in usual["limits"].items()]
+    return "\n".join([*lines, *rows]) if rows else "Too few images were learned from to say what is usual."
 
 
 def _metrics(metrics: Mapping[str, Any]) -> str:

@@ -53,6 +53,13 @@ def test_what_never_varied_is_exact_where_it_must_be_and_has_room_where_it_may()
     assert (low, high) == pytest.approx((0.48, 0.52))
 
 
+def test_a_fact_that_is_always_zero_is_usual_at_zero() -> None:
+    found = find_limits("contrast", np.zeros(20), np.arange(20))
+    assert found is not None
+    assert unusual({"contrast": 0.0}, {"contrast": found}) == []
+    assert len(unusual({"contrast": 0.1}, {"contrast": found})) == 1
+
+
 def test_too_few_images_say_nothing() -> None:
     assert find_limits("brightness", np.array([0.1, 0.2, np.nan, np.nan, 0.4, 0.5]), np.arange(6)) is None
 

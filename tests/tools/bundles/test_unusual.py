@@ -16,6 +16,7 @@ import torch
 from callbacks.calibration import calibration_of
 from callbacks.statistics.usual import Usual
 from tools.bundles.runner import Bundle
+from tools.bundles.runner.command import main as predict_py
 from tools.cli import main
 from tools.runs.checkpoint import read_checkpoint, restore
 
@@ -98,6 +99,22 @@ def test_a_folder_that_goes_on_concludes_the_same(exported: Path, copies: dict[s
     _, in_two = predict(f"bundle={exported}", part, tmp_path / "out")
     _, at_once = predict(f"bundle={exported}", part, tmp_path / "other")
     assert in_two == at_once
+
+
+def test_predict_py_ends_with_1_where_something_has_no_verdict(
+    exported: Path, copies: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(copies["same"], tmp_path / "in")
+    (tmp_path / "in" / "phone.heic").write_bytes(b"whatever")
+    cv2.imwrite(str(tmp_path / "in" / "black.png"), np.zeros((64, 64), np.uint8))
+    command = [str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--bundle", str(exported), "--overlay", "none"]
+    assert predict_py(command) == 1
+    assert "2 of" in capsys.readouterr().err
+    assert predict_py([*command, "--errors", "ok"]) == 0
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False).set_index("image_path")
+    errors = table["error"][table["error"] != ""]
+    assert [Path(name).name for name in errors.index] == ["black.png", "phone.heic"]
+    assert (table.loc[errors.index, "verdict"] == "").all()
 
 
 def test_what_is_usual_travels_as_plain_values(run: Path, exported: Path) -> None:
