@@ -63,6 +63,19 @@ class PlainProgress(Callback):
             sys.stderr.write(f"{stage}: batch {batch_idx + 1} of {batches:.0f}\n")
 
 
+class Bar(TQDMProgressBar):
+    """Lightning's bar, with epochs counted from 1 as everywhere else."""
+
+    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+        """Begin anew, and name the epoch."""
+        del args
+        most = trainer.max_epochs
+        of = f" of {most}" if most is not None and most > 0 else ""
+        self.train_progress_bar.reset(self.total_train_batches)
+        self.train_progress_bar.initial = 0
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}{of}")
+
+
 def progress_callback() -> Callback:
     """Choose the kind of progress that suits where standard error goes."""
-    return TQDMProgressBar(leave=False) if is_terminal() else PlainProgress()
+    return Bar(leave=False) if is_terminal() else PlainProgress()

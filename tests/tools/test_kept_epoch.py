@@ -164,6 +164,7 @@ def test_a_model_of_one_pass_has_no_epochs_to_speak_of(tmp_path: Path, capsys: p
     run = tmp_path / "folder-patchcore" / "one"
     assert "epoch" not in capsys.readouterr().out.lower()
     assert "training" not in json.loads((run / "metrics.json").read_text())
-    assert [
-        image.step for image in EventAccumulator(str(run / "tensorboard")).Reload().Images("calibration/confusion")
-    ] == [1]
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert [image.step for image in events.Images("calibration/confusion")] == [1]
+    assert [event.step for event in events.Scalars("test/image_auroc")] == [1]  # without a page, too
+    assert hparams(run / "tensorboard")["model"] == "patchcore"
