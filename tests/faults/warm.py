@@ -15,7 +15,10 @@ import signal
 import sys
 from typing import NoReturn
 
+from tools.cli import VERBS
+
 HEAVY = (
+    *(f"tools.{verb}" for verb in VERBS),
     "tools.runs.resuming",
     "tools.runs.repeating",
     "tools.runs.retesting",
