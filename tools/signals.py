@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HEARD = (signal.SIGINT, signal.SIGTERM)
 ECHO_S = 1.0  # within which a second signal is the same wish: "timeout" sends two, a terminal one to every process
+_LOADER = "DataLoader worker"  # as torch says that a process of its own is gone
 AGAIN_S = 0.1  # after which a signal that struck where nothing can be raised is sent again
 
 
@@ -42,6 +43,7 @@ class _Ears:
     def __init__(self) -> None:
         self.process = os.getpid()
         self.at: float | None = None
+        self.ended: Interrupted | None = None
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
@@ -52,7 +54,8 @@ class _Ears:
         now = time.monotonic()
         if self.at is None:
             self.at = now
-            raise Interrupted(number)
+            self.ended = Interrupted(number)
+            raise self.ended
         if now - self.at > ECHO_S:
             os._exit(128 + number)
 
@@ -83,7 +86,8 @@ _listening = False
 def heard() -> Iterator[None]:
     """Raise `Interrupted` for signals inside the block, unless a block around it does, or this is no main thread.
 
-    A signal that whoever started us chose to ignore stays ignored.
+    A signal that whoever started us chose to ignore stays ignored. Whatever is raised after a signal was heard is its
+    consequence, as when a library tidies up what it had not begun.
     """
     global _listening  # noqa: PLW0603 - signal handlers belong to the process
     if _listening or threading.current_thread() is not threading.main_thread():
@@ -98,6 +102,14 @@ def heard() -> Iterator[None]:
             if handler is not signal.SIG_IGN:
                 signal.signal(number, ears.hear)
         yield
+    except Exception as error:
+        if ears.ended is None and _LOADER in str(error):
+            time.sleep(AGAIN_S)  # a signal to all processes may have reached the loaders first
+        if ears.ended is None:
+            raise
+        for note in getattr(error, "__notes__", ()):
+            ears.ended.add_note(note)
+        raise ears.ended from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -104,8 +104,23 @@ class Loupe:
         """Run a command to its end."""
         return self.end(args, None, signal.SIGKILL)
 
-    def end(self, args: Sequence[str | Path], after: float | Path | None, number: int, *, group: bool = False) -> Ended:
-        """Run a command, and send it, or all its processes, a signal: after so many seconds, or once a file is there.
+    def end(
+        self,
+        args: Sequence[str | Path],
+        after: float | Path | None,
+        number: int,
+        *,
+        group: bool = False,
+        child: bool = False,
+    ) -> Ended:
+        """Run a command, and send it a signal: after so many seconds, or once a file is there.
+
+        Args:
+            args: Of the command.
+            after: When; None: never.
+            number: Of the signal.
+            group: Whether all its processes get it.
+            child: Whether one of its processes gets it instead, such as one that loads images.
 
         Raises:
             HungError: It did not end.
@@ -122,7 +137,7 @@ class Loupe:
         while isinstance(after, Path) and answer is None and not after.is_file():
             answer = self._hear(0.02)
         if after is not None and answer is None:
-            (os.killpg if group else os.kill)(process, number)
+            (os.killpg if group else os.kill)(child_of(process) if child else process, number)
         answer = answer or self._hear(HUNG_S)
         if answer is None:
             os.killpg(process, signal.SIGKILL)
@@ -137,6 +152,12 @@ class Loupe:
             raise TypeError("Expected a server with a standard output.")
         ready, _, _ = select.select([self._server.stdout], [], [], max(0.0, seconds))
         return json.loads(self._server.stdout.readline()) if ready else None
+
+
+def child_of(process: int) -> int:
+    """Return a process that another one started last."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
+    return int(children[-1])
 
 
 class Storm:

@@ -86,6 +86,17 @@ def test_a_training_that_is_ended_says_how_to_go_on_and_does(loupe: Loupe, root:
     assert not [path for path in run.rglob(".*") if path.is_file()]
 
 
+def test_a_lost_loader_ends_the_training_in_a_sentence_and_it_goes_on(loupe: Loupe, root: Path) -> None:
+    run = loupe.folder / "runs" / "loader"
+    args = [*training(root, run.name), "trainer.max_epochs=400", "data.num_workers=2"]
+    ended = loupe.end(args, run / "checkpoints" / "last.ckpt", signal.SIGKILL, child=True)
+    assert ended.status == 1
+    assert "Expected the processes that load images to live" in ended.err
+    assert f"go on with: loupe train resume={run}" in ended.err
+    assert "Traceback" not in ended.err
+    assert_whole(run)
+
+
 def test_the_command_itself_ends_as_shells_expect(root: Path, tmp_path: Path) -> None:
     """Without a warm process, from its very beginning."""
     command = [sys.executable, "-m", "tools", *training(root, "cold"), f"out={tmp_path}", "trainer.max_epochs=4000"]

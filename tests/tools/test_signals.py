@@ -67,6 +67,18 @@ def test_a_signal_that_strikes_where_nothing_can_be_raised_is_raised_soon_after(
         forget()
 
 
+def test_errors_that_a_signal_causes_in_a_library_are_not_taken_for_its_own() -> None:
+    def untidy() -> None:
+        try:
+            strike(signal.SIGTERM)
+        finally:
+            raise UnboundLocalError("cannot access local variable 'f'")
+
+    with pytest.raises(Interrupted, match="SIGTERM") as caught, heard(), keeping_note(lambda: "all is kept"):
+        untidy()
+    assert sentence(caught.value) == "ended by SIGTERM; all is kept"
+
+
 def test_an_echo_of_a_signal_does_not_disturb_what_tidies_up() -> None:
     tidied = []
 
