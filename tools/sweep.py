@@ -30,6 +30,7 @@ examples:
   loupe sweep best runs/rings metric=image_auroc
   loupe sweep best runs/lines data=fiber    # of several data sets, one
 
+With sweep.pair=[data,data.root] the first data= goes with the first data.root=, and so on.
 The same command again goes on; a longer list runs what is new. Nothing done is repeated."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import signal
+import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +109,34 @@ def test_budgets_are_used_side_by_side(workers: int, tiny: Sweep) -> None:
     keys = ("sweep.search=tpe", f"sweep.workers={workers}", "sweep.cpus=1", "+tiny.sleep=0.01")
     assert len(tiny(*space, *keys, "sweep.trials=12")) == 12
     assert len(tiny("model.coreset_ratio=0.1,0.2,0.3", *keys, "sweep.trials=9", "name=sweep")) == 15
+
+
+REAL = (
+    *("data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu", "sweep.cpus=1"),
+    *("callbacks.evaluation.resamples=10", "sweep.workers=2", "sweep.report=none"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["one finite branch", "finite", "conditional, quasi-random"])
+def test_real_trials_killed_outright_use_their_budget_too(name: str, tmp_path: Path) -> None:
+    kind, space, size = SPACES[name]
+    folder = tmp_path / "sweep"
+    command = [sys.executable, "-m", "tools", "sweep", *REAL, *space, f"out={tmp_path}"]
+    keys = [f"sweep.search={kind}", "sweep.trials=7"]
+    with subprocess.Popen([*command, *keys], cwd=HERE.parents[2], stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(read_trials(folder)) < 3:
+            time.sleep(0.05)
+        process.kill()
+    assert 3 <= len(read_trials(folder)) < 7
+    for budget in (7, 8):
+        resumed = [sys.executable, "-m", "tools", "sweep", "resume", str(folder), f"sweep.trials={budget}"]
+        done = subprocess.run(resumed, cwd=HERE.parents[2], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        trials = read_trials(folder)
+        assert len(trials) == min(budget, size or budget)
+        assert {trial.state for trial in trials.values()} == {"complete"}
+        assert ("The space is exhausted" in done.stdout) == (size is not None)
 
 
 def _found(trial: Trial) -> tuple[str, float | None, dict[str, str]]:
