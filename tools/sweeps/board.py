@@ -7,9 +7,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from .data_names import place_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .data_names import Place
     from .journal import Trial
 
 _REDRAW_S = 0.2
@@ -34,6 +37,7 @@ class Board:
         self._running: dict[str, tuple[Mapping[str, str], float]] = {}
         self._known = self._new = self._pruned = self._failed = 0
         self._best: Trial | None = None
+        self._places: set[Place] = set()
         self._begun = self._drawn = time.monotonic()
         self._lines = 0
         self._headed = False
@@ -79,7 +83,7 @@ class Board:
         parts += [f"{count} {word}" for count, word in ((self._pruned, "pruned"), (self._failed, "failed")) if count]
         if self._known:
             parts.append(f"{self._known} known before")
-        if self._best is not None:
+        if self._best is not None and len(self._places) == 1:  # of several data sets, no trial is the best
             parts.append(f"best {self._best.objective:.4f} ({self._best.id})")
         if left := self._seconds_left():
             parts.append(f"about {duration(left)} left")
@@ -92,6 +96,7 @@ class Board:
         return pace * (self._total - self._known - self._new)
 
     def _consider(self, trial: Trial) -> None:
+        self._places.add(place_of(trial))
         if (
             trial.state == "complete"
             and trial.objective is not None

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datamodules.errors import DataError
 from tools.errors import ConfigError
 
 from .perform import logged
@@ -62,7 +63,7 @@ def write_board(trial: str, board: Leaderboard, folder: str) -> None:
 def _objection(module: Any, config: dict[str, Any]) -> str:
     try:
         module.check(config)
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:  # no data were read: the latter is about a value, too
         return str(error)
     except Exception:  # noqa: BLE001 - missing weights, say: no value is impossible for that, and its trial will tell
         return ""

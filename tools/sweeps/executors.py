@@ -34,7 +34,8 @@ def make_executor(settings: DictConfig, judge: Judge | None) -> Executor:
     workers, threads = worker_count(settings, len(gpus))
     if workers == 0:
         return InProcess(judge)
-    return Pool(worker_environments(workers, threads, settings.gpus, gpus), judge, settings.trial)
+    environments = worker_environments(workers, threads, settings.gpus, gpus)
+    return Pool(environments, judge, settings.trial, forks=not gpus)
 
 
 def visible_gpus() -> list[str]:

@@ -81,15 +81,17 @@ class Pool:
         environments: What each worker's environment adds to this one's: threads, devices.
         judge: As in ``perform``.
         trial: Dotted name of the module that workers load at once, while the planner still prepares their first trials.
+        forks: Whether workers may be forked: not where there are GPUs.
     """
 
-    def __init__(self, environments: Sequence[Mapping[str, str]], judge: Judge | None, trial: str) -> None:
+    def __init__(
+        self, environments: Sequence[Mapping[str, str]], judge: Judge | None, trial: str, *, forks: bool = True
+    ) -> None:
         self._environments = environments
         self._judge = judge
         self._trial = trial
         self._most_bytes = bytes_for_each(len(environments))
-        with_gpus = any("CUDA_VISIBLE_DEVICES" in environment for environment in environments)
-        self._context = _spawning() if with_gpus else _forking(environments[0], trial)
+        self._context = _forking(environments[0], trial) if forks else _spawning()
         self._workers = [self._start(environment) for environment in environments]
         self._helper: _Worker | None = None
 

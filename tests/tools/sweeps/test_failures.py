@@ -122,6 +122,7 @@ def test_one_data_set_that_does_not_fit_ends_the_command_and_leaves_nothing(
         (("model.coreset_ratio=0.1,5",), "model.coreset_ratio to be above 0 and at most 1, but found 5"),
         (("model.num_neighbors=1,0",), "model.num_neighbors to be at least 1, but found 0"),
         (("model=patchcore,conv_ae", "model.kernel_size=3,4"), "model.kernel_size to be odd, but found 4"),
+        (("data.limit=20,0",), "data.limit to be at least 1 or null, but found 0"),
         (("model.coreset_ratio=interval(-1,0.5)", "sweep.search=random"), "at most 1, but found -1.0"),
     ],
 )
