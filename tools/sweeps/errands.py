@@ -40,8 +40,8 @@ def check(trial: str, configs: Sequence[dict[str, Any]]) -> list[str]:
     return [_objection(module, config) if hasattr(module, "check") else "" for config in configs]
 
 
-def measure(trial: str, tasks: Sequence[Task]) -> list[float]:
-    """Measure the milliseconds of finished trials' models per image, in turns; none where the module cannot."""
+def measure(trial: str, tasks: Sequence[Task]) -> list[tuple[float, float]]:
+    """Measure finished trials' models in turns: least and middle milliseconds; none where the module cannot."""
     module = importlib.import_module(trial)
     return list(module.measure(tasks)) if hasattr(module, "measure") else []
 

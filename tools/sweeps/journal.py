@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 JOURNAL, LOCK = "journal.jsonl", "journal.lock"
 State = Literal["complete", "pruned", "failed"]
-ALONE = "milliseconds_alone"
+ALONE, MIDDLE = "milliseconds_alone", "milliseconds_alone_middle"
 _SEAL = ',"crc":'
 
 
@@ -175,11 +175,11 @@ class Journal:
         self._append({"event": "drop", "id": trial_id})
         self.trials.pop(trial_id, None)
 
-    def note_measured(self, trial_id: str, milliseconds: float) -> None:
-        """Note the time of a trial's model per image, measured when nothing else ran."""
-        self._append({"event": "measured", "id": trial_id, "milliseconds": milliseconds})
-        trial = self.trials[trial_id]
-        self.trials[trial_id] = replace(trial, result={**trial.result, ALONE: milliseconds})
+    def note_measured(self, trial_id: str, milliseconds: float, middle: float) -> None:
+        """Note the time of a trial's model per image, measured when nothing else ran: the least, and the middle."""
+        record = {"event": "measured", "id": trial_id, ALONE: milliseconds, MIDDLE: middle}
+        self._append(record)
+        self.trials[trial_id] = _measured(self.trials[trial_id], record)
 
     def note_data(self, about: str, data: str, seen: str, places: list[str]) -> None:
         """Note the hash of a data set's content, where it comes from, and how its files looked from outside."""
@@ -237,8 +237,12 @@ def replay(records: Iterable[dict[str, Any]]) -> dict[str, Trial]:
         elif record["event"] == "setting":
             trials[trial.id] = replace(trial, setting={**trial.setting, **record["setting"]})
         elif record["event"] == "measured":
-            trials[trial.id] = replace(trial, result={**trial.result, ALONE: record["milliseconds"]})
+            trials[trial.id] = _measured(trial, record)
     return trials
+
+
+def _measured(trial: Trial, record: dict[str, Any]) -> Trial:
+    return replace(trial, result={**trial.result, ALONE: record[ALONE], MIDDLE: record[MIDDLE]})
 
 
 def exhausted(folder: Path) -> str:

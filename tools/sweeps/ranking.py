@@ -1,8 +1,8 @@
 """Which setting is best: by its mean over seeds and folds, on one data set at a time, and by a fixed rule among equals.
 
 The rule: a higher mean of the objective, which calibration images decide; then fewer milliseconds per image, measured
-when nothing else ran (up to a fifth more counts as equal); then the smaller checkpoint; then the lower seed; then the
-lower id, so that there is always one. Test images never decide.
+when nothing else ran (up to a fifth more, or what rounds of the fastest differ by, counts as equal); then the smaller
+checkpoint; then the lower seed; then the lower id, so that there is always one. Test images never decide.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from .data_names import DATA_KEYS, data_names, place_of
+from .journal import MIDDLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,8 +117,7 @@ def among_equals(equal: Sequence[Ranked]) -> list[Ranked]:
     left, found = list(equal), []
     while left:
         times = [one.shipped.milliseconds_alone for one in left]
-        known = [time for time in times if time is not None]
-        limit = _AS_FAST * min(known) if known else None
+        limit = _as_fast(one.shipped for one in left)
         fast = [one for one, time in zip(left, times, strict=True) if _reaches(time, limit)]
         found += sorted(fast, key=_small)
         left = [one for one in left if one not in fast]
@@ -128,6 +128,15 @@ def tie_break(trial: Trial) -> tuple[float, float, int, str]:
     """Order trials that are alike in a metric of their own: by the rule above, milliseconds as they stand."""
     alone = trial.milliseconds_alone
     return (float("inf") if alone is None else alone, *_small(Ranked("", (trial,))))
+
+
+def _as_fast(trials: Iterable[Trial]) -> float | None:
+    """Return the milliseconds up to which a model counts as fast as the fastest; None where none was measured."""
+    known = [(time, trial) for trial in trials if (time := trial.milliseconds_alone) is not None]
+    if not known:
+        return None
+    least, fastest = min(known, key=lambda entry: entry[0])
+    return max(_AS_FAST * least, float(fastest.result.get(MIDDLE, 0.0)))
 
 
 def _reaches(time: float | None, limit: float | None) -> bool:

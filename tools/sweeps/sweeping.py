@@ -103,8 +103,8 @@ def measure_finalists(planner: Planner) -> None:
     if all(trial.milliseconds_alone is not None for trial in found):
         return
     tasks = [later_task(plan, trial.id, planner.threads, "time") for trial in found]
-    for trial, milliseconds in zip(found, planner.errand("measure", tasks), strict=False):
-        journal.note_measured(trial.id, milliseconds)
+    for trial, (least, middle) in zip(found, planner.errand("measure", tasks), strict=False):
+        journal.note_measured(trial.id, least, middle)
 
 
 def write_leaderboard(journal: Journal, folder: Path) -> None:

@@ -82,9 +82,9 @@ class Executor(Protocol):
 class TrialModule(Protocol):
     """A module that knows how to run a trial; ``tools.sweeps.training_trial`` trains.
 
-    It may offer more, by these names: ``check(config)`` raises ConfigError or DataError for a value that no trial can run with;
-    ``data_places(config)`` lists the files and folders that data come from; ``measure(tasks)`` returns the milliseconds
-    per image of finished trials' models, when nothing else runs.
+    It may offer more, by these names: ``check(config)`` raises ConfigError or DataError for a value that no trial can
+    run with; ``data_places(config)`` lists the files and folders that data come from; ``measure(tasks)`` returns the
+    least and the middle milliseconds per image of finished trials' models, when nothing else runs.
     """
 
     def data_identity(self, config: dict[str, Any]) -> str:

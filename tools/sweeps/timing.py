@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -31,35 +32,46 @@ class Timed(NamedTuple):
     image_B3HW: Tensor
 
 
-def measure(tasks: Sequence[Task]) -> list[float]:
-    """Return the milliseconds per image of finished trials' models; nothing is shared, nothing else runs."""
-    found: list[float] = []
+class Took(NamedTuple):
+    """Milliseconds per image: of the fastest round, and of the middle one, which says how much rounds differ."""
+
+    least: float
+    middle: float
+
+
+def measure(tasks: Sequence[Task]) -> list[tuple[float, float]]:
+    """Return the least and the middle milliseconds per image of finished trials' models, when nothing else runs."""
+    found: list[Took] = []
     for group in _in_memory(tasks):
         torch.set_num_threads(group[0].threads)
         found += milliseconds([_load(task) for task in group])
-    return [round(value, 3) for value in found]
+    return [(round(took.least, 3), round(took.middle, 3)) for took in found]
 
 
-def milliseconds(models: Sequence[Timed], rounds: int = ROUNDS) -> list[float]:
-    """Return the time of each network per image: the least of several rounds, in which they take turns.
+def milliseconds(models: Sequence[Timed], rounds: int = ROUNDS) -> list[Took]:
+    """Time each network per image in several rounds, in which they take turns.
+
+    On one thread of a processor, what counts is what the thread took: that is what a quiet machine's clock says.
 
     Args:
         models: On the devices that they are timed on.
         rounds: At most so many; fewer where they would take longer than 2 s for each.
     """
-    least = [float("inf")] * len(models)
+    on_one_thread = torch.get_num_threads() == 1 and all(image.device.type == "cpu" for _, image in models)
+    clock = time.thread_time if on_one_thread else time.perf_counter
+    took: list[list[float]] = [[] for _ in models]
     with torch.inference_mode():
         for network, image_B3HW in models:
             network(image_B3HW[:1])  # whatever is set up at the first call
         until = time.perf_counter() + _LONGEST_S * len(models)
         for _ in range(rounds):
             for place, (network, image_B3HW) in enumerate(models):
-                started = time.perf_counter()
+                started = clock()
                 network(image_B3HW).pred_score.cpu()  # waits for the device
-                least[place] = min(least[place], time.perf_counter() - started)
+                took[place].append(1000 * (clock() - started) / len(image_B3HW))
             if time.perf_counter() > until:
                 break
-    return [1000 * took / len(image_B3HW) for took, (_, image_B3HW) in zip(least, models, strict=True)]
+    return [Took(min(own), median(own)) for own in took]
 
 
 def _in_memory(tasks: Sequence[Task]) -> Iterator[list[Task]]:

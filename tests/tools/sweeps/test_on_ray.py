@@ -29,7 +29,7 @@ SMALL = [
     "sweep.report=none",
     "sweep.cpus=1",
 ]
-EQUAL = ["model=patchcore,padim", "threshold=f1,normal", "model.num_neighbors=1,3", "data.domain=oring", "seed=0,1"]
+EQUAL = ["model=patchcore,padim", "threshold=f1,normal", "data.domain=oring", "seed=0,1"]
 GRID = ["model.coreset_ratio=0.02,0.1", "model.num_neighbors=1,3", "threshold=f1,normal", "seed=0,1,2"]
 
 

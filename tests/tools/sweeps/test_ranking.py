@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
 
 from tools.errors import ConfigError
 from tools.sweeps.data_names import data_names, is_data_of, pick_data
-from tools.sweeps.journal import ALONE, Trial
+from tools.sweeps.journal import ALONE, MIDDLE, Trial
 from tools.sweeps.leaderboard import Leaderboard, best_trial
 from tools.sweeps.ranking import finalists, rank_settings, winners
 
@@ -62,6 +63,13 @@ def test_one_lucky_seed_does_not_beat_settings_with_more() -> None:
 def test_a_rule_decides_between_equals_whichever_ended_first(trials: tuple[Trial, ...], best: str) -> None:
     assert best_trial(trials).id == best_trial(trials[::-1]).id == best
     assert winners(trials)[0].id == best
+
+
+def test_times_that_rounds_cannot_tell_apart_count_as_equal() -> None:
+    small, fast = equal("z", "a", alone=5.0, mib=1), equal("y", "b", alone=3.0, mib=2)
+    noisy = replace(fast, result={**fast.result, MIDDLE: 6.0})
+    assert best_trial([small, fast]).id == "y"
+    assert best_trial([small, noisy]).id == "z"
 
 
 def test_equals_are_counted_and_measured() -> None:
