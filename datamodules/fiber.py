@@ -11,6 +11,7 @@ import pandas as pd
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
 from .label_table import FileIndex, read_labels
+from .layouts.strays import unused_documents
 from .masks.naming import in_mask_folder
 from .masks.pairing import with_masks
 from .outlines.names import same_name, same_parts, split_path
@@ -58,6 +59,7 @@ class FiberDataModule(InspectionDataModule):
         files = FileIndex(root, images)
         table = root / "labels.csv"
         labels = read_labels(table) if table.exists() else unlabelled(root, images)
+        problems += unused_documents(root, {table})
         rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
             entry = dict(zip(labels.columns, map(str, values), strict=True))

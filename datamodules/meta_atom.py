@@ -18,6 +18,7 @@ from .boxes import Box
 from .errors import DataError, UnreadableImageError
 from .images import read_image
 from .label_table import read_text_table
+from .layouts.strays import unused_documents
 from .masks.naming import in_mask_folder
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
@@ -98,7 +99,9 @@ class MetaAtomDataModule(ViewDataModule):
         rows = tile_rows(root, tiles, problems)
         for path in track(arrays, "finding lattices"):
             rows += self._array_rows(root, path, problems)
-        rows = self._labelled(rows, read_classes(root / "labels.csv"), masks, problems)
+        table = root / "labels.csv"
+        problems += unused_documents(root, {table})
+        rows = self._labelled(rows, read_classes(table, problems), masks, problems)
         if not rows:
             first = f"for example: {problems[0]}" if problems else "there are no pictures at all"
             raise DataError(f"Expected tiles or pictures of arrays under {root}, but found none to use; {first}")
@@ -256,8 +259,10 @@ def edge_box(cell: Cell, last: Cell, size: tuple[int, ...], common: tuple[int, .
     return Box(-missing[1] if cell.col == 1 else 0, -missing[0] if cell.row == 1 else 0, common[1], common[0]).text
 
 
-def read_classes(path: Path) -> dict[Cell, str]:
+def read_classes(path: Path, problems: list[UnreadableImageError]) -> dict[Cell, str]:
     """Read the class of every cell from labels.csv; none where there is no such file.
+
+    Lines whose image is not a tile by its name are added to ``problems``.
 
     Raises:
         DataError: It is no table, or lacks a column, or names no places.
@@ -273,6 +278,12 @@ def read_classes(path: Path) -> dict[Cell, str]:
         else:
             matches = [TILE.match(Path(image.replace("\\", "/")).stem) for image in table["image"]]
             cells = [Cell(match["array"], int(match["row"]), int(match["col"])) for match in matches if match]
+            remedy = "write it as ARRAY_ROW,COLUMN, or delete the line"
+            problems += [
+                UnreadableImageError(path, f"names {name!r}, which is no tile by its name", remedy)
+                for name, match in zip(table["image"], matches, strict=True)
+                if match is None
+            ]
             table = table[[match is not None for match in matches]]
         return dict(zip(cells, table[column].str.strip(), strict=True))
     except (ValueError, KeyError) as error:

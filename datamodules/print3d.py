@@ -18,6 +18,7 @@ from .fiber import LABELS
 from .images import check_white_level, read_image
 from .label_table import FileIndex, read_labels
 from .layer_groups import group_layers, layer_features
+from .layouts.strays import unused_documents
 from .progress import track
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
@@ -98,6 +99,7 @@ class Print3dDataModule(ViewDataModule):
         problems: list[UnreadableImageError] = []
         paths = [path.relative_to(root) for path in walk_images(root, problems)]
         labels = self._labels(root / "labels.csv", paths, problems)
+        problems += unused_documents(root, {root / "labels.csv"})
         tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
         named = [{name.lower() for name in names} & tops for names in (self.good, self.defective)]
         tops_are_classes = bool(named[0]) and not named[1]
@@ -120,6 +122,12 @@ class Print3dDataModule(ViewDataModule):
             if file is None:
                 remedy = "mend the name, or delete the line"
                 problems.append(UnreadableImageError(path, f"names {name}, which is not there", remedy))
+        if len(table) and not any(found):
+            examples = ", ".join(table["image"].head(2))
+            raise DataError(
+                f"Expected {path} to name layers below its folder, but none of its {len(table)} names is there "
+                f"({examples}, ...); write them as they are on disk."
+            )
         table = table[[file is not None for file in found]]
         names = [file.relative_to(path.parent).as_posix() for file in found if file is not None]
         labels = table["label"].str.strip().str.lower()

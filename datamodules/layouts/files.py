@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
-from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datamodules.errors import UnreadableImageError
 from datamodules.masks.naming import is_mask_folder
 from datamodules.outlines.documents import SUFFIXES
 from datamodules.outlines.parsing import load_json
-from datamodules.suffixes import is_hidden, is_image, unread_file
+from datamodules.suffixes import is_hidden, is_image, unread_file, unusable_name
+from datamodules.walking import entries_of, is_folder, unusable_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datamodules.errors import UnreadableImageError
     from datamodules.outlines.names import Parts
 
 SUMMARY = "dataset_summary.json"
@@ -66,32 +66,22 @@ def walk_tree(root: Path, problems: list[UnreadableImageError]) -> Tree:
 
 
 def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[UnreadableImageError]) -> None:
-    for entry in _entries(folder, problems):
+    for entry in entries_of(folder, problems):
         path = folder / entry.name
         if is_hidden(path):
             continue
-        if entry.is_dir():
-            if entry.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path)):
-                problems.append(UnreadableImageError(path, "is a link to a folder that it lies in", "delete the link"))
-                continue
-            _walk(path, tree, mask_folder or (path if is_mask_folder(entry.name) else None), problems)
-        elif not is_image(path):
-            if path.suffix.lower() in SUFFIXES:
-                tree.documents.extend([path] if entry.name != SUMMARY else [])
-            elif (unread := unread_file(path)) is not None:
-                problems.append(unread)
-        elif mask_folder is None:
+        if is_folder(entry):
+            if (problem := unusable_folder(path, folder, linked=entry.is_symlink())) is not None:
+                problems.append(problem)
+            else:
+                _walk(path, tree, mask_folder or (path if is_mask_folder(entry.name) else None), problems)
+            continue
+        may_hold_labels = path.suffix.lower() in SUFFIXES and entry.name != SUMMARY
+        if (problem := unusable_name(path) if may_hold_labels else unread_file(path)) is not None:
+            problems.append(problem)
+        elif may_hold_labels:
+            tree.documents.append(path)
+        elif is_image(path) and mask_folder is None:
             tree.images.append(path)
-        else:
-            tree.masks[mask_folder] += 1
-
-
-def _entries(folder: Path, problems: list[UnreadableImageError]) -> list[os.DirEntry[str]]:
-    """List a folder by name; its entries know what they are without asking the disk again."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=attrgetter("name"))
-    except OSError as error:
-        said, remedy = f"is a folder that cannot be read ({error.strerror})", "allow reading it, or move it away"
-        problems.append(UnreadableImageError(folder, said, remedy))
-        return []
+        elif is_image(path):
+            tree.masks[mask_folder or folder] += 1

@@ -5,11 +5,11 @@ Each is listed to the same `Found`; what an image is labelled follows from that 
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.label_table import read_labels
+from datamodules.label_table import FileIndex, read_labels
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import same_name
 from datamodules.outlines.polygon_files import holds_outlines
@@ -74,39 +74,36 @@ def _in_table(
     tree: Tree, path: Path, matched: Matched, bare_kind: str, problems: list[UnreadableImageError]
 ) -> list[Found]:
     """List what labels.csv names; its ``group``, ``part`` or ``location`` is what a split must not cut."""
-    found, named = [], set()
+    found, files = [], FileIndex(tree.root, tree.images)
     for line, values in enumerate(read_labels(path).to_dict("records"), start=2):
-        entry = {str(key).lower(): str(value).strip() for key, value in values.items()}
-        image = Path(entry["image"].replace("\\", "/"))
+        entry = {str(key): str(value).strip() for key, value in values.items()}
+        named = PureWindowsPath(entry["image"])  # which takes both slashes
         word = plain(entry["label"])
-        if image == Path() or image.is_absolute() or ".." in image.parts:
+        if not named.parts or named.anchor or ".." in named.parts:
             problem = f"is named in line {line} of labels.csv as {entry['image']!r}"
             problems.append(UnreadableImageError(path, problem, "name a file below data.root"))
             continue
-        named.add(tree.root / image)
+        image = files.find(entry["image"]) or tree.root.joinpath(*named.parts)
         if word and word not in WORDS:
             problem = f"has label {entry['label']!r} in line {line} of labels.csv"
             remedy = "use good, defective, rework, or leave it empty"
-            problems.append(UnreadableImageError(tree.root / image, problem, remedy))
+            problems.append(UnreadableImageError(image, problem, remedy))
             continue
         group = next((entry[key] for key in ("group", "part", "location") if entry.get(key)), "")
         found.append(
             Found(
-                image=tree.root / image,
-                name=image.as_posix(),
+                image=image,
+                name=tree.name(image),
                 verdict=WORDS.get(word, "unknown"),
-                kind=entry.get("kind", "") or kind_of(image.parent.parts, bare_kind),
+                kind=entry.get("kind", "") or kind_of(tree.parts(image)[:-1], bare_kind),
                 group=group,
                 split=entry.get("split", ""),
-                annotation=matched.label_of.get(tree.root / image),
+                annotation=matched.label_of.get(image),
             )
         )
     remedy = "add a line for it, with an empty label if nobody knows, or move it out of data.root"
-    problems += [
-        UnreadableImageError(image, f"is not named in {path.name}", remedy)
-        for image in tree.images
-        if image not in named
-    ]
+    problem = f"is not named in {path.name}"
+    problems += [UnreadableImageError(image, problem, remedy) for image in files.unused.values()]
     strays = _strays(tree, matched, {path})
     problems += judge_strays(Setting(tree, absence_is_good=False, any_used=True), strays)
     return [one for one in found if one.image not in matched.refused]

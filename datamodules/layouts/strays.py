@@ -18,10 +18,10 @@ from datamodules.outlines.names import same_name
 from datamodules.outlines.parsing import load_json
 from datamodules.outlines.polygon_files import is_outlines, parse_labels
 
-from .files import LABEL_FOLDERS
+from .files import LABEL_FOLDERS, walk_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from .files import Tree
@@ -92,6 +92,12 @@ def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImag
         if grave:
             raise DataError(refusal(setting, grave))
     return [stray.problem for stray in strays]
+
+
+def unused_documents(root: Path, used: Collection[Path] = ()) -> list[UnreadableImageError]:
+    """List files below ``root`` that may hold labels, where none but those in ``used`` is read."""
+    found = (look_at_stray(path) for path in walk_tree(root, []).documents if path not in used)
+    return [stray.problem for stray in found if stray is not None and stray.sort != "harmless"]
 
 
 def look_at_stray(path: Path) -> Stray | None:

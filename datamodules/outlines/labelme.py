@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NO_AREA = ("line", "linestrip", "point", "points")
 _FINE = ("good", "ok", "normal")
+_FAR = 2**31  # beyond any image: whole numbers end further out
 _AS_POLYGON = "outline it as a polygon, or delete it"
 
 
@@ -70,7 +71,7 @@ def _mask(text: Any, corners: Points) -> tuple[Points, ...]:
         values = decode_image(base64.b64decode(str(text), validate=True), "mask")
     except (binascii.Error, UnreadableImageError) as error:
         raise OutlineError("of type 'mask', whose PNG cannot be decoded", _AS_POLYGON) from error
-    (x1, y1), (x2, y2) = corners.astype(int).tolist()
+    (x1, y1), (x2, y2) = np.clip(corners, -_FAR, _FAR).astype(int).tolist()
     if values.shape[:2] != (y2 - y1 + 1, x2 - x1 + 1):
         found = f"{values.shape[1]}x{values.shape[0]} pixels between corners {x2 - x1 + 1}x{y2 - y1 + 1} apart"
         raise OutlineError(f"of type 'mask', of {found}", _AS_POLYGON)
