@@ -19,7 +19,7 @@ from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
 from .defects.region_rules import RegionRules
 from .evidence import PixelEvidence
 from .familiarity import learn_usual, map_medians
-from .scopes import Scope, Scoped, check_scopes
+from .scopes import Scope, Scoped, check_scopes, is_finite
 from .statistics.curves import best_f_score, count_scores, roc_auc
 from .statistics.probability import Method, Probability, fit_probability
 from .statistics.usual import Usual
@@ -262,8 +262,26 @@ class Calibration(nn.Module):
         self.probability_note = state["probability_note"]
         self.map_range = (state["map_range"][0], state["map_range"][1])
         self.scores = [Seen(*row) for row in state["scores"]]
+        self._require_finite()
         usual = state.get("usual")  # checkpoints of earlier versions know nothing of it
         self.usual = None if usual is None else Usual.from_dict(usual)
+
+    def _require_finite(self) -> None:
+        """Refuse thresholds by which everything, or nothing, would be defective.
+
+        Raises:
+            ValueError: Names the first that is not finite.
+        """
+        named = {"map_range.0": self.map_range[0], "map_range.1": self.map_range[1]}
+        for level, scoped in (("image", self.image), ("pixel", self.pixel)):
+            if scoped is not None:
+                named |= {f"{level} threshold of {name}": value for name, value in scoped.values().items()}
+        for name, value in named.items():
+            if not is_finite(value):
+                raise ValueError(
+                    f"Expected the thresholds of a checkpoint to be finite, but found {value!r} for the {name}; train "
+                    "again, or restore the file."
+                )
 
     def _thresholds(self) -> tuple[Scoped, Scoped]:
         if self.image is None or self.pixel is None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from lightning import Callback
 
+from datamodules.errors import DataError
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
@@ -180,6 +181,7 @@ class Evaluation(Callback):
         calibration = calibration_of(pl_module)
         samples = self._samples
         predictions = pd.DataFrame(self._rows).sort_values("name", ignore_index=True)
+        require_finite(predictions)
         if not samples.empty:
             about = samples.set_index("name").reindex(predictions["name"])
             predictions["defect"] = about["defect"].to_numpy()
@@ -266,6 +268,20 @@ def prediction_rows(batch: InspectionBatch) -> list[dict[str, Any]]:
         }
         for name, path, label_index, score, verdict, kind, group in columns
     ]
+
+
+def require_finite(predictions: pd.DataFrame) -> None:
+    """Refuse scores that are not finite: none of them reaches a threshold, and all would be called good.
+
+    Raises:
+        DataError: Says how many, and names one.
+    """
+    wrong = predictions[~np.isfinite(predictions["score"].to_numpy(np.float64))]
+    if len(wrong):
+        raise DataError(
+            f"Expected finite scores, but {len(wrong)} of {len(predictions)} are not, that of {wrong['name'].iloc[0]} "
+            "for one; the weights are damaged, or the training diverged: train again, at a lower rate."
+        )
 
 
 def image_estimates(predictions: pd.DataFrame, resampling: Resampling) -> dict[str, Estimate]:

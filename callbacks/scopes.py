@@ -5,6 +5,7 @@ Letters: N pictures of a batch, H and W pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -58,6 +59,11 @@ class Scoped:
             line[zones_NHW == int(zone)] = threshold.value
         return line
 
+    def values(self) -> dict[str, float]:
+        """Every threshold by its scope, such as ``all`` and ``kind small``."""
+        named = {f"{scope} {key}": t.value for scope in SCOPES for key, t in getattr(self, scope).items()}
+        return {"all": self.all.value} | named
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and JSON."""
         scopes = {name: {key: t.to_dict() for key, t in getattr(self, name).items()} for name in SCOPES}
@@ -68,6 +74,11 @@ class Scoped:
         """Thresholds from what ``to_dict`` gave."""
         scopes = {name: {key: Threshold(**t) for key, t in values.get(name, {}).items()} for name in SCOPES}
         return cls(Threshold(**values["all"]), **scopes)
+
+
+def is_finite(value: object) -> bool:
+    """Tell whether a value that came from a file is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_scopes(scopes: Sequence[str]) -> tuple[Scope, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -47,8 +48,10 @@ class FiberDataModule(InspectionDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.um_per_pixel is not None and not self.um_per_pixel > 0:
-            raise DataError(f"Expected data.um_per_pixel to be above 0 or null, but found {self.um_per_pixel}.")
+        if self.um_per_pixel is not None and not 0 < self.um_per_pixel < math.inf:
+            raise DataError(
+                f"Expected data.um_per_pixel to be above 0 and finite, or null, but found {self.um_per_pixel}."
+            )
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List what labels.csv names."""
@@ -101,10 +104,19 @@ class FiberDataModule(InspectionDataModule):
 
     def _scale(self, entry: dict[str, str]) -> float | None:
         """Return micrometres per pixel: of the picture, or of all; None where nobody said."""
-        try:
-            return float(entry["um_per_pixel"])
-        except (KeyError, ValueError):
+        text = entry.get("um_per_pixel", "").strip()
+        if not text:
             return self.um_per_pixel
+        try:
+            scale = float(text)
+        except ValueError:
+            scale = math.nan
+        if not 0 < scale < math.inf:
+            raise DataError(
+                f"Expected um_per_pixel in labels.csv to be above 0 and finite, with a point and no comma, but "
+                f"found {text!r} for {entry['image']}."
+            )
+        return scale
 
 
 def sort_beside(root: Path, paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:

@@ -15,6 +15,7 @@ from .arrays.lattice import find_lattice
 from .arrays.repeats import LatticeError
 from .base import existing_root
 from .boxes import Box
+from .csv_text import bare, map_texts
 from .errors import DataError, UnreadableImageError
 from .images import read_image
 from .label_table import read_text_table
@@ -270,7 +271,7 @@ def read_classes(path: Path, problems: list[UnreadableImageError]) -> dict[Cell,
     if not path.is_file():
         return {}
     expected = f"Expected {path} to have image, or array, row and col, and class"
-    table = read_text_table(path, "image, or array, row and col, and class")
+    table = map_texts(read_text_table(path, "image, or array, row and col, and class"), bare)
     try:
         column = "class" if "class" in table else "label"
         if {"array", "row", "col"} <= set(table.columns):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from .csv_text import bare, map_texts
 from .errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ DEFAULTS: Mapping[str, str] = {
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a saved sample table: names, groups and hashes as text, even where they look like numbers."""
     text = dict.fromkeys(("image_path", "name", "sha256", *DEFAULTS), "str")
-    return pd.read_csv(path, dtype=text, keep_default_na=False)
+    return map_texts(pd.read_csv(path, dtype=text, keep_default_na=False), bare)
 
 
 def complete_table(rows: pd.DataFrame) -> pd.DataFrame:

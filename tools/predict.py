@@ -18,6 +18,7 @@ from .runs.trained import find_trained
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+LARGEST = 3.4028234663852886e38  # that float32 holds: nothing reaches a threshold beyond it
 WHICH = ("defective", "all", "none")
 ERRORS = ("fail", "ok")
 EPILOG = """examples:
@@ -64,6 +65,10 @@ def check(config: DictConfig) -> None:
             raise ConfigError(f"Expected {key} to be one of {', '.join(WHICH)}, but found {config[key]!r}.")
     if config.errors not in ERRORS:
         raise ConfigError(f"Expected errors to be one of {', '.join(ERRORS)}, but found {config.errors!r}.")
+    for key in ("image_threshold", "pixel_threshold"):
+        value = config[key]
+        if value is not None and (not isinstance(value, int | float) or not abs(value) <= LARGEST):
+            raise ConfigError(f"Expected {key} to be a finite number, with a point and no comma, but found {value!r}.")
     for key in ("every", "batch_size"):
         if config[key] < 1:
             raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")

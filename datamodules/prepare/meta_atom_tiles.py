@@ -14,6 +14,7 @@ import pandas as pd
 
 from datamodules.arrays.lattice import cut_tiles, find_lattice
 from datamodules.arrays.repeats import LatticeError
+from datamodules.csv_text import csv_text
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.images import read_image
 from datamodules.meta_atom import TILE
@@ -68,7 +69,7 @@ class MetaAtomTiles:
         if not cells:
             raise DataError(f"Expected pictures of arrays in {self.source}, but could use none; {left_out[0]}")
         table = pd.concat(cells, ignore_index=True)
-        table.to_csv(out / CELLS, index=False, lineterminator="\n")
+        (out / CELLS).write_bytes(csv_text(table).encode())
         labels = Path(self.source).expanduser() / LABELS
         if labels.is_file():
             shutil.copyfile(labels, out / LABELS)

@@ -11,7 +11,8 @@ from tools.signals import keeping_note
 
 from .options import ERRORS_EXPECTED, as_list, kept, options_of
 from .runner import Bundle, BundleError
-from .runner.predicting import predict, require_all
+from .runner.owning import new_folder
+from .runner.predicting import check_call, predict, require_all
 from .runner.writing import TABLE
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ def predict_with_bundle(config: DictConfig) -> Path:
         ConfigError: The bundle is not whole, or ``out`` holds results of something else.
         DataError: ``source`` names no image, or something could not be judged (``errors=ok`` lets that pass).
     """
-    started = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    out = Path(config.out).expanduser() if config.out else Path("predictions") / started
+    sources, options = as_list(config.source), options_of(config, config.batch_size)
     try:
         bundle = Bundle(
             config.bundle,
@@ -37,12 +37,17 @@ def predict_with_bundle(config: DictConfig) -> Path:
         )
         if bundle.edited:
             print("spec.json was edited after the export: its thresholds are used as they stand now.")
+        check_call(bundle, sources, options)
+        out = Path(config.out).expanduser() if config.out else new_folder(Path("predictions") / _now())
         with keeping_note(lambda: kept(out)):
-            options = options_of(config, config.batch_size)
-            summary = predict(bundle, as_list(config.source), out, options)
+            summary = predict(bundle, sources, out, options)
             print(summary)
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {out / TABLE}")
     require_all(summary, options, ERRORS_EXPECTED)
     return out
+
+
+def _now() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")

@@ -20,6 +20,7 @@ BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports t
     "datamodules/appearance.py",
     "datamodules/detections.py",
     "datamodules/csv_text.py",
+    "datamodules/regular_files.py",
     "datamodules/images.py",
     "datamodules/errors.py",
     "datamodules/headers.py",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from callbacks.statistics.paired import Judged
+from datamodules.csv_text import bare, map_texts
 from datamodules.errors import DataError
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, TEST, read_table
 
@@ -49,6 +50,7 @@ def read_run(folder: RunFolder) -> TestedRun:
     samples = read_table(folder.samples)
     text = dict.fromkeys(("name", "kind", "group", "defect", "verdict"), "str")
     predictions = pd.read_csv(folder.path / "predictions.csv", dtype=text, keep_default_na=False)
+    predictions = map_texts(predictions, bare)
     judged = predictions.sort_values("name", ignore_index=True)
     hashes = judged["name"].map(samples.set_index("name")["sha256"])
     judged["key"] = hashes + "/" + hashes.groupby(hashes).cumcount().astype(str)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from callbacks.evaluation import RATES, image_estimates, plain
 from callbacks.report.facts import Confusion, confusion, verdict
+from datamodules.csv_text import bare, map_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +74,7 @@ def pool(parts: Sequence[tuple[str, int, RunFolder]], resampling: Resampling) ->
 
 def _read(name: str, seed: int, run: RunFolder) -> pd.DataFrame:
     table = pd.read_csv(run.path / "predictions.csv", dtype={"group": str, "kind": str, "name": str})
+    table = map_texts(table, bare)
     table.insert(0, PART, name)
     table.insert(1, SEED, seed)
     return table.fillna({"group": "", "kind": ""})

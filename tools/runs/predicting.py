@@ -12,8 +12,8 @@ from tools.bundles.measuring import measuring_of
 from tools.bundles.options import ERRORS_EXPECTED, as_list, kept, options_of
 from tools.bundles.runner.decision import Decision
 from tools.bundles.runner.judge import Judge
+from tools.bundles.runner.predicting import check_call, require_all
 from tools.bundles.runner.predicting import predict as predict_sources
-from tools.bundles.runner.predicting import require_all
 from tools.bundles.runner.result import Prediction
 from tools.bundles.runner.sources import require_pictures
 from tools.bundles.runner.specification import BundleError, hash_file
@@ -23,11 +23,12 @@ from tools.signals import keeping_note
 from .checkpoint import read_checkpoint, restore
 from .reading import reading_of
 from .testing import build_trainer
-from .trained import make_output
+from .trained import make_output, note_config
 
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision
 
+    from datamodules.dataset import Reading
     from models.base import InspectionModel
     from tools.bundles.runner.network import Array
 
@@ -42,31 +43,45 @@ def predict(trained: Trained) -> RunFolder:
         ConfigError: The checkpoint is not usable, or ``out`` holds results of something else.
         DataError: ``source`` names no image, or something could not be judged (``errors=ok`` lets that pass).
     """
+    try:
+        return _predict(trained)
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _predict(trained: Trained) -> RunFolder:
     config, sources = trained.config, as_list(trained.config.source)
     require_pictures(sources)
     reading = reading_of(config.data)
-    module = restore(read_checkpoint(trained.checkpoint)).eval()
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
-    judge = Judge(
-        infer=partial(infer, module, build_trainer(config, []).precision_plugin),
-        decision=Decision(calibration_of(module).summary(), config.image_threshold, config.pixel_threshold),
-        size=(reading.height, reading.width),
-        white_level=reading.white_level,
-        about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
-        measuring=measuring_of(config, calibration_of(module)),
-        usual=calibration_of(module).usual,
-    )
+    options = options_of(config, config.data.batch_size)
+    judge = judge_of(trained, reading)
+    check_call(judge, sources, options)
     folder = make_output(trained, "predictions")
-    try:
-        with keeping_note(lambda: kept(folder.path)):
-            options = options_of(config, config.data.batch_size)
-            summary = predict_sources(judge, sources, folder.path, options)
-            print(summary)
-    except BundleError as error:
-        raise ConfigError(str(error)) from error
+    if not folder.config.is_file():  # what is there already is that of the call that began
+        note_config(folder, config)
+    with keeping_note(lambda: kept(folder.path)):
+        summary = predict_sources(judge, sources, folder.path, options)
+        print(summary)
     print(f"Predictions {folder.path / 'predictions.csv'}")
     require_all(summary, options, ERRORS_EXPECTED)
     return folder
+
+
+def judge_of(trained: Trained, reading: Reading) -> Judge:
+    """Let a checkpoint judge: its model and its thresholds, and nothing else of its run."""
+    config = trained.config
+    module = restore(read_checkpoint(trained.checkpoint)).eval()
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    calibration = calibration_of(module)
+    return Judge(
+        infer=partial(infer, module, build_trainer(config, []).precision_plugin),
+        decision=Decision(calibration.summary(), config.image_threshold, config.pixel_threshold),
+        size=(reading.height, reading.width),
+        white_level=reading.white_level,
+        about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
+        measuring=measuring_of(config, calibration),
+        usual=calibration.usual,
+    )
 
 
 @torch.inference_mode()

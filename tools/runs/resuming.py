@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.last import PROGRESS, rewind_events
+from datamodules.csv_text import bare, map_texts
 from datamodules.errors import DataError
 from datamodules.table import read_table
 from tools.build import build, check_arguments
@@ -128,7 +129,8 @@ def saved_data(folder: RunFolder, config: DictConfig) -> InspectionDataModule:
             f"Expected the {len(table)} images of {folder.path} as they were, but {gone} of them changed or vanished, "
             f"for example {first['path']}: {first['problem']}; restore them, or train anew."
         )
-    datamodule.excluded = pd.read_csv(folder.path / "excluded.csv", dtype="str", keep_default_na=False)
+    excluded = pd.read_csv(folder.path / "excluded.csv", dtype="str", keep_default_na=False)
+    datamodule.excluded = map_texts(excluded, bare)
     return datamodule
 
 

@@ -16,9 +16,10 @@ from .checkpoint import read_checkpoint, restore
 from .chosen import chosen_keys
 from .course import SECTION
 from .environment import describe_environment
+from .ownership import owned
 from .run_state import note_state
 from .testing import Provenance, run_test
-from .trained import make_output
+from .trained import make_output, note_config
 
 if TYPE_CHECKING:
     from callbacks.learning import Rows
@@ -58,8 +59,10 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
     folder = make_output(trained, "tests")
     environment = {"state": "testing"} | describe_environment(module.origin(), datamodule.content_hash)
     provenance = Provenance(checkpoint.epoch, chosen_keys(config, overrides_of(trained)), *course_of(trained))
-    results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
-    note_state(folder, "finished")
+    with owned(folder.path):
+        note_config(folder, config)
+        results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
+        note_state(folder, "finished")
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json("metrics.json")
         same = before == results.metrics

@@ -81,17 +81,35 @@ def find_tested(path: str) -> RunFolder:
     return folder
 
 
+def free_folder(wanted: Path) -> Path:
+    """Make a folder that nobody else has, counting on from ``wanted``.
+
+    Raises:
+        ConfigError: None can be made.
+    """
+    from tools.bundles.runner.owning import new_folder  # noqa: PLC0415 - help and errors do without OpenCV
+    from tools.bundles.runner.specification import BundleError  # noqa: PLC0415
+
+    try:
+        return new_folder(wanted)
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+
+
+def note_config(folder: RunFolder, config: DictConfig) -> None:
+    """Write what a verb ran with; the folder is owned by then."""
+    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=False))
+
+
 def make_output(trained: Trained, kind: str) -> RunFolder:
     """Make the folder that a verb writes to: ``out=``, or a new one beside the checkpoint's run."""
     if trained.config.out:
         path = Path(trained.config.out).expanduser()
     else:
         base = trained.folder.path if trained.folder is not None else trained.checkpoint.resolve().parent
-        path = base / kind / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
+        path = free_folder(base / kind / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
-    folder = RunFolder(path.resolve())
-    folder.write_text(CONFIG, OmegaConf.to_yaml(trained.config, resolve=False))
-    return folder
+    return RunFolder(path.resolve())

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from datamodules.csv_text import LINE_END, Rows, guarded
 from tools.config import nearest
 from tools.errors import ConfigError
 
@@ -73,7 +74,7 @@ class Leaderboard:
         ends = [f"{name}{end}" for name in self.metrics for end in ("", "_low", "_high")]
         objectives = ["objective", "objective_low", "objective_high"]
         columns = ["rank", "id", "state", *self.keys, *objectives, "objective_mean", *ends, *PLAIN]
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = csv.writer(Rows(stream), lineterminator=LINE_END)
         writer.writerow([*columns, "seconds", "batch_size", "cause"])
         means = self._means()
         for rank, trial in zip(self.ranks(), self.trials, strict=True):
@@ -83,7 +84,7 @@ class Leaderboard:
             row += [measured.get(name, {}).get(part) for name in self.metrics for part in ("value", "low", "high")]
             row += [*(found.get(name) for name in PLAIN), trial.seconds, trial.batch_size]
             row.append(reason(trial) if trial.state == "failed" else "")
-            writer.writerow(["" if value is None else value for value in row])
+            writer.writerow(["" if value is None else _cell(value) for value in row])
         return stream.getvalue()
 
     def text(self, count: int) -> str:
@@ -263,6 +264,15 @@ def _places(settings: Mapping[str, Sequence[Ranked]]) -> dict[str, tuple[int, fl
         for place, one in enumerate(ranked)
         for index, trial in enumerate(one.trials)
     }
+
+
+def _cell(value: object) -> object:
+    """Guard a text; of a setting, a number is a number, even where it stands as text."""
+    try:
+        float(str(value))
+    except ValueError:
+        return guarded(value)
+    return value
 
 
 def _differs(trials: Sequence[Trial], key: str) -> bool:

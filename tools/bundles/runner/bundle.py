@@ -11,6 +11,7 @@ from .decision import Decision
 from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
+from .spec_check import check_spec, explaining
 from .specification import SPEC, hash_file, is_edited, read_spec
 
 
@@ -45,8 +46,14 @@ class Bundle(Judge):
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.spec = read_spec(self.folder)
+        check_spec(self.spec, self.folder / SPEC)
         self.edited = is_edited(self.folder)
         self.form = choose_form(self.spec, runtime, precision)
+        with explaining(self.folder / SPEC):
+            self._set_up(threads, image_threshold, pixel_threshold)
+
+    def _set_up(self, threads: int | None, image_threshold: float | None, pixel_threshold: float | None) -> None:
+        """Open the graphs, and become a judge by them."""
         resize = self.spec["input"]["resize"]
         super().__init__(
             infer=compose(self.spec, open_graphs(self.folder, self.form, threads)),

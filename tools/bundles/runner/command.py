@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import math
+import os
 import signal
 import sys
 import threading
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING
 from datamodules.errors import DataError
 
 from .bundle import Bundle
-from .predicting import ERRORS, Options, predict, require_all
+from .owning import new_folder
+from .predicting import ERRORS, Options, check_call, predict, require_all
 from .self_check import check
 from .specification import BundleError
 from .writing import CHOICES, TABLE
@@ -20,6 +24,8 @@ from .writing import CHOICES, TABLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DEBUG = "LOUPE_DEBUG"
+DEFAULT_OUT = "predictions"
 HERE = Path(__file__).resolve().parents[1]  # in a bundle, the bundle itself
 EPILOG = """examples:
   python predict.py pictures                      # a folder; also files, globs, zip archives, videos
@@ -28,7 +34,7 @@ EPILOG = """examples:
   python predict.py --check                       # files whole, and the samples judged as they were at the export
 
 An image that cannot be judged becomes a row that says why, and the exit status is 1 (with --errors ok: 0).
-The same command again goes on where one was interrupted."""
+Each call has a folder of its own: predictions, predictions_2, ... With --out, the same command again goes on."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -50,13 +56,19 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"predict: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"predict: {said}; what was finished is kept, and the same command goes on", file=sys.stderr)
+        print(f"predict: {'; '.join([_of_system(error), *getattr(error, '__notes__', ())])}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
-        print(f"predict: ended by {number.name}; what was finished is kept, the same command goes on", file=sys.stderr)
+        kept = "".join(getattr(error, "__notes__", ())) or "nothing had begun yet"
+        print(f"predict: ended by {number.name}; {kept}", file=sys.stderr)
         return 128 + number
+    except Exception as error:
+        if os.environ.get(DEBUG, "0") not in {"", "0"}:
+            raise
+        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        print(f"predict: Expected no such error: {said}; {DEBUG}=1 shows where", file=sys.stderr)
+        return 1
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
@@ -68,6 +80,14 @@ class _TerminatedError(KeyboardInterrupt):
 
 def _terminate(*args: object) -> None:
     raise _TerminatedError(*args)
+
+
+def _of_system(error: OSError) -> str:
+    """Say what the system refused."""
+    where = f" for {error.filename}" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"Expected space{where}, but the disk is full; every row that was written is whole: make space"
+    return f"Expected to read and write{where}, but: {error.strerror or error}"
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -96,9 +116,15 @@ def _run(options: argparse.Namespace) -> int:
         masks=options.mask,
         errors=options.errors,
     )
-    summary = predict(bundle, options.source, options.out, chosen)
+    check_call(bundle, options.source, chosen)
+    out = Path(options.out).expanduser() if options.out else new_folder(Path(DEFAULT_OUT))
+    try:
+        summary = predict(bundle, options.source, out, chosen)
+    except (KeyboardInterrupt, OSError) as error:
+        error.add_note(f"what was finished is kept, and the same command with --out {out} goes on")
+        raise
     print(summary)
-    print(f"Predictions {Path(options.out) / TABLE}")
+    print(f"Predictions {out / TABLE}")
     require_all(summary, chosen, "If that is expected, add --errors ok.")
     return 0
 
@@ -112,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("source", nargs="*", help="files, folders, globs, zip archives, videos, or addresses of streams")
-    add("--out", default="predictions", help="folder to write to (default: predictions)")
+    add("--out", help="folder to write to, or to go on in (default: predictions, or a new one beside it)")
     add("--overlay", choices=CHOICES, default="defective", help="pictures to draw the map over (default: defective)")
     add("--mask", choices=CHOICES, default="none", help="pictures whose mask is written (default: none)")
     add("--batch", type=_count, default=8, help="pictures judged together (default: 8)")
@@ -122,14 +148,21 @@ def _parser() -> argparse.ArgumentParser:
         "--errors", choices=ERRORS, default="fail", help="ok: end with 0 even if images have no verdict (default: fail)"
     )
     add("--kind", default="", help="the sub-population whose thresholds hold (default: all)")
-    add("--image-threshold", type=float, help="for pictures, in raw score units, in place of the bundle's")
-    add("--pixel-threshold", type=float, help="for pixels, in raw map units, in place of the bundle's")
+    add("--image-threshold", type=_finite, help="for pictures, in raw score units, in place of the bundle's")
+    add("--pixel-threshold", type=_finite, help="for pixels, in raw map units, in place of the bundle's")
     add("--runtime", choices=("onnxruntime", "openvino"), help="default: whichever is installed")
     add("--precision", default="fp32", help="fp32, or what else was exported (default: fp32)")
     add("--threads", type=_count, help="for the graph (default: the runtime's choice)")
     add("--check", action="store_true", help="check every file and sample instead of judging pictures")
     add("--bundle", default=str(HERE), help=argparse.SUPPRESS)
     return parser
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, but found {text}")
+    return value
 
 
 def _count(text: str) -> int:

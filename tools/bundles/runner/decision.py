@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .result import Region
+from .spec_check import require_finite
 
 if TYPE_CHECKING:
     from .network import Array
@@ -34,12 +35,17 @@ class Decision:
     Attributes:
         image: Thresholds for pictures: ``all``, and ``kind NAME`` where kinds have their own.
         pixel: Thresholds for pixels: the same, and ``zone ID``.
+        kinds: Sub-populations that have thresholds of their own.
         map_range: Raw map values of the darkest and the brightest colour.
+
+    Raises:
+        BundleError: A threshold that was given is not finite.
     """
 
     def __init__(self, thresholds: dict[str, Any], image: float | None = None, pixel: float | None = None) -> None:
-        self.image = _by_scope(thresholds["image"], image)
-        self.pixel = _by_scope(thresholds["pixel"], pixel)
+        self.image = _by_scope(thresholds["image"], require_finite(image, "image_threshold"))
+        self.pixel = _by_scope(thresholds["pixel"], require_finite(pixel, "pixel_threshold"))
+        self.kinds = sorted({*thresholds["image"].get("kind", {}), *thresholds["pixel"].get("kind", {})})
         self.map_range = (float(thresholds["map_range"][0]), float(thresholds["map_range"][1]))
         self._rules = thresholds["regions"]
         self._probability = thresholds["probability"]

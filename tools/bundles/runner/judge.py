@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from .measuring import Measuring
     from .result import Prediction
 
+NOT_FINITE = (
+    "has a score or a map that is not finite, and so no verdict; the model's weights or the image's values are beyond "
+    "what it can compute with: look at both"
+)
+
 
 class Prepared(NamedTuple):
     """A picture that was read, or why it could not be.
@@ -163,6 +168,8 @@ class Judge:
 
     def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
+        if not np.isfinite(score) or not np.isfinite(map_HW).all():
+            return Result(picture.name, place=picture.place, error=NOT_FINITE)
         mask_HW = self.decision.mask(map_HW, kind, zones_HW)
         facts: dict[str, float] = {}
         if self.usual is not None and picture.facts:

@@ -12,6 +12,7 @@ from datamodules.errors import DataError
 
 from .familiar import DRIFT
 from .sources import find_pictures, require_pictures
+from .spec_check import require_kind
 from .writing import DEFECTS, TABLE, Which, Writer
 
 if TYPE_CHECKING:
@@ -90,6 +91,23 @@ def require_all(summary: Summary, options: Options, remedy: str) -> None:
         )
 
 
+def known_kinds(judge: Judge) -> list[str]:
+    """List the sub-populations that thresholds or rules for defects tell apart."""
+    rules = judge.measuring.rules.severity if judge.measuring is not None else ()
+    return sorted({*judge.decision.kinds, *(str(kind) for rule in rules for kind in rule.get("kinds", ()))})
+
+
+def check_call(judge: Judge, sources: Sequence[str], options: Options) -> None:
+    """Refuse what nothing would come of, before anything is written.
+
+    Raises:
+        DataError: A source names nothing.
+        BundleError: There is no such kind.
+    """
+    require_kind(options.kind, known_kinds(judge))
+    require_pictures(sources)
+
+
 def predict(
     judge: Judge,
     sources: Sequence[str],
@@ -112,7 +130,7 @@ def predict(
         "defects": judge.measuring and asdict(judge.measuring.rules),
     }
     started = last = time.monotonic()
-    require_pictures(sources)
+    check_call(judge, sources, options)
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual)
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)

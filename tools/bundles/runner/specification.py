@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from datamodules.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = "loupe-bundle/1"
 SPEC = "spec.json"
 CHECKSUMS = "checksums.sha256"
+LARGEST_JSON = 256 << 20  # bytes: peaks of good images make them long
 _BLOCK = 1 << 20  # bytes that are hashed at a time: graphs may be larger than memory
 
 
@@ -29,24 +32,49 @@ def read_spec(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         hint = "unzip it first" if folder.suffix == ".zip" else 'give the folder that "loupe export" made'
         raise BundleError(f"Expected a bundle with {SPEC}, but found none at {folder}; {hint}.")
-    try:
-        spec = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"Expected {path} to be JSON, but {error}; if it was edited, mend the edit.") from error
-    found = spec.get("schema") if isinstance(spec, dict) else None
+    spec = read_object(path)
+    found = spec.get("schema")
     if found != SCHEMA:
         raise BundleError(
             f"Expected a bundle of schema {SCHEMA}, but found {found!r}; use the runner that lies in the bundle itself."
         )
-    return dict(spec)
+    return spec
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file of keys and values.
+
+    Raises:
+        BundleError: It is none, or holds a number that is not finite.
+    """
+    try:
+        found = json.loads(read_regular(path, LARGEST_JSON).decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise BundleError(f"Expected to read {path}, but: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"Expected {path} to be JSON, but {error}; if it was edited, mend the edit.") from error
+    if not isinstance(found, dict):
+        raise BundleError(f"Expected {path} to hold keys and values, but found a {type(found).__name__}.")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}, where a number has to be finite")
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
-    """Read ``checksums.sha256``, in the form of ``sha256sum``: from file name to hash."""
+    """Read ``checksums.sha256``, in the form of ``sha256sum``: from file name to hash.
+
+    Raises:
+        BundleError: It is missing, or no text.
+    """
     path = folder / CHECKSUMS
     if not path.is_file():
         raise BundleError(f"Expected {CHECKSUMS} in {folder}, but found none; copy the whole bundle again.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = read_regular(path, LARGEST_JSON).decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"Expected {path} to be a list of checksums, but: {error}; copy the bundle again.") from error
     return {name: value for value, _, name in (line.partition("  ") for line in lines) if name}
 
 

@@ -18,15 +18,17 @@ import cv2
 import numpy as np
 
 from callbacks.report.pictures import overlay
-from datamodules.csv_text import LINE_END, Rows
+from datamodules.csv_text import LINE_END, Rows, guarded
 
 from .familiar import Familiar
 from .measuring import ABOUT as ABOUT_DEFECTS
 from .measuring import COLUMNS as DEFECT_COLUMNS
-from .specification import BundleError
+from .owning import Owner
+from .record import whole_rows, write_row
+from .specification import BundleError, read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from callbacks.statistics.usual import Usual
@@ -64,7 +66,7 @@ class Writer:
         defects: That are listed, earlier ones included; None where nobody measures them.
 
     Raises:
-        BundleError: The folder holds results of something else, or cannot be written to.
+        BundleError: The folder holds results of something else, another process writes to it, or nobody can.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class Writer:
     def __enter__(self) -> Self:
         """Open the files, behind the rows that are there."""
         with ExitStack() as opened:
+            opened.callback(self._owner.release)
             self._table = Table(opened, self.folder / TABLE, COLUMNS)
             self._listed = None if self._measuring is None else Table(opened, self.folder / DEFECTS, DEFECT_COLUMNS)
-            for row in _whole_rows(self.folder / RECORD):
+            for row in whole_rows(self.folder / RECORD):
                 self.done.add(row["image_path"])
                 self._count(row)
             self._record = opened.enter_context((self.folder / RECORD).open("a", encoding="utf-8"))
@@ -120,7 +123,7 @@ class Writer:
         row = result.row()
         if self._measuring is not None and not result.error:
             row["defects"] = [defect.to_dict() for defect in self._measuring(result)]
-        self._record.write(json.dumps(row) + "\n")
+        self._record.write(write_row(row))
         self._count(row)
 
     def flush(self) -> None:
@@ -133,15 +136,14 @@ class Writer:
         path = self.folder / ABOUT
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if path.is_file():
-                found = json.loads(path.read_text(encoding="utf-8"))
-                if found != about:
-                    differing = ", ".join(sorted(key for key in {*found, *about} if found.get(key) != about.get(key)))
-                    raise BundleError(
-                        f"Expected {self.folder} to be new or to hold results of the same model and thresholds, but "
-                        f"they differ in {differing}; choose another folder."
-                    )
-            _replace(path, json.dumps(about, indent=2) + "\n")
+            self._owner = Owner(self.folder)
+            try:
+                if path.is_file():
+                    _compare(self.folder, read_object(path), about)
+                _replace(path, json.dumps(about, indent=2, allow_nan=False) + "\n")
+            except BaseException:
+                self._owner.release()
+                raise
         except OSError as error:
             raise BundleError(f"Expected a folder to write to, but {self.folder}: {error.strerror}.") from error
 
@@ -173,14 +175,13 @@ class Table:
 
     def __init__(self, opened: ExitStack, path: Path, columns: Sequence[str]) -> None:
         self._file = opened.enter_context(path.open("w", newline="", encoding="utf-8"))
-        self._writer = csv.DictWriter(
-            Rows(self._file), columns, restval="", extrasaction="ignore", lineterminator=LINE_END
-        )
+        self._writer = csv.DictWriter(Rows(self._file), columns, restval="", lineterminator=LINE_END)
+        self._columns = columns
         self._writer.writeheader()
 
     def write(self, row: dict[str, Any]) -> None:
         """Write a row."""
-        self._writer.writerow(row)
+        self._writer.writerow({column: guarded(row[column]) for column in self._columns if column in row})
 
     def flush(self) -> None:
         """Hand every row so far to the system."""
@@ -191,19 +192,14 @@ def _wanted(which: Which, result: Result) -> bool:
     return which == "all" or (which == "defective" and result.defective)
 
 
-def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an earlier call; cut off a line that a kill left half written."""
-    if not path.is_file():
-        return
-    whole = 0
-    with path.open("rb") as stream:
-        for line in stream:
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-            yield json.loads(line)
-    if whole < path.stat().st_size:
-        os.truncate(path, whole)
+def _compare(folder: Path, found: dict[str, Any], about: dict[str, Any]) -> None:
+    """Refuse to mix results of different judges in one folder."""
+    if found != about:
+        differing = ", ".join(sorted(key for key in {*found, *about} if found.get(key) != about.get(key)))
+        raise BundleError(
+            f"Expected {folder} to be new or to hold results of the same model and thresholds, but they differ in "
+            f"{differing}; choose another folder."
+        )
 
 
 def _replace(path: Path, text: str) -> None:
