@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .dataset import InspectionDataset
 
 BESIDE = ("mask_path", "zones_path", "annotation_path")
-VIEW = ("box", "mask_box", "mask_above", "mask_inverted", "before_path", "after_path")
+VIEW = ("box", "mask_box", "mask_above", "mask_inverted", "before_path", "after_path", "found_zones")
 ABOUT = ("sha256", "label_index", *BESIDE, *VIEW)
 
 

@@ -6,11 +6,13 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
+from .found_zones import FIND, ZonedDataset, found_on, zone_notes
 from .label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
 from .masks.naming import in_mask_folder
@@ -18,6 +20,10 @@ from .masks.pairing import with_masks
 from .outlines.names import same_name, same_parts, split_path
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .walking import walk_images
+from .zones.kinds import Sizes  # noqa: TC001 - configs are checked against it
+
+if TYPE_CHECKING:
+    from .dataset import InspectionDataset
 
 LABELS = {"good": GOOD, "defective": DEFECTIVE, "": UNKNOWN}
 LEFT_OUT = {"ambiguous"}
@@ -37,14 +43,22 @@ class FiberDataModule(InspectionDataModule):
       ``group`` (by default the connector: the file name without a leading timestamp), ``defect`` (its type) and
       ``um_per_pixel`` (micrometres per pixel, where it differs from picture to picture).
 
+    ``zones=find`` finds the zones of images that have none on disk, and their micrometres per pixel where nobody said.
+
     Without ``labels.csv``, every image below ``root`` counts as unknown: it can be predicted and examined, but nothing
     can be calibrated or tested on it.
 
     Args:
         um_per_pixel: Micrometres per pixel of the pictures on disk, where known; kept in the sample table.
+        zones: ``find``, or a folder that ``loupe prepare fiber`` wrote; null: ``zones/`` below ``root``, if any.
+        core_um: Diameter of the core, for finding: a number, or one per kind; null: unknown.
+        cladding_um: Diameter of the outermost circle, likewise; null: 125.
     """
 
     um_per_pixel: float | None = None
+    zones: str | None = None
+    core_um: Sizes = None
+    cladding_um: Sizes = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,11 +67,24 @@ class FiberDataModule(InspectionDataModule):
                 f"Expected data.um_per_pixel to be above 0 and finite, or null, but found {self.um_per_pixel}."
             )
 
+    def survey(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+        """Look at every file once; find zones where they are asked for."""
+        table, problems = super().survey(table)
+        return (found_on(table, self.core_um, self.cladding_um) if self.zones == FIND else table), problems
+
+    def dataset(self, table: pd.DataFrame) -> InspectionDataset:
+        """Make samples of rows, with the zones that were found."""
+        return ZonedDataset(table, self.reading) if self.zones == FIND else super().dataset(table)
+
+    def notes(self) -> list[str]:
+        """Say in how many images no zones were found."""
+        return [*super().notes(), *zone_notes(self.samples)]
+
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List what labels.csv names."""
         root = existing_root(self.root, "labels.csv and the images it names")
         problems: list[UnreadableImageError] = []
-        paths = walk_images(root, problems)
+        paths = [path for path in walk_images(root, problems) if not is_overlay(root, path)]
         masks, zones, images = sort_beside(root, paths)
         files = FileIndex(root, images)
         table = root / "labels.csv"
@@ -78,7 +105,10 @@ class FiberDataModule(InspectionDataModule):
             for path in files.unused.values()
         ]
         rows = with_masks(self, root, rows, masks, problems)
-        return pd.DataFrame(with_zones(root, rows, zones, problems)), problems
+        if self.zones not in (None, FIND):
+            apart = existing_zones(str(self.zones))
+            return pd.DataFrame(with_zones(root, rows, walk_images(apart, problems), problems, apart)), problems
+        return pd.DataFrame(with_zones(root, rows, zones, problems, root)), problems
 
     def _row(self, root: Path, entry: dict[str, str], files: FileIndex, line: int) -> dict[str, object]:
         """Make the row of a line of labels.csv.
@@ -119,6 +149,11 @@ class FiberDataModule(InspectionDataModule):
         return scale
 
 
+def is_overlay(root: Path, path: Path) -> bool:
+    """Tell what ``loupe prepare fiber`` wrote to be looked at, where it was told to write beside the images."""
+    return root / "overlays" in path.parents and (root / "zones.csv").is_file()
+
+
 def sort_beside(root: Path, paths: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
     """Sort files into masks, zones and images, by the folders that they lie in."""
     masks: list[Path] = []
@@ -132,19 +167,37 @@ def sort_beside(root: Path, paths: list[Path]) -> tuple[list[Path], list[Path], 
 
 
 def with_zones(
-    root: Path, rows: list[dict[str, object]], zones: list[Path], problems: list[UnreadableImageError]
+    root: Path,
+    rows: list[dict[str, object]],
+    zones: list[Path],
+    problems: list[UnreadableImageError],
+    zones_root: Path,
 ) -> list[dict[str, object]]:
     """Give rows the zones of their path and stem; name the zones that belong to none."""
 
-    def key(path: Path) -> tuple[str, ...]:
-        parts = path.parts[len(root.parts) :]
+    def key(path: Path, below: Path) -> tuple[str, ...]:
+        parts = path.parts[len(below.parts) :]
         return same_parts([*(part for part in parts[:-1] if same_name(part) != "zones"), path.stem])
 
-    beside = {key(path): path for path in zones}
-    found = [beside.pop(key(Path(str(row["image_path"]))), None) for row in rows]
+    beside = {key(path, zones_root): path for path in zones}
+    found = [beside.pop(key(Path(str(row["image_path"])), root), None) for row in rows]
     remedy = "name it as its image, or move it away"
     problems += [UnreadableImageError(path, "are zones that belong to no image", remedy) for path in beside.values()]
     return [row | {"zones_path": str(path or "")} for row, path in zip(rows, found, strict=True)]
+
+
+def existing_zones(folder: str) -> Path:
+    """Return the folder of zones that ``loupe prepare fiber`` wrote, or that somebody drew.
+
+    Raises:
+        DataError: There is none.
+    """
+    path = Path(folder).expanduser().resolve()
+    if not path.is_dir():
+        raise DataError(
+            f"Expected data.zones to be find, or a folder that 'loupe prepare fiber' wrote, but found none at {folder}."
+        )
+    return path / "zones" if (path / "zones").is_dir() else path
 
 
 def unlabelled(root: Path, images: list[Path]) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def look_at(path: str, white_level: float | None = None) -> ImageFacts | Unreada
     if written(path) != path:
         return UnreadableImageError(path, "has a name that is not UTF-8, which no table can hold", "rename it")
     try:
-        return _look(path, _state(path), white_level)
+        return _look(path, file_state(path), white_level)
     except UnreadableImageError as error:
         return error
 
@@ -80,7 +80,7 @@ def _look(path: str, state: tuple[int, ...], white_level: float | None) -> Image
     )
 
 
-def _state(path: str) -> tuple[int, ...]:
+def file_state(path: str) -> tuple[int, ...]:
     """Tell one state of a file from another, by its place on the disk, its size and its times."""
     try:
         found = Path(path).stat()
@@ -101,7 +101,7 @@ def look_at_mask(
 ) -> UnreadableImageError | None:
     """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
     try:
-        shape, marked = _look_at_mask(path, tuple(map(_state, split_mask(path))), mask_on, void)
+        shape, marked = _look_at_mask(path, tuple(map(file_state, split_mask(path))), mask_on, void)
         _check_size("mask", split_mask(path)[0], shape, size)
     except UnreadableImageError as error:
         return error

@@ -22,6 +22,8 @@ class Prepared:
         tiles: How many there are by split, or under one name where nothing is split.
         left_out: Files, or parts of files, that could not be used, and why.
         next_step: The command that trains on it.
+        said: What was done, in a sentence of the domain's own; empty where images were cut to tiles.
+        notes: Whole sentences that a reader must not miss.
     """
 
     out: Path
@@ -29,6 +31,8 @@ class Prepared:
     tiles: dict[str, int]
     left_out: Sequence[UnreadableImageError]
     next_step: str
+    said: str = ""
+    notes: Sequence[str] = ()
 
 
 class Preparation(Protocol):

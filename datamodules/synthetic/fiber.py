@@ -22,7 +22,15 @@ CLADDING_UM = 125.0
 
 @dataclass(frozen=True)
 class EndFace:
-    """Where the fiber lies and how bright its parts are; lengths in pixels, light in [0, 1]."""
+    """Where the fiber lies and how bright its parts are; lengths in pixels, light in [0, 1].
+
+    Attributes:
+        aspect: A circle's radius along x over that along y, in pixels that are not square.
+        tilt: What foreshortening leaves of a diameter, at most 1.
+        tilt_angle: Direction in which it does, in radians from x.
+        rings: Circles within the cladding: radius, and how much brighter it is inside of it.
+        core_rim: How strong the core's diffraction rim is, of what a lit one has.
+    """
 
     kind: str
     x: float
@@ -32,11 +40,23 @@ class EndFace:
     ferrule: float
     cladding: float
     core: float
+    aspect: float = 1.0
+    tilt: float = 1.0
+    tilt_angle: float = 0.0
+    rings: tuple[tuple[float, float], ...] = ()
+    core_rim: float = 1.0
 
     def distance(self, size: int) -> Floats:
-        """Return every pixel's distance from the fiber's axis."""
+        """Return every pixel's distance from the fiber's axis, on the end face, in pixels along y."""
         x, y = pixel_grid(size)
-        return np.sqrt((x - self.x) ** 2 + (y - self.y) ** 2)
+        along_x, along_y = x - self.x, y - self.y
+        if self.aspect != 1.0:
+            along_x = along_x / self.aspect
+        if self.tilt != 1.0:
+            cos, sin = np.cos(self.tilt_angle), np.sin(self.tilt_angle)
+            short, long = (cos * along_x + sin * along_y) / self.tilt, cos * along_y - sin * along_x
+            return floats(np.sqrt(short**2 + long**2))
+        return floats(np.sqrt(along_x**2 + along_y**2))
 
 
 def draw(identity: Identity, size: int, defect: str | None = None, severity: float = 0.0) -> Drawing:
@@ -52,12 +72,12 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
         DrawingError: If size, defect or severity cannot be drawn.
     """
     check_request(size, defect, severity, DEFECTS)
-    face = _end_face(identity, size)
+    face = end_face(identity, size)
     camera = make_camera(identity, size, exposure=0.09, blur=0.9, noise=0.012, tilt=0.06)
-    scene = blurred(_scene(identity, face, size), camera.blur)
+    scene = blurred(draw_scene(identity, face, size), camera.blur)
     mask = np.zeros((size, size), dtype=np.bool_)
     if defect is not None:
-        layers = _LAYERS[defect](identity.own(defect), face, scene, severity)
+        layers = LAYERS[defect](identity.own(defect), face, scene, severity)
         scene, mask = paint(scene, layers, camera.blur)
     return Drawing(
         image=camera.photograph(scene, identity.own("noise")),
@@ -66,11 +86,12 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
         severity=severity if defect else 0.0,
         kind=face.kind,
         group=f"connector_{identity.group:04d}",
-        zones=_zones(face, size),
+        zones=draw_zones(face, size),
     )
 
 
-def _end_face(identity: Identity, size: int) -> EndFace:
+def end_face(identity: Identity, size: int) -> EndFace:
+    """Place a face and light it."""
     group, own = identity.shared("face"), identity.own("pose")
     kind = tuple(CORES_UM)[identity.group % len(CORES_UM)]
     radius = size * group.uniform(0.27, 0.31) * own.uniform(0.99, 1.01)
@@ -91,7 +112,8 @@ def _end_face(identity: Identity, size: int) -> EndFace:
     )
 
 
-def _zones(face: EndFace, size: int) -> Bytes:
+def draw_zones(face: EndFace, size: int) -> Bytes:
+    """Return (size, size) zone ids: 1 core, 2 cladding, 3 ferrule."""
     distance = face.distance(size)
     zones = np.full((size, size), 3, dtype=np.uint8)
     zones[distance <= face.cladding_radius] = 2
@@ -99,7 +121,7 @@ def _zones(face: EndFace, size: int) -> Bytes:
     return zones
 
 
-def _scene(identity: Identity, face: EndFace, size: int) -> Floats:
+def draw_scene(identity: Identity, face: EndFace, size: int) -> Floats:
     """Draw the flawless face: ceramic, cladding with its rim, core, and the harmless specks every ferrule has."""
     own, group = identity.own("texture"), identity.shared("texture")
     distance = face.distance(size)
@@ -108,6 +130,8 @@ def _scene(identity: Identity, face: EndFace, size: int) -> Floats:
     inside = coverage(distance - face.cladding_radius)
     index_step = coverage(distance - 0.6 * face.cladding_radius) * group.uniform(0.004, 0.02)
     glass = face.cladding + index_step + 0.003 * smooth_field(own, size, 30 * unit)
+    for radius, brighter in face.rings:
+        glass = glass + coverage(distance - radius) * brighter
     core = coverage(distance - face.core_radius)
     dome = 1.0 - group.uniform(0.0, 0.12) * (distance / max(face.core_radius, 1.0)) ** 2
     scene = ceramic + inside * (glass - ceramic)
@@ -123,7 +147,7 @@ def _rims(identity: Identity, face: EndFace, distance: Floats, unit: float) -> F
     sharp = (max(1.0, 1.1 * unit), max(0.9, 0.9 * unit))
     bright = group.uniform(0.08, 0.16) * _ring(distance, face.cladding_radius + 2.0 * unit, sharp[0])
     dark = group.uniform(0.06, 0.16) * _ring(distance, face.cladding_radius - 0.6 * unit, sharp[1]) * wobble
-    core = group.uniform(0.02, 0.06) * _ring(distance, face.core_radius + 1.0 * unit, sharp[0])
+    core = face.core_rim * group.uniform(0.02, 0.06) * _ring(distance, face.core_radius + 1.0 * unit, sharp[0])
     return floats(bright - dark - core)
 
 
@@ -238,4 +262,4 @@ def _contamination(rng: np.random.Generator, face: EndFace, scene: Floats, sever
     ]
 
 
-_LAYERS = {"scratch": _scratch, "pit": _pit, "chip": _chip, "contamination": _contamination}
+LAYERS = {"scratch": _scratch, "pit": _pit, "chip": _chip, "contamination": _contamination}

@@ -46,7 +46,9 @@ class _Canvas:
 def filled(size: int, *polygons: Floats) -> Floats:
     """Return the (size, size) coverage in [0, 1] of the union of filled polygons, each (P, 2)."""
     canvas = _canvas(size, list(polygons), margin=1.0)
-    for outline in canvas.outlines:  # one by one: together, OpenCV leaves out where two overlap
+    for outline in (
+        canvas.outlines if canvas.fine.size else ()
+    ):  # one by one: together, OpenCV leaves out where two overlap
         cv2.fillPoly(canvas.fine, [outline], 255)
     return canvas.coverage()
 
@@ -57,7 +59,7 @@ def stroked(size: int, lines: list[Floats], widths: list[float]) -> Floats:
     The width is rounded to a quarter of a pixel, and is at least that.
     """
     canvas = _canvas(size, lines, margin=max(widths) + 1.0)
-    for line, width in zip(canvas.outlines, widths, strict=True):
+    for line, width in zip(canvas.outlines, widths, strict=True) if canvas.fine.size else ():
         cv2.polylines(canvas.fine, [line], isClosed=False, color=255, thickness=max(round(width * SUPERSAMPLING), 1))
     return canvas.coverage()
 
