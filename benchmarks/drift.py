@@ -1,6 +1,6 @@
 """Are images of another source flagged, and those of the same one not? Measured on real sets by resampling.
 
-python -m benchmarks.drift --data FOLDER [--sets NAME ...] [--resamples N] [--out FOLDER]
+python -m benchmarks.drift --data FOLDER [--sets NAME ...] [--model OVERRIDE ...] [--resamples N] [--out FOLDER]
 
 FOLDER holds ``fiber``, ``benchmark/screw``, ``print3d``, ``oring/spindle`` and ``meta_atom``. Of each, one model is
 trained. Then
@@ -59,7 +59,7 @@ SETS = {
     "meta_atom": ("data=meta_atom", "meta_atom", "data.image_size=[64,64]", "data.blocks=3", *OTHER_CAMERA),
 }
 EVERYWHERE = (
-    *("model=patchcore", "model.coreset_ratio=0.02", "trainer=cpu", "report=false", "data.num_workers=0"),
+    *("trainer=cpu", "report=false", "data.num_workers=0"),
     *("callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0"),
 )
 FRESH_SHARE = 0.4  # of the good images that stand for fresh ones, by group
@@ -127,10 +127,10 @@ class Model(NamedTuple):
     usual: Usual
 
 
-def train_on(name: str, root: Path, out: Path) -> Model:
+def train_on(name: str, root: Path, out: Path, chosen: Sequence[str]) -> Model:
     """Train on one set, and open what came of it."""
     data, place, *more = SETS[name]
-    overrides = [data, f"data.root={root / place}", *more, *EVERYWHERE, f"out={out}", f"id={name}"]
+    overrides = [data, f"data.root={root / place}", *more, *EVERYWHERE, *chosen, f"out={out}", f"id={name}"]
     config = compose_config("train", overrides)
     folder = train(config)
     module = restore(read_checkpoint(folder.best_checkpoint)).eval()
@@ -239,12 +239,13 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--model", nargs="+", default=["model=patchcore", "model.coreset_ratio=0.02"])
     parser.add_argument("--resamples", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("runs/drift"))
     options = parser.parse_args(args)
     rows = []
     for name in options.sets:
-        model = train_on(name, options.data, options.out)
+        model = train_on(name, options.data, options.out, options.model)
         rows += [{"set of images": name, **row} for row in [*fresh(model, options.resamples), *changed(name, model)]]
     print(pd.DataFrame(rows).fillna("").to_markdown(index=False))
 

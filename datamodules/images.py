@@ -6,7 +6,9 @@ Letters: H and W height and width in pixels. Pixel values stay as stored (uint8,
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -47,6 +49,8 @@ def read_image(path: str | Path) -> Array:
 def read_bytes(path: str | Path) -> bytes:
     """Read a file whole; say what is wrong where there is nothing to read."""
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - opening one waits for ever
+            raise UnreadableImageError(path, "is a pipe, not a file", "move it away")
         data = Path(path).read_bytes()
     except OSError as error:
         raise UnreadableImageError(

@@ -90,7 +90,7 @@ def test_whatever_changes_is_read_anew(tmp_path: Path) -> None:
     cv2.imwrite(str(mask), np.full((40, 40), 255, np.uint8))
     os.utime(mask, ns=(1, 1))
     assert check() == 9
-    cv2.imwrite(str(tmp_path / "d/good/0.png"), np.full((40, 40), 77, np.uint16))
+    cv2.imwrite(str(tmp_path / "d/good/0.png"), np.arange(1600, dtype=np.uint16).reshape(40, 40))
     assert check() == 10
     reading = Reading(16, 16)
     assert check() == 18

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import zlib
@@ -387,3 +388,18 @@ def test_real_pictures_that_make_readers_stumble(shared_data: Path, tmp_path: Pa
         read_mask(low[0])
     shutil.copy(tile, tmp_path / "A B.BMP")
     np.testing.assert_array_equal(read_image(tmp_path / "A B.BMP"), read_image(tile))
+
+
+def test_a_pipe_that_is_named_like_an_image_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(UnreadableImageError, match="is a pipe"):
+        read_image(tmp_path / "x.png")
+
+
+def test_no_memory_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(UnreadableImageError, match="too large for the memory; cut it into tiles"):
+        decode_image(EXACT["colour PNG"][0], "a scan")

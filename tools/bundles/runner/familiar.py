@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from callbacks.statistics.examined import FORGOTTEN
+from datamodules.suffixes import VIDEOS
+
+from .videos import LIVE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,4 +65,5 @@ class Familiar:
 
 def _group(name: str) -> str:
     """Name what an image hangs together with: the frames of one video do, files are taken as independent."""
-    return name.rpartition("#")[0] or name
+    video, _, _ = name.rpartition("#")
+    return video if LIVE in video or PurePath(video).suffix.lower() in VIDEOS else name
