@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 20
-IMAGES = ("data.good=24", "data.defective=8", "data.size=64", "data.image_size=[64,64]", "data.batch_size=4")
+IMAGES = (
+    "data=synthetic",
+    "data.good=24",
+    "data.defective=8",
+    "data.size=64",
+    "data.image_size=[64,64]",
+    "data.batch_size=4",
+)
 QUICK = (*IMAGES, "data.num_workers=0", "trainer=cpu", "callbacks.evaluation.resamples=20")
 TINY = (*QUICK, "callbacks.evaluation.examples=1", "callbacks.evaluation.atlas=0")
 LEARNER = ("model=conv_ae_small", "trainer.max_epochs=4")

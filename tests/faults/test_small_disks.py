@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.faults.mounts import Answer
 
 KEYS = (
-    *("data.good=24", "data.defective=8", "data.size=64", "trainer=cpu", "model=conv_ae_small"),
+    *("data=synthetic", "data.good=24", "data.defective=8", "data.size=64", "trainer=cpu", "model=conv_ae_small"),
     *("callbacks.evaluation.resamples=20", "out=/mnt", "name=runs"),
 )
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
 SMALL = [
+    "data=synthetic",
     "data.good=24",
     "data.defective=8",
     "data.size=64",
