@@ -80,7 +80,7 @@ def examine_test(
     if usual.level_range is not None:
         low, high = usual.level_range
         columns[LEVEL] = [(median_of[name] - low) / (high - low) for name in predictions["name"]]
-    facts = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    facts = [{name: values[row] for name, values in columns.items()} for row in range(len(predictions))]
     good_N = (predictions["label_index"] == GOOD).tolist()
     found = usual.examine(
         facts,

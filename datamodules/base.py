@@ -178,7 +178,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         Files that changed or vanished since are left out, and ``excluded`` says so.
         """
         table = complete_table(table)
-        current, problems = self.survey(table.drop(columns=list(ImageFacts.__annotations__)))
+        # Tables of earlier versions hold fewer facts.
+        current, problems = self.survey(table.drop(columns=list(ImageFacts.__annotations__), errors="ignore"))
         before = table.set_index("name")["sha256"]
         changed = current["sha256"] != current["name"].map(before)
         problems += [

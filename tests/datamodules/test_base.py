@@ -212,3 +212,28 @@ def test_the_base_alone_says_nothing_about_files() -> None:
     with pytest.raises(TypeError, match="sample_table"):
         InspectionDataModule(root="x")  # type: ignore[abstract]  # that is the point
     assert list(excluded_table([]).columns) == ["path", "problem", "remedy"]
+
+
+def test_a_table_of_an_earlier_version_is_read_with_the_facts_of_this_one(picture_folder: Path, tmp_path: Path) -> None:
+    data = FolderDataModule(root=str(picture_folder), image_size=(32, 32))
+    data.setup()
+    data.samples.drop(columns=["contrast", "sharpness", "warmth"]).to_csv(tmp_path / "samples.csv", index=False)
+    again = FolderDataModule(root=str(picture_folder), image_size=(32, 32))
+    again.use_samples(read_table(tmp_path / "samples.csv"))
+    assert again.excluded.empty
+    assert {"contrast", "sharpness", "warmth"} <= set(again.samples)
+
+
+def test_images_of_one_colour_are_left_out_unless_most_are_such(picture_folder: Path) -> None:
+    blank = picture_folder / "good" / "blank.png"
+    cv2.imwrite(str(blank), np.full((40, 40), 9, np.uint8))
+    data = FolderDataModule(root=str(picture_folder), image_size=(32, 32))
+    data.setup()
+    assert str(blank) not in set(data.samples["image_path"])
+    problems = dict(zip(data.excluded["path"], data.excluded["problem"], strict=True))
+    assert "shows nothing" in problems[str(blank)]
+    for index in range(len(data.samples) + 1):
+        cv2.imwrite(str(picture_folder / "good" / f"blank{index:03}.png"), np.full((40, 40), index % 250, np.uint8))
+    most = FolderDataModule(root=str(picture_folder), image_size=(32, 32))
+    most.setup()
+    assert str(blank) in set(most.samples["image_path"])
