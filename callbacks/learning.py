@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class Learning:
         value: Of the kept epoch; None where nothing could be logged.
         kept: Which epoch was kept and why, in a sentence.
         learned: False where signs say no; None where the calibration images cannot tell; else True.
+        headline: The doubts in a few loud words; empty where there are none.
         doubts: The signs, in sentences.
     """
 
@@ -74,6 +75,7 @@ class Learning:
     value: float | None
     kept: str
     learned: bool | None
+    headline: str
     doubts: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,10 +84,23 @@ class Learning:
 
 
 class Sign(NamedTuple):
-    """A sign that a network did not learn: whether it is sure, or the images are too few to tell; and a sentence."""
+    """A sign that a network did not learn.
 
-    sure: bool
+    Attributes:
+        says: ``still``: that it did not; ``brightness``: that it is no better; ``unsure``: that nobody can tell.
+        sentence: It.
+    """
+
+    says: Literal["still", "brightness", "unsure"]
     sentence: str
+
+
+HEADLINES = {
+    "still": "THE NETWORK DID NOT LEARN",
+    "brightness": "THE NETWORK IS NO BETTER THAN BRIGHTNESS",
+    "unsure": "It is not certain that the network learned",
+}
+"""From the worst on."""
 
 
 def how_it_went(rows: Rows, kept_epoch: int, monitor: str, rivals: Rivals) -> Learning:
@@ -107,6 +122,7 @@ def how_it_went(rows: Rows, kept_epoch: int, monitor: str, rivals: Rivals) -> Le
         value=value if known else None,
         kept=_why(rows, kept_epoch, monitor, value if known else None),
         learned=_learned(signs, known or len(series(rows, LOSS)) > 1),
+        headline=next((words for says, words in HEADLINES.items() if says in {sign.says for sign in signs}), ""),
         doubts=tuple(sign.sentence for sign in signs),
     )
 
@@ -125,7 +141,7 @@ def _why(rows: Rows, kept_epoch: int, monitor: str, value: float | None) -> str:
 
 
 def _learned(signs: Sequence[Sign], anything_known: bool) -> bool | None:
-    if any(sign.sure for sign in signs):
+    if any(sign.says != "unsure" for sign in signs):
         return False
     return None if signs or not anything_known else True
 
@@ -137,11 +153,11 @@ def _standstill(rows: Rows, monitor: str) -> list[Sign]:
     values = [value for _, value in objectives]
     if len(values) > 1 and max(values) - min(values) <= _SAME and values[0] < 1:
         words = f"The {_words(monitor)[0]} is {values[0]:.3f} in each of {len(values)} epochs"
-        found.append(Sign(True, f"{words}: it never changed."))
+        found.append(Sign("still", f"{words}: it never changed."))
     if len(losses) > 1:
         first, lowest = losses[0][1], min(value for _, value in losses[1:])
         if not lowest < first - _FALL * abs(first):
-            found.append(Sign(True, f"The training loss never fell below that of the first epoch, {first:.4g}."))
+            found.append(Sign("still", f"The training loss never fell below that of the first epoch, {first:.4g}."))
     return found
 
 
@@ -151,14 +167,14 @@ def _no_better(value: float, monitor: str, rivals: Rivals) -> list[Sign]:
     if not math.isfinite(value):
         return found
     if rivals.chance is not None and value <= rivals.chance + _SAME:
-        found.append(Sign(True, f"The {words}, {value:.3f}, is no better than chance, {rivals.chance:.3f}."))
+        found.append(Sign("still", f"The {words}, {value:.3f}, is no better than chance, {rivals.chance:.3f}."))
     elif rivals.chance is not None and rivals.objective is not None and rivals.objective.low <= rivals.chance:
         low, high = rivals.objective.low, rivals.objective.high
         told = f"The {words}, {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
-        found.append(Sign(False, f"{told}, cannot be told from chance, {rivals.chance:.3f}."))
+        found.append(Sign("unsure", f"{told}, cannot be told from chance, {rivals.chance:.3f}."))
     if rivals.brightness is not None and value < 1 and rivals.brightness >= value:
         alone = f"Brightness alone reaches {rivals.brightness:.3f} on the same images"
-        found.append(Sign(True, f"{alone}, and the network {value:.3f}."))
+        found.append(Sign("brightness", f"{alone}, and the network {value:.3f}."))
     return found
 
 
@@ -201,7 +217,4 @@ def objective_name(monitor: str) -> str:
 def loud(training: Mapping[str, Any]) -> list[str]:
     """Sentences that nobody who uses the network should miss, from metrics.json; none where it learned."""
     doubts: list[str] = list(training.get("doubts") or [])
-    if not doubts:
-        return []
-    head = "THE NETWORK DID NOT LEARN" if training["learned"] is False else "It is not certain that the network learned"
-    return [f"{head}: {' '.join(doubts)}"]
+    return [f"{training['headline']}: {' '.join(doubts)}"] if doubts else []

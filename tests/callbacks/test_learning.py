@@ -78,7 +78,8 @@ def test_signs_that_it_did_not_learn_are_said_loudly(
     assert found.learned is learned
     (said,) = loud(found.to_dict())
     assert words in said
-    assert said.startswith("THE NETWORK DID NOT LEARN" if learned is False else "It is not certain")
+    bright = "THE NETWORK IS NO BETTER THAN BRIGHTNESS" if rivals.brightness else "THE NETWORK DID NOT LEARN"
+    assert said.startswith(bright if learned is False else "It is not certain")
 
 
 def test_what_is_perfect_from_the_first_epoch_on_is_no_standstill() -> None:

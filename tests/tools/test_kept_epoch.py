@@ -96,7 +96,7 @@ def test_a_row_of_the_hparams_tab_holds_what_was_set_and_no_class_paths(run: Pat
         0.003,
         "cpu",
     )
-    assert "[48, 48]" in str(chosen["data.image_size"])
+    assert "[48,48]" in str(chosen["data.image_size"])
     assert not any("_target_" in key or key in {"out", "id", "seed"} for key in chosen)
 
 

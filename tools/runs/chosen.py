@@ -45,7 +45,7 @@ def _plain(value: Any) -> Value:
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-    return json.dumps(_without_paths(plain))
+    return json.dumps(_without_paths(plain), separators=(",", ":"))  # as people type them
 
 
 def _without_paths(value: Any) -> Any:

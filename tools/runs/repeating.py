@@ -243,10 +243,9 @@ def _notes(config: DictConfig, runs: Sequence[RunFolder]) -> list[str]:
 
 
 def _doubts(runs: Sequence[RunFolder]) -> list[str]:
-    """Name the parts whose networks did not learn, as far as their calibration tells."""
+    """Name the parts whose networks show signs that they did not learn."""
     stuck = [run.path.name for run in runs if run.read_json("metrics.json").get(SECTION, {}).get("learned") is False]
     if not stuck:
         return []
-    return [
-        f"THE NETWORK DID NOT LEARN in {len(stuck)} of {len(runs)} parts: {', '.join(stuck)}; their reports say why."
-    ]
+    parts = f"{len(stuck)} of {len(runs)} parts: {', '.join(stuck)}"
+    return [f"THE NETWORK DID NOT LEARN, or no more than brightness, in {parts}; their metrics.json says why."]

@@ -103,11 +103,11 @@ def figures(trial: Trial) -> dict[str, float]:
 
 
 def typed(text: str) -> float | str:
-    """Read a number where there is one."""
+    """Read a number where there is one; lists without spaces, as in the rows of single runs."""
     try:
         return float(text)
     except ValueError:
-        return text
+        return text.replace(", ", ",") if text[:1] in {"[", "{"} else text
 
 
 def _read_index(home: Path) -> dict[str, Any]:

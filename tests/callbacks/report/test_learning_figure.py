@@ -80,6 +80,7 @@ def test_the_page_shows_it_and_says_which_epoch_was_kept(contents: type[Contents
         "value": 0.9,
         "kept": said,
         "learned": True,
+        "headline": "",
         "doubts": [],
     }
     plain = contents.build()
