@@ -14,7 +14,7 @@ Letters: N images.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -78,24 +78,26 @@ def find_limits(name: str, value_N: npt.NDArray[np.float64], group_N: npt.NDArra
     known_N = np.isfinite(value_N)
     if known_N.sum() < FEWEST:
         return None
-    scale_N, group_N = transformed(name, value_N[known_N]), group_N[known_N]
-    groups = np.unique(group_N)
+    scale_N = transformed(name, value_N[known_N])
+    groups, code_N = np.unique(group_N[known_N], return_inverse=True)
     middle = float(np.median(scale_N))
-    above = _reach([float(scale_N[group_N == group].max()) - middle for group in groups])
-    below = _reach([middle - float(scale_N[group_N == group].min()) for group in groups])
+    highest_G, lowest_G = np.full(len(groups), -np.inf), np.full(len(groups), np.inf)
+    np.maximum.at(highest_G, code_N, scale_N)
+    np.minimum.at(lowest_G, code_N, scale_N)
+    above, below = _reach(highest_G - middle), _reach(middle - lowest_G)
     fact = FACTS[name]
     low, high = middle - max(below, fact.least), middle + max(above, fact.least)
     ends = (math.exp(low), math.exp(high)) if fact.logarithm else (low, high)
     return Limits(rounded(ends[0]), rounded(ends[1]), len(groups))
 
 
-def _reach(distances: Sequence[float]) -> float:
+def _reach(distance_G: npt.NDArray[np.float64]) -> float:
     """Say how far from the median all but ``RATE`` of fresh groups lie."""
-    ordered, count = sorted(distances, reverse=True), len(distances)
+    count = len(distance_G)
     beyond = int(RATE * (count + 1))  # groups that may lie beyond
     if beyond:
-        return ordered[beyond - 1]
-    return ordered[0] * math.pow(1 / ((count + 1) * RATE), TAIL)
+        return float(np.sort(distance_G)[-beyond])
+    return float(distance_G.max()) * math.pow(1 / ((count + 1) * RATE), TAIL)
 
 
 def unusual(facts: Facts, limits: Mapping[str, Limits]) -> list[str]:
