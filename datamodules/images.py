@@ -5,10 +5,9 @@ Letters: H and W height and width in pixels. Pixel values stay as stored (uint8,
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 import re
-import stat
 import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .costs import SMALL, require_affordable
 from .errors import UnreadableImageError
 from .headers import Header, read_header, refusal
+from .regular_files import open_regular, read_regular
 
 Array: TypeAlias = npt.NDArray[Any]  # uint8, uint16 or float32
 
@@ -43,19 +44,34 @@ def read_image(path: str | Path) -> Array:
         UnreadableImageError: The file is missing, empty, cut short, no picture, of several pages, or in a colour space
             whose conversion would be a guess (CMYK, Lab); or a value in it is no number.
     """
+    require_affordable_file(path)
     return decode_image(read_bytes(path), path)
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Read a file whole; say what is wrong where there is nothing to read."""
+def require_affordable_file(path: str | Path) -> None:
+    """Look at the header of a large file before it is read; what cannot be opened is said by whoever reads it.
+
+    Raises:
+        UnreadableImageError: It is too large for what it holds.
+    """
     try:
-        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - opening one waits for ever
-            raise UnreadableImageError(path, "is a pipe, not a file", "move it away")
-        data = Path(path).read_bytes()
+        size = Path(path).stat().st_size
+        if size > SMALL:
+            with open_regular(path) as file:
+                require_affordable(file, size, str(path))
+    except OSError:
+        return
+
+
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """Read a file whole, if it is a file and no larger than ``most`` bytes; say what is wrong where nothing is read."""
+    try:
+        data = read_regular(path, most)
     except OSError as error:
-        raise UnreadableImageError(
-            path, f"cannot be opened ({error.strerror})", "check path and permissions"
-        ) from error
+        if error.errno == errno.EINVAL:  # no file, as read_regular says
+            raise UnreadableImageError(path, f"{error.strerror}".removeprefix("it "), "move it away") from error
+        remedy = "split it into smaller ones" if error.errno == errno.EFBIG else "check path and permissions"
+        raise UnreadableImageError(path, f"cannot be opened ({error.strerror})", remedy) from error
     if not data:
         raise UnreadableImageError(path, "is empty (0 bytes)", "copy it again from its source, or delete it")
     return data

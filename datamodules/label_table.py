@@ -10,6 +10,7 @@ import pandas as pd
 
 from .errors import DataError
 from .outlines.names import same_parts, split_path
+from .regular_files import LARGEST_LABELS, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ def read_text_table(path: Path, expected: str) -> pd.DataFrame:
         DataError: It cannot be read as a table.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets write a byte order mark in front
+        text = read_regular(path, LARGEST_LABELS).decode("utf-8-sig")  # spreadsheets write a byte order mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"Expected {path} to be a table with {expected}, but could not read it ({error}); save it as CSV in UTF-8."

@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
+LARGEST_LABELS = 64 << 20  # bytes of a file of labels, which takes ten times as much memory
 KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
@@ -26,6 +28,21 @@ def kind_of(path: str | Path) -> str:
     return next((name for is_kind, name in KINDS if is_kind(mode)), "")
 
 
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file to read bytes of it.
+
+    Raises:
+        OSError: It cannot be opened, or is no file; ``strerror`` says so.
+    """
+    if kind := kind_of(path):
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    file = os.fdopen(os.open(path, os.O_RDONLY | UNTIL_IT_IS_OPEN), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a folder, or something else since
+        file.close()
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return file
+
+
 def read_regular(path: str | Path, most: int | None = None) -> bytes:
     """Read a file whole.
 
@@ -34,15 +51,11 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
         most: Bytes that it may have; None: any number.
 
     Raises:
-        OSError: It cannot be opened, is no file, or is larger; ``strerror`` says so.
+        OSError: As ``open_regular``, or it is larger.
     """
-    if kind := kind_of(path):
-        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
-    with os.fdopen(os.open(path, os.O_RDONLY | UNTIL_IT_IS_OPEN), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):  # a folder, or something else since
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if most is not None and found.st_size > most:
-            said = f"it has {found.st_size / 2**20:,.0f} MiB, more than the {most / 2**20:,.0f} that are read at once"
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            said = f"it has {size / 2**20:,.0f} MiB, more than the {most / 2**20:,.0f} MiB that are read at once"
             raise OSError(errno.EFBIG, said, str(path))
         return file.read()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .appearance import appearance
 from .csv_text import written
 from .errors import UnreadableImageError
-from .images import check_white_level, decode_image, read_bytes, read_zones, scale
+from .images import check_white_level, decode_image, read_bytes, read_zones, require_affordable_file, scale
 from .masks.matching import split_mask
 from .masks.reading import read_mask
 from .progress import track
@@ -66,6 +66,7 @@ def look_at(path: str, white_level: float | None = None) -> ImageFacts | Unreada
 def _look(path: str, state: tuple[int, ...], white_level: float | None) -> ImageFacts:
     """Look at one state of a file, once in a process: the runs of a sweep look at the same files."""
     del state
+    require_affordable_file(path)
     data = read_bytes(path)
     values = decode_image(data, path)
     check_white_level(values, path, white_level)

@@ -12,6 +12,7 @@ from datamodules.outlines.coco import is_coco_file
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import common_parts, same_name, same_parts, spellings
 from datamodules.outlines.parsing import load_json
+from datamodules.regular_files import read_regular
 
 from .files import LABEL_FOLDERS
 
@@ -173,6 +174,6 @@ def _by(images: Iterable[Path], key: Callable[[Path], Key]) -> Mapping[Key, Sequ
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError:
         return str(path).encode()  # like no other: reading it will say why

@@ -17,6 +17,7 @@ from datamodules.outlines.forms import READ_FORMS
 from datamodules.outlines.names import same_name
 from datamodules.outlines.parsing import load_json
 from datamodules.outlines.polygon_files import is_outlines, parse_labels
+from datamodules.regular_files import LARGEST_LABELS, read_regular
 
 from .files import LABEL_FOLDERS, walk_tree
 
@@ -159,7 +160,7 @@ def _is_looked_at(path: Path, setting: Setting) -> bool:
 def _names_an_image(path: Path, setting: Setting) -> bool:
     """Tell whether a table names one of the images."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(path, LARGEST_LABELS).decode("utf-8", errors="replace")
     except OSError:
         return True
     return bool(setting.names & {same_name(cell.strip()) for cell in re.split(r'[,;\t"\r\n/\\]+', text)})

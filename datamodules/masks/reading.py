@@ -6,7 +6,6 @@ Letters: H and W height and width in pixels.
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -16,11 +15,13 @@ from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import UnreadableImageError
 from datamodules.images import decode_image, read_bytes
+from datamodules.regular_files import open_regular
 
 from .matching import split_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 Values = npt.NDArray[Any]
 Marks = npt.NDArray[np.bool_]
@@ -153,7 +154,7 @@ def check_whole(path: str | Path, values: Values, mask_on: int) -> None:
 
 
 def _is_jpeg(path: str | Path) -> bool:
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         return file.read(2) == b"\xff\xd8"  # start of image (ITU-T T.81, B.1.1.3)
 
 

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
+from datamodules.regular_files import open_regular
 
 from .forms import UNKNOWN_REMEDY, Form, coco_from, recognise
 from .parsing import load_json
@@ -54,7 +55,7 @@ def recognise_file(path: Path) -> Form:
 def _head(path: Path) -> str:
     """Read the beginning of a file as text, whatever its encoding."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(_LOOKED_AT)
     except OSError as error:
         problem = f"cannot be opened ({error.strerror})"

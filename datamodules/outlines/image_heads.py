@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 
+from datamodules.regular_files import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,7 +30,7 @@ class ImageHead(NamedTuple):
 def image_head(path: str | Path) -> ImageHead | None:
     """Read the head of an image file; None if that cannot be: the survey will say why."""
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             # Pillow would decode a whole PNG to look for a tag that its head did not bring.
             tags = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
             turned = tags.get(Tag.Orientation, 1) >= 5  # five to eight are quarter turns

@@ -15,6 +15,7 @@ import numpy as np
 
 from datamodules.errors import UnreadableImageError
 from datamodules.images import read_bytes
+from datamodules.regular_files import LARGEST_LABELS
 
 from .polygons import Outline, OutlineError, Points
 
@@ -49,7 +50,7 @@ def load_json(path: str | Path) -> Any:
         UnreadableImageError: It is missing, empty, or not JSON.
     """
     try:
-        return json.loads(read_bytes(path))
+        return json.loads(read_bytes(path, LARGEST_LABELS))
     except (ValueError, RecursionError, MemoryError) as error:  # ValueError: no JSON, no text, or a number too long
         remedy = "export it again, or delete it"
         raise UnreadableImageError(path, f"is no JSON that can be read ({_first_line(error)})", remedy) from error

@@ -21,6 +21,7 @@ BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports t
     "datamodules/detections.py",
     "datamodules/csv_text.py",
     "datamodules/regular_files.py",
+    "datamodules/costs.py",
     "datamodules/images.py",
     "datamodules/errors.py",
     "datamodules/headers.py",

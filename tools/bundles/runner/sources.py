@@ -15,9 +15,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from datamodules.costs import require_affordable
 from datamodules.csv_text import written
-from datamodules.errors import DataError
-from datamodules.images import decode_image, read_image
+from datamodules.errors import DataError, UnreadableImageError
+from datamodules.images import Array, decode_image, read_image
+from datamodules.regular_files import kind_of
 from datamodules.suffixes import ARCHIVES, VIDEOS, is_hidden, is_image, unread_file
 
 from .picture import Picture, refused
@@ -26,7 +28,6 @@ from .videos import LIVE, frames
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-LARGEST_MEMBER = 1 << 31  # bytes, unpacked: what is larger is no picture, but could fill the memory
 UNPACKING = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -54,11 +55,14 @@ def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] =
     base = Path(os.path.commonpath(folders)) if folders else Path()
     for entry in entries:
         place = PurePosixPath("stream") if entry.stream else _place(entry.path, base)
-        if entry.stream or entry.path.suffix.lower() in VIDEOS:
+        if not entry.stream and (kind := kind_of(entry.path)):
+            if (name := written(str(entry.path))) not in done:
+                yield refused(name, place, f"is {kind}, not a file", "give a file")
+        elif entry.stream or entry.path.suffix.lower() in VIDEOS:
             yield from frames(entry.stream or str(entry.path), place, every, done)
-            continue
-        found = _members(entry.path, place) if _is_archive(entry.path) else _files(entry, base)
-        yield from (picture for picture in found if picture.name not in done)
+        else:
+            found = _members(entry.path, place) if _is_archive(entry.path) else _files(entry, base)
+            yield from (picture for picture in found if picture.name not in done)
 
 
 def require_pictures(sources: Sequence[str]) -> None:
@@ -141,24 +145,29 @@ def _members(path: Path, place: PurePosixPath) -> Iterator[Picture]:
     except UNPACKING as error:
         yield refused(str(path), place, f"is an archive that cannot be opened ({error})", "pack it again")
         return
-    with archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            inside = [part for part in PurePosixPath(info.filename).parts if part not in {"/", ".."}]
-            hidden = any(is_hidden(PurePosixPath(part)) for part in inside)
-            if not hidden and not info.is_dir() and _is_wanted(Path(info.filename)):
-                yield _member(archive, info, f"{path}/{info.filename}", place.joinpath(*inside))
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        inside = [part for part in PurePosixPath(info.filename).parts if part not in {"/", ".."}]
+        hidden = any(is_hidden(PurePosixPath(part)) for part in inside)
+        if not hidden and not info.is_dir() and _is_wanted(Path(info.filename)):
+            yield _member(archive, info, f"{path}/{info.filename}", place.joinpath(*inside))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, place: PurePosixPath) -> Picture:
-    """Unpack an image, here and not when it is read: the archive may be closed by then."""
+    """Stand for an image of an archive, which stays open as long as any of its images is still to be read."""
     if (unread := unread_file(Path(info.filename))) is not None:
         return refused(name, place, unread.problem, unread.remedy)
+    return Picture(name, place, partial(_unpack, archive, info, name))
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
+    """Read an image of an archive, unless it costs more than any image does."""
     try:
-        if info.file_size > LARGEST_MEMBER:
-            raise zipfile.BadZipFile(f"{info.file_size} bytes unpacked")
-        return Picture(name, place, partial(decode_image, archive.read(info), name))
+        with archive.open(info) as member:
+            require_affordable(member, info.file_size, name)
+        data = archive.read(info)
     except UNPACKING as error:
-        return refused(name, place, f"cannot be unpacked ({error})", "pack it again")
+        raise UnreadableImageError(name, f"cannot be unpacked ({error})", "pack it again") from error
+    return decode_image(data, name)
 
 
 def _place(path: Path, base: Path) -> PurePosixPath:
