@@ -18,7 +18,7 @@ from .coco import check_complete, coco_files, find_listed
 from .files import Tree, walk_tree
 from .matching import Matched, match_labels
 from .strays import Setting, judge_strays
-from .words import WORDS, Found, group_of, kind_of, plain, verdict_of
+from .words import WORDS, Found, is_part_folder, kind_of, plain, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -127,7 +127,7 @@ def _in_folders(tree: Tree, matched: Matched, bare_kind: str, problems: list[Unr
                 name="/".join(parts),
                 verdict=verdict_of(folders) or "open",
                 kind=kind_of(folders, bare_kind),
-                group=group_of(folders, Path(*parts)),
+                group="/".join(parts[:-1]) if is_part_folder(folders) else "",
                 annotation=matched.label_of.get(image),
             )
         )

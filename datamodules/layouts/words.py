@@ -77,9 +77,6 @@ def kind_of(folders: Sequence[str], bare_kind: str) -> str:
     return ""
 
 
-def group_of(folders: Sequence[str], relative: Path) -> str:
-    """Return the folder below the one with the verdict, which holds the images of one part."""
-    for index in reversed(range(len(folders))):
-        if parse_folder(folders[index]):
-            return relative.parent.as_posix() if index < len(folders) - 1 else ""
-    return ""
+def is_part_folder(folders: Sequence[str]) -> bool:
+    """Tell whether the innermost folder lies below one with a verdict: it holds the images of one part."""
+    return any(map(parse_folder, folders[:-1])) and parse_folder(folders[-1]) is None
