@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 ARGUMENTS = (
     *("train", "model=conv_ae_small", "tiling=hann", "tiling.size=64", "tiling.crops=2", "data.image_size=[96,128]"),
-    *("data.size=64", "data.good=20", "data.defective=8", "data.num_workers=0", "data.batch_size=8", "report=false"),
+    *(
+        "data=synthetic",
+        "data.size=64",
+        "data.good=20",
+        "data.defective=8",
+        "data.num_workers=0",
+        "data.batch_size=8",
+        "report=false",
+    ),
     *("callbacks.evaluation.resamples=20", "trainer=cpu", "trainer.max_epochs=2", "id=tiled"),
 )
 
