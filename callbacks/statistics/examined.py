@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from .drift import ALARM, Drift
-from .novelty import FACTS
+from .novelty import FACTS, FEWEST
 
 FORGOTTEN = (
     "This model notes nothing of the images that it was trained on, as those of earlier versions do: nobody can tell "
@@ -57,6 +57,12 @@ class Examined(NamedTuple):
             said.append(
                 f"{self.flagged} of {self.images} {noun} {verb} unlike those of the training ({causes}); for example "
                 f"{self.example}. {whose} on nothing that the model has seen."
+            )
+        if self.drift.p_value is None and self.drift.images >= FEWEST:
+            said.append(
+                f"These {self.drift.images} images fall into {self.drift.groups} group"
+                f"{'' if self.drift.groups == 1 else 's'}: too few, beside those of the training, to tell whether they "
+                "differ as a whole."
             )
         if self.drift.drifted:
             moved = "; ".join(

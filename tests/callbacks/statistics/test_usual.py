@@ -1,0 +1,122 @@
+"""What a model knows of its own images, and what it says of others, in words and in plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from callbacks.familiarity import map_medians
+from callbacks.statistics.novelty import FACTS
+from callbacks.statistics.usual import KEPT, Usual, map_level
+
+RNG = np.random.default_rng(0)
+
+
+def columns(count: int, **shift: float) -> dict[str, list[float]]:
+    """Facts of images that vary a little."""
+    usual = {
+        "height": 64.0,
+        "width": 64.0,
+        "brightness": 0.5,
+        "contrast": 0.2,
+        "sharpness": 0.3,
+        "warmth": 0.0,
+        "level": 0.0,
+    }
+    spread = {"height": 0.0, "width": 0.0, "contrast": 0.01, "level": 0.05}
+    return {
+        name: (value + shift.get(name, 0.0) + spread.get(name, 0.02) * RNG.normal(size=count)).tolist()
+        for name, value in usual.items()
+    }
+
+
+def facts(count: int, **shift: float) -> list[dict[str, float]]:
+    drawn = columns(count, **shift)
+    return [{name: drawn[name][row] for name in drawn} for row in range(count)]
+
+
+def names(count: int) -> list[str]:
+    return [f"{index}.png" for index in range(count)]
+
+
+USUAL = Usual.learn(columns(60), names(60), ["a", "b"] * 30, (1.0, 3.0))
+
+
+def test_fresh_images_are_usual_and_others_are_not() -> None:
+    same = USUAL.examine(facts(30), names(30), names(30))
+    assert (same.flagged, same.sentences()) == (0, [])
+    dark = USUAL.examine(facts(30, brightness=-0.3), names(30), names(30))
+    assert dark.flagged == 30
+    flagged, differs = dark.sentences()
+    assert flagged.startswith(
+        "30 of 30 images are unlike those of the training (brightness 30); for example 0.png: bright"
+    )
+    assert "brightness 0.2" in differs
+    assert "(p = 0.0005)" in differs
+
+
+def test_a_mild_change_that_no_image_shows_is_seen_in_the_set() -> None:
+    found = USUAL.examine(facts(30, brightness=0.03), names(30), names(30))
+    assert found.flagged == 0
+    (said,) = found.sentences()
+    assert said.startswith("As a whole, these 30 images differ")
+
+
+def test_an_average_does_not_hide_a_kind() -> None:
+    """One kind has moved up, the other down: their mean ranks are those of the training."""
+    moved = facts(20, brightness=0.04) + facts(20, brightness=-0.04)
+    found = USUAL.examine(moved, names(40), names(40), ["a"] * 20 + ["b"] * 20)
+    assert not found.drift.drifted
+    (said,) = found.sentences()
+    assert "images of kind a (p = 0.0005), b (p = 0.0005) differ" in said
+    assert found.to_dict()["kinds"]["a"]["differs"]
+
+
+def test_good_images_alone_decide_where_labels_are_known() -> None:
+    mixed = facts(20) + facts(20, brightness=0.3)
+    found = USUAL.examine(mixed, names(40), names(40), counted_N=[True] * 20 + [False] * 20)
+    assert (found.flagged, found.drift.images, found.drift.drifted) == (20, 20, False)
+
+
+def test_one_group_says_that_it_says_nothing_of_the_set() -> None:
+    few = Usual.learn(columns(40), ["one"] * 40)
+    found = few.examine(facts(20, brightness=0.04), ["video"] * 20, names(20))
+    assert found.drift.p_value is None
+    assert "20 images fall into 1 group: too few" in found.sentences()[-1]
+
+
+def test_too_few_images_to_learn_from_are_named() -> None:
+    few = Usual.learn(columns(4), names(4))
+    assert few.limits == {}
+    assert "Only 4 good images to learn from" in few.note
+    assert few.judge(facts(1)[0]) == ""
+
+
+def test_plain_values_bring_back_the_same_judgement() -> None:
+    values: dict[str, Any] = json.loads(json.dumps(USUAL.to_dict(), allow_nan=False))
+    again = Usual.from_dict(values)
+    assert again.to_dict() == USUAL.to_dict()
+    strange = facts(12, contrast=0.2)
+    expected = USUAL.examine(strange, names(12), names(12))
+    assert again.examine(strange, names(12), names(12)) == expected
+    assert json.dumps(expected.to_dict(), allow_nan=False)
+
+
+def test_what_travels_is_bounded() -> None:
+    drawn = columns(3000) | {"level": [math.nan] * 2400 + columns(600)["level"]}
+    large = Usual.learn(drawn, names(3000))
+    assert large.reference_NF.shape == (2 * KEPT, len(FACTS))
+    assert np.isfinite(large.reference_NF[:, -1]).sum() == KEPT
+
+
+@pytest.mark.parametrize("size", [(5, 7), (4, 6), (1, 1)])
+def test_the_level_is_the_same_by_torch_and_by_numpy(size: tuple[int, int]) -> None:
+    map_HW = RNG.normal(2, 1, size).astype(np.float32)
+    (median,) = map_medians(torch.from_numpy(map_HW)[None])
+    assert map_level(map_HW, (1.0, 3.0)) == (median - 1.0) / 2.0
+    assert math.isnan(Usual.learn(columns(9), names(9)).level(map_HW))
