@@ -56,7 +56,7 @@ def test_fresh_images_are_usual_and_others_are_not() -> None:
     assert flagged.startswith(
         "30 of 30 images are unlike those of the training (brightness 30); for example 0.png: bright"
     )
-    assert "brightness 0.2" in differs
+    assert "instead of 0.5" in differs
     assert "(p = 0.0005)" in differs
 
 
