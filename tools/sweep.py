@@ -83,12 +83,14 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
     from .sweeps import leaderboard  # noqa: PLC0415 - as above
 
     if action == "resume":
-        from .sweeps.journal import last_plan  # noqa: PLC0415
+        from .sweeps.journal import last_mark, last_plan  # noqa: PLC0415
+        from .sweeps.own import is_own  # noqa: PLC0415
 
         folder = leaderboard.existing_sweep(folders[0])
-        own = [f"out={folder.parent}", f"name={folder.name}"]
-        kept = [arg for arg in last_plan(folder) if arg.partition("=")[0] not in {"out", "name"}]
-        _sweep([*own, *kept, *options], show=show, origin=folder)  # a folder that was moved goes on where it is
+        own, noted = [f"out={folder.parent}", f"name={folder.name}"], last_plan(folder)
+        origin = None if is_own(noted, last_mark(folder)) else folder  # what somebody else typed may name code
+        kept = [arg for arg in noted if arg.partition("=")[0] not in {"out", "name"}]
+        _sweep([*own, *kept, *options], show=show, origin=origin)  # a folder that was moved goes on where it is
     elif action == "best":
         given = _options(options, {"metric": leaderboard.OBJECTIVE, "data": ""})
         best = leaderboard.best_run(folders[0], given["metric"], given["data"] or None)

@@ -146,9 +146,9 @@ class Journal:
         """Why nothing was left to try when the last command ended; empty where something was, or nobody looked."""
         return _exhausted(self._records)
 
-    def note_plan(self, args: list[str], version: str) -> None:
-        """Note the command, so that the sweep can be resumed by its folder alone."""
-        self._append({"event": "plan", "args": args, "version": version})
+    def note_plan(self, args: list[str], version: str, mark: str = "") -> None:
+        """Note the command, so that the sweep can be resumed by its folder alone, with the mark of who typed it."""
+        self._append({"event": "plan", "args": args, "version": version, "mark": mark})
 
     def note_start(self, trial_id: str, setting: dict[str, str]) -> None:
         """Note that a trial was handed out."""
@@ -261,8 +261,16 @@ def last_plan(folder: Path) -> list[str]:
     Raises:
         ConfigError: There was none.
     """
-    plans = [record["args"] for record in read_records(folder) if record["event"] == "plan"]
+    return list(_last_plan(folder)["args"])
+
+
+def last_mark(folder: Path) -> str:
+    """Return the mark of whoever typed that command; empty where there is none."""
+    return str(_last_plan(folder).get("mark", ""))
+
+
+def _last_plan(folder: Path) -> dict[str, Any]:
+    plans = [record for record in read_records(folder) if record["event"] == "plan"]
     if not plans:
         raise ConfigError(f"Expected the folder of a sweep, with {JOURNAL}, but found none at {folder}.")
-    args: list[str] = plans[-1]
-    return args
+    return plans[-1]

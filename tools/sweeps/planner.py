@@ -20,6 +20,7 @@ from .first_look import refuse_impossible
 from .identity import trial_id
 from .journal import Journal, Trial
 from .known_data import KnownData, about_data
+from .own import mark_of
 from .pruning import Pruning
 from .search import make_search
 from .tasks import log_of, trial_task
@@ -126,7 +127,7 @@ class Planner:
         """Note the command, once it has proved possible, so that the sweep can be resumed by its folder alone."""
         args = list(self.plan.args)
         if self.journal.plan is None or _without_place(self.journal.plan) != _without_place(args):
-            self.journal.note_plan(args, importlib.metadata.version("loupe-inspect"))
+            self.journal.note_plan(args, importlib.metadata.version("loupe-inspect"), mark_of(args))
 
     def _loop(self) -> None:
         """Hand out and collect, with no barrier: a place that falls free is filled at once."""
