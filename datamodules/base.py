@@ -28,6 +28,7 @@ from .table import (
     DEFECTIVE,
     GOOD,
     LABEL_NAMES,
+    SPLITS,
     TEST,
     TRAIN,
     UNKNOWN,
@@ -242,11 +243,23 @@ class InspectionDataModule(LightningDataModule, ABC):
             if rows.empty or (
                 supervision == "good" and split == CALIBRATION and not (rows["label_index"] == GOOD).any()
             ):
-                groups = self.samples["group"].nunique()
                 raise DataError(
                     f"Expected good pictures in the {split} split of {self.root}, but found {len(rows)} pictures "
-                    f"there, of {len(self.samples)} in {groups} groups; add pictures or groups, or change {key}."
+                    f"there, of {len(self.samples)} in {self.samples['group'].nunique()} groups; {self._remedy(key)}."
                 )
+
+    def _remedy(self, key: str) -> str:
+        """Say what can fill an empty split: more groups where there are too few, or another share."""
+        good = self.samples.loc[self.samples["label_index"] != DEFECTIVE, "group"].nunique()
+        if good < len(SPLITS) and self.folds is None:
+            return f"it takes good pictures of {len(SPLITS)} groups, one each to train, calibrate and test with: " + (
+                self.more_groups() or "add some"
+            )
+        return f"add pictures or groups, or change {key}"
+
+    def more_groups(self) -> str:
+        """Say how the pictures that are there can be divided to more groups; empty where they cannot."""
+        return ""
 
     def train_dataloader(self) -> DataLoader[InspectionBatch]:
         """Load training pictures, in an order that the seed decides."""

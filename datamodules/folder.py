@@ -100,12 +100,12 @@ class FolderDataModule(InspectionDataModule):
         }
         named = {same_name(str(name)) for name in (*self.good, *self.unknown, *self.defective)}
         found = Sorted(list(supplied))
-        drawn: dict[Path, bool] = {}
+        tops = {path.parts[start] for path in paths if len(path.parts) > start + 1}
+        drawn = {top for top in tops if is_drawn(root / top)}
         for path in paths:
             parts = path.parts[start:]
-            top = root / parts[0]
-            if drawn.setdefault(top, len(parts) > 1 and is_drawn(top)):
-                found.drawn[top] += 1
+            if parts[0] in drawn:
+                found.drawn[root / parts[0]] += 1
                 continue
             rest = parts[1:] if parts[0] in supplied else parts
             if any(is_mask_folder(part) and same_name(part) not in named for part in parts[:-1]):

@@ -176,10 +176,21 @@ class MetaAtomDataModule(ViewDataModule):
         arrays = sorted(rows["array"].unique())
         if strangers := sorted(set(self.test_arrays) - set(arrays)):
             raise DataError(f"Expected data.test_arrays among {', '.join(arrays)}, but found {strangers[0]!r}.")
-        if len(arrays) < ENOUGH_ARRAYS and self.blocks == 1:
+        left = [array for array in arrays if array not in self.test_arrays]
+        if not left:
             raise DataError(
-                f"Expected {ENOUGH_ARRAYS} arrays, one each to train, calibrate and test with, but found only "
-                f"{', '.join(arrays)}; set data.blocks=3, and data.test_arrays=['{arrays[-1]}'] to keep one unseen."
+                f"Expected data.test_arrays to leave arrays to train on, but it names all of them: {', '.join(arrays)}."
+            )
+        needed = ENOUGH_ARRAYS if not self.test_arrays else 2
+        if len(left) < needed and self.blocks == 1:
+            parts = "data.blocks=3 to divide each into parts"
+            unseen = f", and data.test_arrays=['{arrays[-1]}'] to keep one unseen" if len(left) > 1 else ""
+            purpose = "train, calibrate and test with"
+            if self.test_arrays:
+                purpose = "train and calibrate with, besides data.test_arrays"
+            found = ", ".join(left)
+            raise DataError(
+                f"Expected {needed} arrays, one each to {purpose}, but found only {found}; set {parts}{unseen}."
             )
         rows["group"] = rows["array"]
         if self.blocks > 1:

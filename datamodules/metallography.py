@@ -16,6 +16,7 @@ from .errors import DataError, UnreadableImageError
 from .mask_forms import MaskForm, align, mask_form
 from .masks.matching import match_masks
 from .masks.naming import in_mask_folder
+from .masks.reading import check_whole
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
 from .views import View, ViewDataModule, decoded, grey, read_marks
@@ -181,6 +182,8 @@ class MetallographyDataModule(ViewDataModule):
         form = mask_form(values, self.mask_on)
         black = self.mask_foreground == "black"
         self._check_form(mask, form, int(values.max()), set_is_inverted)
+        if not black:
+            check_whole(mask, values, form.above)
         view = View(mask_above=form.above, mask_inverted=black)
         if values.shape == picture.shape[:2]:
             return view

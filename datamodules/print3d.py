@@ -93,6 +93,10 @@ class Print3dDataModule(ViewDataModule):
             return [f"{note} State how many you expect with data.contamination=SHARE." for note in super().notes()]
         return [f"{note} Expected: {self.contamination:.3g} of them (data.contamination)." for note in super().notes()]
 
+    def more_groups(self) -> str:
+        """Say how layers of no build can be kept apart."""
+        return "set data.run_length=1, or add builds" if self.run_length > 1 else ""
+
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
         """List the layers by folder and number."""
         root = existing_root(self.root, "folders of layers, such as No_Defect/ or build_01/")

@@ -147,6 +147,8 @@ def _assign(table: pd.DataFrame, rows: pd.Series, shares: Mapping[str, float], n
         ]
     )
     choice_G = assign_groups(count_GS, wanted_KS, seed)
+    good_S = np.array([not name.startswith(f"{DEFECTIVE}/") for name in strata])
+    fill_empty(choice_G, count_GS[:, good_S].sum(axis=1), wanted_KS[:, good_S].sum(axis=1) > 0)
     table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
 
 
@@ -189,6 +191,27 @@ def assign_groups(
         choice_G[group] = np.argmin(np.where(barred_GK[group], np.inf, change_K))
         got_KS[choice_G[group]] += share_GS[group]
     return choice_G
+
+
+def fill_empty(
+    choice_G: npt.NDArray[np.intp], count_G: npt.NDArray[np.float64], wanted_K: npt.NDArray[np.bool_]
+) -> None:
+    """Give every split that wants good pictures a group with some, in place, as long as there are as many groups.
+
+    A share of 0.2 of two groups is none of them; yet nothing can be calibrated on nothing. The split with the most such
+    groups hands over its smallest.
+
+    Args:
+        choice_G: Split of every group.
+        count_G: Pictures in every group that are not defective.
+        wanted_K: Which splits want any.
+    """
+    for split in np.flatnonzero(wanted_K):
+        held_K = np.bincount(choice_G[count_G > 0], minlength=len(wanted_K))
+        if held_K[split] or held_K.max(initial=0) < 2:
+            continue
+        lent = np.flatnonzero((choice_G == held_K.argmax()) & (count_G > 0))
+        choice_G[lent[np.argmin(count_G[lent])]] = split
 
 
 def _barred(share_GS: npt.NDArray[np.float64], wanted_KS: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from .errors import UnreadableImageError
-from .suffixes import is_hidden, is_image, unread_file, unusable_name
+from .suffixes import SUFFIXES, is_hidden, unread_file, unusable_name
 
 
 def walk_images(folder: Path, problems: list[UnreadableImageError]) -> list[Path]:
@@ -19,18 +19,26 @@ def walk_images(folder: Path, problems: list[UnreadableImageError]) -> list[Path
     found: list[Path] = []
     for entry in entries_of(folder, problems):
         path = Path(entry.path)
-        if is_hidden(path):
-            continue
-        if is_folder(entry):
-            if (problem := unusable_folder(path, folder, linked=entry.is_symlink())) is not None:
-                problems.append(problem)
+        if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not is_folder(entry):  # noqa: PTH122 - 65,000 names
+            if is_hidden(path):
+                continue
+            if (problem := unusable_name(path)) is None:
+                found.append(path)
             else:
-                found += walk_images(path, problems)
+                problems.append(problem)
+        elif is_folder(entry) and not is_hidden(path):
+            found += _below(path, folder, entry, problems)
         elif (problem := unread_file(path)) is not None:
             problems.append(problem)
-        elif is_image(path):
-            found.append(path)
     return found
+
+
+def _below(path: Path, parent: Path, entry: os.DirEntry[str], problems: list[UnreadableImageError]) -> list[Path]:
+    """Walk on into a folder, unless it cannot be used."""
+    if (problem := unusable_folder(path, parent, linked=entry.is_symlink())) is not None:
+        problems.append(problem)
+        return []
+    return walk_images(path, problems)
 
 
 def list_folder(folder: Path, problems: list[UnreadableImageError]) -> list[Path]:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 def masks_beside(images: Iterable[Path]) -> set[Path]:
     """Tell which of the images are the masks of others in their folder."""
-    folders: dict[Path, list[Path]] = defaultdict(list)
+    folders: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for path in images:
-        folders[path.parent].append(path)
+        folders[path.parts[:-1]].append(path)
     return {mask for paths in folders.values() for mask in _in_folder(paths)}
 
 
@@ -35,10 +35,10 @@ def _in_folder(paths: list[Path]) -> set[Path]:
     for path in paths:
         by_stem[same_name(path.stem)].append(path)
     found = set()
-    for path in paths:
-        said = mask_stem(path.stem)
-        if said is not None and same_name(said[0]) in by_stem:
-            found.add(path)
+    for stem, alike in by_stem.items():
+        said = mask_stem(stem)
+        if said is not None and said[0] in by_stem:
+            found.update(alike)
     for alike in by_stem.values():
         if len(alike) == 2:
             found |= _the_mask_of(*alike)

@@ -113,6 +113,8 @@ def with_masks(
         masks: All masks of the data set.
         problems: Gets what is left out or not used.
     """
+    if not masks:
+        return [row | {"mask_path": ""} for row in rows]
     images: dict[int, list[Path]] = {}
     for row in rows:
         images.setdefault(int(str(row["label_index"])), []).append(Path(str(row["image_path"])))

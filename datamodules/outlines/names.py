@@ -18,6 +18,8 @@ _SERVED = re.compile(r"[?&](?:d|path|file|filename)=([^&]+)")  # Label Studio: /
 
 def same_name(name: str) -> str:
     """Return what equal names have in common when case and Unicode form are left aside."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

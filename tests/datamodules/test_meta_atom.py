@@ -156,7 +156,10 @@ def test_two_arrays_want_blocks_or_say_so(tiles: Path) -> None:
     for number in (2, 3):
         for path in (tiles / f"chip {number}").iterdir():
             path.unlink()
-    with pytest.raises(DataError, match=r"found only chip 0, chip 1; set data\.blocks=3, and data\.test_arrays"):
+    with pytest.raises(
+        DataError,
+        match=r"only chip 0, chip 1; set data\.blocks=3 to divide each into parts, and data\.test",
+    ):
         module(tiles).setup()
     data = module(tiles, blocks=2, test_arrays=("chip 1",))
     data.setup()
