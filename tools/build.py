@@ -45,7 +45,7 @@ def check_arguments(config: DictConfig, name: str) -> None:
         ConfigError: As ``build``.
     """
     target = _class_of(config, name)
-    nested = [key for key in map(str, config) if _is_target(config[key])]
+    nested = [key for key in map(str, config) if _holds_target(config[key])]
     for key in map(str, config):
         _check_nested(config[key], f"{name}.{key}")
     parameters = inspect.signature(target).parameters
@@ -83,10 +83,17 @@ def _check_nested(value: Any, name: str) -> None:
     """Check what lies in an argument: another target, or one in a list or a group of keys."""
     if _is_target(value):
         check_arguments(value, name)
-    elif isinstance(value, DictConfig | ListConfig):
-        keys: list[Any] = list(range(len(value)) if isinstance(value, ListConfig) else value)
-        for key in [key for key in keys if not OmegaConf.is_missing(value, key)]:
-            _check_nested(value[key], f"{name}.{key}")
+    else:
+        for key, entry in _entries(value):
+            _check_nested(entry, f"{name}.{key}")
+
+
+def _entries(value: Any) -> list[tuple[Any, Any]]:
+    """Give what lies in a list or a group of keys, but for what is still to be given; nothing of any other value."""
+    if not isinstance(value, DictConfig | ListConfig):
+        return []
+    keys: list[Any] = list(range(len(value)) if isinstance(value, ListConfig) else value)
+    return [(key, value[key]) for key in keys if not OmegaConf.is_missing(value, key)]
 
 
 def _check_value(key: str, value: Any, annotation: Any) -> None:
@@ -116,6 +123,11 @@ def _type_names() -> dict[str, Any]:
     from collections.abc import Mapping, Sequence  # noqa: PLC0415 - values here, not annotations
 
     return {"Mapping": Mapping, "Sequence": Sequence}
+
+
+def _holds_target(value: Any) -> bool:
+    """Tell whether there is something to build in a value: it is compared when it is built, and no value before."""
+    return _is_target(value) or any(_holds_target(entry) for _, entry in _entries(value))
 
 
 def _is_target(value: Any) -> bool:

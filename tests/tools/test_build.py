@@ -81,3 +81,15 @@ def test_the_evaluation_is_built_from_its_config() -> None:
     }
     evaluation = build(config.evaluation, "callbacks.evaluation")
     assert (evaluation.resampling.resamples, evaluation.resampling.seed) == (50, 3)
+
+
+def test_what_is_to_be_built_may_lie_in_a_list() -> None:
+    flips = [
+        {"_target_": f"torchvision.transforms.v2.{name}"} for name in ("RandomHorizontalFlip", "RandomVerticalFlip")
+    ]
+    choice = {"_target_": "torchvision.transforms.v2.RandomChoice", "transforms": flips}
+    built = build(OmegaConf.create(choice), "data.augment.0")
+    assert [type(one).__name__ for one in built.transforms] == ["RandomHorizontalFlip", "RandomVerticalFlip"]
+    flips[1]["q"] = "0.5"
+    with pytest.raises(ConfigError, match=r"No key 'data\.augment\.0\.transforms\.1\.q'"):
+        build(OmegaConf.create(choice), "data.augment.0")
