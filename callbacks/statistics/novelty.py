@@ -4,8 +4,8 @@ The limits have to hold for a fresh image of the same source, however few there 
 sequence, tiles of one array) are exchangeable, their images are not: of n groups, the next one lies beyond the furthest
 with probability 1/(n+1) at most. To come from there to ``RATE``, which n groups alone cannot show, its distance from
 the median is stretched as the tail of a distribution with index ``TAIL`` would be (Weissman, "Estimation of parameters
-and large quantiles", JASA 73, 1978); 0.3 is heavier than Student's t with four degrees of freedom, and holds on all the
-real sets that ``benchmarks/drift.py`` resamples. With enough groups the limit is an order statistic, and nothing is
+and large quantiles", JASA 73, 1978); 0.3 is heavier than Student's t with four degrees of freedom, and was chosen on
+the real sets that ``benchmarks/drift.py`` resamples. With enough groups the limit is an order statistic, and nothing is
 stretched.
 
 Letters: N images.

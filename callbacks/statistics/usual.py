@@ -184,13 +184,30 @@ class Usual:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Usual:
-        """Take what ``to_dict`` gave."""
-        unknown = [None] * len(values["groups"])
-        columns = [[_known(value) for value in values["reference"].get(name, unknown)] for name in FACTS]
+        """Take what ``to_dict`` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            return cls._from_dict(values)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            expected = "Expected what is usual of images as it was noted, but could not read it"
+            raise ValueError(f"{expected}: {error!r}") from error
+
+    @classmethod
+    def _from_dict(cls, values: Mapping[str, Any]) -> Usual:
+        count = len(values["groups"])
+        columns = [[_known(value) for value in values["reference"].get(name, [None] * count)] for name in FACTS]
+        limits = {name: Limits(*found) for name, found in values["limits"].items() if name in FACTS}
+        if any(not one.low <= one.high for one in limits.values()):
+            raise ValueError("a lower limit is not below its upper one")
         level_range = values["level_range"]
+        if level_range is not None and not level_range[0] < level_range[1]:
+            raise ValueError("level_range does not ascend")
         return cls(
-            {name: Limits(*limits) for name, limits in values["limits"].items() if name in FACTS},
-            np.array(columns, np.float64).reshape(len(FACTS), -1).T,
+            limits,
+            np.array(columns, np.float64).reshape(len(FACTS), count).T,
             np.array(values["groups"], np.int64),
             tuple(values["kinds"]),
             None if level_range is None else (level_range[0], level_range[1]),

@@ -107,6 +107,22 @@ def test_plain_values_bring_back_the_same_judgement() -> None:
     assert json.dumps(expected.to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"limits": {"brightness": [0.9, 0.1, 5]}},
+        {"limits": {"brightness": ["a"]}},
+        {"reference": []},
+        {"groups": [0, 1]},
+        {"level_range": [1.0, 1.0]},
+        {"kinds": None},
+    ],
+)
+def test_what_was_never_noted_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="as it was noted"):
+        Usual.from_dict(USUAL.to_dict() | change)
+
+
 def test_what_travels_is_bounded() -> None:
     drawn = columns(3000) | {"level": [math.nan] * 2400 + columns(600)["level"]}
     large = Usual.learn(drawn, names(3000))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from callbacks.statistics.usual import Usual
+
 from .specification import BundleError
 
 if TYPE_CHECKING:
@@ -105,6 +107,11 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
     spec.number("thresholds.regions.low", optional=True)
     _check_probability(spec)
     _check_defects(spec)
+    if values.get("usual") is not None:  # bundles of earlier versions hold none
+        try:
+            Usual.from_dict(spec.mapping("usual"))
+        except ValueError as error:
+            raise spec.refuse("usual", "to be as it was exported", str(error)) from error
 
 
 def _check_forms(spec: Spec) -> None:
