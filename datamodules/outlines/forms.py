@@ -48,6 +48,8 @@ def recognise(data: Any) -> Form:
     if isinstance(data, list):
         first = next((entry for entry in data if isinstance(entry, dict)), None)
         found = first and next((form for form, fits in _LISTS if fits(first)), None)
+        if data and all(isinstance(entry, str) and "." not in entry for entry in data):  # with dots: names of files
+            return Form("a list of words, such as classes", "delete it, or leave it", labels=False)
         return found or Form(f"a list of {len(data)} entries of no known form", UNKNOWN_REMEDY, None)
     return Form(f"nothing but a {type(data).__name__}", UNKNOWN_REMEDY, None)
 

@@ -200,6 +200,10 @@ def auto_ml(root: Path) -> None:
     put(root, "import.csv", "TRAIN,gs://bucket/006.png,scratch,0.3,0.3,,,0.5,0.5,,\n")
 
 
+def list_of_names(root: Path) -> None:
+    put(root, "defective.json", [f"{stem}.png" for stem in BAD])
+
+
 def some_table(root: Path) -> None:
     put(root, "measured.csv", "picture;width;remark\n006.png;12;scratch\n007.png;3;scratch\n")
 
@@ -264,6 +268,7 @@ EXPORTS: list[tuple[Callable[[Path], None], str]] = [
     (old_labelme, "old LabelMe"), (imglab, "imglab"), (labelbox_old, "Labelbox"), (labelbox_lines, "Labelbox"),
     (labelbox_lines_as_json, "Labelbox"), (create_ml, "CreateML"), (retina_net, "RetinaNet"),
     (tensorflow_csv, "TensorFlow"), (open_images, "boxes"), (kaggle, "run lengths"), (auto_ml, "AutoML"),
+    (list_of_names, "a list of 3 entries"),
     (some_table, "a table with 'picture', 'width', 'remark'"), (sage_maker, "SageMaker"),
     (coco_results, "COCO results"), (coco_panoptic, "panoptic"), (coco_without_annotations, "without annotations"),
     (datumaro, "Datumaro"), (cityscapes, "Cityscapes"), (darwin, "V7"), (super_annotate, "SuperAnnotate"),
@@ -320,6 +325,7 @@ def test_what_holds_no_labels_is_named_and_stops_nothing(tmp_path: Path) -> None
     put(tmp_path, "labels/006.json", {"shapes": [{"label": "pit", "points": CORNERS}]})
     put(tmp_path, "notes.json", {"categories": [{"id": 0, "name": "pit"}], "info": {"contributor": "Label Studio"}})
     put(tmp_path, "README.txt", "These are rings.")
+    put(tmp_path, "classes.json", ["pit", "scratch"])
     put(tmp_path, "labels/classes.txt", "pit\nscratch\n")
     put(tmp_path, "lamp/settings.json", {"exposure": 12})
     put(tmp_path, "lamp/log.csv", "time,temperature\n1,20.5\n")
@@ -328,5 +334,5 @@ def test_what_holds_no_labels_is_named_and_stops_nothing(tmp_path: Path) -> None
     data = setup(tmp_path)
     assert data.samples["label_index"].tolist().count(1) == 1
     named = {path.rsplit("/", 1)[-1] for path in data.excluded["path"]}
-    assert named == {"notes.json", "settings.json", "log.csv", "scan.xml"}
+    assert named == {"notes.json", "classes.json", "settings.json", "log.csv", "scan.xml"}
     assert data.excluded["remedy"].ne("").all()
