@@ -242,7 +242,8 @@ def replay(records: Iterable[dict[str, Any]]) -> dict[str, Trial]:
 
 
 def _measured(trial: Trial, record: dict[str, Any]) -> Trial:
-    return replace(trial, result={**trial.result, ALONE: record[ALONE], MIDDLE: record[MIDDLE]})
+    found = {key: record[key] for key in (ALONE, MIDDLE) if key in record}
+    return replace(trial, result={**trial.result, **found})
 
 
 def exhausted(folder: Path) -> str:

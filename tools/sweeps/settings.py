@@ -32,6 +32,12 @@ Setting = dict[str, str]
 _parse = lru_cache(maxsize=4096)(parse_override)
 
 
+@lru_cache(maxsize=256)
+def _composed(args: tuple[str, ...]) -> DictConfig:
+    """Compose a config of a run; whoever changes it takes a copy."""
+    return compose_config("train", args)
+
+
 class Composer:
     """Composes the configs of trials.
 
@@ -53,7 +59,6 @@ class Composer:
         self._by_key = {axis.key: axis for axis in axes}
         self._shared = base
         self._known = groups()
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._keys: dict[tuple[str, ...], set[str]] = {}
         for axis in axes:
             if axis.is_group:
@@ -111,9 +116,7 @@ class Composer:
         return tuple(f"{axis.key}={setting[axis.key]}" for axis in self.axes if axis.is_group and axis.key in setting)
 
     def _base(self, line: tuple[str, ...]) -> DictConfig:
-        if line not in self._bases:
-            self._bases[line] = compose_config("train", [*self._shared, *line])
-        return self._bases[line]
+        return _composed((*self._shared, *line))
 
     def _keys_of(self, line: tuple[str, ...]) -> set[str]:
         if line not in self._keys:
