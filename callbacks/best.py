@@ -56,3 +56,4 @@ class BestCheckpoint(ModelCheckpoint):
         moved = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
         known = dict.fromkeys([path], state_dict["best_model_score"]) if state_dict["best_k_models"] else {}
         super().load_state_dict({**state_dict, **moved, "best_k_models": known})
+        self.current_score = state_dict["current_score"]
