@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PLACE = "/dev/shm"  # noqa: S108 - where Linux keeps shared memory, not a place of ours
 PREFETCHED = 4  # batches ahead of each process, where there is room
 IN_HAND = 2  # batches that the training itself still holds
+AT_ONCE = 3  # loaders that may hold batches at a time: of training, calibration and test
 MARGIN = 1.5  # images may have more instances than the first
 _said: list[str] = []
 
@@ -42,9 +43,10 @@ def choose_loaders(dataset: SizedDataset[Any], batch_size: int, workers: int) ->
         batch = int(MARGIN * batch_size * size_of(dataset[0]))
     except DataError:  # whoever loads it will say so
         return Loaders(workers, PREFETCHED)
-    chosen = affordable(room, batch, workers)
+    chosen = affordable(room // AT_ONCE, batch, workers)
     if chosen.workers < workers:
-        who = f"{chosen.workers} processes" if chosen.workers else "the training itself"
+        several = f"{chosen.workers} process{'es' if chosen.workers > 1 else ''}"
+        who = several if chosen.workers else "the training itself"
         _say(
             f"Images are loaded by {who}, not by {workers} processes: a batch takes {batch / 2**20:.0f} MB of shared "
             f"memory, and {PLACE} has {room / 2**20:.0f} MB left; give the container more, as with docker run "

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _LOST = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]*)")
 _IN_WORKER = re.compile(r"^Caught .*\n(?:\w+\.)*errors\.\w+Error: (.*)\s*\Z", re.DOTALL)  # a traceback; its last line
+_SHARED = (
+    "unable to write to file </torch_",
+    "unable to open shared memory object",
+    "unable to mmap",
+)  # as torch words it
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 
 
@@ -58,6 +63,8 @@ def _explain(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system(error)
     text = str(error)
+    if any(words in text for words in _SHARED):
+        return _explain_worker("one of them", "", "shared memory")
     if "No space left on device" in text:  # said by a library that has no number for it
         return _explain_system(OSError(errno.ENOSPC, ""))
     if (found := _IN_WORKER.search(text)) is not None:

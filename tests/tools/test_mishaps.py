@@ -57,6 +57,7 @@ def raised(error: Exception) -> BaseException:
             ),
             "shared memory",
         ),
+        (RuntimeError("unable to write to file </torch_12_3_4>: No space left on device (28)"), "shared memory"),
         (RuntimeError("DataLoader worker (pid(s) 12, 13) exited unexpectedly"), "12, 13"),
         (RuntimeError("DataLoader worker (pid 9) is killed by signal: Killed. "), "9 is killed by signal: Killed"),
         (RuntimeError("PytorchStreamWriter failed: [Errno 28] No space left on device"), "the disk is full"),
