@@ -63,17 +63,21 @@ def _explain(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system(error)
     text = str(error)
-    if any(words in text for words in _SHARED):
-        return _explain_worker("one of them", "", "shared memory")
-    if "No space left on device" in text:  # said by a library that has no number for it
-        return _explain_system(OSError(errno.ENOSPC, ""))
-    if (found := _IN_WORKER.search(text)) is not None:
-        return found[1].strip()
     if isinstance(error, MemoryError) or any(words in text.lower() for words in _OUT_OF_MEMORY):
         return "Expected enough memory, but there is no more; set data.batch_size lower, or end other programs"
     if isinstance(error, RuntimeError) and (lost := _LOST.search(text)):
         return _explain_worker(lost[1], lost[2], text)
-    return None
+    return _explain_words(text)
+
+
+def _explain_words(text: str) -> str | None:
+    """Explain what a library says in words of its own."""
+    if any(words in text for words in _SHARED):
+        return _explain_worker("one of them", "", "shared memory")
+    if "No space left on device" in text:  # said by a library that has no number for it
+        return _explain_system(OSError(errno.ENOSPC, ""))
+    found = _IN_WORKER.search(text)
+    return None if found is None else found[1].strip()
 
 
 def _explain_system(error: OSError) -> str | None:
