@@ -1,0 +1,119 @@
+"""DO2MR and LEI against slow, obvious re-implementations, and on drawn faces whose defects are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from datamodules.synthetic.drawing import Identity
+from datamodules.synthetic.hard_fiber import draw_hard
+from datamodules.zones.ellipse import Ellipse
+from models.do2mr import Do2mr, min_max_range
+from models.do2mr_lei import Do2mrLei
+from models.face_residual import FaceView, standardised, view_face, without_profile
+from models.lei import Lei, line_kernel, line_strength
+
+
+@pytest.mark.parametrize("window", [3, 5, 9])
+def test_the_range_is_that_of_sorted_windows(window: int) -> None:
+    plane = np.random.default_rng(window).random((21, 25)).astype(np.float32)
+    slow = ndimage.maximum_filter(plane, window, mode="nearest") - ndimage.minimum_filter(plane, window, mode="nearest")
+    smooth = ndimage.uniform_filter(slow.astype(np.float64), 3, mode="mirror")
+    np.testing.assert_allclose(min_max_range(plane, window), smooth, atol=1e-5)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 150])
+def test_a_line_kernel_sees_its_own_line_and_no_slope(degrees: float) -> None:
+    kernel = line_kernel(15, 4.0, degrees).astype(np.float64)
+    assert kernel.sum() == pytest.approx(0.0, abs=1e-6)
+    half = kernel.shape[0] // 2
+    y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(float)
+    assert (kernel * (3 * x - 2 * y)).sum() == pytest.approx(0.0, abs=1e-4)
+    angle = np.radians(degrees)
+    line = np.clip(1.5 - np.abs(y * np.cos(angle) - x * np.sin(angle)), 0, 1)
+    across = np.clip(1.5 - np.abs(x * np.cos(angle) + y * np.sin(angle)), 0, 1)
+    assert (kernel * line).sum() > 4 * abs((kernel * across).sum())
+
+
+@pytest.mark.parametrize("degrees", [10.0, 75.0, 130.0])
+def test_scratches_of_any_direction_are_stronger_than_specks(degrees: float) -> None:
+    y, x = np.mgrid[-60:61, -60:61].astype(float)
+    angle = np.radians(degrees)
+    scratch = -20.0 * (np.abs(y * np.cos(angle) - x * np.sin(angle)) < 1)
+    speck = -20.0 * (np.hypot(x, y) < 1.5)
+    strong, weak = (line_strength(plane.astype(np.float32), 21, 4.0, 12)[60, 60] for plane in (scratch, speck))
+    assert strong > 3 * weak
+
+
+def test_responses_are_standardised_zone_by_zone() -> None:
+    rng = np.random.default_rng(0)
+    zone = np.repeat(np.array([[1, 2, 3]], np.uint8), 90, axis=0).repeat(90, axis=1)
+    response = np.abs(rng.normal(100, 5, zone.shape)).astype(np.float32) * zone
+    judged = np.ones(zone.shape, bool)
+    judged[:, 85:95] = False
+    score = standardised(response, FaceView(response, zone, judged, 50.0))
+    assert not score[:, 85:95].any()
+    for number in (1, 2, 3):
+        inside = (zone == number) & judged
+        middle = np.median(response[inside])
+        spread = 1.4826 * np.median(np.abs(response[inside] - middle))
+        np.testing.assert_allclose(score[inside], np.maximum((response[inside] - middle) / spread, 0), rtol=1e-4)
+
+
+def test_taking_the_profile_away_silences_the_borders_of_zones() -> None:
+    face = draw_hard("plain", Identity(0, "fiber", 4, 0), 320)
+    grey = face.drawing.image.astype(np.float32)
+    seen = view_face(grey, "find", 0.05)
+    assert face.drawing.zones is not None
+    assert (seen.zone_HW == face.drawing.zones).mean() > 0.99
+    assert seen.radius == pytest.approx(face.cladding_radius, abs=0.6)
+    border = ~seen.judged_HW
+    assert 0.02 < border.mean() < 0.2
+    assert min_max_range(seen.flat_HW, 9)[border].mean() < 0.3 * min_max_range(grey, 9)[border].mean()
+    plain = view_face(grey, "none", 0.05)
+    assert (plain.zone_HW == 3).all()
+    assert plain.judged_HW.all()
+    np.testing.assert_array_equal(plain.flat_HW, grey)
+
+
+def test_rings_about_the_axis_leave_nothing() -> None:
+    face = draw_hard("plain", Identity(0, "fiber", 4, 0), 200)
+    y, x = np.mgrid[:200, :200] + 0.5
+    shape = Ellipse(face.cx, face.cy, face.cladding_radius)
+    rings = (80 + 40 * np.sin(9 * shape.distance(x, y))).astype(np.float32)
+    left = without_profile(rings, shape)
+    assert np.quantile(np.abs(left), 0.98) < 3.0  # of 40; few rays reach the corners
+    assert np.median(np.abs(left)) < 1.0
+
+
+@pytest.mark.parametrize(("defect", "model"), [("scratch", Lei()), ("pit", Do2mr()), ("contamination", Do2mrLei())])
+def test_drawn_defects_stand_out_from_their_own_faces(defect: str, model: Do2mr | Lei | Do2mrLei) -> None:
+    model.eval()
+    wins = 0
+    for number in range(6):
+        who = Identity(5, "fiber", 3 * number + 1, 0)
+        marked, good = draw_hard("plain", who, 256, defect).drawing, draw_hard("plain", who, 256).drawing
+        images = torch.from_numpy(np.stack([marked.image, good.image])).float().div(255)[:, None].expand(-1, 3, -1, -1)
+        found = model.model(images)
+        assert found.anomaly_map.shape == (2, 256, 256)
+        wins += bool(found.pred_score[0] > found.pred_score[1])
+    assert wins >= 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window": 0.0}, r"model\.window to be above 0"),
+        ({"border": 0.6}, r"model\.border to be at least 0"),
+        ({"scored": ()}, r"model\.scored to be a list of zones"),
+        ({"scored": (4,)}, r"model\.scored to be a list of zones"),
+        ({"top_share": 0.0}, r"model\.top_share"),
+        ({"directions": 1}, r"model\.directions to be at least 2"),
+        ({"scratches": float("nan")}, r"model\.scratches to be above 0"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Do2mrLei(**values)  # type: ignore[arg-type]  # on purpose
