@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 SLOW = {"efficient_ad_s", "efficient_ad_m"}  # the paper's large networks; efficient_ad is the same method
 MODELS = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in groups()["model"]]
 DATA = (
-    *("data=synthetic", "data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0", "data.batch_size=8"),
+    *(
+        "data=synthetic",
+        "data.domain=oring",
+        "data.size=64",
+        "data.image_size=[64,64]",
+        "data.num_workers=0",
+        "data.batch_size=8",
+    ),
     *("data.good=24", "data.defective=12", "trainer=cpu", "trainer.max_epochs=1", "trainer.max_steps=4"),
 )
 NEEDS = {  # what a model needs beside, to be small and to need no file
