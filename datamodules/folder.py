@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .base import InspectionDataModule, existing_root
+from .class_words import GOOD_WORDS, may_be_either, sounds_good
 from .errors import DataError, UnreadableImageError
 from .masks.beside import masks_beside
-from .masks.naming import is_image_folder, is_mask_folder
+from .masks.looks import are_masks, are_photographs
+from .masks.naming import bare_name, is_image_folder, is_mask_folder, masks_of
 from .masks.pairing import with_masks
-from .outlines.names import same_name
 from .synthetic.write import is_drawn
 from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .walking import walk_images
@@ -32,14 +32,6 @@ SPLIT_FOLDERS = {
     "valid": CALIBRATION,
     "test": TEST,
     "testing": TEST,
-}
-GOOD_WORDS = {"good", "ok", "okay", "normal", "pass", "passed"}
-BAD_WORDS = {"bad", "defect", "defective", "fail", "failed", "nio", "nok", "ng", "nogood", "notgood", "notok"}
-# Names made of these alone say nothing about what is in a folder.
-PLAIN_WORDS = {
-    *("all", "archive", "backup", "copy", "data", "dataset", "export", "image", "images", "img", "imgs", "new", "of"),
-    *("old", "output", "photos", "pics", "pictures", "raw", "results", "sample", "samples", "test", "train", "temp"),
-    *("the", "tmp", "todo", "unsorted"),
 }
 SHOWN = 2  # names in a sentence
 
@@ -81,6 +73,7 @@ class FolderDataModule(InspectionDataModule):
         problems: list[UnreadableImageError] = []
         found = self._sorted(root, walk_images(root, problems))
         self._ask(root, found)
+        self._check_masks(root, found)
         problems += found.problems(root)
         rows = [self._row(root, sample) for sample in found.samples]
         if not any(row["label_index"] != DEFECTIVE for row in rows):
@@ -98,7 +91,7 @@ class FolderDataModule(InspectionDataModule):
             for path in paths
             if len(path.parts) > start + 1 and path.parts[start].lower() in SPLIT_FOLDERS
         }
-        named = {same_name(str(name)) for name in (*self.good, *self.unknown, *self.defective)}
+        named = {bare_name(str(name)) for name in (*self.good, *self.unknown, *self.defective)}
         found = Sorted(list(supplied))
         tops = {path.parts[start] for path in paths if len(path.parts) > start + 1}
         drawn = {top for top in tops if is_drawn(root / top)}
@@ -108,7 +101,7 @@ class FolderDataModule(InspectionDataModule):
                 found.drawn[root / parts[0]] += 1
                 continue
             rest = parts[1:] if parts[0] in supplied else parts
-            if any(is_mask_folder(part) and same_name(part) not in named for part in parts[:-1]):
+            if any(is_mask_folder(part) and bare_name(part) not in named for part in parts[:-1]):
                 found.masks.append(path)
             elif supplied and parts[0] not in supplied:
                 found.beside[parts[0] if len(parts) > 1 else ""] += 1
@@ -116,6 +109,7 @@ class FolderDataModule(InspectionDataModule):
                 found.loose.append(path)
             else:
                 found.samples.append(Sample(path, rest[0], rest[1:-1], supplied.get(parts[0], UNASSIGNED)))
+        found.leave_out_image_folders()
         masks = masks_beside(sample.path for sample in found.samples)
         found.masks += sorted(masks)
         found.samples = [sample for sample in found.samples if sample.path not in masks]
@@ -129,11 +123,39 @@ class FolderDataModule(InspectionDataModule):
         """
         unclear = {name: count for name, count in found.classes.items() if self._label(name) is None}
         if unclear:
+            first = next(iter(unclear))
             raise DataError(
                 f"Expected every folder under {root} to be named good, or after a type of defect, but found "
                 f"{_counted(unclear)}, which may be either; name each in data.good, data.defective or data.unknown, as "
-                f"in data.defective=['{next(iter(unclear))}'], or move it away."
+                f"in data.{'good' if sounds_good(first) else 'defective'}=['{first}']{_deeper(root, found)}, or "
+                "move it away."
             )
+
+    def _check_masks(self, root: Path, found: Sorted) -> None:
+        """Move folders of masks by another name to the masks; refuse those whose name and look contradict each other.
+
+        Raises:
+            DataError: A folder of a class looks like masks, or one of masks like photographs.
+        """
+        named = {bare_name(str(name)) for name in (*self.good, *self.unknown, *self.defective)}
+        by_class = {name: found.paths_of(name) for name in found.classes}
+        good_ones = [path for name, paths in by_class.items() if self._label(name) != DEFECTIVE for path in paths]
+        alike = {name for name, paths in by_class.items() if bare_name(name) not in named and are_masks(paths)}
+        for name in sorted(alike) if alike and not are_masks(good_ones) else []:
+            if masks_of(name) == name:
+                raise DataError(
+                    f"Expected images in {name}/ under {root}, but found {len(by_class[name])} that look like masks; "
+                    f"rename the folder to masks if they are, or set data.defective=['{name}']."
+                )
+            found.take_for_masks(name)
+        tops = {path.parts[len(root.parts)] for path in found.masks}
+        for name in sorted(top for top in tops if is_mask_folder(top)):
+            paths = [path for path in found.masks if path.parts[len(root.parts)] == name]
+            if are_photographs(paths):
+                raise DataError(
+                    f"Expected masks in {name}/ under {root}, by its name, but found {len(paths)} that look like "
+                    f"photographs; set data.defective=['{name}'] if that is a type of defect, or move it away."
+                )
 
     def _row(self, root: Path, sample: Sample) -> dict[str, object]:
         """Make the row of an image."""
@@ -150,9 +172,9 @@ class FolderDataModule(InspectionDataModule):
 
     def _label(self, name: str) -> int | None:
         """Return the label that the name of a folder says; None where it may be either."""
-        same = same_name(name)
+        same = bare_name(name)
         for names, label in ((self.unknown, UNKNOWN), (self.good, GOOD), (self.defective, DEFECTIVE)):
-            if same in (same_name(str(entry)) for entry in names):
+            if same in (bare_name(str(entry)) for entry in names):
                 return label
         return None if may_be_either(name) else DEFECTIVE
 
@@ -199,6 +221,22 @@ class Sorted:
         """Number of images in every class folder."""
         return dict(sorted(Counter(sample.name for sample in self.samples).items()))
 
+    def paths_of(self, name: str) -> list[Path]:
+        """List the images of a class folder."""
+        return [sample.path for sample in self.samples if sample.name == name]
+
+    def take_for_masks(self, name: str) -> None:
+        """Move what is in a class folder to the masks."""
+        self.masks += self.paths_of(name)
+        self.samples = [sample for sample in self.samples if sample.name != name]
+
+    def leave_out_image_folders(self) -> None:
+        """Take the folders in ``images/`` for the classes, where all images lie there."""
+        if self.samples and all(is_image_folder(sample.name) and sample.folders for sample in self.samples):
+            self.samples = [
+                Sample(sample.path, sample.folders[0], sample.folders[1:], sample.split) for sample in self.samples
+            ]
+
     def problems(self, root: Path) -> list[UnreadableImageError]:
         """Name what is neither an image of a class nor a mask."""
         remedy = "move it into the folder of its class, such as good/"
@@ -226,25 +264,26 @@ def refuse_drawn(root: Path) -> None:
         )
 
 
-def may_be_either(name: str) -> bool:
-    """Tell whether the name of a folder leaves open if what is in it is good: ``backup of good``, ``test_images``."""
-    words = [word for word in re.split(r"[\s_.\-]+", name.lower()) if word]
-    if "".join(words) in BAD_WORDS or (words and words[0] in {"no", "non", "not"}) or BAD_WORDS & set(words):
-        return False
-    return bool(GOOD_WORDS & set(words)) or all(word in PLAIN_WORDS for word in words)
-
-
 def _elsewhere(root: Path, found: Sorted) -> str:
     """Say what else is there, and what to do."""
     if not found.classes:
         return f", and {len(found.loose)} images in no folder; sort them into good/ and one folder per type of defect"
+    return f"; name it with data.good=[NAME]{_deeper(root, found)}"
+
+
+def _deeper(root: Path, found: Sorted) -> str:
+    """Say which folder holds classes itself, if one does; else nothing."""
+    words = {*SPLIT_FOLDERS, *GOOD_WORDS}
     deeper = [
-        sample.name
+        sample
         for sample in found.samples
-        if sample.folders and sample.folders[0].lower() in {*SPLIT_FOLDERS, *GOOD_WORDS}
+        if sample.folders and (sample.folders[0].lower() in words or is_image_folder(sample.folders[0]))
     ]
-    whole = f", or set data.root={root / deeper[0]}, which holds such folders itself" if deeper else ""
-    return f"; name it with data.good=[NAME]{whole}"
+    # Images of a class may lie in good/images/, which holds no classes.
+    deeper = [sample for sample in deeper if len(sample.folders) > 1 or sample.folders[0].lower() in words]
+    if not deeper:
+        return ""
+    return f", or set data.root={root.joinpath(deeper[0].name)}, which holds such folders itself"
 
 
 def _counted(classes: dict[str, int]) -> str:

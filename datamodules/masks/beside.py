@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from datamodules.errors import UnreadableImageError
-from datamodules.images import read_image
 from datamodules.outlines.names import same_name
 
+from .looks import has_few_values
 from .naming import mask_stem
-from .reading import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,15 +43,5 @@ def _in_folder(paths: list[Path]) -> set[Path]:
 
 def _the_mask_of(first: Path, second: Path) -> set[Path]:
     """Return the one of two images of a stem that looks like a mask, while the other does not; none where unclear."""
-    looks = [path for path in (first, second) if _looks_like_mask(path)]
+    looks = [path for path in (first, second) if has_few_values(path)]
     return set(looks) if len(looks) == 1 else set()
-
-
-def _looks_like_mask(path: Path) -> bool:
-    """Tell whether an image has so few values that it can only be a map of labels."""
-    try:
-        values = read_image(path)
-    except UnreadableImageError:
-        return False
-    values = values if values.ndim == 2 else values.max(axis=2)
-    return len(np.unique(values)) <= LABELS

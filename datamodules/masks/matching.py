@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from datamodules.errors import UnreadableImageError
 from datamodules.outlines.names import same_name
 
-from .naming import is_image_folder, is_mask_folder, mask_stem
+from .naming import is_image_folder, is_mask_folder, mask_stem, masks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,9 +98,9 @@ class _Rule:
 
 
 def _place(relative: PurePosixPath) -> Key:
-    """Return folders and stem, without the folders that only say what is in them."""
+    """Return folders and stem, without what only says that masks or images are in them."""
     folders = [part for part in relative.parts[:-1] if not is_mask_folder(part) and not is_image_folder(part)]
-    return (*folders, relative.stem)
+    return (*map(masks_of, folders), relative.stem)
 
 
 def _exactly(key: Key) -> Sequence[Key]:
@@ -190,7 +190,7 @@ def _settle(
             continue
         files = sorted(path for path, _ in masks)
         if len(files) > 1 and not all(several for _, several in masks):
-            names = " and ".join(f"{path.parent.name}/{path.name}" for path in files[:SHOWN])
+            names = " and ".join("/".join(path.parts[-3:]) for path in files[:SHOWN])
             what = f"has {len(files)} masks that claim to be its own: {names}"
             matched.refused.append(UnreadableImageError(image, what, "keep one, or number them _mask_1, _mask_2"))
         else:

@@ -27,7 +27,6 @@ _FOLDERS = {
     "mask",
     "maskimages",
     "masks",
-    "masksdir",
     "seg",
     "segmask",
     "segmasks",
@@ -38,25 +37,43 @@ _FOLDERS = {
     "segmentationobject",
     "segmentations",
 }
+_MASK_WORDS = {
+    *("annotation", "annotations", "groundtruth", "groundtruths", "gt", "gts", "label", "labels", "mask", "masks"),
+    *("msk", "seg", "segmentation", "segmentations", "truth"),
+}
+# Words beside those that only say of what kind masks are, or where they belong.
+_QUALIFIERS = {
+    *("all", "binary", "class", "dir", "dirs", "file", "files", "folder", "gray", "grey", "ground", "image", "images"),
+    *("img", "imgs", "jpg", "level", "map", "maps", "object", "pixel", "pixels", "png", "raw", "test", "tif", "train"),
+    *("training", "val", "valid", "validation", "wise"),
+}
 _IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "rgb"}
 
-_WORD = r"(?:defect[-_ ]?)?(?:ground[-_ ]?truth|gt|labels?|masks?|seg(?:mentation)?s?|annot(?:ation)?s?)"
-_BEHIND = re.compile(rf"^(?P<stem>.+?)[-_. ]{_WORD}(?:[-_. ]?(?P<number>\d+))?$", re.IGNORECASE)
+_WORD = r"(?:defect[-_ ]?)?(?:ground[-_ ]?truth|gt|labels?|masks?|msk|seg(?:mentation)?s?|annot?(?:ation)?s?)"
+_BEHIND = re.compile(rf"^(?P<stem>.+?)[-_. ]{_WORD}(?:[-_. (]*(?P<number>\d+)\)?)?$", re.IGNORECASE)
 _BEFORE = re.compile(rf"^{_WORD}[-_. ](?P<stem>.+)$", re.IGNORECASE)
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """Return what names have in common that differ in case, Unicode form, spaces, ``-`` and ``_`` alone."""
     return re.sub(r"[-_ ]", "", same_name(name))
 
 
 def is_mask_folder(name: str) -> bool:
     """Tell whether a folder of this name holds masks."""
-    return _bare(name) in _FOLDERS
+    words = {word for word in re.split(r"[\s_.\-]+", same_name(name)) if word}
+    return bare_name(name) in _FOLDERS or bool(words & _MASK_WORDS and words <= _MASK_WORDS | _QUALIFIERS)
+
+
+def masks_of(name: str) -> str:
+    """Return what a folder holds masks of: ``scratch`` of ``scratch_masks``; the name itself where it says nothing."""
+    said = mask_stem(name)
+    return name if said is None else said[0]
 
 
 def is_image_folder(name: str) -> bool:
     """Tell whether a folder of this name only says that images are in it."""
-    return _bare(name) in _IMAGE_FOLDERS
+    return bare_name(name) in _IMAGE_FOLDERS
 
 
 def in_mask_folder(folders: Sequence[str]) -> bool:

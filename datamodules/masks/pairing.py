@@ -56,7 +56,7 @@ def pair_masks(
         matched.strays = others.strays
         problems += [*others.refused, *_contradictions(others, LABEL_NAMES[label], mask_on, void)]
     problems += matched.problems()
-    unused = masks and defective and not matched.masks
+    unused = masks and defective and not matched.masks and not matched.refused
     return Paired(matched, problems, none_matches(list(below.values()), list(defective.values())) if unused else "")
 
 

@@ -70,7 +70,7 @@ def test_two_claims_on_one_image_are_refused_with_both_names() -> None:
     matched = match(["scratch/7.png", "scratch/8.png"], ["masks/scratch/7.png", "masks/scratch/7_mask.png"])
     assert not matched.masks
     assert [problem.path for problem in matched.refused] == ["/data/scratch/7.png"]
-    assert "scratch/7.png and scratch/7_mask.png" in matched.refused[0].problem
+    assert "masks/scratch/7.png and masks/scratch/7_mask.png" in matched.refused[0].problem
 
 
 def test_one_mask_for_two_images_is_refused_with_both_names() -> None:
