@@ -15,7 +15,7 @@ from datamodules.csv_text import LINE_END, Rows, guarded
 from tools.config import nearest
 from tools.errors import ConfigError
 
-from .data_names import Place, pick_data, place_of
+from .data_names import DATA_KEYS, Place, pick_data, place_of
 from .failures import causes, reason
 from .journal import ALONE, JOURNAL, Trial, read_trials
 from .ranking import RULE, Ranked, rank_settings, setting_of, tie_break
@@ -276,7 +276,13 @@ def _cell(value: object) -> object:
 
 
 def _differs(trials: Sequence[Trial], key: str) -> bool:
-    return len({trial.setting.get(key) for trial in trials}) > 1
+    """Tell whether a key tells trials apart; not where data sets that know it share one value, and others do not."""
+    values = {trial.setting.get(key) for trial in trials}
+    if key in DATA_KEYS or len(values - {None}) > 1:
+        return len(values) > 1
+    return len(values) > 1 and len({(place_of(trial), trial.setting.get(key)) for trial in trials}) > len(
+        {place_of(trial) for trial in trials}
+    )
 
 
 def _descending(value: float | None) -> float:

@@ -139,3 +139,11 @@ def test_what_cannot_be_ranked_says_why() -> None:
         best_trial([Trial("a", "failed", {}, cause="Expected better data.")])
     with pytest.raises(ConfigError, match="found none yet"):
         best_trial([])
+
+
+def test_a_key_that_one_data_set_alone_knows_does_not_tell_settings_apart() -> None:
+    drawn = [trial(f"a{model}", 0.9, {"data": "synthetic", "data.size": "64", "model": model}) for model in "mn"]
+    rings = [trial(f"b{model}", 0.9, {"data": "oring", "model": model}) for model in "mn"]
+    assert Leaderboard.of([*drawn, *rings]).keys == ("data", "model")
+    larger = trial("c", 0.8, {"data": "synthetic", "model": "m"})  # of an earlier command, which left it at its default
+    assert Leaderboard.of([*drawn, *rings, larger]).keys == ("data", "data.size", "model")
