@@ -102,6 +102,11 @@ def test_drawn_defects_stand_out_from_their_own_faces(defect: str, model: Do2mr 
     assert wins >= 5
 
 
+@pytest.mark.parametrize("model", [Lei(), Do2mr(), Do2mrLei()])
+def test_export_says_that_no_graph_finds_zones(model: Do2mr | Lei | Do2mrLei) -> None:
+    assert "finds the zones of every image" in model.not_exportable
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

