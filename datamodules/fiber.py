@@ -15,6 +15,7 @@ from .errors import DataError, UnreadableImageError
 from .found_zones import FIND, ZonedDataset, found_on, zone_notes
 from .label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
+from .masks.beside import masks_beside
 from .masks.naming import in_mask_folder
 from .masks.pairing import with_masks
 from .outlines.names import same_name, same_parts, split_path
@@ -86,9 +87,9 @@ class FiberDataModule(InspectionDataModule):
         problems: list[UnreadableImageError] = []
         paths = [path for path in walk_images(root, problems) if not is_overlay(root, path)]
         masks, zones, images = sort_beside(root, paths)
-        files = FileIndex(root, images)
+        files, beside = FileIndex(root, images), masks_beside(images)
         table = root / "labels.csv"
-        labels = read_labels(table) if table.exists() else unlabelled(root, images)
+        labels = read_labels(table) if table.exists() else unlabelled(root, sorted({*images} - beside))
         problems += unused_documents(root, {table})
         rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
@@ -103,7 +104,9 @@ class FiberDataModule(InspectionDataModule):
         problems += [
             UnreadableImageError(path, "is not named in labels.csv", "add a line for it, or move it away")
             for path in files.unused.values()
+            if path not in beside
         ]
+        masks += sorted(beside & set(files.unused.values()))
         rows = with_masks(self, root, rows, masks, problems)
         if self.zones not in (None, FIND):
             apart = existing_zones(str(self.zones))

@@ -14,8 +14,10 @@ from .base import existing_root
 from .boxes import Box, cut
 from .errors import DataError, UnreadableImageError
 from .mask_forms import MaskForm, align, mask_form
+from .masks.beside import masks_beside
 from .masks.matching import match_masks
 from .masks.naming import in_mask_folder
+from .masks.pairing import none_matches
 from .masks.reading import check_whole
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
@@ -93,7 +95,7 @@ class MetallographyDataModule(ViewDataModule):
         root = existing_root(self.root, "images/ and masks/")
         problems: list[UnreadableImageError] = []
         rows: list[dict[str, object]] = []
-        pairs = find_pairs(root, problems)
+        pairs = find_pairs(root, problems, self.remarks)
         set_is_inverted = self._set_is_inverted([pair.mask for pair in pairs if pair.mask is not None])
         for pair in track(pairs, "cutting squares"):
             try:
@@ -221,8 +223,11 @@ def mask_values(path: Path) -> Array:
     return values if values.ndim == 2 else values.max(axis=2)
 
 
-def find_pairs(root: Path, problems: list[UnreadableImageError]) -> list[Pair]:
-    """Pair images with their masks, see ``masks.matching``; name masks that belong to none, and images of several."""
+def find_pairs(root: Path, problems: list[UnreadableImageError], remarks: list[str]) -> list[Pair]:
+    """Pair images with their masks, see ``masks.matching``; name masks that belong to none, and images of several.
+
+    Where no mask at all belongs to an image, ``remarks`` says so.
+    """
     folders = {entry.name.lower(): entry for entry in list_folder(root, problems) if entry.is_dir()}
     base = next((folders[name] for name in IMAGE_FOLDERS if name in folders), root)
     start = len(root.parts)
@@ -237,7 +242,11 @@ def find_pairs(root: Path, problems: list[UnreadableImageError]) -> list[Pair]:
         else:
             what, remedy = f"is an image beside {base.name}/", f"move it into {base.name}/, or away"
             problems.append(UnreadableImageError(path, what, remedy))
+    for path in masks_beside(images):
+        masks[path] = images.pop(path)
     matched = match_masks(images, masks)
+    if masks and images and not matched.masks and not matched.refused:
+        remarks.append(none_matches(list(masks.values()), list(images.values()), "an image"))
     problems += matched.problems()
     refused = {problem.path for problem in matched.refused}
     pairs = []

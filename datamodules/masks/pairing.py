@@ -60,10 +60,12 @@ def pair_masks(
     return Paired(matched, problems, none_matches(list(below.values()), list(defective.values())) if unused else "")
 
 
-def none_matches(masks: Sequence[PurePosixPath], images: Sequence[PurePosixPath]) -> str:
-    """Say that no mask at all belongs to a defective image, with an example of both."""
+def none_matches(
+    masks: Sequence[PurePosixPath], images: Sequence[PurePosixPath], whose: str = "a defective image"
+) -> str:
+    """Say that no mask at all belongs to an image that may have one, with an example of both."""
     return (
-        f"None of the {len(masks)} masks belongs to a defective image, for example {masks[0]} and {images[0]}; give "
+        f"None of the {len(masks)} masks belongs to {whose}, for example {masks[0]} and {images[0]}; give "
         "them the same names, or all defects count as unmarked."
     )
 
