@@ -217,10 +217,15 @@ def test_micrometres_per_pixel_are_kept(picture_folder: Path) -> None:
         "image,label,um_per_pixel",
         f"good/{names[0]},good,0.25",
         f"good/{names[1]},good,",
-        f"good/{names[2]},good,x",
+        f"good/{names[2]},good, 0.5 ",
     ]
     (picture_folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
     rows, _ = FiberDataModule(root=str(picture_folder), um_per_pixel=0.5).sample_table()
     assert rows["um_per_pixel"].tolist() == [0.25, 0.5, 0.5]
     with pytest.raises(DataError, match=r"data\.um_per_pixel to be above 0"):
         FiberDataModule(root=str(picture_folder), um_per_pixel=0.0)
+    (picture_folder / "labels.csv").write_text(f"{lines[0]}\ngood/{names[0]},good,x", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"um_per_pixel in labels\.csv to be above 0 and finite, .* found 'x' for good/"
+    ):
+        FiberDataModule(root=str(picture_folder), um_per_pixel=0.5).sample_table()
