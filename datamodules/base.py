@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -105,8 +106,16 @@ class InspectionDataModule(LightningDataModule, ABC):
         self.first_epoch = 0  # later where a training goes on: it decides the order of images
         if self.limit is not None and self.limit < 1:
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
-        if self.white_level is not None and not self.white_level > 0:
+        if self.white_level is not None and not 0 < self.white_level < math.inf:
             raise DataError(f"Expected data.white_level to be above 0 or null, but found {self.white_level}.")
+        for key, found, least in (("batch_size", self.batch_size, 1), ("num_workers", self.num_workers or 0, 0)):
+            if found < least:
+                raise DataError(f"Expected data.{key} to be at least {least}, but found {found}.")
+        for key, share in (("calibration_share", self.calibration_share), ("test_share", self.test_share)):
+            if not 0 <= share <= 1:
+                raise DataError(f"Expected data.{key} to be from 0 to 1, but found {share}.")
+        if not 0 <= self.seed < 2**32:
+            raise DataError(f"Expected data.seed to be from 0 to {2**32 - 1}, but found {self.seed}.")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise DataError(f"Expected data.image_size to be [height, width] in pixels, but found {self.image_size}.")
 

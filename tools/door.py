@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
@@ -17,7 +18,7 @@ from models.errors import DivergedError, WeightsError
 
 from .config import describe, groups
 from .errors import ConfigError, FailedTrialsError
-from .mishaps import explain, quiet_threads, surprise
+from .mishaps import explain, first_line, quiet_threads, surprise
 from .signals import Interrupted, heard, keeping_note, sentence
 from .trust import take_trust, trusting
 
@@ -65,8 +66,9 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
             if flags := [arg for arg in overrides if arg.startswith("-")]:
                 raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
             run(overrides, show=PRINT_FLAG in args)
-    except ConfigError as error:
-        return _fail(verb, sentence(error), 2)
+    except (ConfigError, OmegaConfBaseException) as error:
+        lost = f"Expected every ${{...}} of the config to lead to a value, but: {first_line(error)}"
+        return _fail(verb, sentence(error) if isinstance(error, ConfigError) else lost, 2)
     except (DataError, WeightsError, DivergedError, FailedTrialsError) as error:
         return _fail(verb, explain(error) or sentence(error), 1)
     except Interrupted as error:

@@ -120,5 +120,7 @@ def first_line(error: BaseException) -> str:
 
 def surprise(error: BaseException) -> str:
     """Say what nobody foresaw, in one line: its kind, and what it says first."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"Expected to read and write {error.filename or 'files'}, but: {error.strerror}"
     kind, said = type(error).__name__, first_line(error)
     return f"Expected no such error: {said}" if said.startswith(kind) else f"Expected no such error: {kind}: {said}"

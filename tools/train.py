@@ -9,6 +9,7 @@ from datamodules.progress import working
 from .config import compose_config, require_values
 from .door import open_door, print_config
 from .resuming import resumed
+from .values import check_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
         print_config(config)
         return
     require_values(config)
+    check_run(config)
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it

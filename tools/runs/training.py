@@ -20,6 +20,7 @@ from callbacks.last import LastCheckpoint
 from datamodules.csv_text import csv_text
 from tools.build import build, check_arguments
 from tools.errors import ConfigError
+from tools.mishaps import first_line
 from tools.signals import keeping_note
 
 from .checkpoint import KeepConfig, build_module, read_checkpoint
@@ -137,12 +138,31 @@ def prepare(
     seed_everything(config.seed, workers=True, verbose=False)
     module = build_module(config)
     agree(config, module)
+    check_parts(config)
     datamodule: InspectionDataModule = saved or build(config.data, "data")
     check_size(module, datamodule)
     datamodule.setup()
     print("\n".join(first_lines(datamodule)))
     datamodule.check_training(module.supervision)
     return module, datamodule
+
+
+def check_parts(config: DictConfig) -> None:
+    """Build what only the end of a run needs, and let it go: a wrong value must not be found after the training.
+
+    Raises:
+        ConfigError: A callback or an argument of the trainer means nothing.
+    """
+    for name, entry in config.callbacks.items():
+        build(entry, f"callbacks.{name}")
+    if "evaluation" not in config.callbacks:
+        raise ConfigError("Expected callbacks.evaluation, by which a run is judged, but found none; leave it in.")
+    try:
+        build_trainer(config, [])
+    except ConfigError:
+        raise
+    except Exception as error:  # Lightning raises many kinds, and all mean that a value is wrong
+        raise ConfigError(f"Expected trainer to suit this machine, but: {first_line(error)}") from error
 
 
 def agree(config: DictConfig, module: InspectionModel) -> None:

@@ -1,0 +1,47 @@
+"""Odd values of a command: each ends in one sentence, or works, and leaves no run that never ran."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.endings import assert_refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.faults.endings import Loupe
+
+SIZE = ["data.good=30", "data.defective=10", "data.size=48", "data.image_size=[48,48]", "data.num_workers=0"]
+QUICK = ["trainer=cpu", "report=false", "callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0"]
+ODD = [
+    *("data.batch_size=0", "data.batch_size=-1", "data.num_workers=-1", "seed=-1", "seed=1e20", "data.seed=-3"),
+    *("data.test_share=nan", "data.test_share=1.5", "data.test_share=-0.1", "data.calibration_share=inf"),
+    *("data.image_size=[64,64,3]", "data.image_size=[0,0]", "data.image_size=[1000000,64]", "data.image_size=64"),
+    *("data.limit=1e3", "data.limit=0", "data.good=[0]", "data.white_level=inf", "data.white_level=nan", "out="),
+    *("name=../x", "id=../../escape", "id=a/b", "id=..", "name=/etc/x", "data._target_=os.system", "data.augment=x"),
+    *("threshold.probability=plat", "threshold.least=0", "threshold.scopes=[x]", "trainer.max_epochs=0"),
+    *("trainer.max_epochs=-5", "trainer.accelerator=abacus", "trainer.precision=17", "+trainer.callbacks=[x]"),
+    *("callbacks.evaluation.resamples=1", "callbacks.evaluation.overlap=0", "+callbacks.more=x", "repeat=0"),
+    *("~callbacks.evaluation", "model.coreset_ratio=nan", "model.num_neighbors=0", "backbone.layers=[9]", "folds=1"),
+    *("data.root=${oc.env:LOUPE_NO_SUCH}", "data.root=${nosuch}", "out=${out}", "out=/dev/null", "seed=null", "="),
+    *("data.augment=[{_target_: nosuch.Thing}]", "backbone.weights=/dev/zero", "data=null", "trust=perhaps"),
+]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_odd_values(value: str, tmp_path: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = ["train", "data=synthetic", *SIZE, *QUICK, "out=runs", value]
+    assert_refused(loupe(args))
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_developer_reads_the_traceback(tmp_path: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOUPE_DEBUG", "1")
+    status, said = loupe(["train", "data=fibre"])
+    assert status == 2
+    assert "Traceback" in said
+    assert said.strip().splitlines()[-1].startswith("loupe train: ")
