@@ -51,7 +51,7 @@ def overlay(
             x, y = shape.points(np.linspace(0, 2 * np.pi, 361))
             points = np.rint((np.stack([x, y], axis=1) - 0.5) * 16).astype(np.int32)  # OpenCV counts from centres
             cv2.polylines(drawn, [points], isClosed=True, color=colour, thickness=1, lineType=cv2.LINE_AA, shift=4)
+    drawn[: round(52 * size)] //= 3  # a band for the sentence; an outline would be wider than the letters
     place = (round(12 * size), round(36 * size))
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(drawn, said, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
+    cv2.putText(drawn, said, place, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
     return np.asarray(drawn, dtype=np.uint8)
