@@ -98,9 +98,9 @@ class _Rule:
 
 
 def _place(relative: PurePosixPath) -> Key:
-    """Return folders and stem, without what only says that masks or images are in them."""
+    """Return folders and stem, without the folders that only say what is in them."""
     folders = [part for part in relative.parts[:-1] if not is_mask_folder(part) and not is_image_folder(part)]
-    return (*map(masks_of, folders), relative.stem)
+    return (*folders, relative.stem)
 
 
 def _exactly(key: Key) -> Sequence[Key]:
@@ -136,6 +136,11 @@ def _by_folder(key: Key) -> Sequence[Key]:
     return _alike(key[:-1]) if len(key) > 1 else []
 
 
+def _of_class(key: Key) -> Sequence[Key]:
+    """Take ``scratch_masks`` for what holds the masks of ``scratch``."""
+    return _by_either((*map(masks_of, key[:-1]), key[-1]))
+
+
 def _numbered(relative: PurePosixPath) -> bool:
     said = mask_stem(relative.stem)
     return said is not None and said[1]
@@ -160,6 +165,8 @@ _RULES = (
     _Rule(_below_first, _by_folder, _always),  # ground_truth/logical_anomalies/000/, as in MVTec LOCO
     _Rule(_above, _by_either, _numbered),  # masks/000.png, whatever the class
     _Rule(_above, _by_folder, _always),
+    _Rule(_alike, _of_class, _numbered),  # scratch_masks/000.png
+    _Rule(_below_first, _of_class, _numbered),
 )
 
 

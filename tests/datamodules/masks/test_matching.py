@@ -87,6 +87,11 @@ def test_a_mask_of_another_class_is_not_taken() -> None:
     assert "belongs to no image" in matched.problems()[0].problem
 
 
+def test_a_class_whose_name_speaks_of_masks_keeps_its_own() -> None:
+    images, masks = ["label_torn/7.png", "torn/7.png"], ["masks/label_torn/7.png", "masks/torn/7.png"]
+    assert pairs(match(images, masks)) == {images[0]: [masks[0]], images[1]: [masks[1]]}
+
+
 def test_an_exact_name_goes_before_a_likely_one() -> None:
     images = ["scratch/face_0_mask.png", "scratch/face_1_mask.png"]
     masks = ["masks/scratch/face_0_mask.png", "masks/scratch/face_1_mask.png"]
