@@ -325,7 +325,7 @@ def test_a_run_that_was_tested_but_not_finished_is_compared_with_a_warning(
 
 @pytest.mark.parametrize("epoch", [0, None])
 def test_what_learns_in_one_pass_begins_anew_or_ends_its_test(epoch: int | None, drawn: Path, tmp_path: Path) -> None:
-    keys = [*SMALL, "model=patchcore", "backbone=resnet18", "backbone.weights=none", f"data.root={drawn}"]
+    keys = [*SMALL, "model=patchcore", "backbone=resnet18", "backbone.weights=none", f"data.root={drawn / 'one_pass'}"]
     assert main(["train", *keys, f"out={tmp_path}", "name=runs", "id=whole"]) == 0
     run = ended(keys, tmp_path, epoch)
     assert main(["train", f"resume={run}"]) == 0
