@@ -26,7 +26,13 @@ ODD = [
     *("callbacks.evaluation.resamples=1", "callbacks.evaluation.overlap=0", "+callbacks.more=x", "repeat=0"),
     *("~callbacks.evaluation", "model.coreset_ratio=nan", "model.num_neighbors=0", "backbone.layers=[9]", "folds=1"),
     *("data.root=${oc.env:LOUPE_NO_SUCH}", "data.root=${nosuch}", "out=${out}", "out=/dev/null", "seed=null", "="),
-    *("data.augment=[{_target_: nosuch.Thing}]", "backbone.weights=/dev/zero", "data=null", "trust=perhaps"),
+    *(
+        "data.augment=[{_target_: nosuch.Thing}]",
+        "backbone.weights=/dev/zero",
+        "data=null",
+        "trust=perhaps",
+        "folds=1000",
+    ),
 ]
 
 

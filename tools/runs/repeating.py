@@ -79,10 +79,15 @@ def train_repeatedly(config: DictConfig, overrides: Sequence[str] = (), begun: R
         return parent
     print(f"Run {parent.path}")
     parts = parts_of(config, parent)
-    with owned(parent.path), keeping_note(lambda: f"go on with: loupe train resume={parent.path}"):
-        _train_parts(parent, parts)
-        _sum_up(config, parent, [part.name for part in parts])
-        note_state(parent, "finished")
+    try:
+        with owned(parent.path), keeping_note(lambda: f"go on with: loupe train resume={parent.path}"):
+            _train_parts(parent, parts)
+            _sum_up(config, parent, [part.name for part in parts])
+            note_state(parent, "finished")
+    except ValueError:  # what the user gave: where no part of it ever ran, nothing is left
+        if begun is None and not any(parent.path.glob(f"*/{CONFIG}")):
+            shutil.rmtree(parent.path, ignore_errors=True)
+        raise
     return parent
 
 
