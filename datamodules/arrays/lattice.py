@@ -119,7 +119,8 @@ def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
     if any(found > wanted or found < 0.9 * wanted for found, wanted in zip(best.found, grid, strict=True)):
         raise LatticeError(
             f"Expected an array of {grid[0]}x{grid[1]} cells (rows x columns), but found {best.found[0]}x"
-            f"{best.found[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array."
+            f"{best.found[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array.",
+            best.found,
         )
     return _in_picture(best.lattice, to_straight)
 

@@ -23,7 +23,15 @@ STEEPEST = 42.0  # degrees that rows may be turned: from 45 on, rows and columns
 
 
 class LatticeError(DataError):
-    """No lattice, or not the expected one, was found in a picture."""
+    """No lattice, or not the expected one, was found in a picture.
+
+    Attributes:
+        found: Rows and columns that were found instead of those expected; None where nothing was.
+    """
+
+    def __init__(self, message: str, found: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 def flatten(picture: Array, sigma: float) -> Plane:

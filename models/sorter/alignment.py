@@ -1,0 +1,175 @@
+"""Where each pillar stands in its cell, and what the typical one of the array looks like: its reference.
+
+Letters: N cells, S side of a cell in pixels. Offsets are x before y, from the middle of the cell to its pillar.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Plane = npt.NDArray[np.float32]
+
+CORE = 0.62  # of a cell's side: the part of the reference that is sought
+ROUNDS = 5  # of aligning and taking the median anew
+FREE_ROUNDS = 2  # of them without regard to where the neighbours' pillars stand
+LOOSE_REACH = 0.28  # of the side: how far a pillar of a tile cut by hand may stand from the middle
+CUT_REACH = 0.06  # likewise in a cell cut by the lattice
+NEAR = 0.08  # of the side: how far a pillar may stand from where the drift over rows and columns puts it
+SURE = 0.5  # correlation below which a pillar's own place is not believed
+BEST_SHARE = 0.6  # of the cells, the most alike, make the reference
+
+
+class Aligned(NamedTuple):
+    """Cells with their pillars in the middle.
+
+    Attributes:
+        cell_NSS: Relief of every cell, shifted.
+        offset_N2: Where the pillar stood.
+        score_N: Correlation with the reference, -1 to 1.
+        reference_SS: Median of the cells that are most alike.
+    """
+
+    cell_NSS: Plane
+    offset_N2: Floats
+    score_N: Floats
+    reference_SS: Plane
+
+
+def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> Aligned:
+    """Find every pillar and the reference, in turns.
+
+    Args:
+        relief_NSS: Relative to the ground.
+        place_N2: Row and column of every cell.
+        loose: Whether the cells are tiles whose pillars drift over rows and columns; else the lattice cut them, and a
+            pillar that cannot be made out stands in the middle.
+    """
+    side = relief_NSS.shape[1]
+    core = int(CORE * side) // 2 * 2
+    reach = round((LOOSE_REACH if loose else CUT_REACH) * side)
+    search = [_framed(cv2.GaussianBlur(cell, (0, 0), side / 64), core, reach) for cell in relief_NSS]
+    reference_SS: Plane = np.median(relief_NSS, axis=0)
+    reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
+    aligned = Aligned(relief_NSS, np.zeros((len(relief_NSS), 2)), np.ones(len(relief_NSS)), reference_SS)
+    for turn in range(ROUNDS if loose else FREE_ROUNDS + 1):
+        maps = [cv2.matchTemplate(cell, _core(reference_SS, core), cv2.TM_CCOEFF_NORMED) for cell in search]
+        offset_N2, score_N = _peaks(maps, reach)
+        if loose and turn >= FREE_ROUNDS:
+            expected_N2 = drift(offset_N2, np.clip(score_N, 0, 1) ** 2, place_N2)
+            offset_N2, score_N = _peaks(maps, reach, expected_N2, NEAR * side)
+        elif not loose:
+            offset_N2 = np.where(score_N[:, None] < SURE, 0.0, offset_N2)
+        cells = np.stack([shifted(cell, *offset) for cell, offset in zip(relief_NSS, offset_N2, strict=True)])
+        alike = score_N >= np.quantile(score_N, 1 - BEST_SHARE)
+        reference_SS = np.median(cells[alike], axis=0).astype(np.float32)
+        aligned = Aligned(cells, offset_N2, score_N, reference_SS)
+        reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
+    return aligned
+
+
+def drift(offset_N2: Floats, weight_N: Floats, place_N2: npt.NDArray[np.intp]) -> Floats:
+    """Fit offsets by a plane over rows and columns, robustly (Geman-McClure), and return it at every cell, (N, 2)."""
+    design_N3 = np.column_stack([np.ones(len(place_N2)), place_N2 - place_N2.mean(axis=0)])
+    robust_N = weight_N.copy()
+    plane_N2 = np.zeros_like(offset_N2)
+    for _ in range(20):
+        root_N1 = np.sqrt(robust_N)[:, None]
+        plane_N2 = design_N3 @ np.linalg.lstsq(design_N3 * root_N1, offset_N2 * root_N1, rcond=None)[0]
+        residual_N = np.hypot(*(offset_N2 - plane_N2).T)
+        spread = max(1.5 * float(np.median(residual_N[weight_N >= 0.5 * np.median(weight_N)])), 1.0)
+        robust_N = weight_N / (1 + (residual_N / spread) ** 2) ** 2
+    return plane_N2
+
+
+def symmetric_middle(cell_SS: Plane) -> tuple[float, float]:
+    """Return x and y, from the middle of a cell, of the point about which its slopes are the most symmetric.
+
+    Slopes are capped at a quarter of the steepest, so that a rim lit from one side counts no more than the rest of it.
+    """
+    side = cell_SS.shape[0]
+    most = side // 8
+    smooth = cv2.GaussianBlur(cell_SS, (0, 0), side / 64)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    distance = radius_grid(side)
+    steep = float(np.percentile(slope[distance < 0.45 * side], 95))
+    if steep <= 0:
+        return 0.0, 0.0
+    fade = np.exp(-0.5 * (np.maximum(distance - 0.33 * side, 0) / (0.08 * side)) ** 2)
+    capped = (np.clip(slope / steep - 0.15, 0, 0.25) * fade).astype(np.float32)
+    turned = np.pad(capped[::-1, ::-1], 2 * most)
+    x, y, _ = peak(cv2.matchTemplate(turned, capped, cv2.TM_CCORR))
+    middle = np.clip([-(x - 2 * most) / 2, -(y - 2 * most) / 2], -most, most)
+    return float(middle[0]), float(middle[1])
+
+
+def shifted(cell_SS: Plane, x: float, y: float) -> Plane:
+    """Return a cell so that what lay at ``x, y`` from its middle lies in its middle; reflected at the borders."""
+    move = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(cell_SS, move, cell_SS.shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, dtype=np.float32)
+
+
+def radius_grid(side: int) -> Floats:
+    """Return the distance of every pixel from the middle of a cell, (S, S), in pixels."""
+    axis = np.arange(side) - (side - 1) / 2
+    return np.hypot(axis[:, None], axis[None, :])
+
+
+def peak(values: Floats) -> tuple[float, float, float]:
+    """Return x and y of the highest value, to a fraction of a pixel by parabolas, and the value."""
+    y, x = (int(place) for place in np.unravel_index(int(values.argmax()), values.shape))
+    across = values[y, x - 1 : x + 2] if 0 < x < values.shape[1] - 1 else None
+    down = values[y - 1 : y + 2, x] if 0 < y < values.shape[0] - 1 else None
+    return x + _vertex(across), y + _vertex(down), float(values[y, x])
+
+
+def _vertex(values: Floats | None) -> float:
+    if values is None:
+        return 0.0
+    low, middle, high = (float(value) for value in values)
+    bend = low - 2 * middle + high
+    return min(max(0.5 * (low - high) / bend, -0.5), 0.5) if bend < 0 else 0.0
+
+
+def _framed(cell_SS: Plane, core: int, reach: int) -> Plane:
+    """Return the middle of a cell in which a core is sought within ``reach``, with ground around it if it must be."""
+    rim = reach - (cell_SS.shape[0] - core) // 2
+    if rim <= 0:
+        return cell_SS[-rim : cell_SS.shape[0] + rim, -rim : cell_SS.shape[1] + rim] if rim else cell_SS
+    return np.pad(cell_SS, rim)
+
+
+def _core(reference_SS: Plane, core: int) -> Plane:
+    start = (reference_SS.shape[0] - core) // 2
+    return np.ascontiguousarray(reference_SS[start : start + core, start : start + core])
+
+
+def _peaks(
+    maps: list[Plane], reach: int, expected_N2: Floats | None = None, near: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Return offset and score of the best match in every map, near to where it is expected if that is said."""
+    found = []
+    for index, scores in enumerate(maps):
+        left = top = 0
+        window = scores
+        if expected_N2 is not None:
+            (left, right), (top, bottom) = (
+                _range(value + reach, near, scores.shape[1 - axis]) for axis, value in enumerate(expected_N2[index])
+            )
+            window = scores[top:bottom, left:right]
+        x, y, score = peak(window)
+        found.append((x + left - reach, y + top - reach, score))
+    table = np.array(found).reshape(-1, 3)
+    return table[:, :2], np.nan_to_num(table[:, 2])
+
+
+def _range(middle: float, near: float, size: int) -> tuple[int, int]:
+    """Return first and last index around ``middle``, at least one of them within the axis."""
+    start = min(max(int(np.floor(middle - near)), 0), size - 1)
+    return start, max(min(int(np.ceil(middle + near)) + 1, size), start + 1)

@@ -1,0 +1,227 @@
+"""The cells of one array: cut from its picture by its lattice, or given as tiles; grey, and relative to their ground.
+
+Letters: R and C rows and columns of cells, N cells (row by row), S side of a cell, H and W of a picture, in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.arrays.lattice import cut_tiles, find_lattice
+from datamodules.arrays.mosaic import lay_together
+from datamodules.arrays.repeats import LatticeError
+from datamodules.errors import DataError
+from datamodules.images import Array, resize, scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datamodules.arrays.lattice import Lattice
+
+Floats = npt.NDArray[np.floating]
+Plane = npt.NDArray[np.float32]
+
+GROUND_QUANTILE = 0.9  # of a cell's grey values: the ground that shows between pillars
+LARGEST_TILT = 0.1  # of the light, from the middle of a tile to its border
+LARGEST_SIDE = 96  # pixels; larger cells are shrunk first: no pillar needs more
+
+
+@dataclass(frozen=True)
+class ArrayCells:
+    """The cells of one array.
+
+    Attributes:
+        name: Of the array.
+        grey_NSS: Grey values in [0, 1], (R * C, S, S), row by row; NaN where there is no cell.
+        shape: R and C.
+        centre_N2: Centre of every cell, x before y, in pixels of the array's picture, whose outer corner is (0, 0); NaN
+            for tiles that do not say where they lie.
+        picture_HW: The whole picture in grey, in [0, 1]; None where there are only tiles.
+        pitch: Distance of neighbours in pixels of the picture; None likewise.
+        window_N4: The part of the picture that every cell shows, as x and y of its first and last corner; None likewise.
+        first: Row and column of the first place.
+    """
+
+    name: str
+    grey_NSS: Plane
+    shape: tuple[int, int]
+    centre_N2: Floats
+    picture_HW: Plane | None = None
+    pitch: float | None = None
+    window_N4: Floats | None = None
+    first: tuple[int, int] = (1, 1)
+
+    @property
+    def present_N(self) -> npt.NDArray[np.bool_]:
+        """Tell which places hold a cell."""
+        return np.isfinite(self.grey_NSS[:, 0, 0])
+
+    @property
+    def place_N2(self) -> npt.NDArray[np.intp]:
+        """Return row and column of every place, counted from zero."""
+        return np.stack(np.unravel_index(np.arange(len(self.grey_NSS)), self.shape), axis=1)
+
+
+def cells_of_picture(
+    name: str, picture: Array, grid: tuple[int, int] | None = None, margin: float = 0.1, white_level: float | None = None
+) -> ArrayCells:
+    """Find the lattice of a picture of an array, and cut its cells.
+
+    Args:
+        name: Of the array.
+        picture: (H, W) or (H, W, 3), as stored.
+        grid: Rows and columns; None: as many as are found.
+        margin: How much of its neighbours a cell shows on each side, in pitches.
+        white_level: Stored value that means white; None: the largest that the type can hold.
+
+    Raises:
+        LatticeError: There is no lattice, or another one than ``grid``.
+    """
+    lattice = lattice_of(picture, grid)
+    grey_HW = grey_of(picture, white_level)
+    rows, columns = lattice.likeness_RC.shape
+    tile_NSS = cut_tiles(grey_HW, lattice, margin).reshape(rows * columns, *_side(lattice, margin))
+    centre_N2 = lattice.centres().reshape(-1, 2) + 0.5
+    half = tile_NSS.shape[1] / 2
+    window_N4 = np.concatenate([centre_N2 - half, centre_N2 + half], axis=1)
+    return ArrayCells(name, shrunk(tile_NSS), (rows, columns), centre_N2, grey_HW, lattice.pitch, window_N4)
+
+
+def lattice_of(picture: Array, grid: tuple[int, int] | None) -> Lattice:
+    """Find a lattice, of a known grid or of any.
+
+    Raises:
+        LatticeError: As ``find_lattice``.
+    """
+    if grid is not None:
+        return find_lattice(picture, grid)
+    try:
+        return find_lattice(picture)
+    except LatticeError as error:
+        if error.found is None:
+            raise
+        return find_lattice(picture, error.found)
+
+
+def cells_of_tiles(name: str, tiles: Mapping[tuple[int, int], Array], white_level: float | None = None) -> ArrayCells:
+    """Lay out tiles by row and column, counted from one.
+
+    Tiles that were cut from one picture with an overlap are laid together again, and the cells are cut anew, each with
+    its pillar in the middle: see ``datamodules.arrays.mosaic``.
+
+    Raises:
+        DataError: The tiles are of so many sizes that they cannot be cells of one array.
+    """
+    if (mosaic := lay_together(tiles)) is not None:
+        grid = len(mosaic.top), len(mosaic.left)
+        try:
+            cells = cells_of_picture(name, mosaic.picture, grid, white_level=white_level)
+        except LatticeError:
+            pass  # the tiles themselves are all there is to go by
+        else:
+            window_N4 = np.array([mosaic.window(tiles, row + 1, column + 1) for row, column in np.ndindex(grid)])
+            return replace(cells, window_N4=window_N4)
+    sizes, counts = np.unique([tile.shape[:2] for tile in tiles.values()], axis=0, return_counts=True)
+    height, width = sizes[counts.argmax()]
+    if abs(int(height) - int(width)) > 0.2 * max(height, width):
+        raise DataError(
+            f"Expected the tiles of {name} to be about square, one pillar each, but found {width}x{height} pixels; cut "
+            "them again, or give the picture of the whole array."
+        )
+    first = min(row for row, _ in tiles), min(column for _, column in tiles)
+    rows, columns = (max(place[axis] for place in tiles) - first[axis] + 1 for axis in (0, 1))
+    side = int(min(height, width, LARGEST_SIDE))
+    grey_NSS = np.full((rows * columns, side, side), np.nan, np.float32)
+    for (row, column), tile in tiles.items():
+        whole = reflected(grey_of(tile, white_level), (int(height), int(width)), at_start=(row == 1, column == 1))
+        grey_NSS[(row - first[0]) * columns + column - first[1]] = resize(whole, side, side)
+    return ArrayCells(name, grey_NSS, (rows, columns), np.full((rows * columns, 2), np.nan), first=first)
+
+
+def reflected(grey_HW: Plane, size: tuple[int, int], at_start: tuple[bool, bool]) -> Plane:
+    """Extend a tile that an array's edge cut off to the size of the others, by reflection, where it lacks something."""
+    lack = [max(wanted - found, 0) for wanted, found in zip(size, grey_HW.shape, strict=True)]
+    lack = [min(missing, found - 1) for missing, found in zip(lack, grey_HW.shape, strict=True)]
+    pad = [(missing, 0) if start else (0, missing) for missing, start in zip(lack, at_start, strict=True)]
+    return np.pad(grey_HW, pad, mode="reflect").astype(np.float32)
+
+
+def grey_of(values: Array, white_level: float | None = None) -> Plane:
+    """Return grey values in [0, 1]; of colours, the mean, since defects have no colour of their own."""
+    top = white_level if values.dtype != np.float32 or white_level else float(max(values.max(), 1e-9))
+    scaled = scale(values, top)
+    plane = scaled.astype(np.float32) / (255.0 if scaled.dtype == np.uint8 else 1.0)
+    return np.asarray(plane if plane.ndim == 2 else plane.mean(axis=2), dtype=np.float32)
+
+
+def shrunk(tile_NSS: Plane) -> Plane:
+    """Shrink cells to ``LARGEST_SIDE`` where they are larger."""
+    side = tile_NSS.shape[1]
+    if side <= LARGEST_SIDE:
+        return tile_NSS
+    return np.stack([resize(tile, LARGEST_SIDE, LARGEST_SIDE) for tile in tile_NSS])
+
+
+def relief(cells: ArrayCells) -> Plane:
+    """Return every cell relative to its ground, (N, S, S): 0 is the ground, -0.3 is three tenths darker.
+
+    Cells of one picture share its light: the ground is the median over 5 x 5 cells of what shows between the pillars,
+    so that a hole does not count as more light. Tiles may have been lit one by one: each has a ground of its own, a
+    plane through its corners.
+    """
+    grey_NSS, present_N = cells.grey_NSS, cells.present_N
+    if cells.picture_HW is None:
+        return np.asarray(grey_NSS / np.maximum(corner_plane(grey_NSS), 1e-3) - 1, dtype=np.float32)
+    level_N = np.full(len(grey_NSS), np.nan)
+    level_N[present_N] = np.quantile(grey_NSS[present_N].reshape(int(present_N.sum()), -1), GROUND_QUANTILE, axis=1)
+    smooth_N = around(level_N.reshape(cells.shape), np.nanmedian, reach=2).ravel()
+    return np.asarray(grey_NSS / np.maximum(smooth_N, 1e-3)[:, None, None] - 1, dtype=np.float32)
+
+
+def corner_plane(grey_NSS: Plane) -> Floats:
+    """Return the light of every tile, (N, S, S), from its four corners: their median level and their mean slopes."""
+    side = grey_NSS.shape[1]
+    part = max(side // 5, 3)
+    near, far = slice(0, part), slice(side - part, side)
+    corners = [(near, near), (near, far), (far, near), (far, far)]
+    level_N4 = np.stack([np.median(grey_NSS[:, y, x].reshape(len(grey_NSS), -1), axis=1) for y, x in corners], axis=1)
+    level_N = np.median(level_N4, axis=1)
+    most_N = LARGEST_TILT * level_N
+    right_N = np.clip((level_N4[:, [1, 3]] - level_N4[:, [0, 2]]).mean(axis=1), -most_N, most_N)
+    down_N = np.clip((level_N4[:, [2, 3]] - level_N4[:, [0, 1]]).mean(axis=1), -most_N, most_N)
+    axis_S = (np.arange(side) - (side - 1) / 2) / (side - part)
+    plane: Floats = level_N[:, None, None] + right_N[:, None, None] * axis_S + down_N[:, None, None] * axis_S[:, None]
+    return plane
+
+
+def around(value_RC: Floats, reduce: object, reach: int = 1) -> Floats:
+    """Reduce the (2 reach + 1)^2 cells around every cell, itself included, beyond the edges and over NaN none.
+
+    Args:
+        value_RC: One value per cell; NaN where there is none.
+        reduce: ``np.nanmedian`` or ``np.nanmean``.
+        reach: Cells to each side.
+    """
+    if not callable(reduce):
+        raise TypeError("Expected reduce to be a function such as np.nanmedian.")
+    padded = np.pad(value_RC.astype(np.float64), reach, constant_values=np.nan)
+    side = 2 * reach + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).reshape(*value_RC.shape, side * side)
+    empty_RC = ~np.isfinite(windows).any(axis=2)
+    filled = np.where(empty_RC[..., None], 0.0, windows)
+    return np.where(empty_RC, np.nan, reduce(filled, axis=2))
+
+
+def _side(lattice: Lattice, margin: float) -> tuple[int, int]:
+    box = lattice.boxes(margin)[0][0]
+    return box.height, box.width
+
+
+def as_picture(grey_SS: Plane) -> npt.NDArray[np.uint8]:
+    """Return a cell's grey values as 8 bits."""
+    return cv2.convertScaleAbs(np.nan_to_num(grey_SS), alpha=255.0).astype(np.uint8)

@@ -1,0 +1,225 @@
+"""Four layers that take the cells of an array, one class after another, and say why.
+
+Each layer has one measure, in robust standard deviations of the array's own cells, and one limit: halfway between the
+upper end of the good cells and the lower end of defects planted into them. An array without defects therefore yields
+none, whatever its share, its light or its contrast.
+
+Letters: N cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .alignment import shifted
+from .cells import around
+from .measures import measure
+from .planting import plant
+
+if TYPE_CHECKING:
+    from .alignment import Aligned
+    from .measures import Gauge, Measures
+
+Floats = npt.NDArray[np.floating]
+Plane = npt.NDArray[np.float32]
+
+GOOD = "good"
+CLASSES = ("Missing", "Collapsed", "Stitching", "Irregular")
+GOOD_END = 4.5  # standard deviations: above the good cells of any array that was ever drawn or seen
+WAY = 0.25  # from the end of the good cells to that of the planted ones: nearer to the good, since real ones are fainter
+PLANTED_END = 0.1  # quantile of the planted defects: their lower end
+PLANTED = 32  # cells that are planted into, for every class
+NEIGHBOURS = 2  # cells to each side, against which darkness is taken
+LEAST_SPREAD = {"absence": 0.01, "darkness": 0.003, "seam": 0.05, "misfit": 0.03, "stretch": 1e-4, "skew": 1e-4}
+MOST_ABSENCE = 0.09  # standard deviation: a pillar of which half is gone is missing, however much the others vary
+NORMAL_QUINTILE = 0.8416  # upper quintile of the normal distribution, in standard deviations
+STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
+SEAM_HELP = 0.3  # of what the misfit has above ``SEAM_FROM`` and up to 5 more: a seam that also displaces counts more
+SEAM_FROM = 3.0
+
+
+class Spread(NamedTuple):
+    """Median and robust standard deviation of one measure over an array."""
+
+    median: float
+    deviation: float
+
+    def of(self, value_N: Floats) -> Floats:
+        """Return values in standard deviations from the median."""
+        return np.asarray((value_N - self.median) / self.deviation)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer and its limit.
+
+    Attributes:
+        name: The class that it takes.
+        limit: In robust standard deviations of the array: a cell is taken from here on.
+        found: Share of the planted defects that reach it, 0 to 1.
+        meaning: What the measure is, in words.
+    """
+
+    name: str
+    limit: float
+    found: float
+    meaning: str
+
+
+MEANINGS = {
+    "Missing": "how much of the pillar is gone",
+    "Collapsed": "how much darker than its neighbours the darkest disc is",
+    "Stitching": "the sharpest straight line or step across the cell",
+    "Irregular": "how far the outline departs from the array's reference",
+}
+
+
+class Sorted(NamedTuple):
+    """What the layers say of every cell.
+
+    Attributes:
+        class_N: ``good`` or the class of the layer that took the cell.
+        score_N4: What each layer measured, in parts of its limit: 1 and more is taken, unless an earlier layer did.
+        layers: The layers with their limits, in order.
+    """
+
+    class_N: npt.NDArray[np.str_]
+    score_N4: Floats
+    layers: tuple[Layer, ...]
+
+    @property
+    def score_N(self) -> Floats:
+        """Return the raw score of every cell: the highest of the four, 1 and more is defective."""
+        return np.asarray(self.score_N4.max(axis=1))
+
+    def reasons(self) -> list[str]:
+        """Say of every cell that was taken why; empty for good ones."""
+        said = []
+        for name, score_4 in zip(self.class_N, self.score_N4, strict=True):
+            index = CLASSES.index(str(name)) if name != GOOD else -1
+            said.append("" if index < 0 else f"{MEANINGS[CLASSES[index]]}: {score_4[index]:.2f} of the limit")
+        return said
+
+
+def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, shape: Places, seed: int = 0) -> Sorted:
+    """Sort the cells of one array.
+
+    Args:
+        relief_NSS: Relief of the cells, as they lie.
+        aligned: The same with their pillars in the middle.
+        measures: Of every cell.
+        gauge: Of the array.
+        shape: Where the cells stand in the array.
+        seed: Decides what is planted where.
+    """
+    usual_N = neighbours_darkness(measures.darkness, shape)
+    spreads = _spreads(measures, usual_N)
+    deviation_N4 = deviations(measures, usual_N, spreads)
+    donors = np.argsort(np.maximum(deviation_N4, 0).max(axis=1), kind="stable")[: max(len(usual_N) // 2, 1)]
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, name in enumerate(CLASSES):
+        chosen = rng.choice(donors, PLANTED)
+        planted = plant(name, relief_NSS[chosen], aligned.offset_N2[chosen], gauge.radius, rng)
+        centred = np.stack(
+            [shifted(cell, *offset) for cell, offset in zip(planted, aligned.offset_N2[chosen], strict=True)]
+        )
+        found_N = deviations(measure(centred, planted, gauge), usual_N[chosen], spreads)[:, index]
+        limit = limit_between(found_N)
+        layers.append(Layer(name, limit, float((found_N >= limit).mean()), MEANINGS[name]))
+    score_N4 = deviation_N4 / np.array([layer.limit for layer in layers])
+    taken_N4 = score_N4 >= 1
+    names = np.array([*CLASSES, GOOD])
+    class_N = names[np.where(taken_N4.any(axis=1), taken_N4.argmax(axis=1), len(CLASSES))]
+    return Sorted(class_N, score_N4, tuple(layers))
+
+
+class Places(NamedTuple):
+    """Where the cells of an array stand.
+
+    Attributes:
+        shape: Rows and columns.
+        index_N: Place of every cell, row by row.
+    """
+
+    shape: tuple[int, int]
+    index_N: npt.NDArray[np.intp]
+
+    def spread_out(self, value_N: Floats) -> Floats:
+        """Return values as rows and columns, NaN where there is no cell."""
+        value_RC = np.full(self.shape[0] * self.shape[1], np.nan)
+        value_RC[self.index_N] = value_N
+        return value_RC.reshape(self.shape)
+
+    def neighbours(self, value_N: Floats, reach: int = NEIGHBOURS) -> Floats:
+        """Return for every cell the median over the cells around it, itself included."""
+        return around(self.spread_out(value_N), np.nanmedian, reach).ravel()[self.index_N]
+
+
+def neighbours_darkness(darkness_N: Floats, places: Places) -> Floats:
+    """Return how dark the cells around every cell are: the light of one array need not be even."""
+    return places.neighbours(darkness_N)
+
+
+def limit_between(planted_N: Floats) -> float:
+    """Return the limit of a layer, in standard deviations: a part of the way from the good cells' end to the planted's."""
+    lower_end = float(np.quantile(planted_N, PLANTED_END))
+    return GOOD_END + WAY * max(lower_end - GOOD_END, 0.0)
+
+
+def deviations(measures: Measures, usual_N: Floats, spreads: dict[str, Spread]) -> Floats:
+    """Return the measure of every layer in robust standard deviations, (N, 4)."""
+    form_N = outline_deviation(measures, spreads)
+    seam_N = spreads["seam"].of(np.log(np.maximum(measures.seam, 1e-9)))
+    return np.stack(
+        [
+            spreads["absence"].of(measures.absence),
+            spreads["darkness"].of(measures.darkness - usual_N),
+            seam_N + SEAM_HELP * np.clip(form_N - SEAM_FROM, 0, 5),
+            form_N,
+        ],
+        axis=1,
+    )
+
+
+def outline_deviation(measures: Measures, spreads: dict[str, Spread]) -> Floats:
+    """Join what no usual change explains with how far the pillar is stretched."""
+    left_N = np.maximum(spreads["misfit"].of(measures.misfit), 0)
+    stretched_N = spreads["stretch"].of(measures.stretch) ** 2 + spreads["skew"].of(measures.skew) ** 2
+    return np.sqrt(left_N**2 + STRETCH_WEIGHT * stretched_N)
+
+
+def spread_of(value_N: Floats, least: float) -> Spread:
+    """Return median and median absolute deviation (scaled to a normal distribution's standard deviation)."""
+    median = float(np.median(value_N))
+    return Spread(median, max(1.4826 * float(np.median(np.abs(value_N - median))), least))
+
+
+def upper_deviation(value_N: Floats) -> float:
+    """Return the standard deviation that the upper quintile of a normal distribution would have.
+
+    Shots that are darker at their rims give the darkness of good cells a long upper end, which the median absolute
+    deviation does not see. A fifth of the cells may be collapsed before this is wrong.
+    """
+    return float(np.quantile(value_N, 0.8) - np.median(value_N)) / NORMAL_QUINTILE
+
+
+def _spreads(measures: Measures, usual_N: Floats) -> dict[str, Spread]:
+    values = {
+        "absence": measures.absence,
+        "darkness": measures.darkness - usual_N,
+        "seam": np.log(np.maximum(measures.seam, 1e-9)),
+        "misfit": measures.misfit,
+        "stretch": measures.stretch,
+        "skew": measures.skew,
+    }
+    spreads = {name: spread_of(value_N, LEAST_SPREAD[name]) for name, value_N in values.items()}
+    absence, darkness = spreads["absence"], spreads["darkness"]
+    return spreads | {
+        "absence": Spread(absence.median, min(absence.deviation, MOST_ABSENCE)),
+        "darkness": Spread(darkness.median, max(darkness.deviation, upper_deviation(values["darkness"]))),
+    }

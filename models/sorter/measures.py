@@ -1,0 +1,195 @@
+"""What sets a cell apart from its array's reference: four measures, one for each layer, higher is worse.
+
+Letters: N cells, S side of a cell, P pixels near the pillar, K modes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .alignment import radius_grid
+
+Floats = npt.NDArray[np.floating]
+Plane = npt.NDArray[np.float32]
+
+WINDOW = 1.3  # of the pillar's radius: what is looked at
+BLOB = 0.5  # of the reference's power in its mean, from which a pillar is a blob rather than a rim
+DISC = 1.05  # of the radius: the disc whose darkness tells a collapsed pillar
+DISC_REACH = 0.9  # of the radius: how far from the middle it may lie
+SMOOTH = 1.0  # pixels: the noise of single pixels has no form
+STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
+STRETCHES = (7, 8)  # the modes that stretch the pillar along the axes and along the diagonals
+RIM = 0.06  # of the side: not searched for seams, where neighbours begin
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures of every cell, (N,) each.
+
+    Attributes:
+        absence: How much of the pillar is gone, 0 none to 1 all.
+        darkness: How dark the darkest disc near the middle is, in parts of the ground.
+        seam: The sharpest straight step across the cell, against the steps beside it.
+        misfit: Root mean square of what no usual change of the reference explains, logarithm.
+        stretch: How much the outline is stretched along the axes, in parts of the pillar.
+        skew: Likewise along the diagonals.
+        likeness: Correlation with the reference, -1 to 1; higher is better.
+    """
+
+    absence: Floats
+    darkness: Floats
+    seam: Floats
+    misfit: Floats
+    stretch: Floats
+    skew: Floats
+    likeness: Floats
+
+    def pick(self, index: npt.NDArray[np.intp]) -> Measures:
+        """Return the measures of some cells."""
+        return Measures(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+class Gauge(NamedTuple):
+    """What the measures of one array are taken against.
+
+    Attributes:
+        reference_SS: The typical cell.
+        radius: Of its pillar, where its outline is steepest, in pixels.
+        modes_PK: Usual changes of the reference: light, contrast, place, size, stretch, turn, focus.
+        near_SS: The pixels near the pillar.
+    """
+
+    reference_SS: Plane
+    radius: float
+    modes_PK: Floats
+    near_SS: npt.NDArray[np.bool_]
+
+
+def make_gauge(reference_SS: Plane) -> Gauge:
+    """Prepare what the measures of an array need."""
+    radius = pillar_radius(reference_SS)
+    near_SS = radius_grid(reference_SS.shape[0]) <= WINDOW * radius
+    return Gauge(reference_SS, radius, usual_changes(reference_SS, near_SS), near_SS)
+
+
+def pillar_radius(reference_SS: Plane) -> float:
+    """Return the distance from the middle at which the slopes are steep, in pixels: the mean over the upper half."""
+    side = reference_SS.shape[0]
+    slope = np.hypot(cv2.Sobel(reference_SS, cv2.CV_32F, 1, 0), cv2.Sobel(reference_SS, cv2.CV_32F, 0, 1)).ravel()
+    ring = radius_grid(side).astype(int).ravel()
+    mean_R = np.bincount(ring, slope) / np.maximum(np.bincount(ring), 1)
+    rings = np.arange(len(mean_R))
+    mean_R = np.where((rings >= 2) & (rings < 0.42 * side), mean_R, 0.0)
+    steep = np.where(mean_R > 0.5 * mean_R.max(), mean_R, 0.0)
+    return float((rings * steep).sum() / max(steep.sum(), 1e-12)) or side / 4
+
+
+def usual_changes(reference_SS: Plane, near_SS: npt.NDArray[np.bool_]) -> Floats:
+    """Return what small changes that no pillar is to blame for do to the reference, (P, K).
+
+    In order: light, its two slopes, contrast, shift along x and y, size, stretch along the axes and along the diagonals,
+    turn, focus.
+    """
+    side = reference_SS.shape[0]
+    axis = (np.arange(side) - (side - 1) / 2) * 4 / side
+    x_SS, y_SS = np.meshgrid(axis, axis)
+    smooth = cv2.GaussianBlur(reference_SS, (0, 0), 0.7)
+    down, right = np.gradient(smooth)
+    modes = [np.ones_like(smooth), x_SS, y_SS, reference_SS, right, down]
+    modes += [x_SS * right + y_SS * down, x_SS * right - y_SS * down, x_SS * down + y_SS * right]
+    modes += [x_SS * down - y_SS * right, cv2.Laplacian(smooth, cv2.CV_32F)]
+    return np.stack([mode[near_SS] for mode in modes], axis=1).astype(np.float64)
+
+
+def measure(aligned_NSS: Plane, relief_NSS: Plane, gauge: Gauge) -> Measures:
+    """Measure cells.
+
+    Args:
+        aligned_NSS: Relief, with the pillar in the middle.
+        relief_NSS: The same as it lies in the cell, where every pixel is as sharp as it was taken.
+        gauge: Of the array.
+    """
+    distance = radius_grid(aligned_NSS.shape[1])
+    pillar_SS = distance <= 1.1 * gauge.radius
+    misfit, changes_NK = fit_changes(aligned_NSS, gauge)
+    return Measures(
+        absence=absence(aligned_NSS[:, pillar_SS], gauge.reference_SS[pillar_SS]),
+        darkness=darkness(aligned_NSS, gauge.radius),
+        seam=seam_strength(relief_NSS),
+        misfit=misfit,
+        stretch=changes_NK[:, STRETCHES[0]],
+        skew=changes_NK[:, STRETCHES[1]],
+        likeness=correlation(aligned_NSS[:, gauge.near_SS], gauge.reference_SS[gauge.near_SS]),
+    )
+
+
+def absence(cell_NP: Floats, reference_P: Floats) -> Floats:
+    """Return how much of the reference is missing in cells.
+
+    That is what lacks of its projection on the reference. A pillar that shows by its rim more than by its mean could
+    also be another one there: then its contrast must have gone as well.
+    """
+    power = float(reference_P @ reference_P) / len(reference_P)
+    lacking_N = 1 - cell_NP @ reference_P / max(power * len(reference_P), 1e-12)
+    if float(reference_P.mean()) ** 2 >= BLOB * power:
+        return lacking_N
+    return np.minimum(lacking_N, 1 - cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6))
+
+
+def darkness(cell_NSS: Plane, radius: float) -> Floats:
+    """Return how dark the darkest disc of a pillar's size near the middle is, in parts of the ground's light."""
+    reach = max(round(DISC * radius), 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)).astype(np.float32)
+    middle_SS = radius_grid(cell_NSS.shape[1]) <= max(DISC_REACH * radius, 1.0)
+    return -np.array([cv2.filter2D(cell, -1, disc / disc.sum())[middle_SS].min() for cell in cell_NSS])
+
+
+def seam_strength(relief_NSS: Plane) -> Floats:
+    """Return the strength of the sharpest straight line or step along rows or columns of pixels, (N,)."""
+    return np.maximum(*(line_profile(relief_NSS, axis).max(axis=1) for axis in (1, 2)))
+
+
+def line_profile(relief_NSS: Plane, axis: int) -> Floats:
+    """Return the strength of a straight line or step at every place, (N, L), rims left out.
+
+    The optics blur a pillar over pixels; only where two shots or write fields meet do all pixels of a line change at
+    once. Taken is what is sharp (smoothed by 2 pixels, and subtracted), averaged along the line, as a line one pixel
+    wide or as a step.
+
+    Args:
+        relief_NSS: Cells.
+        axis: Along which to average: 1 for upright lines, 2 for level ones.
+    """
+    rim = max(round(RIM * relief_NSS.shape[1]), 2)
+    sharp = np.stack([cell - cv2.GaussianBlur(cell, (0, 0), 2.0) for cell in relief_NSS])
+    mean_NL = sharp.mean(axis=axis)[:, rim:-rim]
+    line = np.abs(2 * mean_NL[:, 1:-2] - mean_NL[:, :-3] - mean_NL[:, 2:-1]) / 2
+    step = np.abs(mean_NL[:, 3:] - 3 * mean_NL[:, 2:-1] + 3 * mean_NL[:, 1:-2] - mean_NL[:, :-3]) / 4
+    return np.maximum(line, step)
+
+
+def fit_changes(cell_NSS: Plane, gauge: Gauge) -> tuple[Floats, Floats]:
+    """Explain the difference from the reference by usual changes.
+
+    Returns:
+        Logarithm of the root mean square of what is left, (N,); and the changes, (N, K).
+    """
+    smooth = np.stack([cv2.GaussianBlur(cell, (0, 0), SMOOTH) for cell in cell_NSS])
+    reference_P = cv2.GaussianBlur(gauge.reference_SS, (0, 0), SMOOTH)[gauge.near_SS]
+    difference_NP = (smooth[:, gauge.near_SS] - reference_P).astype(np.float64)
+    change_KN = np.linalg.lstsq(gauge.modes_PK, difference_NP.T, rcond=None)[0]
+    left_NP = difference_NP - (gauge.modes_PK @ change_KN).T
+    return 0.5 * np.log(np.maximum((left_NP**2).mean(axis=1), 1e-12)), change_KN.T
+
+
+def correlation(cell_NP: Floats, reference_P: Floats) -> Floats:
+    """Return the correlation of every cell with the reference, -1 to 1; 0 for a cell of one value."""
+    centred_NP = cell_NP - cell_NP.mean(axis=1, keepdims=True)
+    centred_P = reference_P - reference_P.mean()
+    norm_N = np.sqrt((centred_NP**2).sum(axis=1) * (centred_P @ centred_P))
+    return np.asarray(centred_NP @ centred_P / np.maximum(norm_N, 1e-12))

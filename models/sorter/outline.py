@@ -1,0 +1,130 @@
+"""The closed outline of every pillar, to a fraction of a pixel: its area, roundness, curvature and radial profile.
+
+A ray goes out from the pillar's middle in every direction; the outline lies where the light changes most along it, to a
+fraction of a pixel by a parabola, and is kept to its lower harmonics. It is closed by construction.
+
+Letters: N cells, S side of a cell in pixels, T directions, K places along a ray, B bins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .alignment import peak
+
+if TYPE_CHECKING:
+    from .measures import Gauge
+
+Floats = npt.NDArray[np.floating]
+Plane = npt.NDArray[np.float32]
+
+DIRECTIONS = 64
+PLACES = 48
+HARMONICS = 8  # of the outline that are kept: what is finer is noise
+INNER, OUTER = 0.5, 1.6  # of the radius: where the outline is sought
+BINS = 8  # of the radial profile
+
+
+def polar(cell_NSS: Plane, radius: float) -> Plane:
+    """Unwrap cells about their middle: (N, T, K), directions by places from the middle to 1.6 radii."""
+    side = cell_NSS.shape[1]
+    angle_T = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+    reach_K = np.linspace(0, OUTER * radius, PLACES)
+    x = (np.cos(angle_T)[:, None] * reach_K + (side - 1) / 2).astype(np.float32)
+    y = (np.sin(angle_T)[:, None] * reach_K + (side - 1) / 2).astype(np.float32)
+    rays = [cv2.remap(cell, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101) for cell in cell_NSS]
+    return np.stack(rays).astype(np.float32)
+
+
+def outlines(polar_NTK: Plane, gauge: Gauge) -> Floats:
+    """Return the radius of every outline in every direction, (N, T), in pixels."""
+    step = OUTER * gauge.radius / (PLACES - 1)
+    smooth = cv2.GaussianBlur(polar_NTK.reshape(-1, PLACES), (0, 0), 1.5, sigmaY=0.01).reshape(polar_NTK.shape)
+    slope = np.abs(np.gradient(smooth, axis=2))
+    first = round(INNER * gauge.radius / step)
+    window = slope[:, :, first:-1]
+    place = window.argmax(axis=2)
+    inside = np.clip(place, 1, window.shape[2] - 2)
+    low, middle, high = (
+        np.take_along_axis(window, (inside + shift)[..., None], axis=2)[..., 0] for shift in (-1, 0, 1)
+    )
+    bend = low - 2 * middle + high
+    vertex = np.where(bend < 0, np.clip(0.5 * (low - high) / np.where(bend < 0, bend, 1), -0.5, 0.5), 0)
+    radius_NT = (inside + vertex + first) * step
+    spectrum = np.fft.rfft(radius_NT, axis=1)
+    spectrum[:, HARMONICS + 1 :] = 0
+    return np.asarray(np.maximum(np.fft.irfft(spectrum, DIRECTIONS, axis=1), 0.1))
+
+
+def outline_features(radius_NT: Floats) -> dict[str, Floats]:
+    """Describe closed outlines: area in square pixels, circularity (4 pi area / perimeter squared), and curvature.
+
+    Curvature is that of the closed curve by its Fourier derivatives, times the mean radius: 1 everywhere on a circle.
+    """
+    angle_T = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+    curve = radius_NT * np.exp(1j * angle_T)
+    frequency = 1j * np.fft.fftfreq(DIRECTIONS, 1 / DIRECTIONS)
+    spectrum = np.fft.fft(curve, axis=1)
+    first, second = (np.fft.ifft(spectrum * frequency**order, axis=1) for order in (1, 2))
+    speed = np.maximum(np.abs(first), 1e-9)
+    curvature = (np.conj(first) * second).imag / speed**3 * radius_NT.mean(axis=1, keepdims=True)
+    area = 0.5 * (np.conj(curve) * first).imag.mean(axis=1) * 2 * np.pi
+    perimeter = speed.mean(axis=1) * 2 * np.pi
+    centred = curvature - curvature.mean(axis=1, keepdims=True)
+    variance = np.maximum((centred**2).mean(axis=1), 1e-12)
+    crossings = (np.diff(np.signbit(curvature), axis=1, append=np.signbit(curvature[:, :1])) != 0).mean(axis=1)
+    return {
+        "area": area,
+        "circularity": 4 * np.pi * area / perimeter**2,
+        "curvature_least": curvature.min(axis=1),
+        "curvature_max": np.abs(curvature).max(axis=1),
+        "curvature_p95": np.percentile(np.abs(curvature), 95, axis=1),
+        "curvature_variance": variance,
+        "curvature_kurtosis": (centred**4).mean(axis=1) / variance**2 - 3,
+        "curvature_zero_crossings": crossings,
+        "lobes": np.abs(np.fft.rfft(radius_NT, axis=1))[:, 2:6].sum(axis=1) * 2 / DIRECTIONS / radius_NT.mean(axis=1),
+    }
+
+
+def radial_features(polar_NTK: Plane) -> dict[str, Floats]:
+    """Compare every radial profile of 8 bins with the array's median profile: norm, largest, inner and outer half."""
+    bins = np.array_split(np.arange(PLACES), BINS)
+    profile_NB = np.stack([polar_NTK[:, :, part].mean(axis=(1, 2)) for part in bins], axis=1)
+    away_NB = np.abs(profile_NB - np.median(profile_NB, axis=0))
+    return {
+        "radial_deviation": np.sqrt((away_NB**2).sum(axis=1)),
+        "radial_max": away_NB.max(axis=1),
+        "radial_inner": away_NB[:, : BINS // 2].mean(axis=1),
+        "radial_outer": away_NB[:, BINS // 2 :].mean(axis=1),
+    }
+
+
+def half_shift(cell_NSS: Plane, gauge: Gauge) -> Floats:
+    """Return how far the two halves of every pillar are moved against each other, in pixels: the larger of two cuts.
+
+    Each half is sought for itself along the reference, and where it is found is compared with the other half.
+    """
+    side = cell_NSS.shape[1]
+    reach = max(round(0.3 * gauge.radius), 2)
+    half, rim = round(1.3 * gauge.radius), 1
+    middle = side // 2
+    low, high = max(middle - half, reach), min(middle + half, side - reach)
+    parts = [
+        (slice(low, high), slice(low, middle - rim)),
+        (slice(low, high), slice(middle + rim, high)),
+        (slice(low, middle - rim), slice(low, high)),
+        (slice(middle + rim, high), slice(low, high)),
+    ]
+    place_N42 = np.zeros((len(cell_NSS), 4, 2))
+    for index, (rows, columns) in enumerate(parts):
+        template = np.ascontiguousarray(gauge.reference_SS[rows, columns])
+        for number, cell in enumerate(cell_NSS):
+            area = cell[rows.start - reach : rows.stop + reach, columns.start - reach : columns.stop + reach]
+            x, y, _ = peak(cv2.matchTemplate(np.ascontiguousarray(area), template, cv2.TM_SQDIFF) * -1)
+            place_N42[number, index] = x - reach, y - reach
+    apart = np.hypot(*(place_N42[:, [0, 2]] - place_N42[:, [1, 3]]).transpose(2, 0, 1))
+    return np.asarray(apart.max(axis=1))
