@@ -53,10 +53,10 @@ def describe(grey_NSS: Plane, aligned_NSS: Plane, measures: Measures, gauge: Gau
         "mean": level_NSS.mean(axis=(1, 2)),
         "std": level_NSS.std(axis=(1, 2)),
     }
-    columns |= outline_features(outlines(polar_NTK, gauge)) | radial_features(polar_NTK)
+    columns |= outline_features(outlines(polar_NTK, polar(gauge.reference_SS[None], gauge.radius)[0], gauge.radius)) | radial_features(polar_NTK)
     columns |= rotation_features(aligned_NSS) | tensor_features(aligned_NSS, gauge)
     columns |= {f"{name}_residual": residual(columns[name], places) for name in BESIDE}
-    columns["neighbour_deviation"] = neighbour_deviation(columns, places)
+    columns["neighbour_deviation"] = neighbour_deviation(columns)
     columns |= centre_features(level_NSS) | darkness_features(level_NSS) | step_features(level_NSS)
     return pd.DataFrame(columns)
 
@@ -85,13 +85,12 @@ def residual(value_N: Floats, places: Places) -> Floats:
     return (value_RC - usual_RC).ravel()[places.index_N]
 
 
-def neighbour_deviation(columns: dict[str, Floats], places: Places) -> Floats:
+def neighbour_deviation(columns: dict[str, Floats]) -> Floats:
     """Join the deviations of mean, deviation, area and circularity from the neighbours, each in its own usual spread."""
     parts = []
     for name in BESIDE[:4]:
         away_N = np.abs(columns[f"{name}_residual"])
         parts.append(away_N / max(float(np.median(away_N)), 1e-9))
-    del places
     return np.mean(parts, axis=0)
 
 

@@ -24,8 +24,9 @@ Plane = npt.NDArray[np.float32]
 
 DIRECTIONS = 64
 PLACES = 48
-HARMONICS = 8  # of the outline that are kept: what is finer is noise
-INNER, OUTER = 0.5, 1.6  # of the radius: where the outline is sought
+HARMONICS = 5  # of the outline that are kept: what is finer is noise
+NEAR = 0.25  # of the radius: standard deviation of the weight with which an outline is sought around the usual one
+OUTER = 1.6  # of the radius: how far rays reach
 BINS = 8  # of the radial profile
 
 
@@ -40,24 +41,47 @@ def polar(cell_NSS: Plane, radius: float) -> Plane:
     return np.stack(rays).astype(np.float32)
 
 
-def outlines(polar_NTK: Plane, gauge: Gauge) -> Floats:
-    """Return the radius of every outline in every direction, (N, T), in pixels."""
-    step = OUTER * gauge.radius / (PLACES - 1)
-    smooth = cv2.GaussianBlur(polar_NTK.reshape(-1, PLACES), (0, 0), 1.5, sigmaY=0.01).reshape(polar_NTK.shape)
-    slope = np.abs(np.gradient(smooth, axis=2))
-    first = round(INNER * gauge.radius / step)
-    window = slope[:, :, first:-1]
-    place = window.argmax(axis=2)
-    inside = np.clip(place, 1, window.shape[2] - 2)
-    low, middle, high = (
-        np.take_along_axis(window, (inside + shift)[..., None], axis=2)[..., 0] for shift in (-1, 0, 1)
-    )
-    bend = low - 2 * middle + high
-    vertex = np.where(bend < 0, np.clip(0.5 * (low - high) / np.where(bend < 0, bend, 1), -0.5, 0.5), 0)
-    radius_NT = (inside + vertex + first) * step
+def outlines(polar_NTK: Plane, reference_TK: Plane, radius: float) -> Floats:
+    """Return the radius of every outline in every direction, (N, T), in pixels.
+
+    The outline is sought around the reference's own in that direction: what lies farther is a neighbour or a shadow.
+
+    Args:
+        polar_NTK: Cells about their middle.
+        reference_TK: The typical cell likewise.
+        radius: Of the typical pillar in pixels.
+    """
+    step = OUTER * radius / (PLACES - 1)
+    reach_K = np.arange(PLACES) * step
+    usual_T = smoothed(_steepest(_slopes(reference_TK[None]), _near(np.full(DIRECTIONS, radius), reach_K, radius)) * step)
+    weight_TK = _near(usual_T[0], reach_K, radius)
+    return smoothed(_steepest(_slopes(polar_NTK), weight_TK) * step)
+
+
+def smoothed(radius_NT: Floats) -> Floats:
+    """Keep the lower harmonics of outlines."""
     spectrum = np.fft.rfft(radius_NT, axis=1)
     spectrum[:, HARMONICS + 1 :] = 0
     return np.asarray(np.maximum(np.fft.irfft(spectrum, DIRECTIONS, axis=1), 0.1))
+
+
+def _slopes(polar_NTK: Plane) -> Floats:
+    smooth = cv2.GaussianBlur(polar_NTK.reshape(-1, PLACES), (0, 0), 1.5, sigmaY=0.01).reshape(polar_NTK.shape)
+    return np.abs(np.gradient(smooth, axis=2))
+
+
+def _near(middle_T: Floats, reach_K: Floats, radius: float) -> Floats:
+    return np.exp(-0.5 * ((reach_K - middle_T[:, None]) / (NEAR * radius)) ** 2)
+
+
+def _steepest(slope_NTK: Floats, weight_TK: Floats) -> Floats:
+    """Return the place of the steepest slope along every ray, to a fraction of a place."""
+    window = slope_NTK * weight_TK
+    place = np.clip(window.argmax(axis=2), 1, PLACES - 2)
+    low, middle, high = (np.take_along_axis(window, (place + shift)[..., None], axis=2)[..., 0] for shift in (-1, 0, 1))
+    bend = low - 2 * middle + high
+    vertex = np.where(bend < 0, np.clip(0.5 * (low - high) / np.where(bend < 0, bend, 1), -0.5, 0.5), 0)
+    return np.asarray(place + vertex)
 
 
 def outline_features(radius_NT: Floats) -> dict[str, Floats]:
