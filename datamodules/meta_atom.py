@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .arrays.lattice import find_lattice
+from .arrays.naming import TILE
 from .arrays.repeats import LatticeError
 from .base import existing_root
 from .boxes import Box
@@ -29,7 +29,6 @@ from .walking import walk_images
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TILE = re.compile(r"^(?P<array>.+)_(?P<row>\d+),(?P<col>\d+)$")
 ENOUGH_ARRAYS = 3
 
 

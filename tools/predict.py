@@ -12,6 +12,7 @@ from datamodules.progress import working
 from .config import apply_overrides, parse_overrides, require_values
 from .door import open_door, print_config
 from .errors import ConfigError
+from .lines.line import compose_line, names_line, run_line
 from .runs.run_state import warn_of_unfinished
 from .runs.trained import find_trained
 
@@ -24,6 +25,7 @@ ERRORS = ("fail", "ok")
 EPILOG = """examples:
   loupe predict run=runs/fiber-patchcore/2026-01-31_12-00-00 source=PATH
   loupe predict run=best.ckpt 'source=[a.png, pictures/*.jpg]' overlay=all
+  loupe predict line=meta_atom source=ARRAYS out=sorted
   loupe predict bundle=bundles/fiber source=line.mp4 every=10 out=predictions/line
 
 An image that cannot be judged becomes a row that says why; the others go on, and the exit status is 1.
@@ -36,7 +38,10 @@ def main(args: Sequence[str]) -> int:
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:
-    """Find the run or the bundle, and judge the source unless the config is only to be shown."""
+    """Find the run, the bundle or the line, and judge the source unless the config is only to be shown."""
+    if names_line(overrides):
+        _run_line(overrides, show=show)
+        return
     if any(override.key_or_group == "bundle" and override.value() for override in parse_overrides(overrides)):
         _run_bundle(overrides, show=show)
         return
@@ -72,6 +77,17 @@ def check(config: DictConfig) -> None:
     for key in ("every", "batch_size"):
         if config[key] < 1:
             raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")
+
+
+def _run_line(overrides: Sequence[str], *, show: bool) -> None:
+    """Judge by a line, without a trained run."""
+    config = compose_line(overrides)
+    if show:
+        print_config(config)
+        return
+    from .build import build  # noqa: PLC0415 - help and errors must not wait for it
+
+    run_line(config, build(config.line, "line"), overrides)
 
 
 def _run_bundle(overrides: Sequence[str], *, show: bool) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from .scatter import fitted, score_levels
 from .svg import Axis, circle, element, figure, line, nice_ticks, rectangle, text, tick_label
@@ -13,10 +14,9 @@ from .wording import plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
     from markupsafe import Markup
 
-Floats = "npt.NDArray[np.float64]"
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 MAP_WIDTH, GAP = 520.0, 1.0
 PLOT_WIDTH, PLOT_HEIGHT = 520.0, 400.0
@@ -61,7 +61,12 @@ def plane_figure(place_N2: Floats, names: Sequence[str], score_N: Floats, title:
         element(
             "g",
             {"data-cell": str(index)},
-            circle(*place_N2[index].tolist(), 4, f"point s{int(level_N[index])}" if by_score else f"cell {names[index]}"),
+            circle(
+                float(place_N2[index][0]),
+                float(place_N2[index][1]),
+                4,
+                f"point s{int(level_N[index])}" if by_score else f"cell {names[index]}",
+            ),
         )
         for index in order
     ]
@@ -101,7 +106,10 @@ def histogram(value_N: Floats, title: str, mark: float, mark_name: str) -> Marku
     labels = [text(x(tick), y.start + 16, tick_label(tick, step), "label", "middle") for tick in ticks]
     anchor = "end" if x(mark) > CHART_WIDTH * 0.7 else "start"
     shift = -6 if anchor == "end" else 6
-    rule = [line(x(mark), TOP, x(mark), y.start, "threshold"), text(x(mark) + shift, TOP + 8, mark_name, "strong", anchor)]
+    rule = [
+        line(x(mark), TOP, x(mark), y.start, "threshold"),
+        text(x(mark) + shift, TOP + 8, mark_name, "strong", anchor),
+    ]
     base = line(LEFT, y.start, CHART_WIDTH - RIGHT, y.start, "axis")
     described = f"{plural(len(value_N), 'cell')}; {mark_name} at {mark:.3g}."
     return figure(CHART_WIDTH, CHART_HEIGHT, title, described, *bars, base, *labels, *rule)

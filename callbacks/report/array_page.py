@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from callbacks.embeddings import embedding_maps
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+    import pandas as pd
 
 SHOWN = 100  # cells of a gallery
 WIDEST = 8.0  # robust standard deviations beyond which a feature says no more
@@ -122,13 +122,13 @@ def render_array(content: ArrayContent, back: str, date: str) -> str:
         "sheet_rows": -(-len(table) // sheet.columns),
         "cells": [
             {
-                "where": f"row {row.row}, column {row.col}",
-                "what": str(row.kind),
-                "score": f"{row.score:.2f}",
-                "why": str(row.reason),
-                "rank": int(row.rank),
+                "where": f"row {row['row']}, column {row['col']}",
+                "what": str(row["class"]),
+                "score": f"{row['score']:.2f}",
+                "why": str(row["reason"]),
+                "rank": int(row["rank"]),
             }
-            for row in table.rename(columns={"class": "kind"}).itertuples()
+            for row in table.to_dict("records")
         ],
     }
     return render_page("array.html.j2", values, STYLES, "arrays.js")
@@ -142,7 +142,9 @@ def render_lot(content: LotContent) -> str:
         first = one.table["row"].min(), one.table["col"].min()
         names = [str(name).lower() for name in one.table["class"]]
         drawing = array_map(one.table["row"] - first[0], one.table["col"] - first[1], names, one.shape)
-        rows.append({"name": one.name, "address": address, "map": drawing, "counts": one.counts, "seams": len(one.seams)})
+        rows.append(
+            {"name": one.name, "address": address, "map": drawing, "counts": one.counts, "seams": len(one.seams)}
+        )
         for name, count in one.counts.items():
             totals[name] = totals.get(name, 0) + count
     values = {"content": content, "rows": rows, "totals": totals, "sentence": sentence(totals)}

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from datamodules.arrays.lattice import cut_tiles, find_lattice
+from datamodules.arrays.naming import TILE
 from datamodules.arrays.repeats import LatticeError
 from datamodules.csv_text import csv_text
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.images import read_image
-from datamodules.meta_atom import TILE
 from datamodules.progress import track
 from datamodules.suffixes import is_image
 from datamodules.walking import walk_images

@@ -57,7 +57,8 @@ def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> 
     reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
     aligned = Aligned(relief_NSS, np.zeros((len(relief_NSS), 2)), np.ones(len(relief_NSS)), reference_SS)
     for turn in range(ROUNDS if loose else FREE_ROUNDS + 1):
-        maps = [cv2.matchTemplate(cell, _core(reference_SS, core), cv2.TM_CCOEFF_NORMED) for cell in search]
+        core_TT = _core(reference_SS, core)
+        maps = [np.asarray(cv2.matchTemplate(cell, core_TT, cv2.TM_CCOEFF_NORMED), np.float32) for cell in search]
         offset_N2, score_N = _peaks(maps, reach)
         if loose and turn >= FREE_ROUNDS:
             expected_N2 = drift(offset_N2, np.clip(score_N, 0, 1) ** 2, place_N2)
@@ -102,7 +103,7 @@ def symmetric_middle(cell_SS: Plane) -> tuple[float, float]:
     fade = np.exp(-0.5 * (np.maximum(distance - 0.33 * side, 0) / (0.08 * side)) ** 2)
     capped = (np.clip(slope / steep - 0.15, 0, 0.25) * fade).astype(np.float32)
     turned = np.pad(capped[::-1, ::-1], 2 * most)
-    x, y, _ = peak(cv2.matchTemplate(turned, capped, cv2.TM_CCORR))
+    x, y, _ = peak(np.asarray(cv2.matchTemplate(turned, capped, cv2.TM_CCORR), np.float32))
     middle = np.clip([-(x - 2 * most) / 2, -(y - 2 * most) / 2], -most, most)
     return float(middle[0]), float(middle[1])
 
@@ -118,7 +119,7 @@ def shifted(cell_SS: Plane, x: float, y: float) -> Plane:
 def radius_grid(side: int) -> Floats:
     """Return the distance of every pixel from the middle of a cell, (S, S), in pixels."""
     axis = np.arange(side) - (side - 1) / 2
-    return np.hypot(axis[:, None], axis[None, :])
+    return np.asarray(np.hypot(axis[:, None], axis[None, :]))
 
 
 def peak(values: Floats) -> tuple[float, float, float]:

@@ -43,7 +43,7 @@ class ArrayCells:
             for tiles that do not say where they lie.
         picture_HW: The whole picture in grey, in [0, 1]; None where there are only tiles.
         pitch: Distance of neighbours in pixels of the picture; None likewise.
-        window_N4: The part of the picture that every cell shows, as x and y of its first and last corner; None likewise.
+        window_N4: The part of the picture that every cell shows, x and y of its first and last corner; None likewise.
         first: Row and column of the first place.
     """
 
@@ -57,18 +57,22 @@ class ArrayCells:
     first: tuple[int, int] = (1, 1)
 
     @property
-    def present_N(self) -> npt.NDArray[np.bool_]:
+    def present(self) -> npt.NDArray[np.bool_]:
         """Tell which places hold a cell."""
         return np.isfinite(self.grey_NSS[:, 0, 0])
 
     @property
-    def place_N2(self) -> npt.NDArray[np.intp]:
+    def places(self) -> npt.NDArray[np.intp]:
         """Return row and column of every place, counted from zero."""
         return np.stack(np.unravel_index(np.arange(len(self.grey_NSS)), self.shape), axis=1)
 
 
 def cells_of_picture(
-    name: str, picture: Array, grid: tuple[int, int] | None = None, margin: float = 0.1, white_level: float | None = None
+    name: str,
+    picture: Array,
+    grid: tuple[int, int] | None = None,
+    margin: float = 0.1,
+    white_level: float | None = None,
 ) -> ArrayCells:
     """Find the lattice of a picture of an array, and cut its cells.
 
@@ -174,7 +178,7 @@ def relief(cells: ArrayCells) -> Plane:
     so that a hole does not count as more light. Tiles may have been lit one by one: each has a ground of its own, a
     plane through its corners.
     """
-    grey_NSS, present_N = cells.grey_NSS, cells.present_N
+    grey_NSS, present_N = cells.grey_NSS, cells.present
     if cells.picture_HW is None:
         return np.asarray(grey_NSS / np.maximum(corner_plane(grey_NSS), 1e-3) - 1, dtype=np.float32)
     level_N = np.full(len(grey_NSS), np.nan)
@@ -212,7 +216,7 @@ def around(value_RC: Floats, reduce: object, reach: int = 1) -> Floats:
     padded = np.pad(value_RC.astype(np.float64), reach, constant_values=np.nan)
     side = 2 * reach + 1
     windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).reshape(*value_RC.shape, side * side)
-    empty_RC = ~np.isfinite(windows).any(axis=2)
+    empty_RC = np.asarray(~np.isfinite(windows).any(axis=2))
     filled = np.where(empty_RC[..., None], 0.0, windows)
     return np.where(empty_RC, np.nan, reduce(filled, axis=2))
 

@@ -53,7 +53,9 @@ def describe(grey_NSS: Plane, aligned_NSS: Plane, measures: Measures, gauge: Gau
         "mean": level_NSS.mean(axis=(1, 2)),
         "std": level_NSS.std(axis=(1, 2)),
     }
-    columns |= outline_features(outlines(polar_NTK, polar(gauge.reference_SS[None], gauge.radius)[0], gauge.radius)) | radial_features(polar_NTK)
+    columns |= outline_features(
+        outlines(polar_NTK, polar(gauge.reference_SS[None], gauge.radius)[0], gauge.radius)
+    ) | radial_features(polar_NTK)
     columns |= rotation_features(aligned_NSS) | tensor_features(aligned_NSS, gauge)
     columns |= {f"{name}_residual": residual(columns[name], places) for name in BESIDE}
     columns["neighbour_deviation"] = neighbour_deviation(columns)
@@ -66,7 +68,9 @@ def amplitude(aligned_NSS: Plane, gauge: Gauge) -> Floats:
     reference_P = gauge.reference_SS[gauge.near_SS]
     reference_P = reference_P - reference_P.mean()
     cell_NP = aligned_NSS[:, gauge.near_SS]
-    return np.asarray((cell_NP - cell_NP.mean(axis=1, keepdims=True)) @ reference_P / max(reference_P @ reference_P, 1e-12))
+    return np.asarray(
+        (cell_NP - cell_NP.mean(axis=1, keepdims=True)) @ reference_P / max(reference_P @ reference_P, 1e-12)
+    )
 
 
 def residual(value_N: Floats, places: Places) -> Floats:
@@ -86,22 +90,27 @@ def residual(value_N: Floats, places: Places) -> Floats:
 
 
 def neighbour_deviation(columns: dict[str, Floats]) -> Floats:
-    """Join the deviations of mean, deviation, area and circularity from the neighbours, each in its own usual spread."""
+    """Join the deviations of mean, spread, area and circularity from the neighbours, each in its own usual measure."""
     parts = []
     for name in BESIDE[:4]:
         away_N = np.abs(columns[f"{name}_residual"])
         parts.append(away_N / max(float(np.median(away_N)), 1e-9))
-    return np.mean(parts, axis=0)
+    return np.asarray(np.mean(parts, axis=0))
 
 
 def rotation_features(aligned_NSS: Plane) -> dict[str, Floats]:
-    """Compare every cell with itself turned by 90 and 180 degrees; the other pairs of quarter turns are the same two."""
+    """Compare every cell with itself turned by 90 and 180 degrees: all pairs of quarter turns are these two."""
     far, similar = [], []
     for quarter in (1, 2):
         turned_NSS = np.rot90(aligned_NSS, quarter, axes=(1, 2))
         far.append(np.sqrt(((aligned_NSS - turned_NSS) ** 2).mean(axis=(1, 2))))
         similar.append(
-            np.array([similarity(cell, np.ascontiguousarray(turned)) for cell, turned in zip(aligned_NSS, turned_NSS, strict=True)])
+            np.array(
+                [
+                    similarity(cell, np.ascontiguousarray(turned))
+                    for cell, turned in zip(aligned_NSS, turned_NSS, strict=True)
+                ]
+            )
         )
     unlike = 1 - np.array(similar)
     return {
@@ -133,12 +142,12 @@ def tensor_features(aligned_NSS: Plane, gauge: Gauge) -> dict[str, Floats]:
 
 def _tensor(cell_SS: Plane, near_SS: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
     right, down = cv2.Sobel(cell_SS, cv2.CV_32F, 1, 0), cv2.Sobel(cell_SS, cv2.CV_32F, 0, 1)
-    xx, yy, xy = (cv2.GaussianBlur(plane, (0, 0), TENSOR)[near_SS] for plane in (right * right, down * down, right * down))
+    xx, yy, xy = (
+        cv2.GaussianBlur(plane, (0, 0), TENSOR)[near_SS] for plane in (right * right, down * down, right * down)
+    )
     half, split = (xx + yy) / 2, np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     large, small = half + split, np.maximum(half - split, 0)
     part = (large - small) / np.maximum(large + small, 1e-12)
     angle = np.abs(0.5 * np.arctan2(2 * xy, xx - yy))
     ratio = large / np.maximum(small, 1e-6 + 1e-3 * large)
     return float(part.mean()), float((part**2).mean()), float(angle.mean()), float(ratio.mean())
-
-

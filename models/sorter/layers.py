@@ -30,12 +30,15 @@ Plane = npt.NDArray[np.float32]
 GOOD = "good"
 CLASSES = ("Missing", "Collapsed", "Stitching", "Irregular")
 GOOD_END = 4.5  # standard deviations: above the good cells of any array that was ever drawn or seen
-WAY = 0.25  # from the end of the good cells to that of the planted ones: nearer to the good, since real ones are fainter
+WAY = (
+    0.25  # from the end of the good cells to that of the planted ones: nearer to the good, since real ones are fainter
+)
 PLANTED_END = 0.1  # quantile of the planted defects: their lower end
 PLANTED = 32  # cells that are planted into, for every class
 NEIGHBOURS = 2  # cells to each side, against which darkness is taken
 LEAST_SPREAD = {"absence": 0.01, "darkness": 0.003, "seam": 0.05, "misfit": 0.03, "stretch": 1e-4, "skew": 1e-4}
 MOST_ABSENCE = 0.09  # standard deviation: a pillar of which half is gone is missing, however much the others vary
+ENOUGH = 100  # cells from which their upper quintile says how far good ones reach
 NORMAL_QUINTILE = 0.8416  # upper quintile of the normal distribution, in standard deviations
 STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
 SEAM_HELP = 0.3  # of what the misfit has above ``SEAM_FROM`` and up to 5 more: a seam that also displaces counts more
@@ -92,7 +95,7 @@ class Sorted(NamedTuple):
     layers: tuple[Layer, ...]
 
     @property
-    def score_N(self) -> Floats:
+    def score(self) -> Floats:
         """Return the raw score of every cell: the highest of the four, 1 and more is defective."""
         return np.asarray(self.score_N4.max(axis=1))
 
@@ -166,7 +169,7 @@ def neighbours_darkness(darkness_N: Floats, places: Places) -> Floats:
 
 
 def limit_between(planted_N: Floats) -> float:
-    """Return the limit of a layer, in standard deviations: a part of the way from the good cells' end to the planted's."""
+    """Return the limit of a layer, in standard deviations: part of the way from the good cells' end to the planted."""
     lower_end = float(np.quantile(planted_N, PLANTED_END))
     return GOOD_END + WAY * max(lower_end - GOOD_END, 0.0)
 
@@ -200,11 +203,13 @@ def spread_of(value_N: Floats, least: float) -> Spread:
 
 
 def upper_deviation(value_N: Floats) -> float:
-    """Return the standard deviation that the upper quintile of a normal distribution would have.
+    """Return the standard deviation that the upper quintile of a normal distribution would have; 0 for few cells.
 
     Shots that are darker at their rims give the darkness of good cells a long upper end, which the median absolute
     deviation does not see. A fifth of the cells may be collapsed before this is wrong.
     """
+    if len(value_N) < ENOUGH:
+        return 0.0
     return float(np.quantile(value_N, 0.8) - np.median(value_N)) / NORMAL_QUINTILE
 
 

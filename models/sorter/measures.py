@@ -92,8 +92,8 @@ def pillar_radius(reference_SS: Plane) -> float:
 def usual_changes(reference_SS: Plane, near_SS: npt.NDArray[np.bool_]) -> Floats:
     """Return what small changes that no pillar is to blame for do to the reference, (P, K).
 
-    In order: light, its two slopes, contrast, shift along x and y, size, stretch along the axes and along the diagonals,
-    turn, focus.
+    In order: light, its two slopes, contrast, shift along x and y, size, stretch along the axes and along the
+    diagonals, turn, focus.
     """
     side = reference_SS.shape[0]
     axis = (np.arange(side) - (side - 1) / 2) * 4 / side
@@ -135,10 +135,10 @@ def absence(cell_NP: Floats, reference_P: Floats) -> Floats:
     also be another one there: then its contrast must have gone as well.
     """
     power = float(reference_P @ reference_P) / len(reference_P)
-    lacking_N = 1 - cell_NP @ reference_P / max(power * len(reference_P), 1e-12)
+    lacking_N: Floats = 1 - cell_NP @ reference_P / max(power * len(reference_P), 1e-12)
     if float(reference_P.mean()) ** 2 >= BLOB * power:
         return lacking_N
-    return np.minimum(lacking_N, 1 - cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6))
+    return np.asarray(np.minimum(lacking_N, 1 - cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6)))
 
 
 def darkness(cell_NSS: Plane, radius: float) -> Floats:
@@ -151,7 +151,7 @@ def darkness(cell_NSS: Plane, radius: float) -> Floats:
 
 def seam_strength(relief_NSS: Plane) -> Floats:
     """Return the strength of the sharpest straight line or step along rows or columns of pixels, (N,)."""
-    return np.maximum(*(line_profile(relief_NSS, axis).max(axis=1) for axis in (1, 2)))
+    return np.asarray(np.maximum(*(line_profile(relief_NSS, axis).max(axis=1) for axis in (1, 2))))
 
 
 def line_profile(relief_NSS: Plane, axis: int) -> Floats:
@@ -170,7 +170,7 @@ def line_profile(relief_NSS: Plane, axis: int) -> Floats:
     mean_NL = sharp.mean(axis=axis)[:, rim:-rim]
     line = np.abs(2 * mean_NL[:, 1:-2] - mean_NL[:, :-3] - mean_NL[:, 2:-1]) / 2
     step = np.abs(mean_NL[:, 3:] - 3 * mean_NL[:, 2:-1] + 3 * mean_NL[:, 1:-2] - mean_NL[:, :-3]) / 4
-    return np.maximum(line, step)
+    return np.asarray(np.maximum(line, step))
 
 
 def fit_changes(cell_NSS: Plane, gauge: Gauge) -> tuple[Floats, Floats]:

@@ -53,7 +53,9 @@ def outlines(polar_NTK: Plane, reference_TK: Plane, radius: float) -> Floats:
     """
     step = OUTER * radius / (PLACES - 1)
     reach_K = np.arange(PLACES) * step
-    usual_T = smoothed(_steepest(_slopes(reference_TK[None]), _near(np.full(DIRECTIONS, radius), reach_K, radius)) * step)
+    usual_T = smoothed(
+        _steepest(_slopes(reference_TK[None]), _near(np.full(DIRECTIONS, radius), reach_K, radius)) * step
+    )
     weight_TK = _near(usual_T[0], reach_K, radius)
     return smoothed(_steepest(_slopes(polar_NTK), weight_TK) * step)
 
@@ -67,11 +69,11 @@ def smoothed(radius_NT: Floats) -> Floats:
 
 def _slopes(polar_NTK: Plane) -> Floats:
     smooth = cv2.GaussianBlur(polar_NTK.reshape(-1, PLACES), (0, 0), 1.5, sigmaY=0.01).reshape(polar_NTK.shape)
-    return np.abs(np.gradient(smooth, axis=2))
+    return np.asarray(np.abs(np.gradient(smooth, axis=2)))
 
 
 def _near(middle_T: Floats, reach_K: Floats, radius: float) -> Floats:
-    return np.exp(-0.5 * ((reach_K - middle_T[:, None]) / (NEAR * radius)) ** 2)
+    return np.asarray(np.exp(-0.5 * ((reach_K - middle_T[:, None]) / (NEAR * radius)) ** 2))
 
 
 def _steepest(slope_NTK: Floats, weight_TK: Floats) -> Floats:
@@ -148,7 +150,9 @@ def half_shift(cell_NSS: Plane, gauge: Gauge) -> Floats:
         template = np.ascontiguousarray(gauge.reference_SS[rows, columns])
         for number, cell in enumerate(cell_NSS):
             area = cell[rows.start - reach : rows.stop + reach, columns.start - reach : columns.stop + reach]
-            x, y, _ = peak(cv2.matchTemplate(np.ascontiguousarray(area), template, cv2.TM_SQDIFF) * -1)
+            x, y, _ = peak(
+                -np.asarray(cv2.matchTemplate(np.ascontiguousarray(area), template, cv2.TM_SQDIFF), np.float64)
+            )
             place_N42[number, index] = x - reach, y - reach
     apart = np.hypot(*(place_N42[:, [0, 2]] - place_N42[:, [1, 3]]).transpose(2, 0, 1))
     return np.asarray(apart.max(axis=1))

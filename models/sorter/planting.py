@@ -1,4 +1,4 @@
-"""Defects planted into an array's own good cells: how far from the reference a defect of moderate severity takes a cell.
+"""Defects planted into an array's own good cells: how far a defect of moderate severity takes them from the reference.
 
 What is planted is as faint as must still be found. It never sees a label, and shares no code with the drawn arrays.
 
@@ -87,7 +87,8 @@ def _irregular(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random
     angle = np.arctan2(down_SS, right_SS)
     weights = rng.dirichlet(np.ones(len(WAVES))) * 1.5
     wave = sum(
-        weight * np.cos(count * angle + rng.uniform(0, 2 * math.pi)) for weight, count in zip(weights, WAVES, strict=True)
+        weight * np.cos(count * angle + rng.uniform(0, 2 * math.pi))
+        for weight, count in zip(weights, WAVES, strict=True)
     )
     reach = np.exp(-0.5 * (np.maximum(distance - radius, 0) / (0.35 * radius)) ** 2)
     pull = 1 - rng.uniform(*LOBES) * wave * reach
@@ -101,12 +102,12 @@ def _inside(cell_SS: Plane, x: float, y: float, radius: float, soft: float) -> n
     """Return 1 within ``radius`` of the pillar's middle, falling to 0 over ``soft`` pixels to each side."""
     side = cell_SS.shape[0]
     distance = radius_grid(side) if x == y == 0 else _distance(side, x, y)
-    return np.clip(0.5 - (distance - radius) / (2 * max(soft, 0.5)), 0, 1)
+    return np.asarray(np.clip(0.5 - (distance - radius) / (2 * max(soft, 0.5)), 0, 1))
 
 
 def _distance(side: int, x: float, y: float) -> npt.NDArray[np.floating]:
     axis = np.arange(side) - (side - 1) / 2
-    return np.hypot(axis[:, None] - y, axis[None, :] - x)
+    return np.asarray(np.hypot(axis[:, None] - y, axis[None, :] - x))
 
 
 _PLANT: dict[str, Callable[[Plane, float, float, float, np.random.Generator], Plane]] = {

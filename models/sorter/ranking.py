@@ -23,7 +23,9 @@ WIDEST = 8.0  # robust standard deviations beyond which a feature says no more
 OUTLIER_END = 4.5  # robust standard deviations of likeness from which a cell is an outlier
 
 
-def inconsistency(feature_NF: Floats, likeness_N: Floats, by: Ranking, seed: int = 0) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def inconsistency(
+    feature_NF: Floats, likeness_N: Floats, by: Ranking, seed: int = 0
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return how inconsistent every cell of one array is, higher is worse, and which cells are outliers.
 
     Args:

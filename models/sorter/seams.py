@@ -44,6 +44,12 @@ class Seam(NamedTuple):
     end: float
     votes: float
 
+    @property
+    def text(self) -> str:
+        """Where it runs, in words."""
+        axis, along = ("x", "y") if self.upright else ("y", "x")
+        return f"{axis} = {self.place:.0f}, {along} from {self.start:.0f} to {self.end:.0f}"
+
 
 def find_seams(picture_HW: Plane, pitch: float) -> list[Seam]:
     """Find the straight seams of a picture of an array, upright and level, clearest first.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
@@ -19,7 +20,9 @@ from .layers import CLASSES, GOOD
 from .seed_features import centre_features, darkness_features, step_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from datamodules.images import Array
 
 Floats = npt.NDArray[np.floating]
 
@@ -42,6 +45,25 @@ def sort_by_clusters(level_NSS: Floats) -> npt.NDArray[np.str_]:
         class_N[left[taken]] = name
         left = left[~taken]
     return class_N
+
+
+def reflected_levels(tiles: Mapping[tuple[int, int], Array]) -> Floats:
+    """Return the luma of tiles, row by row, 0 to 255; those that the array's edge cut off are reflected to full size.
+
+    Args:
+        tiles: By row and column, counted from one: (H, W) or (H, W, 3), 8 bits.
+    """
+    side = max(max(tile.shape[:2]) for tile in tiles.values())
+    levels = []
+    for (row, column), tile in sorted(tiles.items()):
+        grey = tile if tile.ndim == 2 else cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)  # ITU-R BT.601
+        lack = side - grey.shape[0], side - grey.shape[1]
+        pad = [
+            (missing, 0) if first else (0, missing)
+            for missing, first in zip(lack, (row == 1, column == 1), strict=True)
+        ]
+        levels.append(np.pad(grey, pad, mode="symmetric"))
+    return np.stack(levels).astype(np.float64)
 
 
 def smallest_cluster(feature_NF: Floats) -> npt.NDArray[np.bool_]:

@@ -55,7 +55,9 @@ class SortedArray:
         return {name: int(counted.get(name, 0)) for name in (GOOD, *CLASSES)}
 
 
-def sort_array(cells: ArrayCells, *, ranking: Ranking = "likeness", features: bool = True, seed: int = 0) -> SortedArray:
+def sort_array(
+    cells: ArrayCells, *, ranking: Ranking = "likeness", features: bool = True, seed: int = 0
+) -> SortedArray:
     """Sort the cells of one array.
 
     Args:
@@ -67,14 +69,14 @@ def sort_array(cells: ArrayCells, *, ranking: Ranking = "likeness", features: bo
     Raises:
         TooFewCellsError: There are not enough to say what is usual.
     """
-    present = np.flatnonzero(cells.present_N)
+    present = np.flatnonzero(cells.present)
     if len(present) < LEAST_CELLS:
         raise TooFewCellsError(
             f"Expected at least {LEAST_CELLS} cells in array {cells.name}, to know what is usual there, but found "
             f"{len(present)}; give the whole array."
         )
     places = Places(cells.shape, present)
-    place_N2 = cells.place_N2[present]
+    place_N2 = cells.places[present]
     relief_NSS = relief(cells)[present]
     aligned = align(relief_NSS, place_N2, loose=cells.picture_HW is None)
     gauge = make_gauge(aligned.reference_SS)
@@ -92,9 +94,7 @@ def sort_array(cells: ArrayCells, *, ranking: Ranking = "likeness", features: bo
     rank_N[np.argsort(-score_N, kind="stable")] = np.arange(1, len(score_N) + 1)
     order = pd.DataFrame({"inconsistency": score_N, "outlier": outlier_N, "rank": rank_N})
     table = pd.concat([table, columns, order], axis=1)
-    return SortedArray(
-        cells.name, cells.shape, table, found.layers, tuple(seams), grey_NSS, aligned.reference_SS
-    )
+    return SortedArray(cells.name, cells.shape, table, found.layers, tuple(seams), grey_NSS, aligned.reference_SS)
 
 
 class TooFewCellsError(ValueError):
@@ -111,7 +111,7 @@ def with_seams(found: Sorted, crossed_N: npt.NDArray[np.bool_]) -> Sorted:
 
 
 def _table(cells: ArrayCells, present: npt.NDArray[np.intp], found: Sorted) -> pd.DataFrame:
-    place_N2 = cells.place_N2[present]
+    place_N2 = cells.places[present]
     table = pd.DataFrame(
         {
             "array": cells.name,
@@ -120,7 +120,7 @@ def _table(cells: ArrayCells, present: npt.NDArray[np.intp], found: Sorted) -> p
             "x": cells.centre_N2[present, 0].round(2),
             "y": cells.centre_N2[present, 1].round(2),
             "class": found.class_N,
-            "score": found.score_N,
+            "score": found.score,
         }
     )
     for index, name in enumerate(CLASSES):

@@ -1,0 +1,127 @@
+"""What every line does, and the way from ``loupe predict line=NAME`` to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from omegaconf import OmegaConf
+
+from datamodules.errors import DataError
+from tools.config import compose_config, groups, parse_overrides, require_values
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+GROUP = "line"
+ERRORS = ("fail", "ok")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a line left.
+
+    Attributes:
+        summary: What was found, in a few lines.
+        failed: Files that could not be judged.
+        page: To look at; None where none was written.
+    """
+
+    summary: str
+    failed: int
+    page: Path | None
+
+
+class Line(Protocol):
+    """A procedure that judges images of one domain."""
+
+    def predict(self, sources: Sequence[str], out: Path, *, page: bool, command: str) -> Judged:
+        """Judge what ``sources`` name, and write tables and pages to ``out``.
+
+        Raises:
+            DataError: There is nothing to judge.
+        """
+
+
+def names_line(overrides: Sequence[str]) -> bool:
+    """Tell whether a command names a line."""
+    return any(override.key_or_group == GROUP for override in parse_overrides(overrides))
+
+
+def compose_line(overrides: Sequence[str]) -> DictConfig:
+    """Compose the config of a command; the keys of the line may be set by themselves: ``mode=seed``.
+
+    Raises:
+        ConfigError: A key or a value is wrong.
+    """
+    parsed = parse_overrides(overrides)
+    chosen = next(str(override.value()) for override in parsed if override.key_or_group == GROUP)
+    own = set(OmegaConf.load(Path(__file__).parents[2] / "configs" / "predict_line.yaml"))
+    line = Path(__file__).parents[2] / "configs" / GROUP / f"{chosen}.yaml"
+    keys = set(OmegaConf.load(line)) if line.is_file() else set()
+    config = compose_config("predict_line", [_placed(override, keys - own) for override in parsed])
+    if config.errors not in ERRORS:
+        raise ConfigError(f"Expected errors to be one of {', '.join(ERRORS)}, but found {config.errors!r}.")
+    return config
+
+
+def _placed(override: Override, keys: set[str]) -> str:
+    """Return an override as it was written, with the line before a key that is its own."""
+    written = str(override.input_line)
+    return f"{GROUP}.{written}" if override.key_or_group in keys else written
+
+
+def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> None:
+    """Judge, and say what was found.
+
+    Raises:
+        ConfigError: ``out`` holds something already.
+        DataError: There is nothing to judge, or something could not be judged (``errors=ok`` lets that pass).
+    """
+    require_values(config)
+    sources = [config.source] if isinstance(config.source, str) else list(config.source)
+    out = new_folder(config.out, str(config.choices[GROUP]))
+    found = line.predict(sources, out, page=bool(config.page), command=f"loupe predict {' '.join(overrides)}")
+    print(found.summary)
+    print(f"Results {out}")
+    if found.page is not None:
+        print(f"Page {found.page}")
+    if found.failed and config.errors != "ok":
+        raise DataError(
+            f"Expected to judge everything, but {found.failed} files could not be: see {out / 'errors.csv'}; errors=ok "
+            "lets that pass."
+        )
+
+
+def new_folder(wanted: str | None, name: str) -> Path:
+    """Make a folder for results, exclusively; where its name is left to the clock, count on.
+
+    Raises:
+        ConfigError: It is there already, with something in it, or cannot be made.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    for count in range(1, 10_000):
+        stem = Path(wanted).expanduser() if wanted else Path("predictions") / f"{name}_{stamp}"
+        path = stem if count == 1 else stem.with_name(f"{stem.name}_{count}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not wanted:
+                continue
+            if not path.is_dir() or any(path.iterdir()):
+                raise ConfigError(f"Expected out to be a new or empty folder, but found results at {path}.") from None
+        except OSError as error:
+            raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
+        return path.resolve()
+    raise ConfigError("Expected a free name under predictions/, but ten thousand are taken; set out=FOLDER.")
+
+
+def lines() -> list[str]:
+    """List the lines there are."""
+    return groups().get(GROUP, [])
