@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def printable(text: str) -> str:
     """Return text that any table, page and terminal can hold: line ends, control characters and stray bytes escaped."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

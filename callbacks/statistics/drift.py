@@ -69,6 +69,8 @@ def compare_sets(
         return Drift(None, nothing, len(set_NF), moved)
     value_NF = np.concatenate([reference_NF, set_NF])
     sum_GF, count_GF = _rank_sums(value_NF, np.concatenate([first, second + groups]), groups + moved)
+    order_G = np.concatenate([_by_value(sum_GF[:groups]), groups + _by_value(sum_GF[groups:])])
+    sum_GF, count_GF = sum_GF[order_G], count_GF[order_G]
     side_PG = _sides(groups, moved, seed)
     difference_PF = _differences(side_PG, sum_GF, count_GF)
     spread_F = difference_PF.std(axis=0)
@@ -84,6 +86,11 @@ def compare_sets(
 
 def _codes(group_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.unique(group_N, return_inverse=True)[1].astype(np.int64)
+
+
+def _by_value(sum_GF: Floats) -> npt.NDArray[np.int64]:
+    """Order groups by what is in them, and not by their names, which must not decide what is drawn."""
+    return np.lexsort(np.round(sum_GF, 9).T).astype(np.int64)
 
 
 def _sides(groups: int, moved: int, seed: int) -> Floats:

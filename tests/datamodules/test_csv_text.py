@@ -52,8 +52,8 @@ def test_names_that_are_no_text_are_left_out_by_a_name_that_can_be_written(tmp_p
     folder = tmp_path / "set" / "good"
     folder.mkdir(parents=True)
     for path in tmp_path.glob("*.png"):
-        path.rename(folder / f"odd\r{path.name}")
-    data = (folder / "odd\r0.png").read_bytes()
+        path.rename(folder / f'=odd, "{path.name}')
+    data = (folder / '=odd, "0.png').read_bytes()
     try:
         Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")).write_bytes(data)
     except OSError:

@@ -53,7 +53,7 @@ def test_pictures_of_unknown_label_count_nowhere() -> None:
 def test_it_learns_where_to_look(arguments: dict[str, Any]) -> None:
     torch.manual_seed(0)
     module = PatchClassifier(arguments, learning_rate=0.02, backbone_learning_rate=1e-3)
-    module.log = lambda *_: None  # type: ignore[method-assign]  # there is no trainer here
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer here
     optimizer = module.configure_optimizers()
     module.train()
     for step in range(12):

@@ -22,7 +22,7 @@ SMALL = (
 
 
 def train(out: Path, root: Path, *overrides: str) -> Path:
-    assert main(["train", f"out={out}", f"data.root={root}", *SMALL, *overrides]) == 0
+    assert main(["train", "data=synthetic", f"out={out}", f"data.root={root}", *SMALL, *overrides]) == 0
     (run,) = out.glob("*/it")
     return run
 

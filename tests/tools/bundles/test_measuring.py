@@ -26,7 +26,9 @@ def result(name: str, *boxes: tuple[int, int, int, int]) -> Result:
     mask = np.zeros((32, 32), dtype=bool)
     for top, left, height, width in boxes:
         mask[top : top + height, left : left + width] = True
-    return Result(name, size=(64, 128), kind="thin", anomaly_map=mask.astype(np.float32) * 3, mask=mask)
+    return Result(
+        name, score=3.0, threshold=1.0, size=(64, 128), kind="thin", anomaly_map=mask.astype(np.float32) * 3, mask=mask
+    )
 
 
 def write(folder: Path, *results: Result) -> pd.DataFrame:
