@@ -152,6 +152,8 @@ def test_an_id_with_other_settings_is_refused(
     ("keys", "message"),
     [
         (["repeat=0"], "Expected repeat to be at least 1"),
+        (["repeat=1000000"], "at most 1000 trainings together, but found 1000000"),
+        (["repeat=400", "folds=4"], "at most 1000 trainings together, but found 1600"),
         (["folds=1"], "folds at least 2 or null"),
         (["folds=2", "data.folds=2"], "either folds or data.folds"),
     ],

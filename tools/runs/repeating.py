@@ -41,6 +41,7 @@ TWO_SEEDS = (
     "better 5."
 )
 FINISHED = ("metrics.json", "predictions.csv", "sweep.csv")
+MOST_TRAININGS = 1000  # of one command: more is a slip of the finger, and each is composed before the first begins
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ def _check(config: DictConfig) -> None:
         raise ConfigError(
             f"Expected repeat to be at least 1 and folds at least 2 or null, but found {config.repeat} and "
             f"{config.folds}."
+        )
+    if (trainings := config.repeat * (config.folds or 1)) > MOST_TRAININGS:
+        raise ConfigError(
+            f"Expected repeat and folds to ask for at most {MOST_TRAININGS} trainings together, but found {trainings}."
         )
     if config.folds and config.data.folds:
         raise ConfigError("Expected either folds or data.folds, but found both; data.folds is for a single fold.")
