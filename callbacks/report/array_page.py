@@ -143,7 +143,12 @@ def render_lot(content: LotContent) -> str:
         names = [str(name).lower() for name in one.table["class"]]
         drawing = array_map(one.table["row"] - first[0], one.table["col"] - first[1], names, one.shape)
         rows.append(
-            {"name": one.name, "address": address, "map": drawing, "counts": one.counts, "seams": len(one.seams)}
+            {
+                "name": one.name,
+                "address": address,
+                "map": drawing,
+                "counted": ", ".join(f"{count:,} {name}" for name, count in one.counts.items() if count),
+            }
         )
         for name, count in one.counts.items():
             totals[name] = totals.get(name, 0) + count

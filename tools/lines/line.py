@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +88,7 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> None:
     require_values(config)
     sources = [config.source] if isinstance(config.source, str) else list(config.source)
     out = new_folder(config.out, str(config.choices[GROUP]))
-    found = line.predict(sources, out, page=bool(config.page), command=f"loupe predict {' '.join(overrides)}")
+    found = line.predict(sources, out, page=bool(config.page), command=shlex.join(["loupe", "predict", *overrides]))
     print(found.summary)
     print(f"Results {out}")
     if found.page is not None:
