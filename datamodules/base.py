@@ -18,6 +18,7 @@ from .batch import Sample, collate
 from .cache import CachedDataset, content_keys
 from .csv_text import written
 from .dataset import InspectionDataset, Reading
+from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
 from .kept import KeptDataset, kept_in_use
 from .loading import SizedDataset, make_loader
@@ -75,6 +76,9 @@ class InspectionDataModule(LightningDataModule, ABC):
         void: Values of masks that mark nothing, such as the 255 of borders that nobody decided on; null: ask where one
             looks so.
         cache: Folder that keeps decoded and resized pictures, for trainings of many epochs; null: none.
+        enhance: Enhancements by name that every image gets before it is resized, in training, test and prediction
+            alike: see ``enhancing.filters``; an entry is a name, or a name with parameters, also by zone.
+        enhance_as: The last one takes the image's place (``replace``), or up to three become its ``channels``.
         augment: Transforms of ``torchvision.transforms.v2`` for training pictures; masks, zones and boxes move along.
         seed: Decides the splits and the order of training pictures.
     """
@@ -95,6 +99,8 @@ class InspectionDataModule(LightningDataModule, ABC):
     mask_on: int = 127
     void: tuple[int, ...] | None = None
     cache: str | None = None
+    enhance: tuple[str | dict[str, Any], ...] = ()
+    enhance_as: EnhanceAs = "replace"
     augment: tuple[Any, ...] = ()
     seed: int = 0
 
@@ -103,6 +109,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         self.samples = pd.DataFrame()
         self.remarks: list[str] = []
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
+        self.enhancement: Enhancement = read_enhancement(self.enhance, self.enhance_as)
         self.first_epoch = 0  # later where a training goes on: it decides the order of images
         if self.limit is not None and self.limit < 1:
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
@@ -143,6 +150,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             self.mask_on,
             None if self.void is None else tuple(self.void),
             instances=instances,
+            enhance=self.enhancement,
         )
 
     @property

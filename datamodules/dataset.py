@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .batch import Sample, collate
+from .enhancing.enhancement import Enhancement
 from .errors import UnreadableImageError
 from .images import (
     Array,
@@ -48,6 +49,7 @@ class Reading(NamedTuple):
         instances: Pictures with outlines, or else a mask, get a target for instance models, good ones an empty one.
         parts: Labels of outlines that mark the part itself, not a defect.
         background: Labels of outlines that mark neither.
+        enhance: What happens to every image before it is resized.
     """
 
     height: int
@@ -58,6 +60,7 @@ class Reading(NamedTuple):
     instances: bool = False
     parts: tuple[str, ...] = ()
     background: tuple[str, ...] = ()
+    enhance: Enhancement = Enhancement()
 
 
 class Row(NamedTuple):
@@ -103,7 +106,7 @@ class InspectionDataset(SizedDataset[Sample]):
         if self.reading.instances and target is None and mask is not None:
             target = component_target(mask.numpy())
         return Sample(
-            image=image_tensor(values, self.reading),
+            image=image_tensor(values, self.reading, self.zones_on_disk(index, values.shape[:2])),
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
@@ -113,6 +116,12 @@ class InspectionDataset(SizedDataset[Sample]):
             kind=row.kind,
             target=target,
         )
+
+    def zones_on_disk(self, index: int, size: tuple[int, ...]) -> Array | None:
+        """Return the zone ids of an image's own pixels, (H, W), where known and an enhancement asks for them."""
+        del size  # files of zones are as large as their images
+        path = self.rows[index].zones_path
+        return read_zones(path) if path and self.reading.enhance.by_zone else None
 
 
 class FileDataset(SizedDataset[Sample | UnreadableImageError]):
@@ -154,9 +163,17 @@ def collate_readable(
     return collate(samples) if samples else None, [item for item in items if isinstance(item, UnreadableImageError)]
 
 
-def image_tensor(values: Array, reading: Reading) -> Tensor:
-    """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1]."""
-    return torch.from_numpy(network_input(values, reading.height, reading.width, reading.white_level))
+def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None) -> Tensor:
+    """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1].
+
+    Args:
+        values: The image.
+        reading: How to read it.
+        zones_HW: Zone ids of its pixels, for enhancements that differ by zone.
+    """
+    enhanced = reading.enhance(values, reading.white_level, zones_HW)
+    white = None if reading.enhance else reading.white_level
+    return torch.from_numpy(network_input(enhanced, reading.height, reading.width, white))
 
 
 def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .batch import Sample
+    from .images import Array
     from .zones.finding import Zones
 
 FIND = "find"
@@ -59,6 +60,13 @@ class ZonedDataset(InspectionDataset):
         after = (self.reading.height, self.reading.width)
         drawn = zone_map(resized(cladding, size, after), None if core is None else resized(core, size, after), after)
         return replace(sample, zones=torch.from_numpy(drawn))
+
+    def zones_on_disk(self, index: int, size: tuple[int, ...]) -> Array | None:
+        """Return the zone ids of an image's own pixels, as found, unless a file has them."""
+        given, (text, _) = super().zones_on_disk(index, size), self.found[index]
+        if given is not None or not text or not self.reading.enhance.by_zone:
+            return given
+        return zone_map(*from_text(text), (size[0], size[1]))
 
 
 def found_on(table: pd.DataFrame, core_um: Sizes, cladding_um: Sizes) -> pd.DataFrame:

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
     "datamodules/appearance.py",
+    "datamodules/enhancing/enhancement.py",
+    "datamodules/enhancing/filters.py",
     "datamodules/detections.py",
     "datamodules/csv_text.py",
     "datamodules/regular_files.py",

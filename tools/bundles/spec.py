@@ -71,6 +71,7 @@ def describe(
             "values": "RGB in [0, 1]; a grey picture has three equal channels",
             "resize": {"height": reading.height, "width": reading.width, "rule": RESIZE},
             "white_level": reading.white_level,
+            "enhance": reading.enhance.to_plain(),
             "normalisation": "in the graph",
         },
         "outputs": [

@@ -81,6 +81,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
         measuring=measuring_of(config, calibration),
         usual=calibration.usual,
+        enhance=reading.enhance,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import ListConfig, OmegaConf
 
 from datamodules.dataset import Reading
+from datamodules.enhancing.enhancement import read_enhancement
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,4 +27,7 @@ def reading_of(data: DictConfig) -> Reading:
     white = OmegaConf.select(data, "white_level")
     if white is not None and not (isinstance(white, int | float) and 0 < white < float("inf")):
         raise ConfigError(f"Expected data.white_level to be above 0 and finite, or null, but found {white!r}.")
-    return Reading(sides[0], sides[1], white)
+    entries, mode = OmegaConf.select(data, "enhance"), OmegaConf.select(data, "enhance_as")
+    asked = OmegaConf.to_container(entries, resolve=True) if isinstance(entries, ListConfig) else None
+    enhance = read_enhancement(asked if isinstance(asked, list) else [], mode or "replace")
+    return Reading(sides[0], sides[1], white, enhance=enhance)

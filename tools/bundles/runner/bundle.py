@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callbacks.statistics.usual import Usual
+from datamodules.enhancing.enhancement import read_enhancement
 
 from .composition import compose
 from .decision import Decision
@@ -55,6 +56,7 @@ class Bundle(Judge):
     def _set_up(self, threads: int | None, image_threshold: float | None, pixel_threshold: float | None) -> None:
         """Open the graphs, and become a judge by them."""
         resize = self.spec["input"]["resize"]
+        enhance = self.spec["input"].get("enhance", {"entries": []})  # earlier bundles have none
         super().__init__(
             infer=compose(self.spec, open_graphs(self.folder, self.form, threads)),
             decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
@@ -67,4 +69,5 @@ class Bundle(Judge):
             },
             measuring=Measuring.read(self.spec["defects"]),
             usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
+            enhance=read_enhancement(**enhance),
         )

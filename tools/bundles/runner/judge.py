@@ -12,6 +12,7 @@ import numpy as np
 
 from callbacks.statistics.usual import LEVEL, Usual
 from datamodules.appearance import appearance
+from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.images import (
     Array,
@@ -68,6 +69,7 @@ class Judge:
         about: What judges, in plain values: results of different judges are not mixed in one folder.
         measuring: How defects are listed; None: they are not.
         usual: What images of the training are like; None: nobody noted it.
+        enhance: What happens to an image before it is resized.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Judge:
         about: dict[str, Any],
         measuring: Measuring | None = None,
         usual: Usual | None = None,
+        enhance: Enhancement = Enhancement(),  # noqa: B008 - immutable
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -87,6 +90,7 @@ class Judge:
         self.about = about
         self.measuring = measuring
         self.usual = usual
+        self.enhance = enhance
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -139,7 +143,8 @@ class Judge:
         """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
         check_white_level(values, name, self.white_level)
         check_content(values, name)
-        return network_input(values, *self.size, self.white_level)
+        enhanced = self.enhance(values, self.white_level)
+        return network_input(enhanced, *self.size, None if self.enhance else self.white_level)
 
     def prepare_zones(self, zones: str | Path | Array) -> Array:
         """Turn zone ids (H, W), or a file with them, into ids at the model's size."""
