@@ -28,10 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from callbacks.statistics.intervals import image_intervals
-from datamodules.images import read_image, resize, scale, to_rgb
+from datamodules.files.images import read_image, resize, scale, to_rgb
+from datamodules.files.suffixes import is_image
 from datamodules.progress import track
-from datamodules.suffixes import is_image
-from models.loupe_net import WEIGHTS, LoupeNet, load_loupe_net
+from models.features.loupe_net import WEIGHTS, LoupeNet, load_loupe_net
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -200,7 +200,7 @@ def loupe(maps: tuple[int, ...]) -> Candidate:
 
 def timm_network(name: str, weights: Path | None, maps: tuple[int, ...] = (0, 1)) -> Candidate:
     """A network of timm's at strides 8 and 16 (or 4, 8, 16 with three maps), from a file or untrained (seed 0)."""
-    from models.backbones import UNTRAINED, Backbone  # noqa: PLC0415  # timm takes seconds to import
+    from models.features.backbones import UNTRAINED, Backbone  # noqa: PLC0415  # timm takes seconds to import
 
     converted = name.startswith("mobilenetv2") and weights is not None
     levels = [2, 3] if len(maps) == 2 else [1, 2, 3]

@@ -32,14 +32,14 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.morphology import skeletonize
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.overlap import OverlapMeter
 from datamodules.metallography import MetallographyDataModule
 from datamodules.progress import track
 from datamodules.table import TEST, TRAIN
-from tools.build import build
-from tools.config import compose_config
+from tools.configuring.build import build
+from tools.configuring.config import compose_config
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.training import train
 

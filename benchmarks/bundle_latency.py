@@ -31,7 +31,7 @@ import torch
 from anomalib.models import Patchcore
 
 from models.patchcore import PatchCore, PatchCoreModel
-from tools.bundles.runner import Bundle
+from tools.runner import Bundle
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from timm.models import FeatureListNet
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
     Run = Callable[[Array], object]
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tools.bundles.runner import Bundle
 from tools.cli import main as loupe
-from tools.config import groups
+from tools.configuring.config import groups
+from tools.runner import Bundle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

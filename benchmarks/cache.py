@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from datamodules.cache import CachedDataset
+from datamodules.caching.cache import CachedDataset
 from datamodules.folder import FolderDataModule
 
 if TYPE_CHECKING:
-    from datamodules.batch import Sample
-    from datamodules.loading import SizedDataset
+    from datamodules.samples.batch import Sample
+    from datamodules.samples.loading import SizedDataset
 
 
 def main() -> None:

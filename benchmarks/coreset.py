@@ -14,7 +14,7 @@ import time
 import torch
 from anomalib.models.components import KCenterGreedy
 
-from models.coreset import k_center_greedy
+from models.components.coreset import k_center_greedy
 
 
 def clustered_points(count: int, dimensions: int) -> torch.Tensor:

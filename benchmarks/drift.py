@@ -26,17 +26,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.drift import ALARM
 from callbacks.statistics.novelty import FACTS
 from callbacks.statistics.usual import Usual
-from datamodules.images import read_image, to_rgb
+from datamodules.files.images import read_image, to_rgb
 from datamodules.table import GOOD, TEST, TRAIN
 from datamodules.views import ViewDataset, read_view
-from tools.build import build
-from tools.bundles.runner.decision import Decision
-from tools.bundles.runner.judge import Judge
-from tools.config import compose_config
+from tools.configuring.build import build
+from tools.configuring.config import compose_config
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.predicting import infer
 from tools.runs.testing import build_trainer
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from callbacks.statistics.examined import Examined
-    from datamodules.dataset import InspectionDataset
-    from datamodules.images import Array
-    from tools.bundles.runner.result import Result
+    from datamodules.files.images import Array
+    from datamodules.samples.dataset import InspectionDataset
+    from tools.runner.result import Result
 
 OTHER_CAMERA = ("data.test_arrays=[Array_2Crop]",)
 SETS = {

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from callbacks.calibration import Calibration
-from callbacks.epoch_pictures import WORST, log_calibration
-from callbacks.examples import ExampleGallery
+from callbacks.decisions.calibration import Calibration
+from callbacks.measures.examples import ExampleGallery
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
-from datamodules.batch import InspectionBatch, Sample, collate
+from callbacks.training.epoch_pictures import WORST, log_calibration
+from datamodules.samples.batch import InspectionBatch, Sample, collate
 
 PICTURES, EDGE, BATCH = 320, 256, 16
 

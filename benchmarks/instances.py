@@ -12,7 +12,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from tools.config import compose_config
+from tools.configuring.config import compose_config
 from tools.runs.training import train
 
 if TYPE_CHECKING:

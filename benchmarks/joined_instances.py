@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from callbacks.coco import Instances
+from callbacks.measures.coco import Instances
 from datamodules.outlines.instances import PART
-from models.joining import merge_tiles
-from models.laying import lay
-from models.tiled import Tiling
+from models.components.joining import merge_tiles
+from models.components.laying import lay
+from models.components.tiled import Tiling
 
 if TYPE_CHECKING:
-    from datamodules.detections import Detections
+    from datamodules.samples.detections import Detections
 
 Found = dict[str, np.ndarray]
 

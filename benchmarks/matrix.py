@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from datamodules.errors import DataError
 from datamodules.synthetic.domains import DOMAINS
 from models.errors import WeightsError
-from tools.config import compose_config, groups, require_values
+from tools.configuring.config import compose_config, groups, require_values
 from tools.errors import ConfigError
 from tools.runs.training import train
 

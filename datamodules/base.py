@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 from lightning import LightningDataModule
 
-from .augment import AugmentedDataset
-from .batch import Sample, collate
-from .cache import CachedDataset, content_keys
-from .csv_text import written
-from .dataset import InspectionDataset, Reading
+from .caching.cache import CachedDataset, content_keys
+from .caching.kept import KeptDataset, kept_in_use
 from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
-from .kept import KeptDataset, kept_in_use
-from .loading import SizedDataset, make_loader
+from .files.csv_text import written
 from .masks.matching import split_mask
-from .split import fold_table, join_copies, split_table
-from .survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
+from .samples.augment import AugmentedDataset
+from .samples.batch import Sample, collate
+from .samples.dataset import InspectionDataset, Reading
+from .samples.loading import SizedDataset, make_loader
+from .samples.split import fold_table, join_copies, split_table
+from .samples.survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
 from .table import (
     CALIBRATION,
     DEFECTIVE,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from torch.utils.data import DataLoader
 
-    from .batch import InspectionBatch
+    from .samples.batch import InspectionBatch
 
 Supervision = Literal["good", "labels", "masks", "instances"]
 EXCLUDED_COLUMNS = ("path", "problem", "remedy")

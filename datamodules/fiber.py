@@ -12,19 +12,19 @@ import pandas as pd
 
 from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
-from .found_zones import FIND, ZonedDataset, found_on, zone_notes
-from .label_table import FileIndex, read_labels
+from .files.walking import walk_images
+from .layouts.label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
 from .masks.beside import masks_beside
 from .masks.naming import in_mask_folder
 from .masks.pairing import with_masks
 from .outlines.names import same_name, same_parts, split_path
+from .samples.found_zones import FIND, ZonedDataset, found_on, zone_notes
 from .table import DEFECTIVE, GOOD, UNKNOWN
-from .walking import walk_images
 from .zones.kinds import Sizes  # noqa: TC001 - configs are checked against it
 
 if TYPE_CHECKING:
-    from .dataset import InspectionDataset
+    from .samples.dataset import InspectionDataset
 
 LABELS = {"good": GOOD, "defective": DEFECTIVE, "": UNKNOWN}
 LEFT_OUT = {"ambiguous"}

@@ -9,30 +9,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .base import InspectionDataModule, existing_root
-from .class_words import GOOD_WORDS, may_be_either, sounds_good
 from .errors import DataError, UnreadableImageError
+from .files.walking import walk_images
+from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
 from .masks.beside import masks_beside
 from .masks.looks import are_masks, are_photographs
 from .masks.naming import bare_name, is_image_folder, is_mask_folder, masks_of
 from .masks.pairing import with_masks
 from .synthetic.write import is_drawn
-from .table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
-from .walking import walk_images
+from .table import DEFECTIVE, GOOD, UNASSIGNED, UNKNOWN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPLIT_FOLDERS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "calibration": CALIBRATION,
-    "dev": CALIBRATION,
-    "validation": CALIBRATION,
-    "val": CALIBRATION,
-    "valid": CALIBRATION,
-    "test": TEST,
-    "testing": TEST,
-}
 SHOWN = 2  # names in a sentence
 
 

@@ -18,11 +18,11 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from .images import resize, scale
+from .files.images import resize, scale
 from .views import grey
 
 if TYPE_CHECKING:
-    from .images import Array
+    from .files.images import Array
 
 Floats = npt.NDArray[np.float64]
 

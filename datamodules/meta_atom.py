@@ -14,17 +14,17 @@ from .arrays.lattice import find_lattice
 from .arrays.naming import TILE
 from .arrays.repeats import LatticeError
 from .base import existing_root
-from .boxes import Box
-from .csv_text import bare, map_texts
 from .errors import DataError, UnreadableImageError
-from .images import read_image
-from .label_table import read_text_table
+from .files.boxes import Box
+from .files.csv_text import bare, map_texts
+from .files.images import read_image
+from .files.walking import walk_images
+from .layouts.label_table import read_text_table
 from .layouts.strays import unused_documents
 from .masks.naming import in_mask_folder
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .views import ViewDataModule, decoded
-from .walking import walk_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

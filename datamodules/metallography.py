@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from .base import existing_root
-from .boxes import Box, cut
 from .errors import DataError, UnreadableImageError
-from .mask_forms import MaskForm, align, mask_form
+from .files.boxes import Box, cut
+from .files.walking import list_folder, walk_images
 from .masks.beside import masks_beside
+from .masks.forms import MaskForm, align, mask_form
 from .masks.matching import match_masks
 from .masks.naming import in_mask_folder
 from .masks.pairing import none_matches
@@ -22,13 +23,12 @@ from .masks.reading import check_whole
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
 from .views import View, ViewDataModule, decoded, grey, read_marks
-from .walking import list_folder, walk_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .base import Supervision
-    from .images import Array
+    from .files.images import Array
 
 IMAGE_FOLDERS = ("images", "image")
 

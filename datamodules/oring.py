@@ -17,8 +17,8 @@ from .progress import track
 
 if TYPE_CHECKING:
     from .base import Supervision
-    from .dataset import Reading
     from .layouts.words import Found
+    from .samples.dataset import Reading
 
 
 @dataclass(kw_only=True, eq=False)

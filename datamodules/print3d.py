@@ -15,14 +15,14 @@ import pandas as pd
 from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .fiber import LABELS
-from .images import check_white_level, read_image
-from .label_table import FileIndex, read_labels
+from .files.images import check_white_level, read_image
+from .files.walking import walk_images
 from .layer_groups import group_layers, layer_features
+from .layouts.label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
 from .progress import track
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
-from .walking import walk_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .csv_text import bare, map_texts
 from .errors import DataError
+from .files.csv_text import bare, map_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

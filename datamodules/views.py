@@ -20,16 +20,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from .appearance import appearance
 from .base import InspectionDataModule
-from .batch import Sample
-from .boxes import cut, parse_box
-from .dataset import InspectionDataset, Reading, image_tensor
 from .errors import DataError, UnreadableImageError
-from .images import Array, read_image, resize_mask, scale
+from .files.appearance import appearance
+from .files.boxes import cut, parse_box
+from .files.images import Array, read_image, resize_mask, scale
 from .outlines.instances import component_target
 from .progress import track
-from .survey import ImageFacts, look_at
+from .samples.batch import Sample
+from .samples.dataset import InspectionDataset, Reading, image_tensor
+from .samples.survey import ImageFacts, look_at
 from .table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from .base import InspectionModel
-from .pooling import check_share, top_mean
-from .reconstruction import distance_map, error_over_scales, ssim_map, to_grey
+from .components.pooling import check_share, top_mean
+from .components.reconstruction import distance_map, error_over_scales, ssim_map, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 Upsampling = Literal["nearest", "transposed"]
 Error = Literal["distance", "ssim"]

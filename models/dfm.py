@@ -16,9 +16,9 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 from torch.nn import functional as F
 
-from .backbones import Backbone
+from .features.backbones import Backbone
+from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
-from .precision import full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ class DFM(OnePassModel):
     """Deep feature modelling: one pass over good pictures, then principal components.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``; the last of its layers is used.
+        backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used.
         pooling: Side of the squares of features that are averaged, at most the whole map. At least 1.
         level: Share of the variance that the components hold, in (0, 1].
         score: ``fre``, the squared feature reconstruction error, or ``nll``, twice the negative log-likelihood within

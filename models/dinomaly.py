@@ -26,8 +26,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn, optim
 from torch.nn import functional as F
 
-from .backbones import Backbone
 from .base import InspectionModel
+from .features.backbones import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 SCORE_SIDE = 256  # pictures are scored by maps of this size, whatever their own
 WORST_SHARE = 0.01  # of the map's pixels, whose mean is the picture's score
@@ -123,7 +123,7 @@ class Dinomaly(InspectionModel):
     """Dinomaly.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``: a vision transformer, eight of its middle layers.
+        backbone: Arguments of ``models.features.backbones.Backbone``: a vision transformer, eight of its middle layers.
         dropout: Of the bottleneck.
         learning_rate: Of StableAdamW, after ``warmup_steps``.
         final_learning_rate: At the end, by a cosine.

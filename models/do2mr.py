@@ -15,8 +15,8 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from .components.face_residual import FaceView, Plane, Where, standardised
 from .face_detector import FaceDetector, odd
-from .face_residual import FaceView, Plane, Where, standardised
 
 
 def min_max_range(flat_HW: Plane, window: int) -> Plane:

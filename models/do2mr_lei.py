@@ -11,7 +11,7 @@ from .face_detector import FaceDetector
 from .lei import Lei
 
 if TYPE_CHECKING:
-    from .face_residual import FaceView, Plane, Where
+    from .components.face_residual import FaceView, Plane, Where
 
 
 class Do2mrLei(FaceDetector):

@@ -16,20 +16,20 @@ from torch.utils.data import DataLoader
 
 from datamodules.progress import track
 
-from .backbones import Backbone
 from .base import InspectionModel
-from .efficient_ad_model import EfficientAdModel, pads
-from .efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
+from .components.efficient_ad_model import EfficientAdModel, pads
+from .components.efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
+from .components.penalty import PenaltyPictures
 from .errors import WeightsError
-from .patch_description import PATCH_DESCRIPTION
-from .penalty import PenaltyPictures
+from .features.backbones import Backbone
+from .features.patch_description import PATCH_DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 SMALLEST = 32  # pixels along a side: below, the autoencoder has no bottleneck left
 HELD_BACK_SHARE, HELD_BACK_AT_MOST = 0.1, 32  # of the training pictures
@@ -43,7 +43,7 @@ class EfficientAd(InspectionModel):
     sets it by calibration pictures; here those stay unseen until thresholds are chosen on them.
 
     Args:
-        teacher: Arguments of ``models.backbones.Backbone``.
+        teacher: Arguments of ``models.features.backbones.Backbone``.
         student: ``pdn_s`` and ``pdn_m`` are the paper's; ``loupe_net`` is far faster.
         penalty: Folder with pictures of anything else; None: drawn ones.
         penalty_pictures: How many crops of them to make.

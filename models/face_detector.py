@@ -14,10 +14,10 @@ import torch
 from anomalib.data import InferenceBatch
 from torch import nn
 
-from .face_residual import FaceView, Plane, Where, view_face
+from .components.face_residual import FaceView, Plane, Where, view_face
+from .components.pooling import check_share, top_mean
+from .components.reconstruction import WHITE, to_grey
 from .one_pass import OnePassModel
-from .pooling import check_share, top_mean
-from .reconstruction import WHITE, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,17 +15,17 @@ from anomalib.models.image.fastflow.loss import FastflowLoss
 from anomalib.models.image.fastflow.torch_model import create_fast_flow_block
 from torch import nn, optim
 
-from .backbones import Backbone
 from .base import InspectionModel
+from .features.backbones import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
-    from .tiled import Tiling
+    from .components.tiled import Tiling
 
 
 class FastflowModel(nn.Module):
@@ -89,7 +89,7 @@ class Fastflow(InspectionModel):
     """FastFlow, trained by maximum likelihood of good pictures.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``.
+        backbone: Arguments of ``models.features.backbones.Backbone``.
         image_size: Height and width of pictures.
         flow_steps: Blocks of each flow. At least 1.
         conv3x3_only: Use kernels of 3 alone, where they would alternate with 1.

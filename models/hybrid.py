@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.base import Supervision
-    from datamodules.batch import InspectionBatch
-    from datamodules.detections import Detections
+    from datamodules.samples.batch import InspectionBatch
+    from datamodules.samples.detections import Detections
 
-    from .tiled import Tiling
+    from .components.tiled import Tiling
 
 PASSED = -1.0  # the score of a picture that was not inspected; one that was, and on which nothing was found, scores 0
 

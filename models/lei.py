@@ -14,8 +14,8 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from .components.face_residual import FaceView, Plane, Where, standardised
 from .face_detector import FaceDetector, odd
-from .face_residual import FaceView, Plane, Where, standardised
 
 
 def line_kernel(length: int, apart: float, degrees: float) -> Plane:

@@ -15,12 +15,12 @@ from torch.optim.lr_scheduler import StepLR
 
 from datamodules.outlines.instances import PART
 
-from .backbones import Backbone
 from .base import InspectionModel
-from .detectors import RESNET50, Selection, resnet50_network, small_network
+from .components.detectors import RESNET50, Selection, resnet50_network, small_network
+from .components.laying import lay
 from .errors import DivergedError
-from .fpn import BackboneFpn
-from .laying import lay
+from .features.backbones import Backbone
+from .features.fpn import BackboneFpn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
 
     from datamodules.base import Supervision
-    from datamodules.batch import InspectionBatch
-    from datamodules.detections import Detections
+    from datamodules.samples.batch import InspectionBatch
+    from datamodules.samples.detections import Detections
 
 FPN = "fpn"
 
@@ -105,7 +105,7 @@ class MaskRcnn(InspectionModel):
     """Mask R-CNN, on any backbone or as torchvision has it; good pictures are its negatives.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``; unused by torchvision's own network.
+        backbone: Arguments of ``models.features.backbones.Backbone``; unused by torchvision's own network.
         network: ``fpn``, small, on the backbone; or ``maskrcnn_resnet50_fpn_v2``.
         weights: Of ``maskrcnn_resnet50_fpn_v2``: ``hub``, ``none``, or the path of a file.
         layers: Levels of the backbone under the pyramid, instead of its own choice: small defects need fine ones.

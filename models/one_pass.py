@@ -14,7 +14,7 @@ from .base import InspectionModel
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 
 class OnePassModel(InspectionModel):

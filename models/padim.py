@@ -18,10 +18,10 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 from torch.nn import functional as F
 
-from .backbones import Backbone
-from .maps import SmoothMap
+from .components.maps import SmoothMap
+from .features.backbones import Backbone
+from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
-from .precision import full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ class Padim(OnePassModel):
     """PaDiM: one pass over good pictures, then a Gaussian for every place.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``.
+        backbone: Arguments of ``models.features.backbones.Backbone``.
         n_features: How many of the backbone's channels are used, drawn at random; all, where there are fewer. The cost
             of a place is its square.
         seed: Decides which.

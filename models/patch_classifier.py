@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from datamodules.table import DEFECTIVE, GOOD
 
-from .backbones import Backbone
 from .base import InspectionModel
+from .features.backbones import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.base import Supervision
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 
 class PatchClassifierModel(nn.Module):
@@ -66,7 +66,8 @@ class PatchClassifier(InspectionModel):
     """A classifier of good and defective pictures, both of which it must see in training.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``; the last of its layers is used, and the deepest is best.
+        backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used, and the
+            deepest is best.
         learning_rate: Of AdamW, for the linear layer.
         backbone_learning_rate: Of AdamW, for the backbone; 0 keeps it as it is.
         weight_decay: Of AdamW.

@@ -17,12 +17,12 @@ from torch.nn import functional as F
 
 from datamodules.progress import track
 
-from .backbones import Backbone
-from .coreset import k_center_greedy, projection
-from .maps import SmoothMap
+from .components.coreset import k_center_greedy, projection
+from .components.maps import SmoothMap
+from .features.backbones import Backbone
+from .features.precision import full_precision
 from .one_pass import OnePassModel
-from .precision import full_precision
-from .shared_work import is_shared, name_of, remember, remember_order
+from .sharing.shared_work import is_shared, name_of, remember, remember_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,7 +164,7 @@ class PatchCore(OnePassModel):
     """PatchCore: one pass over good pictures fills a bank of patches, thinned to a coreset.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``.
+        backbone: Arguments of ``models.features.backbones.Backbone``.
         coreset_ratio: Share of all patches that the bank keeps, in (0, 1].
         num_neighbors: Neighbours that weigh a picture's score; 1 turns weighing off. At least 1.
 

@@ -21,17 +21,17 @@ from torch import nn, optim
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 
-from .backbones import Backbone
 from .base import InspectionModel
-from .maps import GaussianBlur
-from .precision import full_precision
+from .components.maps import GaussianBlur
+from .features.backbones import Backbone
+from .features.precision import full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 PROBE = 128  # side of a picture that shows how a network shrinks: no stride is larger
 RESNETS = (
@@ -128,8 +128,8 @@ class ReverseDistillation(InspectionModel):
     """Reverse distillation.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``. Its layers must be neighbours, each half as large as the
-            one before.
+        backbone: Arguments of ``models.features.backbones.Backbone``. Its layers must be neighbours, each half
+            as large as the one before.
         mode: How the maps of all levels are joined: ``add``, or ``multiply``, which asks all levels to agree.
         learning_rate: Of Adam.
 

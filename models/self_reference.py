@@ -20,9 +20,9 @@ from anomalib.data import InferenceBatch
 from torch import nn
 from torch.nn import functional as F
 
+from .components.pooling import check_share, top_mean
+from .components.reconstruction import to_grey
 from .one_pass import OnePassModel
-from .pooling import check_share, top_mean
-from .reconstruction import to_grey
 
 if TYPE_CHECKING:
     from torch import Tensor

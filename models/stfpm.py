@@ -17,15 +17,15 @@ from anomalib.models.image.stfpm.anomaly_map import AnomalyMapGenerator
 from anomalib.models.image.stfpm.loss import STFPMLoss
 from torch import nn, optim
 
-from .backbones import LOUPE_NET, UNTRAINED, Backbone
 from .base import InspectionModel
+from .features.backbones import LOUPE_NET, UNTRAINED, Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 
 class STFPMModel(nn.Module):
@@ -63,7 +63,7 @@ class STFPM(InspectionModel):
     """STFPM: student-teacher feature pyramid matching.
 
     Args:
-        backbone: Arguments of ``models.backbones.Backbone``, for the teacher.
+        backbone: Arguments of ``models.features.backbones.Backbone``, for the teacher.
         learning_rate: Of SGD.
         momentum: Of SGD.
         weight_decay: Of SGD.

@@ -16,9 +16,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from .base import InspectionModel
-from .maps import mean_over_turns
-from .pooling import check_share, top_mean
-from .segmentation import Architecture, dice_bce_loss, focal_loss, load_encoder, segmentation_network
+from .components.maps import mean_over_turns
+from .components.pooling import check_share, top_mean
+from .components.segmentation import Architecture, dice_bce_loss, focal_loss, load_encoder, segmentation_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.base import Supervision
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 Loss = Literal["dice_bce", "focal"]
 LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"dice_bce": dice_bce_loss, "focal": focal_loss}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datamodules.detections import Instance, Region, trim
+from datamodules.samples.detections import Instance, Region, trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from datamodules.detections import Detections
+    from datamodules.samples.detections import Detections
 
 
 def as_instances(dense: Mapping[str, Tensor]) -> Detections:

@@ -1,4 +1,7 @@
-"""The house keeps its floors: datamodules below, models and callbacks above it and apart, tools on top."""
+"""The house keeps its floors: datamodules below, models and callbacks above it and apart, tools on top.
+
+Within a floor, no import runs up: a room that another one builds on, however indirectly, does not lean on it in turn.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,57 @@ def test_the_check_sees_imports(tmp_path: Path) -> None:
     path = tmp_path / "x.py"
     path.write_text("def f():\n    from tools.cli import main\n    import models.base as m\n", encoding="utf-8")
     assert imported_rooms(path) == {"tools", "models"}
+
+
+COLUMN = ("statistics", "policies", "decisions", "defects", "acceptance", "measures", "report", "tracking", "training")
+
+
+def leanings(floor: str) -> dict[str, set[str]]:
+    """Which rooms (and files beside them) of a floor each one imports from, by name."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / floor).rglob("*.py"):
+        parts = path.relative_to(ROOT).parts
+        own = parts[1].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                base = list(parts[:-1])[: len(parts) - node.level] if node.level else []
+                target = [*base, *(node.module or "").split(".")] if node.module else base
+                names = [target] if len(target) > 1 else [[*target, alias.name] for alias in node.names]
+                found.setdefault(own, set()).update(name[1] for name in names if name[0] == floor and name[1] != own)
+    return found
+
+
+def reach(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Everything that a room leans on, however indirectly."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = graph.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+@pytest.mark.parametrize("floor", ["callbacks", "datamodules", "models", "tools"])
+def test_no_import_runs_up(floor: str) -> None:
+    graph = leanings(floor)
+    assert len(graph) > 3, "the test looks in the wrong place"
+    below = {room: reach(graph, room) for room in graph}
+    circles = {frozenset({a, b}) for a in below for b in below[a] if a != b and a in below.get(b, ())}
+    assert not circles
+
+
+def test_callbacks_are_one_column() -> None:
+    graph = leanings("callbacks")
+    rooms = {path.name for path in (ROOT / "callbacks").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms <= set(COLUMN)
+    for place, room in enumerate(COLUMN):
+        climbing = graph.get(room, set()) & set(COLUMN[place + 1 :])
+        assert not climbing, f"callbacks/{room} imports from {climbing}, which lie after it in the column"
+
+
+def test_the_runner_lies_under_all_that_judge() -> None:
+    assert not leanings("tools").get("runner", set())
 
 
 def test_rooms_are_packaged() -> None:

@@ -64,7 +64,7 @@ def _run(args: Sequence[str]) -> int:
         return 0
     verb, *rest = args
     if verb not in VERBS:
-        from .config import nearest  # noqa: PLC0415 - Hydra takes a while, in which signals could not be heard
+        from .configuring.config import nearest  # noqa: PLC0415 - Hydra takes a while, in which signals could not be heard
 
         near = nearest(verb, VERBS)
         hint = f"did you mean '{near}'?" if near else "there are: " + ", ".join(VERBS)

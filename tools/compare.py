@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .config import compose_config, require_values
-from .door import open_door, print_config
+from .command import open_door, print_config
+from .configuring.config import compose_config, require_values
 from .errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .door import open_door
+from .command import open_door
 from .train import run
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .config import compose_config, require_values
-from .door import open_door, print_config
+from .command import open_door, print_config
+from .configuring.config import compose_config, require_values
 from .signals import keeping_note
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    from .health.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    from .checks.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
     with keeping_note(lambda: "nothing was changed; run the command again"):
         doctor(config)

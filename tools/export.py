@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .config import parse_overrides, require_values
-from .door import open_door, print_config
+from .command import open_door, print_config
+from .configuring.config import parse_overrides, require_values
 from .errors import ConfigError
 from .runs.run_state import is_finished, unfinished
 from .runs.trained import find_trained

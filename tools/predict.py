@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from configs import CONFIG_DIR
 from datamodules.progress import working
 
-from .config import apply_overrides, parse_overrides, require_values
-from .door import open_door, print_config
+from .command import open_door, print_config
+from .configuring.config import apply_overrides, parse_overrides, require_values
 from .errors import ConfigError
 from .lines.line import compose_line, names_line, run_line
 from .runs.run_state import warn_of_unfinished
@@ -85,7 +85,7 @@ def _run_line(overrides: Sequence[str], *, show: bool) -> None:
     if show:
         print_config(config)
         return
-    from .build import build  # noqa: PLC0415 - help and errors must not wait for it
+    from .configuring.build import build  # noqa: PLC0415 - help and errors must not wait for it
 
     run_line(config, build(config.line, "line"), overrides)
 

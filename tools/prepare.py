@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from configs import CONFIG_DIR
 
-from .config import compose_config, nearest, require_values
-from .door import HELP_FLAGS, help_text, open_door, print_config
+from .command import HELP_FLAGS, help_text, open_door, print_config
+from .configuring.config import compose_config, nearest, require_values
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    from .preparing import prepare  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
+    from .runs.preparing import prepare  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
     prepare(config)
 

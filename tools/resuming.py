@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config import apply_overrides, parse_overrides
+from .configuring.config import apply_overrides, parse_overrides
 from .errors import ConfigError
 from .runs.run_folder import RunFolder
 

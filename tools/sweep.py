@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from configs import CONFIG_DIR
 
-from .config import nearest
-from .door import key_lines, open_door
+from .command import key_lines, open_door
+from .configuring.config import nearest
 from .errors import ConfigError
 
 if TYPE_CHECKING:

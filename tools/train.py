@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .config import compose_config, require_values
-from .door import open_door, print_config
+from .command import open_door, print_config
+from .configuring.config import compose_config, require_values
+from .configuring.values import check_run
 from .resuming import resumed
-from .values import check_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

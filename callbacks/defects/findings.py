@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from callbacks.calibration import Calibration
+    from callbacks.decisions.calibration import Calibration
     from callbacks.statistics.bootstrap import Resampling
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 ABOUT = ("name", "image_path", "kind", "group")
 COLUMNS = (*ABOUT, "type", "true", *MEASURES)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from callbacks.statistics.regions import regions_of
+
 from .merging import merge_near
-from .regions import regions_of
 from .severity import check_rules, severity_of
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from scipy.stats import chi2
 
 from callbacks.statistics.bootstrap import Estimate, Resampling, group_weights, interval
 from callbacks.statistics.curves import ratio
-
-from .regions import regions_of
+from callbacks.statistics.regions import regions_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

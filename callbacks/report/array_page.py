@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.embeddings import embedding_maps
-
-from .array_figures import array_map, class_bars, histogram, plane_figure
+from .charts.array_figures import array_map, class_bars, histogram, plane_figure
+from .charts.sprite import sprite
+from .embeddings import embedding_maps
 from .page import render_page
-from .sprite import sprite
 from .wording import plural
 
 if TYPE_CHECKING:

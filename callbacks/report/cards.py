@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .figures import Interval, interval_bar
+from .charts.curves import Interval, interval_bar
 from .wording import DASH, defined, percent, share, span
 
 if TYPE_CHECKING:

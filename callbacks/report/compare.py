@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callbacks.sweep import precision_recall_f1
+from callbacks.statistics.threshold_sweep import precision_recall_f1
 
-from .compare_figures import difference_bar, precision_recall_curves, roc_curves
+from .charts.compare_figures import difference_bar, precision_recall_curves, roc_curves
 from .gallery import Panel
 from .page import WIDTHS, drawn, render_page
 from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, data_uri, enlarged, overlay
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from markupsafe import Markup
 
-    from callbacks.comparison import Comparison, Pair
+    from callbacks.measures.examples import Example
     from callbacks.statistics.bootstrap import Estimate
+    from callbacks.statistics.comparison import Comparison, Pair
     from callbacks.statistics.paired import Judged
-
-    from .content import Example
 
 METRICS = {
     "auroc": "AUROC",

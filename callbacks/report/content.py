@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,39 +12,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from callbacks.atlas import Atlas
-    from callbacks.embeddings import EmbeddingMap
-    from callbacks.learning import Rows
+    from callbacks.measures.atlas import Atlas
+    from callbacks.measures.examples import Example
+    from callbacks.measures.learning import Rows
 
-Category = Literal["miss", "false_alarm", "hit", "pass", "highest", "nearest", "lowest"]
-
-
-@dataclass(frozen=True)
-class Example:
-    """One picture that shows how the detector decides.
-
-    Attributes:
-        category: ``miss`` (defective, called good), ``false_alarm`` (good, called defective), ``hit`` or ``pass``; or,
-            whatever its label, of the ``highest`` or ``lowest`` scores, or ``nearest`` to the threshold.
-        name: Stable name of the picture in the sample table.
-        score: Raw, higher is worse.
-        image: (H, W, 3) uint8, as the model saw it, in that size.
-        anomaly_map: (H, W) float32, raw.
-        mask: (H, W) bool, the marked defect; None where nobody marked it.
-        predicted_mask: (H, W) bool, map at or above the pixel threshold; None without one.
-        kind: Sub-population, or empty.
-        defect: Type of defect, or empty.
-    """
-
-    category: Category
-    name: str
-    score: float
-    image: npt.NDArray[np.uint8]
-    anomaly_map: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_] | None = None
-    predicted_mask: npt.NDArray[np.bool_] | None = None
-    kind: str = ""
-    defect: str = ""
+    from .embeddings import EmbeddingMap
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from .doctor_figures import shortcut_figure
+from .charts.doctor_figures import shortcut_figure
 from .pictures import MARKED_COLOUR, Mask, Picture, data_uri, overlay
 from .wording import DASH, breakable, percent, plural, share, span
 

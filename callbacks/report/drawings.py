@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.learning import LOSS, objective_name, series
+from callbacks.measures.learning import LOSS, objective_name, series
 
-from .defect_figures import heat_map_picture, size_recall_figure
+from .charts.curves import colour_scale, precision_recall_figure, roc_figure, sweep_figure
+from .charts.defect_figures import heat_map_picture, size_recall_figure
+from .charts.learning_figure import learning_figure
+from .charts.live import live_data, rug
+from .charts.scatter import LEVELS, map_figures
+from .charts.score_figure import ScoreSet, score_figure
+from .charts.sprite import sprite
+from .charts.svg import padded_range
 from .facts import Confusion, confusion, image_threshold, threshold_of
-from .figures import colour_scale, precision_recall_figure, roc_figure, sweep_figure
-from .learning_figure import learning_figure
-from .live import live_data, rug
 from .page import HERO_WIDTHS, WIDTHS, drawn
 from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
-from .scatter import LEVELS, map_figures
-from .score_figure import ScoreSet, score_figure
-from .sprite import sprite
-from .svg import padded_range
 from .wording import defined, plural, score, score_decimals, share
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from .pictures import data_uri, enlarged, panels_of
 from .wording import distance, plural, score, score_decimals
 
 if TYPE_CHECKING:
-    from .content import Category, Example, ReportContent
+    from callbacks.measures.examples import Category, Example
+
+    from .content import ReportContent
 
 _EDGE = 384  # longest edge of a picture on the page, in pixels; it is shown at 220 or so, on screens of twice that
 _FINE = 512  # of an overlay, whose contours are thin

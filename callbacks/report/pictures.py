@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 if TYPE_CHECKING:
-    from .content import Example
+    from callbacks.measures.examples import Example
 
 Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .charts.svg import Axis, circle, figure, line, text
 from .page import render_page
-from .svg import Axis, circle, figure, line, text
 from .wording import interval_name, percent, share, span
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .svg import Axis, circle, figure, line, nice_step, nice_ticks, polyline, text, tick_label
+from .charts.svg import Axis, circle, figure, line, nice_step, nice_ticks, polyline, text, tick_label
 from .wording import plural, share
 
 if TYPE_CHECKING:

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from .charts.sweep_figures import (
+    Costed,
+    Ranked,
+    importance_figure,
+    on_front,
+    parallel_figure,
+    pareto_figure,
+    ranking_figure,
+)
 from .sweep_content import Merged, Span, SweepContent, SweptTrial, best_of, merge
-from .sweep_figures import Costed, Ranked, importance_figure, on_front, parallel_figure, pareto_figure, ranking_figure
 from .sweep_history import Step, history_figure
 from .wording import DASH, breakable, percent, plural, share, span
 

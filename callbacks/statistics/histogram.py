@@ -22,10 +22,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from callbacks.defects.regions import REGION_UNIT, region_weights
-
 from .bins import bin_count, bin_index, highest_in_bin, lowest_in_bin
 from .curves import FloatArray, ScoreCounts, ratio
+from .regions import REGION_UNIT, region_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

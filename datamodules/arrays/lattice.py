@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from datamodules.boxes import Box, cut
-from datamodules.images import Array, resize
+from datamodules.files.boxes import Box, cut
+from datamodules.files.images import Array, resize
 
 from .cells import (
     GROUNDS,

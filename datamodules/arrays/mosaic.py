@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from datamodules.images import Array  # noqa: TC001 - a NamedTuple reads its annotations
+from datamodules.files.images import Array  # noqa: TC001 - a NamedTuple reads its annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

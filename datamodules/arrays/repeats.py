@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from datamodules.errors import DataError
-from datamodules.images import Array, resize, scale
+from datamodules.files.images import Array, resize, scale
 
 from .cells import peak_offset
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from datamodules.errors import DataError
-from datamodules.images import Array, scale
+from datamodules.files.images import Array, scale
 
 from .filters import FILTERS, WHITE, Bytes, luma
 

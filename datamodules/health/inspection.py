@@ -17,20 +17,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from datamodules.appearance import appearance
-from datamodules.dataset import Row, read_target, read_truth
 from datamodules.errors import UnreadableImageError
-from datamodules.images import Array, check_white_level, decode_image, read_bytes, scale
+from datamodules.files.appearance import appearance
+from datamodules.files.images import Array, check_white_level, decode_image, read_bytes, scale
+from datamodules.masks.checks import MaskFacts, mask_facts
 from datamodules.progress import track
-from datamodules.survey import ImageFacts, look_at_mask, look_at_zones
+from datamodules.samples.dataset import Row, read_target, read_truth
+from datamodules.samples.survey import ImageFacts, look_at_mask, look_at_zones
 from datamodules.views import VIEW_COLUMNS, View, read_marks, read_view, views_of
-
-from .mask_checks import MaskFacts, mask_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from datamodules.dataset import Reading
+    from datamodules.samples.dataset import Reading
 
 SMALL = 32
 """Side S of the small grey copy of every picture, in pixels."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.folder import SPLIT_FOLDERS
 from datamodules.outlines.coco import is_coco_file, load_coco
 from datamodules.outlines.names import same_parts
 from datamodules.table import UNASSIGNED
 
+from .class_words import SPLIT_FOLDERS
 from .files import read_summary
 from .words import WORDS, Found, kind_of, plain, verdict_of
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from datamodules.files.suffixes import is_hidden, is_image, unread_file, unusable_name
+from datamodules.files.walking import entries_of, is_folder, unusable_folder
 from datamodules.masks.naming import is_mask_folder
 from datamodules.outlines.documents import SUFFIXES
 from datamodules.outlines.parsing import load_json
-from datamodules.suffixes import is_hidden, is_image, unread_file, unusable_name
-from datamodules.walking import entries_of, is_folder, unusable_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.label_table import FileIndex, read_labels
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import same_name
 from datamodules.outlines.polygon_files import holds_outlines
 
 from .coco import check_complete, coco_files, find_listed
 from .files import Tree, walk_tree
+from .label_table import FileIndex, read_labels
 from .matching import Matched, match_labels
 from .strays import Setting, judge_strays
 from .words import WORDS, Found, is_part_folder, kind_of, plain, verdict_of

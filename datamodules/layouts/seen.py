@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.images import read_image
 from datamodules.outlines.annotations import OtherSizeError, read_annotation
 from datamodules.outlines.forms import READ_FORMS
 from datamodules.outlines.image_heads import image_head

@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.regular_files import LARGEST_LABELS, read_regular
 from datamodules.outlines.documents import JSON, TABLES, TEXTS, recognise_file
 from datamodules.outlines.forms import READ_FORMS
 from datamodules.outlines.names import same_name
 from datamodules.outlines.parsing import load_json
 from datamodules.outlines.polygon_files import is_outlines, parse_labels
-from datamodules.regular_files import LARGEST_LABELS, read_regular
 
 from .files import LABEL_FOLDERS, walk_tree
 

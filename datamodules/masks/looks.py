@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.images import read_image
 
 from .reading import LABELS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 LOOKED_AT = 3  # images of a folder
 _NEAR = 0.1  # of the range of values: what a softened or noisy mask departs from black and white

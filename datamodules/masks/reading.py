@@ -14,8 +14,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import decode_image, read_bytes
-from datamodules.regular_files import open_regular
+from datamodules.files.images import decode_image, read_bytes
+from datamodules.files.regular_files import open_regular
 
 from .matching import split_mask
 

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
-from datamodules.regular_files import open_regular
+from datamodules.files.regular_files import open_regular
 
 from .forms import UNKNOWN_REMEDY, Form, coco_from, recognise
 from .parsing import load_json

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 
-from datamodules.regular_files import open_regular
+from datamodules.files.regular_files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from datamodules.images import resize_mask
+from datamodules.files.images import resize_mask
 
 from .polygons import bounding_box, fill
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
     from .polygons import Outline
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import decode_image
+from datamodules.files.images import decode_image
 
 from .parsing import parse_points, parse_ring
 from .polygons import Outline, OutlineError

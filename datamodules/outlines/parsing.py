@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import read_bytes
-from datamodules.regular_files import LARGEST_LABELS
+from datamodules.files.images import read_bytes
+from datamodules.files.regular_files import LARGEST_LABELS
 
 from .polygons import Outline, OutlineError, Points
 

@@ -11,11 +11,11 @@ import cv2
 import pandas as pd
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.images import read_image
+from datamodules.files.suffixes import is_image
+from datamodules.files.walking import walk_images
+from datamodules.files.whole_files import write_whole
 from datamodules.progress import track
-from datamodules.suffixes import is_image
-from datamodules.walking import walk_images
-from datamodules.whole_files import write_whole
 from datamodules.zones.kinds import Sizes, priors_by_kind
 from datamodules.zones.many import Face, find_all
 from datamodules.zones.masks import overlay, zone_map
@@ -28,7 +28,7 @@ from .preparation import Prepared
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
     from datamodules.zones.finding import Zones
     from datamodules.zones.prior import Prior
 

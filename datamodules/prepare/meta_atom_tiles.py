@@ -15,17 +15,17 @@ import pandas as pd
 from datamodules.arrays.lattice import cut_tiles, find_lattice
 from datamodules.arrays.naming import TILE
 from datamodules.arrays.repeats import LatticeError
-from datamodules.csv_text import csv_text
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.csv_text import csv_text
+from datamodules.files.images import read_image
+from datamodules.files.suffixes import is_image
+from datamodules.files.walking import walk_images
 from datamodules.progress import track
-from datamodules.suffixes import is_image
-from datamodules.walking import walk_images
 
 from .preparation import Prepared
 
 if TYPE_CHECKING:
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 CELLS = "cells.csv"
 LABELS = "labels.csv"

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import read_image, scale, to_rgb
+from datamodules.files.images import read_image, scale, to_rgb
 from datamodules.layouts.files import SUMMARY, read_summary
 from datamodules.oring import OringDataModule
 from datamodules.outlines.annotations import read_annotation
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
     from datamodules.outlines.polygons import Mask, Outline
 
 FOLDERS = ("images", "annotations")

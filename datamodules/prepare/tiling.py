@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from datamodules.images import resize
+from datamodules.files.images import resize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
     from datamodules.outlines.polygons import Mask
 
 _ENOUGH = 10_000  # pixels, to know the background's median

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.errors import DataError
-from datamodules.images import read_image, resize, scale, to_rgb
+from datamodules.files.images import read_image, resize, scale, to_rgb
+from datamodules.files.suffixes import is_image
 from datamodules.progress import track
-from datamodules.suffixes import is_image
 
 from .procedural import Picture, draw_picture
 

@@ -17,7 +17,7 @@ from .weights import DEFAULT_WEIGHTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
     from .ellipse import Ellipse
 

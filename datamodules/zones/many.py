@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.images import read_image
 from datamodules.progress import track
 
 from .consensus import groups

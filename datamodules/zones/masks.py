@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.images import Array, to_rgb
+from datamodules.files.images import Array, to_rgb
 
 from .ellipse import Ellipse
 from .view import to_grey

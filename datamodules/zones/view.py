@@ -15,7 +15,7 @@ import numpy as np
 from .edges import Edges, find_edges
 
 if TYPE_CHECKING:
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
     from .ellipse import Ellipse, Plane
 

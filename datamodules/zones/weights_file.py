@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from datamodules.errors import DataError
-from datamodules.whole_files import write_whole
+from datamodules.files.whole_files import write_whole
 
 from .weights import DEFAULT_WEIGHTS, as_weights
 

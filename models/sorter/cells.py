@@ -16,7 +16,7 @@ from datamodules.arrays.lattice import cut_tiles, find_lattice
 from datamodules.arrays.mosaic import lay_together
 from datamodules.arrays.repeats import LatticeError
 from datamodules.errors import DataError
-from datamodules.images import Array, resize, scale
+from datamodules.files.images import Array, resize, scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ from .seed_features import centre_features, darkness_features, step_features
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 Floats = npt.NDArray[np.floating]
 

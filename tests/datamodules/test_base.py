@@ -10,8 +10,8 @@ import pytest
 
 from datamodules.base import InspectionDataModule, excluded_table, existing_root
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.images import read_image
 from datamodules.folder import FolderDataModule
-from datamodules.images import read_image
 from datamodules.table import read_table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from datamodules.errors import DataError
 from datamodules.fiber import FiberDataModule
-from datamodules.label_table import read_labels
+from datamodules.layouts.label_table import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

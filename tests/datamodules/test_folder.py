@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.walking import walk_images
 from datamodules.folder import FolderDataModule
 from datamodules.masks.reading import read_mask
-from datamodules.walking import walk_images
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.class_words import may_be_either
 from datamodules.errors import DataError
 from datamodules.folder import FolderDataModule
+from datamodules.layouts.class_words import may_be_either
 from datamodules.masks.reading import read_mask
 from datamodules.synthetic.datamodule import SyntheticDataModule
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.images import read_image
+from datamodules.files.images import read_image
 from datamodules.meta_atom import MetaAtomDataModule
 from datamodules.prepare.meta_atom_tiles import MetaAtomTiles
 from datamodules.table import CALIBRATION, TEST, TRAIN, read_table

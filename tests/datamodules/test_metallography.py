@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.boxes import Box, parse_box
 from datamodules.errors import DataError
-from datamodules.images import read_image
-from datamodules.mask_forms import align, mask_form
+from datamodules.files.boxes import Box, parse_box
+from datamodules.files.images import read_image
+from datamodules.masks.forms import align, mask_form
 from datamodules.metallography import MetallographyDataModule, spread
 from datamodules.table import TEST, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 
 def draw_scan(seed: int, height: int = 64, width: int = 64, count: int = 3) -> tuple[Array, Array]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.oring import OringDataModule
+from datamodules.samples.dataset import InspectionDataset
 from datamodules.table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:

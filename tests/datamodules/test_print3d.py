@@ -19,7 +19,7 @@ from datamodules.table import TEST, TRAIN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 
 def draw_layer(seed: int, look: int = 0) -> Array:

@@ -12,7 +12,7 @@ import pytest
 from datamodules.errors import DataError
 from datamodules.meta_atom import MetaAtomDataModule
 from datamodules.print3d import Print3dDataModule
-from datamodules.split import fill_empty
+from datamodules.samples.split import fill_empty
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tools.door import NOT_BEGUN
+from tools.command import NOT_BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

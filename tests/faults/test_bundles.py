@@ -17,18 +17,18 @@ import torch
 
 from tests.faults.endings import assert_refused
 from tests.tools.bundles.test_predicting import make_judge, thresholds, write_pictures
-from tools.bundles.runner.decision import Decision
-from tools.bundles.runner.judge import Judge
-from tools.bundles.runner.predicting import predict
-from tools.bundles.runner.result import Prediction
-from tools.bundles.runner.spec_check import check_spec
-from tools.bundles.runner.specification import BundleError, read_spec
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
+from tools.runner.predicting import predict
+from tools.runner.result import Prediction
+from tools.runner.spec_check import check_spec
+from tools.runner.specification import BundleError, read_spec
 from tools.runs.checkpoint import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
     from tests.faults.endings import Loupe
 
 ODD = ["NaN", "Infinity", "-Infinity", '"13,3"', "null", '"x"', "[]", "{}", "true", "1e400", "9" * 400]
@@ -249,7 +249,7 @@ def test_kinds_that_there_are_are_named(tmp_path: Path) -> None:
     judge = make_judge()
     judge.decision = Decision(values)
     source = str(write_pictures(tmp_path / "in", 2))
-    from tools.bundles.runner.predicting import Options  # noqa: PLC0415 - only here
+    from tools.runner.predicting import Options  # noqa: PLC0415 - only here
 
     with pytest.raises(BundleError, match="there are: large, small"):
         predict(judge, [source], tmp_path / "out", Options(kind="smal"))

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.images import read_image
 from datamodules.folder import FolderDataModule
-from datamodules.images import read_image
-from datamodules.label_table import read_labels
+from datamodules.layouts.label_table import read_labels
 from datamodules.outlines.parsing import load_json
 from tests.faults.endings import assert_refused
 from tests.tools.bundles.test_predicting import make_judge, rows_of
-from tools.bundles.runner.predicting import predict
+from tools.runner.predicting import predict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,7 +178,7 @@ def test_names_are_no_formulas(cell: str, tmp_path: Path) -> None:
     (folder / "a.png").write_bytes(cv2.imencode(".png", np.arange(400, dtype=np.uint8).reshape(20, 20))[1].tobytes())
     os.chdir(folder)
     judge, out = make_judge(), tmp_path / "out"
-    from tools.bundles.runner.writing import Writer  # noqa: PLC0415 - the row as it is written
+    from tools.runner.writing import Writer  # noqa: PLC0415 - the row as it is written
 
     with Writer(out, {}, (0.0, 1.0)) as writer:
         result = next(judge.stream([folder / "a.png"]))

@@ -16,9 +16,9 @@ import pytest
 
 from tests.faults.endings import assert_refused
 from tests.tools.bundles.test_predicting import make_judge
-from tools.bundles.runner.owning import Owner, new_folder
-from tools.bundles.runner.predicting import Options, predict
-from tools.bundles.runner.specification import BundleError
+from tools.runner.owning import Owner, new_folder
+from tools.runner.predicting import Options, predict
+from tools.runner.specification import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_a_killed_writer_owns_nothing(tmp_path: Path, source: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     code = (
-        "import os; from pathlib import Path; from tools.bundles.runner.owning import Owner; "
+        "import os; from pathlib import Path; from tools.runner.owning import Owner; "
         f"owner = Owner(Path({str(out)!r})); os.kill(os.getpid(), 9)"
     )
     root = Path(__file__).resolve().parents[2]

@@ -12,10 +12,10 @@ import torch
 from omegaconf import OmegaConf
 
 from tests.faults.endings import Loupe, assert_refused
+from tools.configuring.trust import check_trust, check_values, is_known, own_targets, trusting
 from tools.errors import ConfigError
 from tools.runs.checkpoint import KEY
 from tools.sweeps.journal import Journal
-from tools.trust import check_trust, check_values, is_known, own_targets, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,13 @@ NAMES = [
     ),
     *("torchvision.transforms.v2.Lambda", "torchvision.transforms.v2.functional.to_image", "torchvision.io.write_file"),
     *("torchvision.transforms.os.system", "torchvision.transforms.v2.Compose.__init__", "torchvision.datasets.MNIST"),
-    *("tools.runs.run_folder.RunFolder", "tools.mishaps.explain", "datamodules.whole_files.write_whole"),
-    *("datamodules.images.read_image", "datamodules.synthetic.write.write_dataset", "callbacks.history.History"),
-    *("callbacks.best.BestCheckpoint", "models.weight_files.write_weights", "models.base.torch.load"),
+    *("tools.runs.run_folder.RunFolder", "tools.mishaps.explain", "datamodules.files.whole_files.write_whole"),
+    *(
+        "datamodules.files.images.read_image",
+        "datamodules.synthetic.write.write_dataset",
+        "callbacks.training.history.History",
+    ),
+    *("callbacks.training.best.BestCheckpoint", "models.features.weight_files.write_weights", "models.base.torch.load"),
     *("datamodules.prepare.oring_tiles.OringTiles", "datamodules.base.Path", "anomalib.engine.Engine", "", ".", "x"),
 ]
 PLACES: dict[str, Callable[[Any], Any]] = {

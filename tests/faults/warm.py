@@ -27,7 +27,7 @@ HEAVY = (
     "tools.runs.distilling",
     "tools.bundles.exporting",
     "tools.bundles.judging",
-    "tools.health.examining",
+    "tools.checks.examining",
     "tools.sweeps.sweeping",
     "tools.sweeps.training_trial",
     "torchvision.models.detection",

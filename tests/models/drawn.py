@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from datamodules.batch import Sample, collate
+from datamodules.samples.batch import Sample, collate
 
 if TYPE_CHECKING:
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 LOUPE: dict[str, Any] = {
     "name": "loupe_net",

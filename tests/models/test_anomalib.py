@@ -15,7 +15,7 @@ from anomalib.models.components.base import AnomalibModule
 from lightning import Callback, LightningModule
 from torch import nn
 
-from datamodules.batch import InspectionBatch, Sample, collate
+from datamodules.samples.batch import InspectionBatch, Sample, collate
 from models.base import InspectionModel
 
 OURS = {"name", "label_index", "has_mask", "group", "kind", "zones", "target", "detections"}

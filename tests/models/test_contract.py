@@ -12,12 +12,12 @@ import torch
 from lightning import seed_everything
 from omegaconf import OmegaConf
 
-from callbacks.calibration import calibration_of
-from datamodules.detections import Instance
+from callbacks.decisions.calibration import calibration_of
 from datamodules.errors import DataError
+from datamodules.samples.detections import Instance
 from datamodules.table import DEFECTIVE, GOOD, TEST, TRAIN
 from models.base import Detects
-from tools.config import compose_config, groups
+from tools.configuring.config import compose_config, groups
 from tools.errors import ConfigError
 from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.base import InspectionDataModule
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
     from models.base import InspectionModel
 
 SLOW = {"efficient_ad_s", "efficient_ad_m"}  # the paper's large networks; efficient_ad is the same method

@@ -10,13 +10,13 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from datamodules.batch import Sample, collate
+from datamodules.samples.batch import Sample, collate
+from models.components.pooling import top_mean
+from models.components.reconstruction import LUMA, distance_map, error_over_scales, ssim_map
 from models.conv_ae import ConvAutoencoder
-from models.pooling import top_mean
-from models.reconstruction import LUMA, distance_map, error_over_scales, ssim_map
 
 if TYPE_CHECKING:
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 Array = npt.NDArray[np.float64]
 SMALL: dict[str, Any] = {"widths": (16, 32), "kernel_size": 3, "upsampling": "transposed"}

@@ -11,21 +11,28 @@ from anomalib.models.image.efficient_ad.torch_model import EfficientAdModelSize
 from lightning import Trainer
 from torch.utils.data import DataLoader
 
-from datamodules.batch import Sample, collate
-from models.backbones import UNTRAINED
+from datamodules.samples.batch import Sample, collate
+from models.components.efficient_ad_model import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    EfficientAdModel,
+    MapScale,
+    hard_mean,
+    vary,
+)
+from models.components.efficient_ad_nets import LoupeStudent, keep_variance
+from models.components.penalty import PenaltyPictures
 from models.efficient_ad import EfficientAd, build_teacher
-from models.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD, EfficientAdModel, MapScale, hard_mean, vary
-from models.efficient_ad_nets import LoupeStudent, keep_variance
 from models.errors import WeightsError
-from models.loupe_net import conv_unit
-from models.patch_description import PatchDescriptionSmall
-from models.penalty import PenaltyPictures
+from models.features.backbones import UNTRAINED
+from models.features.loupe_net import conv_unit
+from models.features.patch_description import PatchDescriptionSmall
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datamodules.batch import InspectionBatch
-    from models.efficient_ad_nets import StudentName
+    from datamodules.samples.batch import InspectionBatch
+    from models.components.efficient_ad_nets import StudentName
 
 LOUPE = {"name": "loupe_net", "layers": [1, 2], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
 

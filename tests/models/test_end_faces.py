@@ -10,9 +10,9 @@ from scipy import ndimage
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.hard_fiber import draw_hard
 from datamodules.zones.ellipse import Ellipse
+from models.components.face_residual import FaceView, standardised, view_face, without_profile
 from models.do2mr import Do2mr, min_max_range
 from models.do2mr_lei import Do2mrLei
-from models.face_residual import FaceView, standardised, view_face, without_profile
 from models.lei import Lei, line_kernel, line_strength
 
 

@@ -15,7 +15,7 @@ from models.patchcore import PatchCore
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.detections import Detections
+    from datamodules.samples.detections import Detections
 
 BACKBONE = {"name": "loupe_net", "layers": [2], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
 

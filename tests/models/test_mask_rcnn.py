@@ -8,15 +8,15 @@ import torch
 from lightning import seed_everything
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from callbacks.coco import Instances, instance_estimates
-from datamodules.batch import InspectionBatch, Sample, collate
-from datamodules.detections import dense_masks
+from callbacks.measures.coco import Instances, instance_estimates
 from datamodules.outlines.instances import DEFECT, PART, component_target
-from models.backbones import Backbone
-from models.detectors import RESNET50, Selection, small_network
+from datamodules.samples.batch import InspectionBatch, Sample, collate
+from datamodules.samples.detections import dense_masks
+from models.components.detectors import RESNET50, Selection, small_network
+from models.components.laying import lay
 from models.errors import DivergedError, WeightsError
-from models.fpn import BackboneFpn
-from models.laying import lay
+from models.features.backbones import Backbone
+from models.features.fpn import BackboneFpn
 from models.mask_rcnn import MaskRcnn, as_arrays, best_score
 from tests.found import same
 from tests.models.drawn import LOUPE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from datamodules.detections import Detections
+    from datamodules.samples.detections import Detections
 
 SIZE = 64
 

@@ -19,11 +19,11 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from datamodules.errors import DataError
-from models import backbones
 from models.dfm import DFM, principal_components
 from models.dinomaly import Dinomaly, warm_cosine
 from models.errors import WeightsError
 from models.fastflow import Fastflow
+from models.features import backbones
 from models.reverse_distillation import ReverseDistillation
 from models.stfpm import STFPM
 from tests.models.drawn import LOUPE, RESNET, batch, pictures

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 from torch.nn import functional as F
 
-from datamodules.batch import InspectionBatch, Sample, collate
+from datamodules.samples.batch import InspectionBatch, Sample, collate
 from models.patch_classifier import PatchClassifier, balanced_cross_entropy
 from tests.models.drawn import LOUPE
 

@@ -8,9 +8,9 @@ from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 from lightning import Callback, Trainer
 from torch.utils.data import DataLoader
 
-from datamodules.batch import Sample, collate
+from datamodules.samples.batch import Sample, collate
 from models import patchcore
-from models.backbones import Backbone
+from models.features.backbones import Backbone
 from models.patchcore import PatchCore, PatchCoreModel
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lightning import LightningModule
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 ARGUMENTS: dict[str, Any] = {
     "name": "resnet18",

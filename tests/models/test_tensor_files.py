@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from models.shared_work import SharedWork
+from models.features.weight_files import write_weights
+from models.sharing.shared_work import SharedWork
 from models.tensor_files import save_tensors
-from models.weight_files import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
-from datamodules.batch import Sample, collate
+from datamodules.samples.batch import Sample, collate
+from models.components.segmentation import PlainUnet, dice_bce_loss, dice_loss, focal_loss
 from models.errors import WeightsError
-from models.segmentation import PlainUnet, dice_bce_loss, dice_loss, focal_loss
 from models.unet import Unet, warm_cosine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 TINY: dict[str, Any] = {"depth": 2, "width": 4}
 

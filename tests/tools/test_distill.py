@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.backbones import Backbone
+from models.components.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
 from models.efficient_ad import EfficientAd
-from models.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
+from models.features.backbones import Backbone
 from tools.cli import main
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.loading import SizedDataset
-from datamodules.whole_files import write_whole
-from tools.door import open_door
+from datamodules.files.whole_files import write_whole
+from datamodules.samples.loading import SizedDataset
+from tools.command import open_door
 from tools.mishaps import explain, quiet_threads
 
 if TYPE_CHECKING:

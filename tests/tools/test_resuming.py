@@ -14,10 +14,10 @@ import torch
 from lightning import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.calibration import Calibration
+from callbacks.decisions.calibration import Calibration
 from models.conv_ae import ConvAutoencoder
 from tools.cli import main
-from tools.config import compose_config
+from tools.configuring.config import compose_config
 from tools.runs import repeating
 from tools.runs.ownership import owned
 from tools.runs.resuming import is_longer

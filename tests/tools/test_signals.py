@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.door import open_door
+from tools.command import open_door
 from tools.signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:

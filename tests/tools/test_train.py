@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tools.cli import main
-from tools.config import groups
+from tools.configuring.config import groups
 
 SMALL = [
     "data.size=64",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from callbacks.learning import loud
+from callbacks.measures.learning import loud
 from callbacks.statistics.novelty import FACTS
 
 if TYPE_CHECKING:

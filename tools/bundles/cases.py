@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from datamodules.dataset import FileDataset
-from datamodules.images import Array, read_image
+from datamodules.files.images import Array, read_image
+from datamodules.samples.dataset import FileDataset
 from datamodules.table import CALIBRATION, UNKNOWN
 from datamodules.views import ViewDataset, read_view
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from datamodules.base import InspectionDataModule
-    from datamodules.batch import Sample
-    from datamodules.dataset import Reading
     from datamodules.errors import UnreadableImageError
+    from datamodules.samples.batch import Sample
+    from datamodules.samples.dataset import Reading
 
 
 class Case(NamedTuple):

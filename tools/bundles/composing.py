@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datamodules.outlines.instances import PART
+from models.components.reconstruction import LUMA
 from models.hybrid import PASSED, HybridModel
 from models.mask_rcnn import MaskRcnnModel
-from models.reconstruction import LUMA
 from models.self_reference import QUANTUM, SelfReferenceModel
 from tools.errors import ConfigError
-
-from .runner.composition import ALONE, HYBRID, INSTANCES, SINGLE
+from tools.runner.composition import ALONE, HYBRID, INSTANCES, SINGLE
 
 if TYPE_CHECKING:
     from torch import nn
 
     from models.base import InspectionModel
-    from models.tiled import Tiling
+    from models.components.tiled import Tiling
 
 ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
 

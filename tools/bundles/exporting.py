@@ -10,11 +10,15 @@ from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
 from models.one_pass import OnePassModel
 from tools.errors import ConfigError
+from tools.runner.composition import INPUT
+from tools.runner.self_check import EXPECTED, SAMPLES
+from tools.runner.specification import SPEC
+from tools.runner.tiles import cut
 from tools.runs.checkpoint import read_checkpoint, restore
 
 from .agreement import TOLERANCES
@@ -25,10 +29,6 @@ from .composing import composition_of
 from .graphs import write_forms, write_safetensors
 from .parity import compare, conclude, require_parity
 from .pictures import find_pictures
-from .runner.composition import INPUT
-from .runner.self_check import EXPECTED, SAMPLES
-from .runner.specification import SPEC
-from .runner.tiles import cut
 from .shipping import load_runner, write_checksums, write_runner, write_zip
 from .spec import describe
 

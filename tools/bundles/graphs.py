@@ -24,9 +24,9 @@ from models.mask_rcnn import MaskRcnnModel
 from models.self_reference import SelfReferenceModel
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
+from tools.runner.composition import INPUT, MAP, MODEL, SCORE, SCREENING
 
 from .onnx_files import save_onnx, write_half
-from .runner.composition import INPUT, MAP, MODEL, SCORE, SCREENING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

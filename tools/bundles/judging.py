@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import ConfigError
+from tools.runner import Bundle, BundleError
+from tools.runner.owning import new_folder
+from tools.runner.predicting import check_call, predict, require_all
+from tools.runner.writing import TABLE
+from tools.runs.options import ERRORS_EXPECTED, as_list, kept, options_of
 from tools.signals import keeping_note
-
-from .options import ERRORS_EXPECTED, as_list, kept, options_of
-from .runner import Bundle, BundleError
-from .runner.owning import new_folder
-from .runner.predicting import check_call, predict, require_all
-from .runner.writing import TABLE
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

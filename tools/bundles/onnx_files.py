@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 LARGEST_ONNX = 2_000_000_000  # bytes: a protobuf ends at 2 GiB
 LARGE_WEIGHTS = 8192  # values: up to here, the exporter computes with constants, whose results would not be rounded

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from callbacks.calibration import calibration_of
-from datamodules.batch import Sample, collate
+from callbacks.decisions.calibration import calibration_of
 from datamodules.errors import DataError
 from datamodules.progress import track
+from datamodules.samples.batch import Sample, collate
 
 from .agreement import FULL, Agreement, sum_up
 from .shipping import load_runner
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
     from models.base import InspectionModel
 
     from .cases import Case

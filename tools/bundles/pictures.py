@@ -8,7 +8,7 @@ import pandas as pd
 
 from datamodules.errors import DataError
 from datamodules.table import CALIBRATION, complete_table, read_table
-from tools.build import build
+from tools.configuring.build import build
 
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule

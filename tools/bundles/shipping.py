@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .runner.specification import CHECKSUMS, hash_file
+from tools.runner.specification import CHECKSUMS, hash_file
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
 BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
-    "datamodules/appearance.py",
+    "datamodules/files/appearance.py",
     "datamodules/enhancing/enhancement.py",
     "datamodules/enhancing/filters.py",
-    "datamodules/detections.py",
-    "datamodules/csv_text.py",
-    "datamodules/regular_files.py",
-    "datamodules/costs.py",
-    "datamodules/images.py",
+    "datamodules/samples/detections.py",
+    "datamodules/files/csv_text.py",
+    "datamodules/files/regular_files.py",
+    "datamodules/files/costs.py",
+    "datamodules/files/images.py",
     "datamodules/errors.py",
-    "datamodules/headers.py",
-    "datamodules/suffixes.py",
+    "datamodules/files/headers.py",
+    "datamodules/files/suffixes.py",
     "callbacks/defects/measured.py",
     "callbacks/defects/merging.py",
-    "callbacks/defects/regions.py",
+    "callbacks/statistics/regions.py",
     "callbacks/defects/severity.py",
     "callbacks/report/pictures.py",
     "callbacks/statistics/drift.py",
     "callbacks/statistics/examined.py",
     "callbacks/statistics/novelty.py",
     "callbacks/statistics/usual.py",
-    "models/joining.py",
-    "models/laying.py",
+    "models/components/joining.py",
+    "models/components/laying.py",
 )
 REQUIREMENTS = """# What predict.py needs: the first three, and one of the two runtimes.
 numpy>=2.0
@@ -67,7 +67,7 @@ def write_runner(folder: Path, *, merging: bool) -> None:
     """
     target = folder / RUNNER
     target.mkdir()
-    sources = [*sorted((Path(__file__).parent / "runner").glob("*.py")), *(ROOT / name for name in BESIDE)]
+    sources = [*sorted((ROOT / "tools" / "runner").glob("*.py")), *(ROOT / name for name in BESIDE)]
     for source in sources:
         (target / source.name).write_text(make_relative(source.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")

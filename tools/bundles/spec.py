@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from timm.models import get_pretrained_cfg
 
-from callbacks.calibration import calibration_of
-
-from .measuring import measuring_of
-from .runner.composition import INPUT, MAP, SCORE
-from .runner.specification import SCHEMA
+from callbacks.decisions.calibration import calibration_of
+from tools.runner.composition import INPUT, MAP, SCORE
+from tools.runner.specification import SCHEMA
+from tools.runs.defect_listing import measuring_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from omegaconf import OmegaConf
 
 from datamodules.errors import DataError
-from tools.config import compose_config, groups, parse_overrides, require_values
+from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:

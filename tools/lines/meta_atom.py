@@ -20,13 +20,13 @@ import pandas as pd
 from callbacks.report.array_page import ArrayContent, LotContent, render_array, render_lot
 from datamodules.arrays.naming import TILE
 from datamodules.arrays.repeats import LatticeError
-from datamodules.csv_text import csv_text
 from datamodules.errors import DataError, UnreadableImageError
-from datamodules.images import read_image
+from datamodules.files.csv_text import csv_text
+from datamodules.files.images import read_image
+from datamodules.files.walking import walk_images
+from datamodules.files.whole_files import write_whole
 from datamodules.masks.naming import in_mask_folder
 from datamodules.progress import track
-from datamodules.walking import walk_images
-from datamodules.whole_files import write_whole
 from models.sorter.cells import ArrayCells, as_picture, cells_of_picture, cells_of_tiles
 from models.sorter.layers import CLASSES, GOOD
 from models.sorter.ranking import Ranking  # noqa: TC001 - typeguard reads the annotation

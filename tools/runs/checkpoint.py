@@ -10,11 +10,12 @@ import torch
 from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from tools.build import build
+from tools.configuring.build import build
+from tools.configuring.moved import with_new_names
+from tools.configuring.plain_config import require_run
+from tools.configuring.trust import check_trust
 from tools.errors import ConfigError
 from tools.mishaps import first_line
-from tools.plain_config import require_run
-from tools.trust import check_trust
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
@@ -64,7 +65,7 @@ def read_checkpoint(path: str | Path, *, own: bool = False) -> Checkpoint:
     content = load_tensors(path)
     if not _is_ours(content):
         raise ConfigError(f"Expected {path} to be a checkpoint of Loupe's, but it holds no config of a run.")
-    config = OmegaConf.create(content[KEY])
+    config = with_new_names(OmegaConf.create(content[KEY]))
     if not own:
         check_trust(config, path)
     return Checkpoint(require_run(config, path), content["state_dict"], int(content.get("epoch", 0)) + 1)

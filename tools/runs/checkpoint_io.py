@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from typing_extensions import override
 
-from datamodules.whole_files import write_whole
+from datamodules.files.whole_files import write_whole
 
 if TYPE_CHECKING:
     from lightning.fabric.utilities.types import _PATH

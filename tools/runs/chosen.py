@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tools.config import groups, parse_override
+from tools.configuring.config import groups, parse_override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from callbacks.comparison import Comparison, compare
-from callbacks.evaluation import plain
+from callbacks.measures.evaluation import plain
 from callbacks.report.compare import CompareContent, Contender, render_comparison, verdict
 from callbacks.report.facts import threshold_of
 from callbacks.report.wording import plural
 from callbacks.statistics.bootstrap import Resampling
-from datamodules.csv_text import csv_text
+from callbacks.statistics.comparison import Comparison, compare
+from datamodules.files.csv_text import csv_text
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.calibration import OBJECTIVE, PIXEL_OBJECTIVE, calibration_of
-from callbacks.coco import MONITOR as MASK_AP
-from callbacks.history import read_rows
-from callbacks.learning import Rivals, how_it_went, image_rivals, separability
+from callbacks.decisions.calibration import OBJECTIVE, PIXEL_OBJECTIVE, calibration_of
+from callbacks.measures.coco import MONITOR as MASK_AP
+from callbacks.measures.learning import Rivals, how_it_went, image_rivals, separability
+from callbacks.training.history import read_rows
 from datamodules.table import CALIBRATION
 from models.one_pass import OnePassModel
 

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from callbacks.examples import categorise, example_of
+from callbacks.measures.examples import categorise, example_of
 from callbacks.report.compare import Dispute, Shown
 from callbacks.report.wording import score, score_decimals
-from datamodules.batch import collate
 from datamodules.errors import DataError
 from datamodules.progress import track
+from datamodules.samples.batch import collate
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
 from models.errors import WeightsError
-from tools.build import build
+from tools.configuring.build import build
 from tools.errors import ConfigError
 
 from .checkpoint import read_checkpoint, restore
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from callbacks.report.content import Example
+    from callbacks.measures.examples import Example
     from callbacks.statistics.paired import Judged
     from datamodules.base import InspectionDataModule
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from models.distillation_recipe import Recipe
-from models.loupe_net import LoupeNet
+from models.features.distillation_recipe import Recipe
+from models.features.loupe_net import LoupeNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

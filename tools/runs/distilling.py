@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.tensorboard import SummaryWriter
 
 from datamodules.errors import DataError
+from datamodules.files.whole_files import write_whole
 from datamodules.unlabelled.crops import CropSource, hold_out, read_pictures
-from datamodules.whole_files import write_whole
-from models.backbones import Backbone
-from models.distillation import distill
-from models.distillation_recipe import Recipe
 from models.errors import WeightsError
-from models.students import LoupeNetStudent, PatchDescriptionStudent
+from models.features.backbones import Backbone
+from models.features.distillation import distill
+from models.features.distillation_recipe import Recipe
+from models.features.students import LoupeNetStudent, PatchDescriptionStudent
 from tools.errors import ConfigError
 from tools.signals import keeping_note
 
@@ -26,7 +26,7 @@ from .distillation_card import card
 
 if TYPE_CHECKING:
     from datamodules.unlabelled.procedural import Picture
-    from models.students import Student
+    from models.features.students import Student
 
 SETTINGS, CHECKPOINT, CARD = "config.yaml", "checkpoint.ckpt", "card.md"
 THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of

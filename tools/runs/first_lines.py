@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.left_out import reasons
+from datamodules.samples.left_out import reasons
 
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule

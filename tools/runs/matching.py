@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from callbacks.statistics.paired import Judged
-from datamodules.csv_text import bare, map_texts
 from datamodules.errors import DataError
+from datamodules.files.csv_text import bare, map_texts
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, TEST, read_table
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from callbacks.evaluation import RATES, image_estimates, plain
+from callbacks.measures.evaluation import RATES, image_estimates, plain
 from callbacks.report.facts import Confusion, confusion, verdict
-from datamodules.csv_text import bare, map_texts
+from datamodules.files.csv_text import bare, map_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

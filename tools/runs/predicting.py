@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from callbacks.calibration import calibration_of
-from tools.bundles.measuring import measuring_of
-from tools.bundles.options import ERRORS_EXPECTED, as_list, kept, options_of
-from tools.bundles.runner.decision import Decision
-from tools.bundles.runner.judge import Judge
-from tools.bundles.runner.predicting import check_call, require_all
-from tools.bundles.runner.predicting import predict as predict_sources
-from tools.bundles.runner.result import Prediction
-from tools.bundles.runner.sources import require_pictures
-from tools.bundles.runner.specification import BundleError, hash_file
+from callbacks.decisions.calibration import calibration_of
 from tools.errors import ConfigError
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
+from tools.runner.predicting import check_call, require_all
+from tools.runner.predicting import predict as predict_sources
+from tools.runner.result import Prediction
+from tools.runner.sources import require_pictures
+from tools.runner.specification import BundleError, hash_file
 from tools.signals import keeping_note
 
 from .checkpoint import read_checkpoint, restore
+from .defect_listing import measuring_of
+from .options import ERRORS_EXPECTED, as_list, kept, options_of
 from .reading import reading_of
 from .testing import build_trainer
 from .trained import make_output, note_config
@@ -28,9 +28,9 @@ from .trained import make_output, note_config
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision
 
-    from datamodules.dataset import Reading
+    from datamodules.samples.dataset import Reading
     from models.base import InspectionModel
-    from tools.bundles.runner.network import Array
+    from tools.runner.network import Array
 
     from .run_folder import RunFolder
     from .trained import Trained

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import ListConfig, OmegaConf
 
-from datamodules.dataset import Reading
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.samples.dataset import Reading
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:

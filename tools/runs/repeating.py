@@ -17,7 +17,7 @@ from callbacks.report.repeats import RepeatsContent, headline, render_repeats
 from callbacks.report.wording import plural
 from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.spread import Spread, spread
-from datamodules.csv_text import csv_text
+from datamodules.files.csv_text import csv_text
 from datamodules.table import TEST, read_table
 from tools.errors import ConfigError
 from tools.signals import keeping_note

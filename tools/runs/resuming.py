@@ -9,11 +9,11 @@ from lightning import seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.last import PROGRESS, rewind_events
-from datamodules.csv_text import bare, map_texts
+from callbacks.training.last import PROGRESS, rewind_events
 from datamodules.errors import DataError
+from datamodules.files.csv_text import bare, map_texts
 from datamodules.table import read_table
-from tools.build import build, check_arguments
+from tools.configuring.build import build, check_arguments
 from tools.errors import ConfigError
 
 from .checkpoint import KEY, build_module, forget_weights, load_tensors

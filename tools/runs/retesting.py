@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from lightning import seed_everything
 
-from callbacks.history import read_rows
+from callbacks.training.history import read_rows
 from datamodules.errors import DataError
 from datamodules.table import TEST, read_table
-from tools.build import build
+from tools.configuring.build import build
 
 from .checkpoint import read_checkpoint, restore
 from .chosen import chosen_keys
@@ -22,7 +22,7 @@ from .testing import Provenance, run_test
 from .trained import make_output, note_config
 
 if TYPE_CHECKING:
-    from callbacks.learning import Rows
+    from callbacks.measures.learning import Rows
     from datamodules.base import InspectionDataModule
 
     from .run_folder import RunFolder

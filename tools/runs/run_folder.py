@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datamodules.whole_files import write_whole
+from datamodules.files.whole_files import write_whole
+from tools.configuring.moved import with_new_names
+from tools.configuring.plain_config import read_config, read_json_object, require_run
+from tools.configuring.trust import check_trust
 from tools.errors import ConfigError
-from tools.plain_config import read_config, read_json_object, require_run
-from tools.trust import check_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +120,7 @@ class RunFolder:
         Raises:
             ConfigError: It cannot be read, is that of something else, or names what only ``trust=true`` may.
         """
-        config = require_run(read_config(self.config), self.config)
+        config = with_new_names(require_run(read_config(self.config), self.config))
         check_trust(config, self.config)
         return config
 

@@ -12,22 +12,22 @@ import pandas as pd
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.calibration import Calibration, calibration_of
-from callbacks.coco import InstanceEvaluation
-from callbacks.embeddings import embedding_maps
-from callbacks.learning import loud
-from callbacks.progress import progress_callback
+from callbacks.decisions.calibration import Calibration, calibration_of
+from callbacks.measures.coco import InstanceEvaluation
+from callbacks.measures.learning import loud
 from callbacks.report import facts
 from callbacks.report.content import ReportContent
+from callbacks.report.embeddings import embedding_maps
 from callbacks.report.render import render_report
 from callbacks.report.wording import interval_name
-from callbacks.tensorboard import log_results
-from datamodules.csv_text import csv_text
+from callbacks.tracking.tensorboard import log_results
+from callbacks.training.progress import progress_callback
+from datamodules.files.csv_text import csv_text
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TEST, count_by_split
-from models.backbones import UNTRAINED
+from models.features.backbones import UNTRAINED
 from models.hybrid import HybridModel
-from tools.build import build, check_arguments
+from tools.configuring.build import build, check_arguments
 
 from .checkpoint_io import WholeCheckpointIO
 from .stages import stage_costs, stage_counts, stage_note, stage_threshold
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from callbacks.defects.findings import ObjectResults
-    from callbacks.evaluation import Evaluation, Results
-    from callbacks.learning import Rows
+    from callbacks.measures.evaluation import Evaluation, Results
+    from callbacks.measures.learning import Rows
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 

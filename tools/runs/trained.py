@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from configs import CONFIG_DIR
-from tools.config import parse_overrides, recompose
+from tools.configuring.config import parse_overrides, recompose
 from tools.errors import ConfigError
 
 from .run_folder import CONFIG, RunFolder
@@ -87,8 +87,8 @@ def free_folder(wanted: Path) -> Path:
     Raises:
         ConfigError: None can be made.
     """
-    from tools.bundles.runner.owning import new_folder  # noqa: PLC0415 - help and errors do without OpenCV
-    from tools.bundles.runner.specification import BundleError  # noqa: PLC0415
+    from tools.runner.owning import new_folder  # noqa: PLC0415 - help and errors do without OpenCV
+    from tools.runner.specification import BundleError  # noqa: PLC0415
 
     try:
         return new_folder(wanted)

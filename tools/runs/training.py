@@ -9,16 +9,16 @@ from lightning import seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.best import BestCheckpoint
-from callbacks.bottleneck import BottleneckMaps
-from callbacks.calibration import Calibrate
-from callbacks.coco import InstanceCalibration
-from callbacks.event_log import EpochLogger
-from callbacks.finish import FinishWithCalibration
-from callbacks.history import History, read_rows
-from callbacks.last import LastCheckpoint
-from datamodules.csv_text import csv_text
-from tools.build import build, check_arguments
+from callbacks.decisions.calibration import Calibrate
+from callbacks.measures.coco import InstanceCalibration
+from callbacks.tracking.event_log import EpochLogger
+from callbacks.training.best import BestCheckpoint
+from callbacks.training.bottleneck import BottleneckMaps
+from callbacks.training.finish import FinishWithCalibration
+from callbacks.training.history import History, read_rows
+from callbacks.training.last import LastCheckpoint
+from datamodules.files.csv_text import csv_text
+from tools.configuring.build import build, check_arguments
 from tools.errors import ConfigError
 from tools.mishaps import first_line
 from tools.signals import keeping_note

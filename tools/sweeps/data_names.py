@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tools.config import nearest
+from tools.configuring.config import nearest
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:

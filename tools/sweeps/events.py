@@ -12,9 +12,9 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from callbacks.event_files import forget_results, only_results
-from callbacks.hparams import write_row
-from datamodules.whole_files import write_whole
+from callbacks.tracking.event_files import forget_results, only_results
+from callbacks.tracking.hparams import write_row
+from datamodules.files.whole_files import write_whole
 
 from .leaderboard import PLAIN, Leaderboard, value_of
 

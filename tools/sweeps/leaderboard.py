@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from datamodules.csv_text import LINE_END, Rows, guarded
-from tools.config import nearest
+from datamodules.files.csv_text import LINE_END, Rows, guarded
+from tools.configuring.config import nearest
 from tools.errors import ConfigError
 
 from .data_names import DATA_KEYS, Place, pick_data, place_of

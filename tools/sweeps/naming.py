@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning import Callback
 
-from datamodules.cache import content_keys
+from datamodules.caching.cache import content_keys
 from models.base import InspectionModel
-from models.shared_work import know
+from models.sharing.shared_work import know
 
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
     from datamodules.base import InspectionDataModule
-    from datamodules.batch import InspectionBatch
+    from datamodules.samples.batch import InspectionBatch
 
 
 class NameBatches(Callback):

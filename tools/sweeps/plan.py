@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from tools.config import compose_config, parse_override
+from tools.configuring.config import compose_config, parse_override
 from tools.errors import ConfigError
 
 from .pruning import PRUNERS

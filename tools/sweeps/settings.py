@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from tools.config import (
+from tools.configuring.config import (
     all_keys,
     apply_overrides,
     check_choice,

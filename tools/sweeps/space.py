@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import Glob, IntervalSweep
 from omegaconf import DictConfig, ListConfig
 
-from tools.config import groups, parse_override
+from tools.configuring.config import groups, parse_override
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from configs import CONFIG_DIR
-from tools.config import parse_override
+from tools.configuring.config import parse_override
+from tools.configuring.plain_config import read_config
+from tools.configuring.trust import ADVICE, check_values, is_trusting
 from tools.errors import ConfigError
-from tools.plain_config import read_config
-from tools.trust import ADVICE, check_values, is_trusting
 
 if TYPE_CHECKING:
     from pathlib import Path

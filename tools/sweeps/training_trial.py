@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.history import read_rows
-from datamodules.cache import BESIDE
-from datamodules.kept import KeptSamples, keeping
+from callbacks.training.history import read_rows
+from datamodules.caching.cache import BESIDE
+from datamodules.caching.kept import KeptSamples, keeping
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import read_table
-from models.shared_work import SharedWork, sharing
-from tools.build import build, check_arguments
+from models.sharing.shared_work import SharedWork, sharing
+from tools.configuring.build import build, check_arguments
 from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.course import SECTION
 from tools.runs.run_folder import RunFolder

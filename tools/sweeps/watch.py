@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from lightning import Callback
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.intervals import image_intervals
 
 from .timing import TIMED, Timed, milliseconds
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
     from torch import Tensor, nn
 
-    from datamodules.batch import InspectionBatch
-    from models.shared_work import SharedWork
+    from datamodules.samples.batch import InspectionBatch
+    from models.sharing.shared_work import SharedWork
 
     from .task import Report
 

@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist, squareform
 
 from callbacks.defects.merging import merge_near
-from callbacks.defects.regions import regions_of
+from callbacks.statistics.regions import regions_of
 
 
 def partition(labels: np.ndarray) -> set[frozenset[int]]:

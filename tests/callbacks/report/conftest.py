@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from callbacks.atlas import Atlas
-from callbacks.embeddings import embedding_maps
-from callbacks.report.content import Category, Example, ReportContent
-from callbacks.sweep import precision_recall_f1
+from callbacks.measures.atlas import Atlas
+from callbacks.measures.examples import Category, Example
+from callbacks.report.content import ReportContent
+from callbacks.report.embeddings import embedding_maps
+from callbacks.statistics.threshold_sweep import precision_recall_f1
 
 THRESHOLD = 3.0
 

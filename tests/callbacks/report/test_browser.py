@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from callbacks.report.content import Category, ReportContent
+    from callbacks.measures.examples import Category
+    from callbacks.report.content import ReportContent
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1280, 390)

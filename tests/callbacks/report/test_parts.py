@@ -12,11 +12,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from callbacks.report.defect_figures import free_place, heat_map_picture, size_bins, size_recall_figure, size_ticks
-from callbacks.report.live import rug
-from callbacks.report.scatter import HEIGHT, LEVELS, WIDTH, fitted, score_levels
+from callbacks.report.charts.defect_figures import (
+    free_place,
+    heat_map_picture,
+    size_bins,
+    size_recall_figure,
+    size_ticks,
+)
+from callbacks.report.charts.live import rug
+from callbacks.report.charts.scatter import HEIGHT, LEVELS, WIDTH, fitted, score_levels
+from callbacks.report.charts.sprite import sprite
 from callbacks.report.sections import cell, sections
-from callbacks.report.sprite import sprite
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents

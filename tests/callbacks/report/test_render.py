@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from callbacks.report.live import compact
+from callbacks.report.charts.live import compact
 from callbacks.report.render import flat, render_report
-from callbacks.sweep import precision_recall_f1
+from callbacks.statistics.threshold_sweep import precision_recall_f1
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from callbacks.report.sweep_figures import on_front
+from callbacks.report.charts.sweep_figures import on_front
 from callbacks.report.sweep_page import SweepContent, SweptTrial, merge, render_sweep
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.familiarity import map_medians
+from callbacks.decisions.familiarity import map_medians
 from callbacks.statistics.novelty import FACTS
 from callbacks.statistics.usual import KEPT, Usual, map_level
 

@@ -13,9 +13,9 @@ import pytest
 from datamodules.arrays.cells import peak_offset
 from datamodules.arrays.lattice import Lattice, cut_tiles, find_lattice, fit_steps, neighbourhood_median
 from datamodules.arrays.repeats import LatticeError, find_steps
-from datamodules.boxes import Box, cut, mirrored, parse_box
 from datamodules.errors import DataError
-from datamodules.images import read_image
+from datamodules.files.boxes import Box, cut, mirrored, parse_box
+from datamodules.files.images import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path

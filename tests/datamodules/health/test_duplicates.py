@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from datamodules.files.images import read_image
 from datamodules.health.duplicates import MOST_PER_PICTURE, NEAR, describe, exact_copies, near_pairs
 from datamodules.health.inspection import SMALL, to_grey
-from datamodules.images import read_image
 from datamodules.synthetic.domains import DOMAINS, find_domain, good_picture
 
 if TYPE_CHECKING:

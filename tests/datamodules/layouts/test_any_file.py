@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.oring import OringDataModule
+from datamodules.samples.dataset import InspectionDataset
 
 if TYPE_CHECKING:
     from pathlib import Path

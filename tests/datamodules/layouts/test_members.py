@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from datamodules.base import excluded_table
-from datamodules.dataset import InspectionDataset
 from datamodules.errors import DataError
 from datamodules.oring import OringDataModule
 from datamodules.outlines.image_heads import image_head
+from datamodules.samples.dataset import InspectionDataset
 from datamodules.table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:

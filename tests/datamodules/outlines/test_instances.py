@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.batch import Sample, collate
 from datamodules.outlines.instances import DEFECT, PART, component_target, defect_mask, instance_target
 from datamodules.outlines.polygons import Outline, fill
+from datamodules.samples.batch import Sample, collate
 
 
 def square(x: float, y: float, side: float, label: str = "") -> Outline:

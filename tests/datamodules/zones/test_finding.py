@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.images import Array, read_image
+from datamodules.files.images import Array, read_image
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.hard_fiber import CONDITIONS, UNSEEN, HardFiber, draw_hard
 from datamodules.zones.detectors import detectors, run_detector

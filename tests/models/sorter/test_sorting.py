@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from datamodules.arrays.mosaic import lay_together
-from datamodules.images import read_image
+from datamodules.files.images import read_image
 from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
 from models.sorter.cells import cells_of_picture, cells_of_tiles

@@ -21,10 +21,10 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from tools.bundles.runner import Bundle, BundleError
 from tools.bundles.shipping import BESIDE, ROOT, make_relative
 from tools.bundles.spec import without_folders
 from tools.cli import main
+from tools.runner import Bundle, BundleError
 
 if TYPE_CHECKING:
     from pathlib import Path

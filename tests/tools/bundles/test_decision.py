@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.defects.region_rules import RegionRules
+from callbacks.decisions.region_rules import RegionRules
+from callbacks.decisions.scopes import Scoped
 from callbacks.policies.base import Threshold
-from callbacks.scopes import Scoped
 from callbacks.statistics.probability import fit_probability
-from tools.bundles.runner.decision import Decision
+from tools.runner.decision import Decision
 
 USUAL = 0.25
 

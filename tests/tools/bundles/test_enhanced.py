@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import torch
 
-from datamodules.dataset import Reading, image_tensor
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.files.images import read_image
 from datamodules.folder import FolderDataModule
-from datamodules.images import read_image
+from datamodules.samples.dataset import Reading, image_tensor
 from tests.tools.bundles.conftest import write_pictures
 from tests.tools.bundles.test_predicting import by_brightness, thresholds
-from tools.bundles.runner.bundle import Bundle
-from tools.bundles.runner.decision import Decision
-from tools.bundles.runner.judge import Judge
 from tools.cli import main
+from tools.runner.bundle import Bundle
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,17 +12,17 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
-from models.backbones import Backbone
+from models.features.backbones import Backbone
 from models.patchcore import PatchCoreModel
 from tools.bundles.graphs import KEPT, RawOutputs, write_int8, write_onnx, write_openvino
 from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
-from tools.bundles.runner.composition import INPUT
+from tools.runner.composition import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 SIDE = 8
 

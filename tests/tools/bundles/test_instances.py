@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from datamodules.outlines.instances import PART
-from models.laying import lay
+from models.components.laying import lay
 from models.mask_rcnn import as_arrays, best_score
 from tests.found import same
-from tools.bundles.runner.instances import judge_instances
+from tools.runner.instances import judge_instances
 
 RULES: dict[str, Any] = {"score_threshold": 0.05, "mask_threshold": 0.5, "part": PART}
 SIZE = (40, 60)

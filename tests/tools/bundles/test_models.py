@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from tools.bundles.runner import Bundle
 from tools.cli import main
-from tools.config import groups
+from tools.configuring.config import groups
+from tools.runner import Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from tools.bundles.cases import Case, calibration_cases, challenge_cases
 from tools.bundles.challenges import write_challenges
 from tools.bundles.parity import ParityError, compare, conclude, require_parity

@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError
-from tools.bundles.runner.decision import Decision
-from tools.bundles.runner.judge import Judge
-from tools.bundles.runner.predicting import Options, predict, require_all
-from tools.bundles.runner.result import Prediction
-from tools.bundles.runner.specification import BundleError
-from tools.bundles.runner.stream import in_batches, read_ahead
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
+from tools.runner.predicting import Options, predict, require_all
+from tools.runner.result import Prediction
+from tools.runner.specification import BundleError
+from tools.runner.stream import in_batches, read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = {"min_area": 0, "low": None, "erode": 0, "usual": 0.0}

@@ -10,7 +10,7 @@ import torch
 
 from models.self_reference import SelfReference
 from tools.bundles.composing import composition_of
-from tools.bundles.runner.self_reference import judge_alone
+from tools.runner.self_reference import judge_alone
 
 
 @pytest.mark.parametrize("size", [(64, 64), (70, 53)])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError, UnreadableImageError
-from tools.bundles.runner.sources import find_pictures
+from tools.runner.sources import find_pictures
 
 
 def picture(path: Path, value: int = 100) -> Path:

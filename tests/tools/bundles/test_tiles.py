@@ -9,14 +9,14 @@ import pytest
 import torch
 from anomalib.data import InferenceBatch
 
-from models.tiled import Tiling
+from models.components.tiled import Tiling
 from tests.found import as_instances
 from tools.bundles.composing import tiles_of
-from tools.bundles.runner.result import Prediction
-from tools.bundles.runner.tiles import judge_tiles
+from tools.runner.result import Prediction
+from tools.runner.tiles import judge_tiles
 
 if TYPE_CHECKING:
-    from datamodules.detections import Detections
+    from datamodules.samples.detections import Detections
 
 
 def look(image_B3HW: torch.Tensor) -> tuple[InferenceBatch, list[Detections] | None]:

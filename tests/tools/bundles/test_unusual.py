@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 import torch
 
-from callbacks.calibration import calibration_of
+from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.usual import Usual
-from tools.bundles.runner import Bundle
-from tools.bundles.runner.command import main as predict_py
 from tools.cli import main
+from tools.runner import Bundle
+from tools.runner.command import main as predict_py
 from tools.runs.checkpoint import read_checkpoint, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
 FACTS = {"height", "width", "brightness", "contrast", "sharpness", "warmth", "level"}
 

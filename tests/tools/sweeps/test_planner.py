@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.cli import main
-from tools.config import groups
+from tools.configuring.config import groups
 from tools.sweeps.journal import read_records, read_trials
 from tools.sweeps.leaderboard import best_run
 from tools.sweeps.plan import read_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from tools.config import groups
+from tools.configuring.config import groups
 from tools.errors import ConfigError
 from tools.sweeps.space import Axis, Interval, read_space
 

@@ -1,0 +1,91 @@
+"""From what calibration saw to thresholds for every scope.
+
+Shape letters: N pictures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from callbacks.policies.choice import choose_threshold
+from datamodules.table import DEFECTIVE, GOOD
+
+from .scopes import Scoped, stand_in, too_few
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callbacks.policies.base import Policy, Threshold
+
+    from .evidence import PixelEvidence
+    from .scopes import Scope
+
+
+class Seen(NamedTuple):
+    """What calibration keeps of one picture."""
+
+    score: float
+    label_index: int
+    map_max: float
+    kind: str = ""
+
+
+def choose_image_thresholds(
+    policy: Policy, fallback: Policy, seen_N: Sequence[Seen], least: int, *, by_kind: bool
+) -> Scoped:
+    """Choose a threshold for all pictures, and for every kind that has enough of its own.
+
+    Args:
+        policy: The rule asked for.
+        fallback: Takes over where the rule needs defects and there are none.
+        seen_N: Calibration pictures.
+        least: Pictures of each class that the policy needs, below which a kind shares the threshold of all.
+        by_kind: Whether kinds get thresholds of their own.
+
+    Raises:
+        ValueError: No picture is labelled, or scores are not finite.
+    """
+    score_N = np.array([seen.score for seen in seen_N])
+    label_N = np.array([seen.label_index for seen in seen_N])
+    kind_N = np.array([seen.kind for seen in seen_N])
+    everywhere = choose_threshold(policy, score_N, label_N, fallback)
+    kinds: dict[str, Threshold] = {}
+    for kind in sorted(set(kind_N.tolist()) - {""}) if by_kind else ():
+        score, label = score_N[kind_N == kind], label_N[kind_N == kind]
+        good, defective = int((label == GOOD).sum()), int((label == DEFECTIVE).sum())
+        if why := too_few(policy, f"kind {kind!r}", good, defective, least):
+            kinds[kind] = stand_in(everywhere, why, good, defective)
+        else:
+            kinds[kind] = choose_threshold(policy, score, label, fallback)
+    return Scoped(everywhere, kind=kinds)
+
+
+def choose_pixel_thresholds(
+    policy: Policy,
+    fallback: Policy,
+    everything: PixelEvidence,
+    parts: Mapping[tuple[Scope, str], PixelEvidence],
+    least: int,
+) -> Scoped:
+    """Choose a threshold for all pixels, and for every kind and zone that has enough pictures of its own.
+
+    Args:
+        policy: The rule asked for.
+        fallback: Takes over where the rule needs defects and none is marked.
+        everything: All that was seen.
+        parts: The same, for each kind and zone.
+        least: As in `choose_image_thresholds`; pictures in which the part is marked count as defective.
+
+    Raises:
+        ValueError: No picture is labelled, or maps are not finite.
+    """
+    everywhere = everything.choose(policy, fallback)
+    chosen: dict[Scope, dict[str, Threshold]] = {"kind": {}, "zone": {}}
+    for (scope, name), part in sorted(parts.items()):
+        if why := too_few(policy, f"{scope} {name!r}", part.good, part.marked, least):
+            chosen[scope][name] = stand_in(everywhere, why, part.good, part.marked)
+        else:
+            chosen[scope][name] = part.choose(policy, fallback)
+    return Scoped(everywhere, **chosen)

@@ -1,0 +1,1 @@
+"""What a test measures, from batches to figures: pixels, objects, examples, baselines, time."""

@@ -1,0 +1,1 @@
+"""Drawings of the pages, as SVG: curves, scores, defects, sweeps."""

@@ -1,0 +1,1 @@
+"""TensorBoard: what is logged while a model trains, and the results of its test."""

@@ -1,0 +1,1 @@
+"""Decoded images that are not decoded twice."""

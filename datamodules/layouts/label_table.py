@@ -1,0 +1,96 @@
+"""Tables of labels, as people write them: by any spreadsheet, on any system, in any Unicode form."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from datamodules.errors import DataError
+from datamodules.files.regular_files import LARGEST_LABELS, read_regular
+from datamodules.outlines.names import same_parts, split_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+DELIMITERS = (",", ";", "\t")
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read labels.csv as text, with the columns ``image`` and ``label``; names of columns in lower case.
+
+    Commas, semicolons and tabs are told from the first line; a byte order mark and trailing commas are no matter.
+
+    Raises:
+        DataError: It is no table, lacks a column, names an image twice, or holds what no table should.
+    """
+    labels = read_text_table(path, "columns image and label")
+    for column in ("image", "label"):
+        if column not in labels:
+            found = ", ".join(labels.columns)
+            raise DataError(f"Expected {path} to have a column {column}, but found {found}; name it in the first line.")
+    if (twice := labels["image"].duplicated()).any():
+        raise DataError(f"Expected {path} to name every image once, but found {labels['image'][twice].iloc[0]} twice.")
+    return labels
+
+
+def read_text_table(path: Path, expected: str) -> pd.DataFrame:
+    """Read a table whose cells are all text, and whose columns have names in lower case.
+
+    Args:
+        path: The file.
+        expected: What it should hold, for errors.
+
+    Raises:
+        DataError: It cannot be read as a table.
+    """
+    try:
+        text = read_regular(path, LARGEST_LABELS).decode("utf-8-sig")  # spreadsheets write a byte order mark in front
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Expected {path} to be a table with {expected}, but could not read it ({error}); save it as CSV in UTF-8."
+        ) from error
+    if "\0" in text:
+        raise DataError(f"Expected {path} to be a table with {expected}, but found NUL bytes in it; save it as CSV.")
+    head = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=head.count)
+    try:
+        # Spreadsheets write delimiters behind the last cell.
+        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False).fillna(
+            ""
+        )
+    except ValueError as error:
+        raise DataError(f"Expected {path} to be a table with {expected}, but could not read it: {error}") from error
+    table.columns = table.columns.str.strip().str.lower()
+    return table
+
+
+class FileIndex:
+    """The files below a root by name, whatever the case, Unicode form and separators that a table writes.
+
+    Args:
+        root: The folder.
+        paths: The files below it.
+    """
+
+    def __init__(self, root: Path, paths: Iterable[Path]) -> None:
+        self.root = root
+        self.unused: dict[tuple[str, ...], Path] = {}
+        self._alike: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+        for path in paths:
+            parts = path.parts[len(root.parts) :]
+            self.unused[parts] = path
+            self._alike[same_parts(parts)].append(path)
+
+    def find(self, name: str) -> Path | None:
+        """Return the file that a table names; None where there is none, or several differ in case alone."""
+        parts = split_path(name)
+        exact = self.root.joinpath(*parts)
+        alike = self._alike.get(same_parts(parts), [])
+        found = exact if exact in alike else alike[0] if len(alike) == 1 else None
+        if found is not None:
+            self.unused.pop(found.parts[len(self.root.parts) :], None)
+        return found

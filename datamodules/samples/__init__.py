@@ -1,0 +1,1 @@
+"""From a sample table to batches: splits, the survey, reading, augmentation, loading."""

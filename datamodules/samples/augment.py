@@ -1,0 +1,99 @@
+"""Augmentation of training samples by torchvision's transforms, which move picture, masks, zones and boxes together.
+
+Letters: n instances, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torchvision.ops import masks_to_boxes
+from torchvision.transforms import v2
+from torchvision.tv_tensors import Image, Mask
+
+from datamodules.errors import DataError
+
+from .batch import Sample
+from .loading import SizedDataset
+from .order import mixed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+class AugmentedDataset(SizedDataset[Sample]):
+    """Samples of another dataset, changed at random, in another way in every epoch.
+
+    Seed, epoch and index decide how, and nothing else: not the process that loads, nor what was drawn before.
+
+    Args:
+        dataset: Where samples come from.
+        transforms: Of ``torchvision.transforms.v2``, applied one after the other.
+        seed: Decides all changes.
+    """
+
+    counts_epochs: ClassVar[bool] = True
+
+    def __init__(self, dataset: SizedDataset[Sample], transforms: Sequence[Any], seed: int = 0) -> None:
+        self.dataset = dataset
+        self.transform = v2.Compose(list(transforms))
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample, changed as its epoch has it; ``index`` counts on from epoch to epoch."""
+        sample = self.dataset[index % len(self)]
+        state = torch.get_rng_state()
+        torch.default_generator.manual_seed(mixed(self.seed, index))  # torch.manual_seed would seed every GPU, too
+        try:
+            return augment(sample, self.transform)
+        finally:
+            torch.set_rng_state(state)
+
+
+def augment(sample: Sample, transform: v2.Transform) -> Sample:
+    """Change a sample: whatever has a place moves along, and the picture stays in [0, 1].
+
+    Boxes are drawn anew around the moved instances, and instances that left the picture are dropped.
+
+    Raises:
+        DataError: The transform changes the size, which all pictures of a batch share.
+    """
+    target = sample.target
+    instances = None if target is None or not len(target["masks"]) else Mask(target["masks"])
+    parts = {
+        "image": Image(sample.image),
+        "mask": None if sample.mask is None else Mask(sample.mask),
+        "zones": None if sample.zones is None else Mask(sample.zones),
+        "instances": instances,
+    }
+    moved = transform(parts)
+    if moved["image"].shape != sample.image.shape:
+        size, found = tuple(sample.image.shape[1:]), tuple(moved["image"].shape[1:])
+        raise DataError(
+            f"Expected data.augment to keep the size {size}, but it made {found}; add a Resize to that size."
+        )
+    if target is not None and instances is not None:
+        target = moved_target(moved["instances"].as_subclass(torch.Tensor), target["labels"])
+    return replace(
+        sample,
+        image=moved["image"].as_subclass(torch.Tensor).clamp(0, 1),
+        mask=None if sample.mask is None else moved["mask"].as_subclass(torch.Tensor),
+        zones=None if sample.zones is None else moved["zones"].as_subclass(torch.Tensor),
+        target=target,
+    )
+
+
+def moved_target(mask_nHW: Tensor, label_n: Tensor) -> dict[str, Tensor]:
+    """Make a target of moved instances: (n, H, W) masks and (n,) labels; those that are no more are dropped."""
+    there = mask_nHW.bool().flatten(1).any(dim=1)
+    mask_nHW = mask_nHW[there]
+    boxes = masks_to_boxes(mask_nHW) + torch.tensor([0.0, 0.0, 1.0, 1.0])  # torchvision's last pixel is inclusive
+    return {"boxes": boxes.float().reshape(-1, 4), "labels": label_n[there], "masks": mask_nHW}

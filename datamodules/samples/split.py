@@ -1,0 +1,224 @@
+"""Splits that never cut a group, keep labels and kinds in proportion, and depend on one seed alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from datamodules.errors import DataError
+from datamodules.table import CALIBRATION, DEFECTIVE, TEST, TRAIN, UNASSIGNED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def split_table(
+    table: pd.DataFrame,
+    calibration_share: float,
+    test_share: float,
+    seed: int,
+    *,
+    defects_in_train: bool = False,
+    calibration_from: str = TRAIN,
+) -> pd.DataFrame:
+    """Give every row a split. What was supplied is respected; only what is missing is decided here.
+
+    * Nothing supplied: all rows are divided into train, calibration and test.
+    * Some supplied: rows without a split follow the rest of their group where it has one; the others are divided.
+    * Train and test supplied: calibration is carved from ``calibration_from``, the other one stays whole.
+
+    Args:
+        table: A complete sample table.
+        calibration_share: Of the good pictures (of the rows to carve from, where test was supplied), in [0, 1].
+        test_share: Of the good pictures, in [0, 1].
+        seed: Decides everything that chance decides.
+        defects_in_train: Spread defective pictures over all three splits (supervised models need them); by default they
+            are divided between calibration and test.
+        calibration_from: ``"train"`` or ``"test"``.
+
+    Raises:
+        DataError: The shares are negative or more than the whole.
+    """
+    if calibration_share < 0 or test_share < 0 or calibration_share + test_share > 1:
+        raise DataError(
+            "Expected data.calibration_share and data.test_share to be at least 0 and at most 1 together, "
+            f"but found {calibration_share} and {test_share}."
+        )
+    table = table.copy()
+    table["split"] = follow_groups(table)
+    undecided = table["split"] == UNASSIGNED
+    if undecided.any():
+        shares = {
+            TRAIN: 1 - calibration_share - test_share,
+            CALIBRATION: calibration_share,
+            TEST: test_share,
+        }
+        _assign(table, undecided, shares, {TRAIN} if not defects_in_train else set(), seed)
+    elif CALIBRATION not in set(table["split"]):
+        shares = {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}
+        _assign(table, table["split"] == calibration_from, shares, set(), seed)
+    return table
+
+
+def fold_table(
+    table: pd.DataFrame,
+    folds: int,
+    fold: int,
+    calibration_share: float,
+    seed: int,
+    *,
+    defects_in_train: bool = False,
+) -> pd.DataFrame:
+    """Give every row a split for one fold of a cross-validation; every row is tested in exactly one of the folds.
+
+    Splits that were supplied play no part: all rows are divided anew, groups whole, labels and kinds in proportion.
+
+    Args:
+        table: A complete sample table.
+        folds: K, at least 2.
+        fold: Which of them is tested, from 1 to K.
+        calibration_share: Of the good pictures, all of them; taken from those that are not tested.
+        seed: Decides the folds, and what is calibrated on in each.
+        defects_in_train: As in `split_table`.
+
+    Raises:
+        DataError: There is no such fold, there are fewer groups than folds, or too little is left to train on.
+    """
+    if folds < 2 or not 1 <= fold <= folds:
+        raise DataError(f"Expected data.fold to be from 1 to data.folds (at least 2), but found {fold} of {folds}.")
+    if (groups := table["group"].nunique()) < folds:
+        raise DataError(f"Expected at least as many groups as folds, but found {groups} for data.folds={folds}.")
+    if calibration_share < 0 or calibration_share + 1 / folds > 1:
+        raise DataError(
+            f"Expected data.calibration_share to be at least 0 and at most {1 - 1 / folds:.3g} beside one of {folds} "
+            f"folds, but found {calibration_share}."
+        )
+    table = table.copy()
+    everywhere = pd.Series(data=True, index=table.index)
+    shares = {f"fold {number}": 1 / folds for number in range(1, folds + 1)}
+    _assign(table, everywhere, shares, set(), seed)
+    tested = table["split"] == f"fold {fold}"
+    table.loc[tested, "split"] = TEST
+    rest = calibration_share / (1 - 1 / folds)
+    _assign(table, ~tested, {TRAIN: 1 - rest, CALIBRATION: rest}, set() if defects_in_train else {TRAIN}, seed + fold)
+    return table
+
+
+def join_copies(table: pd.DataFrame) -> pd.Series:
+    """Return the groups of a surveyed table, joined wherever they hold the same file: a copy must not be in two splits.
+
+    Joined groups take the name that sorts first.
+    """
+    group = table["group"]
+    while True:
+        by_file = group.groupby(table["sha256"]).transform("min")
+        joined = by_file.groupby(table["group"]).transform("min")
+        if joined.equals(group):
+            return group
+        group = joined
+
+
+def follow_groups(table: pd.DataFrame) -> pd.Series:
+    """Return the splits of a table, where rows without one take that of the first row of their group that has one."""
+    supplied = table[table["split"] != UNASSIGNED].drop_duplicates("group")
+    split_of_group = dict(zip(supplied["group"], supplied["split"], strict=True))
+    followed = [split_of_group.get(group, UNASSIGNED) for group in table["group"]]
+    return table["split"].where(table["split"] != UNASSIGNED, pd.Series(followed, index=table.index, dtype="str"))
+
+
+def _assign(table: pd.DataFrame, rows: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int) -> None:
+    """Divide the marked rows, in place, by ``shares``; splits in ``no_defects`` want no defective picture."""
+    part = table.loc[rows]
+    if part.empty:
+        return
+    groups, group_of_row = np.unique(part["group"].to_numpy(dtype=str), return_inverse=True)
+    strata, stratum_of_row = np.unique(
+        (part["label_index"].astype(str) + "/" + part["kind"]).to_numpy(dtype=str), return_inverse=True
+    )
+    count_GS = np.zeros((len(groups), len(strata)))
+    np.add.at(count_GS, (group_of_row, stratum_of_row), 1)
+    wanted_KS = np.array(
+        [
+            [_share(shares, split, no_defects, defective=name.startswith(f"{DEFECTIVE}/")) for name in strata]
+            for split in shares
+        ]
+    )
+    choice_G = assign_groups(count_GS, wanted_KS, seed)
+    good_S = np.array([not name.startswith(f"{DEFECTIVE}/") for name in strata])
+    fill_empty(choice_G, count_GS[:, good_S].sum(axis=1), wanted_KS[:, good_S].sum(axis=1) > 0)
+    table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
+
+
+def _share(shares: Mapping[str, float], split: str, no_defects: set[str], *, defective: bool) -> float:
+    if not defective:
+        return shares[split]
+    rest = sum(share for name, share in shares.items() if name not in no_defects)
+    return 0.0 if split in no_defects or rest == 0 else shares[split] / rest
+
+
+def assign_groups(
+    count_GS: npt.NDArray[np.float64],
+    wanted_KS: npt.NDArray[np.float64],
+    seed: int,
+) -> npt.NDArray[np.intp]:
+    """Assign every group whole to one of K splits, so that each stratum is divided nearly as wanted.
+
+    Greedy: groups with the rarest strata and the most pictures choose first; each goes where it leaves the smallest sum
+    of squared deviations from the wanted shares, every stratum weighing the same however rare it is. A split that wants
+    nothing of a stratum gets no group with any of it, as long as the other groups suffice to fill that split.
+
+    Args:
+        count_GS: Pictures of each stratum in each group.
+        wanted_KS: Share of each stratum that each split should get; columns sum to one.
+        seed: Breaks ties: it shuffles the groups before they queue.
+
+    Returns:
+        (G,) index of the split of every group.
+    """
+    total_S = count_GS.sum(axis=0)
+    share_GS = count_GS / total_S
+    order = np.random.default_rng(seed).permutation(len(count_GS))
+    order = order[np.argsort(-share_GS[order].max(axis=1), kind="stable")]
+    barred_GK = _barred(share_GS, wanted_KS)
+    got_KS = np.zeros_like(wanted_KS)
+    choice_G = np.zeros(len(count_GS), dtype=np.intp)
+    for group in order:
+        # Adding x to a split changes its squared deviation by x (x + 2 (got - wanted)): the rest of the sum is common.
+        change_K = (share_GS[group] * (share_GS[group] + 2 * (got_KS - wanted_KS))).sum(axis=1)
+        choice_G[group] = np.argmin(np.where(barred_GK[group], np.inf, change_K))
+        got_KS[choice_G[group]] += share_GS[group]
+    return choice_G
+
+
+def fill_empty(
+    choice_G: npt.NDArray[np.intp], count_G: npt.NDArray[np.float64], wanted_K: npt.NDArray[np.bool_]
+) -> None:
+    """Give every split that wants good pictures a group with some, in place, as long as there are as many groups.
+
+    A share of 0.2 of two groups is none of them; yet nothing can be calibrated on nothing. The split with the most such
+    groups hands over its smallest.
+
+    Args:
+        choice_G: Split of every group.
+        count_G: Pictures in every group that are not defective.
+        wanted_K: Which splits want any.
+    """
+    for split in np.flatnonzero(wanted_K):
+        held_K = np.bincount(choice_G[count_G > 0], minlength=len(wanted_K))
+        if held_K[split] or held_K.max(initial=0) < 2:
+            continue
+        lent = np.flatnonzero((choice_G == held_K.argmax()) & (count_G > 0))
+        choice_G[lent[np.argmin(count_G[lent])]] = split
+
+
+def _barred(share_GS: npt.NDArray[np.float64], wanted_KS: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell (G, K) which groups a split must not get: those with strata that it does not want, if it can do without."""
+    barred_GK: npt.NDArray[np.bool_] = ((share_GS > 0).astype(float) @ (wanted_KS == 0).T.astype(float)) > 0
+    for split, wanted_S in enumerate(wanted_KS):
+        if (share_GS[~barred_GK[:, split]].sum(axis=0) < wanted_S - 1e-9).any():
+            barred_GK[:, split] = False
+    barred_GK[barred_GK.all(axis=1)] = False
+    return barred_GK

@@ -1,0 +1,1 @@
+"""Parts that methods share: heads, maps, banks' selection, tiles, instances."""

@@ -1,0 +1,180 @@
+"""The networks of EfficientAD, their losses, and the scale of their maps.
+
+Batzner et al., WACV 2024, arXiv 2303.14535. A second half of the student imitates an autoencoder, which sees the
+picture as a whole: where the two disagree, parts are right but in a wrong place. Both maps are brought to one scale
+and averaged.
+
+Shape letters: B batch, H and W image height and width, C channels of the teacher's map, D = 2 C of the student's, h and
+w their cells, N values or pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from anomalib.data import InferenceBatch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.transforms import functional as tv
+
+from models.features.joined import join_maps
+from models.features.patch_description import BORDER, PATCH_DESCRIPTION
+
+from .efficient_ad_nets import Autoencoder, StudentName, build_student
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from models.features.backbones import Backbone
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LOW_QUANTILE, HIGH_QUANTILE = 0.9, 0.995  # of good maps: they become 0 and 0.1 (section 3.4)
+
+
+class Losses(NamedTuple):
+    """The three losses of a step: student against teacher, autoencoder against teacher, student against autoencoder."""
+
+    student: Tensor
+    autoencoder: Tensor
+    agreement: Tensor
+
+
+class MapScale(nn.Module):
+    """Brings raw distances to a common scale: of good pictures, one quantile becomes 0 and a higher one 0.1."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(0.0))
+        self.register_buffer("high", torch.tensor(0.1))  # until it is fitted, maps stay as they are
+
+    def fit(self, map_NHW: Tensor) -> None:
+        """Set the scale by the raw maps of good pictures."""
+        low, high = np.quantile(map_NHW.float().cpu().numpy(), [LOW_QUANTILE, HIGH_QUANTILE])
+        self.low.fill_(float(low))
+        self.high.fill_(max(float(high), float(low) * (1 + 1e-6), float(low) + 1e-12))
+
+    def forward(self, map_BHW: Tensor) -> Tensor:
+        """Scale maps; values may be negative."""
+        return 0.1 * (map_BHW - self.low) / (self.high - self.low)
+
+
+class EfficientAdModel(nn.Module):
+    """The networks and their losses.
+
+    Args:
+        teacher: From pictures in [0, 1] to maps; frozen. Several maps are joined on the student's grid.
+        student: Which network learns.
+        hard_quantile: Share of the squared differences, in [0, 1), that are small enough to be ignored in training.
+    """
+
+    mean: Tensor
+    std: Tensor
+    teacher_mean: Tensor
+    teacher_std: Tensor
+
+    def __init__(self, teacher: Backbone, student: StudentName, hard_quantile: float) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.hard_quantile = hard_quantile
+        with torch.no_grad():
+            self.channels = sum(level.shape[1] for level in teacher(torch.zeros(1, 3, 64, 64)))
+        self.border = 0 if pads(teacher.origin["name"], student) else BORDER
+        self.student = build_student(student, 2 * self.channels, padding=not self.border)
+        self.autoencoder = Autoencoder(self.channels)
+        self.student_scale, self.autoencoder_scale = MapScale(), MapScale()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+        self.register_buffer("teacher_mean", torch.zeros(1, self.channels, 1, 1))
+        self.register_buffer("teacher_std", torch.ones(1, self.channels, 1, 1))
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score pictures: raw ``anomaly_map`` (B, H, W), about 0 where good, and ``pred_score`` (B,), its maximum."""
+        student_BHW, autoencoder_BHW = self.raw_maps(image_B3HW)
+        map_BHW = 0.5 * self.student_scale(student_BHW) + 0.5 * self.autoencoder_scale(autoencoder_BHW)
+        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+
+    def raw_maps(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Give two maps (B, H, W) of mean squared differences: student to teacher, student to autoencoder."""
+        height, width = image_B3HW.shape[-2:]
+        like_teacher, like_autoencoder = self.study(image_B3HW)
+        grid = like_teacher.shape[-2:]
+        taught_BChw = self.teach(image_B3HW, grid)
+        rebuilt_BChw = self.autoencoder(self.normalise(image_B3HW), *grid)
+        maps = [
+            F.pad((one - other).square().mean(dim=1, keepdim=True), [self.border] * 4)
+            for one, other in ((taught_BChw, like_teacher), (rebuilt_BChw, like_autoencoder))
+        ]
+        student, autoencoder = (F.interpolate(one, size=(height, width), mode="bilinear").squeeze(1) for one in maps)
+        return student, autoencoder
+
+    def losses(self, image_B3HW: Tensor, penalty_B3HW: Tensor) -> Losses:
+        """Compare the networks on good pictures, and the student with silence on foreign ones."""
+        like_teacher, _ = self.study(image_B3HW)
+        grid = like_teacher.shape[-2:]
+        hard = hard_mean((self.teach(image_B3HW, grid) - like_teacher).square(), self.hard_quantile)
+        penalty = self.study(penalty_B3HW)[0].square().mean()
+        varied_B3HW = torch.stack([vary(image) for image in image_B3HW])
+        taught_BChw = self.teach(varied_B3HW, grid)
+        rebuilt_BChw = self.autoencoder(self.normalise(varied_B3HW), *grid)
+        _, like_autoencoder = self.study(varied_B3HW)
+        return Losses(hard + penalty, F.mse_loss(rebuilt_BChw, taught_BChw), F.mse_loss(like_autoencoder, rebuilt_BChw))
+
+    def study(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Ask the student for its two halves (B, C, h, w): what teacher and autoencoder would give."""
+        (both_BDhw,) = self.student(self.normalise(image_B3HW))
+        return both_BDhw[:, : self.channels], both_BDhw[:, self.channels :]
+
+    @torch.no_grad()
+    def teach(self, image_B3HW: Tensor, grid: Sequence[int]) -> Tensor:
+        """Ask the teacher (B, C, h, w): its maps on the student's grid, every channel of mean 0 and variance 1."""
+        return (self.join(image_B3HW, grid) - self.teacher_mean) / self.teacher_std
+
+    @torch.no_grad()
+    def join(self, image_B3HW: Tensor, grid: Sequence[int] | None = None) -> Tensor:
+        """Join the teacher's maps on a grid, by default the finest of theirs, as they are."""
+        return join_maps(self.teacher(image_B3HW), grid)
+
+    def normalise(self, image_B3HW: Tensor) -> Tensor:
+        """Normalise pictures in [0, 1] as ImageNet's are, for student and autoencoder."""
+        return (image_B3HW - self.mean) / self.std
+
+    def set_teacher_statistics(self, mean_C: Tensor, variance_C: Tensor) -> None:
+        """Take mean and variance of the teacher's channels; a channel that hardly varies is not blown up."""
+        std_C = variance_C.clamp_min(0).sqrt()
+        self.teacher_mean.copy_(mean_C.view(1, -1, 1, 1))
+        self.teacher_std.copy_(std_C.clamp_min(1e-3 * float(std_C.max()) or 1.0).view(1, -1, 1, 1))
+
+    @torch.no_grad()
+    def fit_scales(self, image_N3HW: Tensor) -> None:
+        """Set the scale of both maps by good pictures."""
+        pairs = [self.raw_maps(image[None]) for image in image_N3HW]
+        student, autoencoder = (torch.cat(maps) for maps in zip(*pairs, strict=True))
+        self.student_scale.fit(student)
+        self.autoencoder_scale.fit(autoencoder)
+
+
+def hard_mean(value_BChw: Tensor, quantile: float) -> Tensor:
+    """Average, picture by picture, the values that reach a quantile (equation 1), so that batches may have any size."""
+    value_BN = value_BChw.flatten(1)
+    count = value_BN.shape[1] - math.ceil(quantile * (value_BN.shape[1] - 1))
+    return value_BN.topk(count, dim=1, sorted=False).values.mean()
+
+
+def vary(image_3HW: Tensor) -> Tensor:
+    """Change brightness, contrast or saturation by a factor between 0.8 and 1.2."""
+    change = (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation)[int(torch.randint(3, ()))]
+    varied: Tensor = change(image_3HW, float(torch.empty(()).uniform_(0.8, 1.2)))
+    return varied
+
+
+def pads(teacher: str, student: str) -> bool:
+    """Tell whether networks pad: patch description networks among themselves do without, as in the paper."""
+    return not {teacher, student}.issubset(PATCH_DESCRIPTION)

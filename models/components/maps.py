@@ -1,0 +1,79 @@
+"""From patch scores to an anomaly map as large as the picture.
+
+Letters: B batch, h and w patches, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+
+def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
+    """Mean of the maps (B, H, W) that ``judge`` makes of pictures in all eight turns and flips, each turned back.
+
+    Whatever ``judge`` is, the result turns with the picture.
+    """
+    maps = []
+    for picture_BCHW, flipped in ((image_BCHW, False), (image_BCHW.flip(-1), True)):
+        for quarters in range(4):
+            map_BHW = torch.rot90(judge(torch.rot90(picture_BCHW, quarters, (-2, -1))), -quarters, (-2, -1))
+            maps.append(map_BHW.flip(-1) if flipped else map_BHW)
+    return torch.stack(maps).mean(dim=0)
+
+
+class GaussianBlur(nn.Module):
+    """Blur maps with a Gaussian of four sigma on each side, one axis after the other; borders are reflected.
+
+    Args:
+        sigma: Of the Gaussian, in pixels.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, sigma: float = 4.0) -> None:
+        super().__init__()
+        radius = int(4.0 * sigma + 0.5)
+        offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
+        kernel = torch.exp(-offset.square() / (2 * sigma**2))
+        self.register_buffer("kernel", (kernel / kernel.sum()).float(), persistent=False)
+
+    def forward(self, map_BHW: Tensor) -> Tensor:
+        """Blur (B, H, W) maps, same shape."""
+        height, width = map_BHW.shape[-2:]
+        radius = len(self.kernel) // 2
+        mode = "reflect" if min(height, width) > radius else "replicate"
+        padded = F.pad(map_BHW.unsqueeze(1), (radius, radius, radius, radius), mode=mode)
+        rows = F.conv2d(padded, self.kernel.view(1, 1, -1, 1))
+        return F.conv2d(rows, self.kernel.view(1, 1, 1, -1)).squeeze(1)
+
+
+class SmoothMap(nn.Module):
+    """Enlarge patch scores and blur them.
+
+    The same map as anomalib's generators for PatchCore (``nearest``) and PaDiM (``bilinear``), at the cost of two short
+    kernels instead of one square one.
+
+    Args:
+        sigma: Of the Gaussian, in pixels.
+        mode: How to enlarge: ``nearest`` or ``bilinear``.
+    """
+
+    def __init__(self, sigma: float = 4.0, mode: str = "nearest") -> None:
+        super().__init__()
+        self.blur = GaussianBlur(sigma)
+        self.mode = mode
+
+    def forward(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
+        """Turn (B, h, w) patch scores into (B, H, W) maps."""
+        map_B1HW = F.interpolate(score_Bhw.unsqueeze(1), size=(height, width), mode=self.mode)
+        map_BHW: Tensor = self.blur(map_B1HW.squeeze(1))
+        return map_BHW

@@ -1,0 +1,253 @@
+"""Feature networks: where their weights come from is always stated, and never guessed.
+
+Letters: B batch, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import huggingface_hub
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.models._features import FeatureGetterNet  # timm exports it nowhere else
+from torch import nn
+
+from models.errors import WeightsError
+from models.sharing.shared_work import fingerprint, is_shared, remember
+
+from .loupe_net import WEIGHTS, LoupeNet
+from .patch_description import PATCH_DESCRIPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+UNTRAINED, HUB, BUNDLED = "none", "hub", "bundled"
+LOUPE_NET = "loupe_net"
+HUB_TIMEOUT_S = 5.0
+
+
+class Backbone(nn.Module):
+    """A frozen feature network, from pictures in [0, 1] to feature maps.
+
+    Args:
+        name: timm's name of the network, ``loupe_net``, or a teacher of EfficientAD: ``pdn_s`` or ``pdn_m``.
+        layers: Which feature levels to return; level i has stride 2 ** (i + 1) in most networks.
+        mean: Per channel, of what the network was trained on.
+        std: Per channel.
+        weights: ``hub`` (timm's own, downloaded), ``bundled`` (those that ship with Loupe, for ``loupe_net``), ``none``
+            (untrained, seeded by the run), or the path of a file: safetensors, or a state dict saved by torch.
+        options: What else the network's constructor takes.
+
+    Attributes:
+        origin: Plain values that say where the weights came from: ``name``, ``weights`` and, for a file, ``sha256``.
+            They travel in the checkpoint.
+
+    Raises:
+        WeightsError: The weights cannot be had, or are not this network's.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        weights: str = HUB,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.origin: dict[str, str] = {"name": name, "weights": weights}
+        if name in PATCH_DESCRIPTION and weights in {HUB, BUNDLED}:
+            raise WeightsError(
+                f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
+                f"student={name}, and set backbone.weights=FILE, or ask for untrained features with "
+                "backbone.weights=none."
+            )
+        if (name == LOUPE_NET and weights == HUB) or (name != LOUPE_NET and weights == BUNDLED):
+            other = BUNDLED if weights == HUB else HUB
+            raise WeightsError(
+                f"Expected weights of {name} that exist, but found {weights!r}; set backbone.weights={other}."
+            )
+        self.network = _create(name, layers, options or {}, download=weights == HUB)
+        if weights not in {UNTRAINED, HUB}:
+            path = WEIGHTS if weights == BUNDLED else Path(weights).expanduser()
+            # timm wraps vision transformers; files of weights know nothing of the wrapper.
+            bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
+            self.origin["sha256"] = load_weights(bare, path)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.network.eval().requires_grad_(False)
+        self.network.to(memory_format=torch.channels_last)  # a quarter to a half less time on a processor
+        self._levels = f"{name} {list(layers)} {dict(options or {})}"  # networks need not show what they return
+        self._fingerprint: tuple[tuple[int, ...], str] | None = None
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in evaluation mode: a frozen network must not update its batch statistics."""
+        del mode
+        return super().train(False)
+
+    def forward(self, image_B3HW: Tensor) -> list[Tensor]:
+        """Return one feature map (B, channels, height, width) per layer, finest first.
+
+        Features are float32 whatever the precision of the run: what is built on them takes differences.
+        """
+        if not is_shared() or image_B3HW.requires_grad or any(p.requires_grad for p in self.parameters()):
+            return self._features(image_B3HW)
+        return remember("features", [image_B3HW, self.fingerprint()], lambda: self._features(image_B3HW))
+
+    def _features(self, image_B3HW: Tensor) -> list[Tensor]:
+        return [feature.float().contiguous() for feature in self.network(self.normalize(image_B3HW))]
+
+    def fingerprint(self) -> str:
+        """Name the network, its levels and its weights; hashed again only where they were written to since."""
+        written = (*self.parameters(), *self.buffers())
+        versions = tuple(tensor._version for tensor in written)  # noqa: SLF001 - torch has no public name for it
+        if self._fingerprint is None or self._fingerprint[0] != versions:
+            self._fingerprint = (versions, f"{self._levels} {fingerprint(self)}")
+        return self._fingerprint[1]
+
+    def normalize(self, image_B3HW: Tensor) -> Tensor:
+        """Bring pictures in [0, 1] to the range that the network was trained on."""
+        return (image_B3HW - self.mean) / self.std
+
+    @torch.no_grad()
+    def shapes(self, height: int = 64, width: int = 64) -> list[tuple[int, int, int]]:
+        """Tell channels, height and width of every feature map, for pictures of a size."""
+        maps = self(torch.zeros(1, 3, height, width))
+        return [(feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps]
+
+    def get_extra_state(self) -> dict[str, str]:
+        """Send ``origin`` along with the weights."""
+        return self.origin
+
+    def set_extra_state(self, state: dict[str, str]) -> None:
+        """Take ``origin`` from where the weights came from."""
+        self.origin = state
+
+
+def load_weights(network: nn.Module, path: Path) -> str:
+    """Load a file of weights into a network; return the file's SHA-256.
+
+    Entries for parts that a feature network lacks (a classifier, say) are ignored; a missing entry is an error.
+
+    Raises:
+        WeightsError: There is no such file, it is no file of weights, or it belongs to another network.
+    """
+    if not path.is_file():
+        raise WeightsError(f"Expected a file of weights at {path}, but found none; {_WAYS_OUT}.")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # any reader's error means the same to the user
+        raise WeightsError(
+            f"Expected {path} to be safetensors or a state dict, but could not read it: {error}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise WeightsError(f"Expected {path} to be safetensors or a state dict, but found a {type(state).__name__}.")
+    try:
+        missing = network.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise WeightsError(f"Expected {path} to fit this network, but found other shapes: {error}") from error
+    if missing:
+        raise WeightsError(
+            f"Expected {path} to hold every weight of this network, but found no {missing[0]} "
+            f"({len(missing)} are missing); check that backbone= names the network that the file was made for."
+        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+_FETCHING = frozenset({"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})
+_WAYS_OUT = (
+    "give a file with backbone.weights=PATH, choose a backbone that ships with Loupe, or ask for untrained features "
+    "with backbone.weights=none"
+)
+
+
+class LoupeLevels(LoupeNet):
+    """LoupeNet, reduced to some of its levels, counted as timm's are: 1, 2 and 3 have strides 4, 8 and 16."""
+
+    def __init__(self, layers: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        if not layers or not {1, 2, 3}.issuperset(layers):
+            raise ValueError(f"Expected backbone.layers to be some of 1, 2 and 3, but found {list(layers)}.")
+        self.layers = tuple(layers)
+
+    def forward(self, x_BCHW: Tensor) -> list[Tensor]:
+        """Return the chosen maps."""
+        maps = super().forward(x_BCHW)
+        return [maps[level - 1] for level in self.layers]
+
+
+def _check_plain(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse what makes timm read a file or ask a hub by itself: weights come by ``weights`` alone, without any code.
+
+    Raises:
+        WeightsError: Names it.
+    """
+    if ":" in name:
+        raise WeightsError(f"Expected backbone.name to be a network of timm, but found the address {name!r}.")
+    if found := sorted(_FETCHING.intersection(options)):
+        raise WeightsError(
+            f"Expected backbone.options to describe the network alone, but found {found[0]}; {_WAYS_OUT}."
+        )
+
+
+def _create(name: str, layers: Sequence[int], options: Mapping[str, Any], *, download: bool) -> nn.Module:
+    _check_plain(name, options)
+    build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
+    ours = {LOUPE_NET: LoupeLevels, **PATCH_DESCRIPTION}
+    try:
+        network: nn.Module = ours[name](layers=layers, **options) if name in ours else build(pretrained=False)
+    except Exception as error:  # of whatever kind the network's own code raises
+        if "Unknown model" in str(error):
+            near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)) or "see timm.list_models()"
+            raise WeightsError(
+                f"Expected backbone.name to be a network of timm, but found {name!r}; near: {near}."
+            ) from error
+        raise WeightsError(
+            f"Expected backbone.layers and backbone.options to suit {name}, but found {list(layers)} and "
+            f"{dict(options)}: {error}"
+        ) from error
+    if download:
+        network = _download(name, build)
+    return network
+
+
+def _download(name: str, build: partial[nn.Module]) -> nn.Module:
+    """Build a network with the hub's weights, or those that it left in its cache."""
+    answers = _hub_answers()
+    was_offline = huggingface_hub.constants.HF_HUB_OFFLINE
+    # Without this, the hub's client tries a dead line for 50 s before it looks into its cache; no argument stops it.
+    huggingface_hub.constants.HF_HUB_OFFLINE = was_offline or not answers
+    try:
+        return build(pretrained=True)
+    except Exception as error:  # of the hub, of its client, or of the network beneath
+        found = str(error) if answers else f"the hub does not answer, and its cache holds no copy of {_file_of(name)}"
+        raise WeightsError(f"Expected to download the weights of {name}, but {found}; {_WAYS_OUT}.") from error
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = was_offline
+
+
+def _file_of(name: str) -> str:
+    """Name the file that the hub holds for a network, so that a person can fetch it by other means."""
+    config = timm.get_pretrained_cfg(name)
+    return f"model.safetensors of {config.hf_hub_id}" if config is not None and config.hf_hub_id else "it"
+
+
+def _hub_answers() -> bool:
+    """Tell whether the hub can be reached at all, whatever it answers."""
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except Exception:  # noqa: BLE001 - its client's errors have changed from release to release
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Work that the trials of a sweep share."""

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from datamodules.unlabelled.crops import CropSource
+from models.features.decorrelation import Decorrelation
+from models.features.distillation import Distilled, distill, vary_view
+from models.features.distillation_recipe import Recipe, learning_rate_share
+from models.features.loupe_net import LoupeNet
+from models.features.students import restored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datamodules.unlabelled.procedural import Picture
+
+SOURCE = CropSource({}, size=32, drawn_share=1)
+RECIPE = Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=5)
+
+
+class Teacher(nn.Module):
+    """Three levels of random filters: something real to imitate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.levels = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, 6, 2 * s, s, s // 2), nn.ReLU()) for c, s in [(3, 4), (6, 2), (6, 2)]
+        )
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for level in self.levels:
+            x = level(x)
+            maps.append(x)
+        return maps
+
+
+class OneMap(nn.Module):
+    """A network of one map."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.net(x)]
+
+
+def student() -> nn.Module:
+    return LoupeNet((4,) * 13, (6, 6, 6), batch_norm=True)
+
+
+def held_out() -> Picture:
+    return SOURCE.draw(4, [99])
+
+
+def run(recipe: Recipe = RECIPE, checkpoint: Path | None = None, writer: SummaryWriter | None = None) -> Distilled:
+    return distill(Teacher(), student, SOURCE, held_out(), recipe, checkpoint=checkpoint, writer=writer)
+
+
+def assert_same(one: Distilled, other: Distilled) -> None:
+    ours, theirs = one.student.state_dict(), other.student.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert one.held_out == other.held_out
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    first = run()
+    torch.manual_seed(1)  # whatever the caller did before must not matter
+    assert_same(first, run())
+    other = run(Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=6))
+    assert other.held_out != first.held_out
+
+
+class FullDisk(SummaryWriter):
+    """A writer whose disk is full in the second round."""
+
+    def add_scalar(self, *args: Any, **options: Any) -> None:
+        if args[0] == "held_out/loss" and args[2] == 2:
+            raise OSError("no space left on device")
+        super().add_scalar(*args, **options)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = run(checkpoint=tmp_path / "whole.ckpt")
+    with pytest.raises(OSError, match="no space"):
+        run(checkpoint=tmp_path / "broken.ckpt", writer=FullDisk(str(tmp_path / "tb")))
+    resumed = run(checkpoint=tmp_path / "broken.ckpt")
+    assert_same(whole, resumed)
+    assert_same(whole, run(checkpoint=tmp_path / "whole.ckpt"))  # nothing left to do
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_student_can_start_from_what_is_made_of_the_first_crops_and_the_basis() -> None:
+    seen: list[tuple[int, ...]] = []
+    torch.manual_seed(2)
+    first = student()
+
+    def start(crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> nn.Module:
+        seen.extend([tuple(crops_B3HW.shape), *(tuple(basis.matrix.shape) for basis in bases)])
+        return first
+
+    recipe = Recipe(rounds=1, crops=8, passes=1, batch_size=4, learning_rate=1e-9, weight_decay=0.0, seed=6)
+    result = distill(Teacher(), student, SOURCE, held_out(), recipe, start=start)
+    assert seen == [(8, 3, 32, 32), (6, 6), (6, 6), (6, 6)]
+    for (name, one), (_, other) in zip(first.named_parameters(), result.student.named_parameters(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)  # a step this small goes nowhere
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    run(checkpoint=tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match=r"seed=5 \(now 7\)"):
+        run(Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=7), checkpoint=tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="other pictures"):
+        distill(Teacher(), student, SOURCE, SOURCE.draw(4, [98]), RECIPE, checkpoint=tmp_path / "a.ckpt")
+
+
+def test_the_student_learns_and_the_log_says_so(tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    result = run(Recipe(rounds=12, crops=32, passes=2, batch_size=8, learning_rate=1e-2), writer=writer)
+    writer.close()
+    assert result.held_out[-1] < 0.7  # 1 is what the mean would give
+    log = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in log.Scalars("held_out/loss")] == list(range(1, 13))
+    assert log.Scalars("held_out/loss")[-1].value == pytest.approx(result.held_out[-1])
+    assert log.Scalars("distill/learning_rate")[-1].value < 1e-3
+    x = torch.from_numpy(held_out()).permute(0, 3, 1, 2).float() / 255
+    wanted = [basis(some) for basis, some in zip(result.basis, Teacher()(x), strict=True)]
+    with torch.inference_mode():
+        given = result.student((x - 0.5) / 0.5)
+    loss = torch.stack([(a - b).square().mean() for a, b in zip(given, wanted, strict=True)]).mean()
+    assert float(loss) == pytest.approx(result.held_out[-1], rel=0.01)  # targets were held in half precision
+
+
+def test_a_student_of_another_grid_is_taught_too() -> None:
+    """One map at stride 2 of the teacher's 4: the networks of EfficientAD have a grid of their own."""
+
+    def fine() -> nn.Module:
+        return OneMap(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 6, 3, 1, 1)))
+
+    recipe = Recipe(rounds=6, crops=16, passes=2, batch_size=4, learning_rate=1e-2)
+    result = distill(lambda x: Teacher()(x)[:1], fine, SOURCE, held_out(), recipe)
+    assert result.held_out[-1] < 0.8 * result.held_out[0]
+
+
+@pytest.mark.parametrize("channels", [4, 9])
+def test_a_student_of_other_channels_learns_the_principal_ones_or_all_spread(channels: int) -> None:
+    def one_map() -> nn.Module:
+        return OneMap(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, channels, 1)))
+
+    result = distill(lambda x: Teacher()(x)[:1], one_map, SOURCE, held_out(), Recipe(rounds=4, crops=16, batch_size=4))
+    assert result.basis[0].matrix.shape == (6, channels)
+    assert result.held_out[-1] < result.held_out[0]
+    x = torch.from_numpy(held_out()).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        wanted, (given,) = result.basis[0](Teacher()(x)[0]), result.student((x - 0.5) / 0.5)
+    assert float((given - wanted).square().mean()) == pytest.approx(result.held_out[-1], rel=0.01)
+
+
+def test_a_student_of_another_number_of_maps_is_refused() -> None:
+    with pytest.raises(ValueError, match="as many maps of the teacher as of the student, 3, but got 2"):
+        distill(lambda x: Teacher()(x)[:2], student, SOURCE, held_out(), RECIPE)
+
+
+def test_an_impossible_recipe_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least batch_size"):
+        Recipe(crops=8, batch_size=16)
+    with pytest.raises(ValueError, match="whitening"):
+        Recipe(whitening=1.5)
+
+
+def features(count: int = 4000) -> Tensor:
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    mixed = rng.standard_normal((count, 5)) * [5, 3, 1, 0.7, 0.5] @ turn + 3
+    return torch.from_numpy(mixed).float()
+
+
+def change_basis(x_NC: Tensor, whitening: float, out_channels: int | None = None) -> Tensor:
+    basis = Decorrelation(x_NC.shape[1], out_channels)
+    basis.fit(x_NC, whitening)
+    y: Tensor = basis(x_NC.T[None, :, :, None])
+    return y[0, :, :, 0].T
+
+
+def test_full_whitening_is_that_of_scikit_learn() -> None:
+    x = features()
+    ours, theirs = change_basis(x, 1.0).numpy(), PCA(whiten=True).fit_transform(x.double().numpy())
+    signs = np.sign((ours * theirs).sum(axis=0))
+    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3)
+
+
+def test_no_whitening_keeps_distances_but_for_one_factor() -> None:
+    x = features(60)
+    ratio = torch.pdist(change_basis(x, 0.0)) / torch.pdist(x)
+    assert float(ratio.std() / ratio.mean()) < 1e-4
+
+
+@pytest.mark.parametrize(("out_channels", "tolerance"), [(5, 1e-4), (8, 1e-4), (3, 0.1)])
+def test_restored_distances_are_those_of_the_features(out_channels: int, tolerance: float) -> None:
+    x = features(60)
+    basis = Decorrelation(5, out_channels)
+    basis.fit(x, 0.5)
+    y = basis(x.T[None, :, :, None])[0, :, :, 0].T
+    found, wanted = torch.pdist(y @ basis.restoring()), torch.pdist(x)
+    assert float((found - wanted).norm() / wanted.norm()) < tolerance  # three directions hold nearly all of five
+    assert not torch.allclose(torch.pdist(y), wanted, rtol=0.2)
+
+
+def test_a_restored_network_gives_restored_maps() -> None:
+    torch.manual_seed(0)
+    student = LoupeNet((4,) * 13, (4, 6, 5)).eval()
+    bases = [Decorrelation(channels) for channels in (4, 6, 5)]
+    for basis in bases:
+        basis.fit(torch.randn(200, basis.matrix.shape[0]) * torch.linspace(0.5, 3, basis.matrix.shape[0]), 0.5)
+    picture = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        maps, found = student(picture), restored(student, bases)(picture)
+    for given, basis, result in zip(maps, bases, found, strict=True):
+        wanted = torch.einsum("bchw,cd->bdhw", given, basis.restoring())
+        torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_half_whitening_takes_roots_of_variances() -> None:
+    x = features()
+    half, none = (change_basis(x, amount).var(dim=0) for amount in (0.5, 0.0))
+    roots = none.sqrt()
+    torch.testing.assert_close(half / half.sum(), roots / roots.sum(), rtol=1e-3, atol=1e-4)
+    assert float(half.mean()) == pytest.approx(1, rel=1e-2)
+
+
+def test_fewer_directions_are_the_principal_ones() -> None:
+    x = features()
+    ours, theirs = change_basis(x, 0.0, 2).numpy(), PCA(2).fit_transform(x.double().numpy())
+    signs = np.sign((ours * theirs).sum(axis=0))
+    theirs /= np.sqrt(np.square(theirs).mean())
+    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3)
+
+
+def test_more_directions_keep_distances_and_share_the_variance() -> None:
+    x = features(300)
+    spread = change_basis(x, 0.5, 24)
+    ratio = torch.pdist(spread) / torch.pdist(change_basis(x, 0.5))
+    assert float(ratio.std() / ratio.mean()) < 1e-4
+    assert float(spread.var(dim=0).max() / spread.var(dim=0).mean()) < 3
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:
+    share = [learning_rate_share(step, 1000) for step in range(1000)]
+    assert share[0] == pytest.approx(0.05)
+    assert max(share) == share[19] == 1.0
+    assert all(a >= b for a, b in pairwise(share[19:]))
+    assert share[-1] < 1e-5
+
+
+def test_a_changed_view_is_the_same_scene_in_another_light() -> None:
+    x = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.4 + 0.3
+    same = vary_view(x, 0.0, torch.Generator().manual_seed(0))
+    varied = vary_view(x, 0.05, torch.Generator().manual_seed(0))
+    assert torch.equal(same, x)
+    for before, after in zip(x, varied, strict=True):
+        assert np.corrcoef(before.flatten(), after.flatten())[0, 1] > 0.9999
+    assert 0.01 < float((varied - x).mean(dim=(1, 2, 3)).std()) < 0.06

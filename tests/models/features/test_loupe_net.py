@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.features.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, load_loupe_net, save_loupe_net
+from models.features.weight_files import read_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = ((4,) * 13, (4, 5, 6))
+
+
+@pytest.fixture(scope="module")
+def trained_like() -> LoupeNet:
+    """A network whose batch norms have seen something."""
+    torch.manual_seed(0)
+    net = LoupeNet(*SMALL, batch_norm=True)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    for _ in range(20):
+        net(torch.randn(4, 3, 32, 32))
+    return net.eval()
+
+
+def relative_error(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / one.norm())
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 256), (96, 160), (250, 70)])
+def test_maps_have_strides_4_8_16(height: int, width: int) -> None:
+    net = LoupeNet(out_channels=(24, 32, 96))
+    shapes = [tuple(some.shape) for some in net(torch.zeros(2, 3, height, width))]
+    assert shapes == [(2, c, height // s, width // s) for c, s in zip((24, 32, 96), LoupeNet.STRIDES, strict=True)]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_a_cell_sees_as_far_as_stated_around_the_stated_middle(level: int) -> None:
+    """What reaches a cell is centred on the last pixel of its square: (stride - 1) / 2 from the square's middle."""
+    net = LoupeNet(*SMALL)
+    for parameter in net.parameters():
+        nn.init.constant_(parameter, 0.02)  # no path cancels another, and none is cut off at 6
+    x = torch.ones(1, 3, 512, 512, requires_grad=True)
+    stride = LoupeNet.STRIDES[level]
+    cell = 256 // stride
+    net(x)[level][0, 0, cell, cell].backward()
+    assert x.grad is not None
+    reached = x.grad[0, 0].abs().sum(dim=0).nonzero().flatten()
+    assert float(reached.min() + reached.max()) / 2 == cell * stride + stride - 1
+    assert float(reached.max() - reached.min()) > stride
+
+
+def test_a_shifted_picture_gives_shifted_maps(trained_like: LoupeNet) -> None:
+    x = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        here, there = trained_like(x)[0], trained_like(x.roll(16, dims=3))[0]
+    torch.testing.assert_close(here[..., 16:40, 16:40], there[..., 16:40, 20:44], rtol=1e-3, atol=1e-4)
+
+
+def test_folded_is_the_same_function(trained_like: LoupeNet) -> None:
+    before = {key: value.clone() for key, value in trained_like.state_dict().items()}
+    folded = LoupeNet(*SMALL).eval()
+    folded.load_state_dict(fold_batch_norm(trained_like))
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        for one, other in zip(trained_like(x), folded(x), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(before[key], value) for key, value in trained_like.state_dict().items())
+
+
+def test_what_is_saved_is_what_is_loaded(trained_like: LoupeNet, tmp_path: Path) -> None:
+    save_loupe_net(trained_like, tmp_path / "net.safetensors", {"seed": "0"})
+    loaded = load_loupe_net(tmp_path / "net.safetensors")
+    assert read_facts(tmp_path / "net.safetensors")["seed"] == "0"
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        for one, other in zip(trained_like(x), loaded(x), strict=True):
+            assert relative_error(one, other) < 2e-3  # half precision
+
+
+def test_the_same_network_gives_the_same_file(trained_like: LoupeNet, tmp_path: Path) -> None:
+    facts = {f"fact {number}": "the same" for number in range(12)}
+    for name in ("one", "other"):
+        save_loupe_net(trained_like, tmp_path / name, facts)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="loupe distill"):
+        load_loupe_net(tmp_path / "none.safetensors")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="hold a LoupeNet"):
+        load_loupe_net(tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="13 numbers of hidden"):
+        LoupeNet(hidden=(8, 8))
+
+
+def test_shipped_weights_are_small_and_those_of_the_card() -> None:
+    net = load_loupe_net()
+    assert sum(parameter.numel() for parameter in net.parameters()) <= 3_000_000
+    assert WEIGHTS.stat().st_size <= 6_000_000
+    card = WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
+    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in card
+    assert {"recipe", "teacher_sha256"} <= read_facts(WEIGHTS).keys()
+
+
+def texture_accuracy(net: LoupeNet) -> float:
+    """Share of patches of drawn waves whose nearest patch, under another light and noise, is of the same wave."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:128, :128]
+    waves = [np.sin(x * np.cos(a) * f + y * np.sin(a) * f) for f in (0.4, 0.8, 1.6) for a in (0.0, 0.8, 1.6, 2.4)]
+
+    def features(gain: float) -> Tensor:
+        noisy = [0.5 + gain * wave + 0.05 * rng.standard_normal(wave.shape) for wave in waves]
+        pictures = torch.from_numpy(np.stack(noisy)).float()[:, None].expand(-1, 3, -1, -1)
+        with torch.inference_mode():
+            maps: list[Tensor] = net((pictures - 0.5) / 0.5)
+        return maps[1][:, :, 4:12, 4:12].flatten(2).transpose(1, 2)
+
+    known, asked = features(0.25), features(0.18)
+    nearest = torch.cdist(asked.flatten(0, 1), known.flatten(0, 1)).argmin(dim=1) // known.shape[1]
+    return float((nearest == torch.arange(len(waves)).repeat_interleave(known.shape[1])).float().mean())
+
+
+def test_shipped_features_tell_textures_apart_better_than_untrained_ones() -> None:
+    torch.manual_seed(0)
+    trained, untrained = texture_accuracy(load_loupe_net()), texture_accuracy(LoupeNet().eval())
+    assert trained > 0.9
+    assert trained > untrained

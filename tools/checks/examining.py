@@ -1,0 +1,210 @@
+"""The heavy half of ``loupe doctor``: one pass over the files, every check, one page and its JSON."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from callbacks.report.doctor import LEVELS, DoctorContent, Finding, render_doctor
+from callbacks.report.wording import DASH, plural, share
+from datamodules.files.csv_text import csv_text
+from datamodules.health.shortcuts import OFF
+from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, count_by_split
+from tools.configuring.build import build
+from tools.runs.first_lines import first_lines
+from tools.runs.run_folder import RunFolder
+
+from . import features, groups, masks, pictures
+from .examined import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from omegaconf import DictConfig
+
+    from callbacks.report.doctor import Sheet
+    from datamodules.health.shortcuts import Shortcut
+
+    from .examined import Case
+
+CHECKS = (
+    pictures.check_amounts,
+    pictures.check_shortcuts,
+    pictures.check_copies,
+    pictures.check_near,
+    pictures.check_contradictions,
+    groups.check_supplied_splits,
+    groups.check_tiles,
+    groups.check_groups,
+    masks.check_unusable_masks,
+    masks.check_inverted,
+    masks.check_shifted,
+    pictures.check_left_out,
+    pictures.check_depth,
+    pictures.check_split_shift,
+    pictures.check_flat,
+    masks.check_missing_masks,
+    features.check_features,
+)
+_MOST_SHOWN, _MOST_ROWS = 12, 30
+
+
+def doctor(config: DictConfig) -> RunFolder:
+    """Examine a data set; write index.html, doctor.json and samples.csv, and print a summary.
+
+    Raises:
+        ConfigError: A value of the config is not usable.
+        DataError: The data cannot be read at all.
+    """
+    started = time.monotonic()
+    datamodule = build(config.data, "data")
+    case = examine(datamodule)
+    print("\n".join(first_lines(datamodule)))
+    results = [check(case) for check in CHECKS]
+    findings = sorted((one for one in results if isinstance(one, Finding)), key=lambda one: LEVELS.index(one.level))
+    content = doctor_content(case, config.choices.data, findings, [one for one in results if isinstance(one, str)])
+    config.name = config.name or f"{config.choices.data}-doctor"
+    folder = RunFolder.create(config)
+    folder.write_text("index.html", render_doctor(content))
+    folder.write_json("doctor.json", as_json(case, content, time.monotonic() - started))
+    folder.write_text(folder.samples.name, csv_text(datamodule.samples))
+    print(summary(content))
+    print(f"Page {folder.path / 'index.html'}")
+    return folder
+
+
+def doctor_content(case: Case, choice: str, findings: Sequence[Finding], passed: Sequence[str]) -> DoctorContent:
+    """Gather what the page shows."""
+    return DoctorContent(
+        title=f"{choice}: {case.datamodule.root}",
+        verdict=verdict(case, findings),
+        about=about(case),
+        findings=findings,
+        passed=passed,
+        tables=tables(case),
+        shortcuts=(shortcuts := pictures.shortcuts_of(case)),
+        shortcut_table=shortcut_table(shortcuts),
+        sheets=sheets(case),
+        excluded=case.datamodule.excluded,
+        command=shlex.join(["loupe", *sys.argv[1:]]),
+    )
+
+
+def verdict(case: Case, findings: Sequence[Finding]) -> str:
+    """Say the result in one sentence."""
+    grave = [one for one in findings if one.level == "problem"]
+    examined = f"{plural(len(case.table), 'picture')} examined"
+    if grave:
+        return f"{examined}: {plural(len(grave), 'problem')} to solve before you trust a result."
+    if any(one.level == "warning" for one in findings):
+        return f"{examined}: fit to train on, with something to look at first."
+    return f"{examined}: fit to train on."
+
+
+def about(case: Case) -> list[tuple[str, str]]:
+    """Describe the data set: files, sizes, depths, groups."""
+    table = case.table
+    sizes = Counter(zip(table["width"], table["height"], strict=True)).most_common()
+    written = [f"{width} x {height} ({count:,})" for (width, height), count in sizes[:4]]
+    depths = Counter(zip(table["bits"], table["channels"], strict=True)).most_common()
+    kinds = [f"{bits} bit {'grey' if channels == 1 else 'colour'} ({count:,})" for (bits, channels), count in depths]
+    marked = sum(facts is not None for facts in case.inspection.masks)
+    return [
+        ("pictures", f"{len(table):,} readable, {len(case.datamodule.excluded):,} files left out of training"),
+        ("size", ", ".join(written) + (f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else "")),
+        ("depth", ", ".join(kinds)),
+        ("groups", f"{table['group'].nunique():,}, the largest of {int(table['group'].value_counts().iloc[0]):,}"),
+        ("marked defects", f"{marked:,}"),
+        ("files", f"{table['file_bytes'].sum() / 2**20:,.1f} MiB"),
+    ]
+
+
+def tables(case: Case) -> list[tuple[str, pd.DataFrame]]:
+    """Count pictures by split, kind, type of defect and group, each by label."""
+    found = [("By split", count_by_split(case.datamodule.samples))]
+    label = case.table["label_index"].map(LABEL_NAMES)
+    for title, column in (("By kind", "kind"), ("By type of defect", "defect"), ("By group", "group")):
+        named = case.table[column] != ""
+        if column == "group" and case.table["group"].nunique() in {1, len(case.table)}:
+            continue
+        counts = pd.crosstab(case.table[column][named], label[named])
+        if len(counts):
+            order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
+            rest = f" (the {_MOST_ROWS} largest of {len(counts):,})" if len(counts) > _MOST_ROWS else ""
+            found.append((title + rest, counts.loc[order[:_MOST_ROWS]]))
+    return found
+
+
+def shortcut_table(shortcuts: Mapping[str, Sequence[Shortcut]]) -> pd.DataFrame:
+    """Tabulate the AUROC of every number, as it is, for every set of pictures."""
+    columns = {
+        where: {one.measure: share(one.auroc) for one in ones if not one.measure.endswith(OFF)}
+        for where, ones in shortcuts.items()
+    }
+    return pd.DataFrame(columns).fillna(DASH).T
+
+
+def sheets(case: Case) -> list[Sheet]:
+    """Draw some good pictures, and some of every type of defect, to look at."""
+    generator = np.random.default_rng(case.datamodule.seed)
+    label, defect = case.table["label_index"].to_numpy(), case.table["defect"].to_numpy(dtype=object)
+    wanted = [("Good", label == GOOD)]
+    wanted += [
+        (f"Defective: {name}" if name else "Defective", (label == DEFECTIVE) & (defect == name))
+        for name in sorted(set(defect[label == DEFECTIVE]))[:_MOST_SHOWN]
+    ]
+    found = []
+    for title, mask in wanted:
+        rows = np.flatnonzero(mask)
+        drawn = np.sort(generator.permutation(rows)[: _MOST_SHOWN if title == "Good" else _MOST_SHOWN // 2])
+        found.append(case.sheet(f"{title}, {len(drawn)} of {len(rows):,}", drawn.tolist()))
+    return found
+
+
+def as_json(case: Case, content: DoctorContent, seconds: float) -> dict[str, Any]:
+    """Put the result into plain values for other programs."""
+    return {
+        "root": str(case.datamodule.root),
+        "verdict": content.verdict,
+        "seconds": round(seconds, 2),
+        "about": dict(content.about),
+        "counts": {
+            title: {str(name): {str(k): int(v) for k, v in row.items()} for name, row in table.iterrows()}
+            for title, table in content.tables
+        },
+        "findings": [
+            {
+                "key": one.key,
+                "level": one.level,
+                "title": one.title,
+                "found": one.found,
+                "loupe": one.loupe,
+                "advice": one.advice,
+                "count": one.count,
+                "names": list(one.names),
+            }
+            for one in content.findings
+        ],
+        "passed": list(content.passed),
+        "shortcuts": {
+            where: [
+                {"measure": one.measure, "auroc": one.auroc, "certain": one.certain, "separates": one.separates}
+                for one in found
+            ]
+            for where, found in content.shortcuts.items()
+        },
+        "excluded": content.excluded.astype(str).to_dict("records"),
+    }
+
+
+def summary(content: DoctorContent) -> str:
+    """Say the result on a few lines of plain text."""
+    lines = [content.verdict]
+    lines += [f"  {one.level:<8} {one.title}: {one.found}" for one in content.findings]
+    return "\n".join([*lines, f"  {plural(len(content.passed), 'check')} passed."])

@@ -1,0 +1,161 @@
+"""The door that all verbs share: help, ``--print``, and errors that a person can act on instead of tracebacks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Protocol
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from configs import CONFIG_DIR
+from datamodules.errors import DataError
+from models.errors import DivergedError, WeightsError
+
+from .configuring.config import describe, groups
+from .configuring.trust import take_trust, trusting
+from .errors import ConfigError, FailedTrialsError
+from .mishaps import explain, first_line, quiet_threads, surprise
+from .signals import Interrupted, heard, keeping_note, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+HELP_FLAGS = {"-h", "--help"}
+PRINT_FLAG = "--print"
+NOT_BEGUN = "nothing had begun yet; run the command again"
+DEBUG = "LOUPE_DEBUG=1"
+OPENS_RUNS = {"predict", "test", "export", "compare", "sweep", "train"}
+TRUST = "true: let the config of a run name any code; for runs that you trust as you trust a program"
+
+
+class Run(Protocol):
+    """What a verb does with its overrides."""
+
+    def __call__(self, overrides: Sequence[str], *, show: bool) -> None:
+        """Run, or only show the config."""
+
+
+def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        verb: Its name; ``configs/VERB.yaml`` holds its keys.
+        args: Overrides and flags.
+        run: What to do.
+        epilog: Examples, for the help.
+        shown: Groups to list in the help; None: those in the verb's defaults list.
+
+    Returns:
+        The exit status: 0 done, 1 data, weights or the machine are not usable, 2 the command is wrong, 130 or 143 ended
+        by SIGINT or SIGTERM.
+    """
+    if HELP_FLAGS & set(args):
+        print(help_text(verb, epilog, shown))
+        return 0
+    _quiet_libraries()
+    try:
+        overrides, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
+        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN), trusting(trust=trust):
+            if flags := [arg for arg in overrides if arg.startswith("-")]:
+                raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
+            run(overrides, show=PRINT_FLAG in args)
+    except (ConfigError, OmegaConfBaseException) as error:
+        lost = f"Expected every ${{...}} of the config to lead to a value, but: {first_line(error)}"
+        return _fail(verb, sentence(error) if isinstance(error, ConfigError) else lost, 2)
+    except (DataError, WeightsError, DivergedError, FailedTrialsError) as error:
+        return _fail(verb, explain(error) or sentence(error), 1)
+    except Interrupted as error:
+        return _fail(verb, sentence(error), error.status)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user reads a sentence, and a developer may ask for more
+        said = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
+        return _fail(verb, "; ".join([said, *getattr(error, "__notes__", ())]), 1)
+    return 0
+
+
+def debugging() -> bool:
+    """Tell whether a developer reads along: tracebacks are shown instead of sentences."""
+    return os.environ.get(DEBUG.partition("=")[0], "0") not in {"", "0"}
+
+
+def print_config(config: DictConfig) -> None:
+    """Print a config as YAML, with every reference resolved that can be."""
+    missing = OmegaConf.missing_keys(config)
+    print(OmegaConf.to_yaml(config, resolve=not missing), end="")
+
+
+def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str:
+    """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples."""
+    lines = _read_with_base(verb)
+    parts = [lines[0].lstrip("# "), "", f"usage: loupe {verb} [KEY=VALUE ...] [--print] [--help]", "", "keys:"]
+    parts += key_lines(lines[1:])
+    parts += [_help_line("trust=false", TRUST)] if verb in OPENS_RUNS else []
+    defaults = _defaults(lines)
+    for group, choices in groups().items():
+        if not choices or group not in (defaults if shown is None else shown):
+            continue
+        default = defaults.get(group, "null")
+        parts += ["", f"{group}=" if default == "null" else f"{group}=  (default {default})"]
+        parts += [_help_line(choice, describe(group, choice)) for choice in choices]
+    parts += [
+        "",
+        "Any key of the config can be set; --print shows them all, and what a command would run with.",
+        "",
+        epilog,
+    ]
+    return "\n".join(parts)
+
+
+def key_lines(lines: Sequence[str], prefix: str = "") -> list[str]:
+    """Describe the keys of a config's text; of a key that comes twice, as in the config that it extends, the first."""
+    keys = [line for line in lines if line and line[0].isalpha() and not line.startswith("defaults")]
+    first: dict[str, str] = {}
+    for line in keys:
+        first.setdefault(line.partition(":")[0], line)
+    return [_help_line(f"{prefix}{entry}", comment) for entry, comment in map(_split_key, first.values())]
+
+
+def _read_with_base(verb: str) -> list[str]:
+    """Read the lines of a verb's config, followed by those of the config that it extends, if any."""
+    lines = (CONFIG_DIR / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()
+    base = [line.removeprefix("  - ") for line in lines if line.startswith("  - ") and ":" not in line]
+    return lines + [line for name in base if name != "_self_" for line in _read_with_base(name)]
+
+
+def _help_line(name: str, text: str) -> str:
+    return f"  {name:<22} {text}".rstrip()
+
+
+def _split_key(line: str) -> tuple[str, str]:
+    """Split ``key: value  # comment`` to ``key=value`` and the comment."""
+    entry, _, comment = line.partition("#")
+    key, _, value = entry.partition(":")
+    shown = value.strip().replace("???", "(needed)")
+    return f"{key}={shown}", comment.strip()
+
+
+def _defaults(lines: Sequence[str]) -> dict[str, str]:
+    """Read the default choice of every group from a defaults list."""
+    entries = [line.strip("- ").split(": ") for line in lines if line.startswith("  - ") and ": " in line]
+    return dict(entries)
+
+
+def _quiet_libraries() -> None:
+    """Silence notes of libraries that tell our users nothing they could act on."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "anomalib"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # the parents' levels are reset when lightning is imported
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(anomalib|timm)\.")  # their own renames
+    warnings.filterwarnings("ignore", module=r"lightning\.")  # worker counts, log intervals: chosen on purpose
+
+
+def _fail(verb: str, said: str, status: int) -> int:
+    if debugging():
+        traceback.print_exc()
+    print(f"loupe {verb}: {said}", file=sys.stderr)
+    return status

@@ -1,0 +1,1 @@
+"""From words on the command line to a config, and from a config to objects that may be built."""

@@ -1,0 +1,52 @@
+"""Values of a command that mean nothing, whatever the data: found before anything is read, built or written."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from omegaconf import OmegaConf
+
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+LARGEST_SEED = 2**32 - 1
+LARGEST_SIDE = 1 << 14  # pixels; an image of that size takes 3 GiB in single precision
+PROBABILITIES = (None, "isotonic", "platt")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_run(config: DictConfig) -> None:
+    """Refuse values with which no run can be.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    seed = config.get("seed")
+    if isinstance(seed, int) and not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"Expected seed to be from 0 to {LARGEST_SEED}, but found {seed}.")
+    if not str(config.get("out") or ""):
+        raise ConfigError("Expected out to be a folder, but found nothing; out=. is this one.")
+    for key in ("name", "id"):
+        check_name(key, config.get(key))
+    for side in OmegaConf.select(config, "data.image_size") or []:
+        if isinstance(side, int) and side > LARGEST_SIDE:
+            raise ConfigError(f"Expected data.image_size to be at most {LARGEST_SIDE} pixels, but found {side}.")
+    if (found := OmegaConf.select(config, "threshold.probability")) not in PROBABILITIES:
+        raise ConfigError(f"Expected threshold.probability to be isotonic, platt or null, but found {found!r}.")
+    epochs = OmegaConf.select(config, "trainer.max_epochs")
+    if isinstance(epochs, int) and epochs < 1 and epochs != -1:
+        raise ConfigError(f"Expected trainer.max_epochs to be at least 1, or -1 for no limit, but found {epochs}.")
+
+
+def check_name(key: str, name: object) -> None:
+    """Refuse names of folders that lead somewhere else.
+
+    Raises:
+        ConfigError: As above.
+    """
+    text = "" if name is None else str(name)
+    if text in {".", ".."} or "/" in text or "\\" in text or _CONTROL.search(text):
+        raise ConfigError(f"Expected {key} to name one folder, without slashes, but found {text!r}; out= says where.")

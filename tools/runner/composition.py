@@ -1,0 +1,90 @@
+"""From a batch of pictures to raw scores and maps, by one graph, or by several that work together.
+
+Letters: B batch, H and W height and width of the model's pictures.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .instances import judge_instances
+from .result import Prediction
+from .self_reference import judge_alone
+from .specification import BundleError
+from .tiles import judge_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datamodules.samples.detections import Detections
+
+    from .network import Array, Graph
+
+INPUT, SCORE, MAP = "image", "score", "map"
+MODEL, SCREENING = "model", "screening"
+SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
+
+
+def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
+    """Say how the graphs of a bundle make a prediction: by the composition that its ``spec.json`` names.
+
+    * ``single``: one graph, from a batch of pictures to scores and maps.
+    * ``instances``: one graph, from one picture to boxes and the masks in them, which are laid onto the picture here.
+    * ``hybrid``: a single one screens; an instance graph inspects the pictures that reach its threshold.
+    * ``self_reference``: no graph; every picture is judged by a model of itself.
+
+    Where it names ``tiles``, the graphs judge tiles, which are put together here.
+
+    Raises:
+        BundleError: This runner knows no such composition.
+    """
+    composition = spec["composition"]
+    known: dict[str, Callable[[dict[str, Any], dict[str, Graph], Array], Prediction]]
+    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone}
+    if composition["kind"] not in known:
+        raise BundleError(
+            f"Expected a composition that this runner knows, but found {composition['kind']!r}; use the runner that "
+            "lies in the bundle itself."
+        )
+    judge = partial(known[composition["kind"]], composition, graphs)
+    return partial(judge_tiles, composition["tiles"], judge) if composition.get("tiles") else judge
+
+
+def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    del composition
+    found = graphs[MODEL]({INPUT: image_B3HW})
+    return Prediction(found[SCORE], found[MAP])
+
+
+def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    del graphs
+    return judge_alone(composition, image_B3HW)
+
+
+def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    size = image_B3HW.shape[2], image_B3HW.shape[3]
+    found = [graphs[MODEL]({INPUT: image_B3HW[[index]]}) for index in range(len(image_B3HW))]
+    laid = [judge_instances(entry, size, composition) for entry in found]
+    return Prediction(
+        np.stack([score for score, _, _ in laid]),
+        np.stack([map_HW for _, map_HW, _ in laid]),
+        [detections for _, _, detections in laid],
+    )
+
+
+def _hybrid(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    screened_B = graphs[SCREENING]({INPUT: image_B3HW})[SCORE]
+    suspicious = np.flatnonzero(screened_B >= np.float32(composition["screening_threshold"]))
+    count, _, height, width = image_B3HW.shape
+    score_B = np.full(count, composition["passed"], np.float32)
+    map_BHW = np.zeros((count, height, width), np.float32)
+    detections: list[Detections] = [[] for _ in range(count)]
+    if len(suspicious):
+        found = _instances(composition, graphs, image_B3HW[suspicious])
+        score_B[suspicious], map_BHW[suspicious] = found.score_B, found.map_BHW
+        for index, entry in zip(suspicious, found.detections or [], strict=True):
+            detections[index] = entry
+    return Prediction(score_B, map_BHW, detections)

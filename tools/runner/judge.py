@@ -1,0 +1,236 @@
+"""From files to verdicts, in four stages that the parity gate compares: read, prepare, infer, decide.
+
+Letters: B batch, H and W height and width of the model's pictures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from callbacks.statistics.usual import LEVEL, Usual
+from datamodules.enhancing.enhancement import Enhancement
+from datamodules.errors import UnreadableImageError
+from datamodules.files.appearance import appearance
+from datamodules.files.images import (
+    Array,
+    check_content,
+    check_white_level,
+    network_input,
+    read_image,
+    read_zones,
+    resize_zones,
+    scale,
+)
+
+from .picture import Picture
+from .result import Result
+from .stream import in_batches, read_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from datamodules.samples.detections import Instance
+
+    from .decision import Decision
+    from .measuring import Measuring
+    from .result import Prediction
+
+NOT_FINITE = (
+    "has a score or a map that is not finite, and so no verdict; the model's weights or the image's values are beyond "
+    "what it can compute with: look at both"
+)
+
+
+class Prepared(NamedTuple):
+    """A picture that was read, or why it could not be.
+
+    ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them.
+    """
+
+    name: str
+    place: PurePosixPath
+    image_3HW: Array | None
+    size: tuple[int, int] = (0, 0)
+    error: str = ""
+    facts: Mapping[str, float] = {}
+
+
+class Judge:
+    """Judges pictures by whatever turns a batch of them into raw scores and maps.
+
+    Args:
+        infer: From pictures (B, 3, H, W) in [0, 1] to raw scores and maps.
+        decision: The thresholds.
+        size: Height and width of what ``infer`` takes.
+        white_level: Stored value that means white; None: what the file's type can hold.
+        about: What judges, in plain values: results of different judges are not mixed in one folder.
+        measuring: How defects are listed; None: they are not.
+        usual: What images of the training are like; None: nobody noted it.
+        enhance: What happens to an image before it is resized.
+    """
+
+    def __init__(
+        self,
+        infer: Callable[[Array], Prediction],
+        decision: Decision,
+        size: tuple[int, int],
+        white_level: float | None,
+        about: dict[str, Any],
+        measuring: Measuring | None = None,
+        usual: Usual | None = None,
+        enhance: Enhancement = Enhancement(),  # noqa: B008 - immutable
+    ) -> None:
+        self.infer = infer
+        self.decision = decision
+        self.size = size
+        self.white_level = white_level
+        self.about = about
+        self.measuring = measuring
+        self.usual = usual
+        self.enhance = enhance
+
+    def __call__(
+        self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
+    ) -> Result:
+        """Judge one picture: a path, or an array (H, W) or (H, W, 3) RGB of 8 or 16 bits.
+
+        Args:
+            picture: What to judge.
+            kind: The sub-population whose threshold holds.
+            zones: Zone ids of the picture (H, W) uint8, or a file with them, where thresholds differ by zone.
+
+        Raises:
+            UnreadableImageError: The picture cannot be read.
+        """
+        values = picture if isinstance(picture, np.ndarray) else self.read(picture)
+        name = "" if isinstance(picture, np.ndarray) else str(picture)
+        prepared = self._prepared(name, PurePosixPath(name), values)
+        return self.judge([prepared], [kind], [None if zones is None else self.prepare_zones(zones)])[0]
+
+    def stream(
+        self, pictures: Iterable[str | Path | Array | Picture], *, kind: str = "", batch_size: int = 1, readers: int = 0
+    ) -> Iterator[Result]:
+        """Judge pictures one after the other, in bounded memory; one that cannot be read yields a result that says why.
+
+        Args:
+            pictures: Paths, arrays (frames of a camera, say), or what ``find_pictures`` yields; may be endless.
+            kind: The sub-population whose threshold holds.
+            batch_size: Pictures that are judged together.
+            readers: Threads that read ahead; 0: a picture is asked for only when it is needed, for live cameras.
+        """
+        for prepared in self.batches(pictures, batch_size, readers):
+            yield from self.judge(prepared, [kind] * len(prepared))
+
+    def batches(
+        self, pictures: Iterable[str | Path | Array | Picture], batch_size: int, readers: int
+    ) -> Iterator[list[Prepared]]:
+        """Read and resize pictures, in batches."""
+        named = (_named(picture, index) for index, picture in enumerate(pictures))
+        return in_batches(read_ahead(named, self._read, readers, 2 * batch_size), batch_size)
+
+    def read(self, picture: str | Path) -> Array:
+        """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
+
+        Raises:
+            UnreadableImageError: It cannot be read.
+        """
+        return read_image(picture)
+
+    def prepare(self, values: Array, name: str = "") -> Array:
+        """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
+        check_white_level(values, name, self.white_level)
+        check_content(values, name)
+        enhanced = self.enhance(values, self.white_level)
+        return network_input(enhanced, *self.size, None if self.enhance else self.white_level)
+
+    def prepare_zones(self, zones: str | Path | Array) -> Array:
+        """Turn zone ids (H, W), or a file with them, into ids at the model's size."""
+        return resize_zones(zones if isinstance(zones, np.ndarray) else read_zones(zones), *self.size)
+
+    def judge(
+        self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None] | None = None
+    ) -> list[Result]:
+        """Judge prepared pictures, all in one batch.
+
+        Args:
+            pictures: What was read.
+            kinds: The sub-population of each.
+            zones: Zone ids of each, as ``prepare_zones`` gives them; None where there are none.
+        """
+        images = [picture.image_3HW for picture in pictures if picture.image_3HW is not None]
+        found = self.infer(np.stack(images)) if images else None
+        results, row = [], 0
+        for picture, kind, zones_HW in zip(pictures, kinds, zones or [None] * len(pictures), strict=True):
+            if picture.image_3HW is None or found is None:
+                results.append(Result(picture.name, place=picture.place, error=picture.error))
+                continue
+            results.append(self._decide(picture, found, row, kind, zones_HW))
+            row += 1
+        return results
+
+    def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
+        score, map_HW = found.score_B[row], found.map_BHW[row]
+        if not np.isfinite(score) or not np.isfinite(map_HW).all():
+            return Result(picture.name, place=picture.place, error=NOT_FINITE)
+        mask_HW = self.decision.mask(map_HW, kind, zones_HW)
+        facts: dict[str, float] = {}
+        if self.usual is not None and picture.facts:
+            facts = {**picture.facts, LEVEL: self.usual.level(map_HW)}
+        detections = [] if found.detections is None else found.detections[row]
+        return Result(
+            picture=picture.name,
+            place=picture.place,
+            score=float(score),
+            threshold=float(self.decision.threshold(kind)),
+            defective=self.decision.is_defective(score, kind),
+            probability=self.decision.probability(score),
+            kind=kind,
+            size=picture.size,
+            input_3HW=picture.image_3HW,
+            anomaly_map=map_HW,
+            mask=mask_HW,
+            regions=self.decision.regions(map_HW, mask_HW, picture.size),
+            unusual="" if self.usual is None else self.usual.judge(facts),
+            facts=facts,
+            detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
+        )
+
+    def _prepared(self, name: str, place: PurePosixPath, values: Array) -> Prepared:
+        image_3HW, size = self.prepare(values, name), values.shape[:2]
+        facts = {} if self.usual is None else facts_of(values, self.white_level)
+        return Prepared(name, place, image_3HW, size, facts=facts)
+
+    def _read(self, picture: Picture) -> Prepared:
+        try:
+            values = picture.read()
+            return self._prepared(picture.name, picture.place, values)
+        except UnreadableImageError as error:
+            problem = f"{error.problem}; {error.remedy}"
+        except MemoryError:
+            problem = "is too large for the memory; cut it into tiles"
+        return Prepared(picture.name, picture.place, None, error=problem)
+
+
+def facts_of(values: Array, white_level: float | None) -> dict[str, float]:
+    """Measure an image as stored, (H, W) or (H, W, 3), as the survey of a training does."""
+    height, width = values.shape[:2]
+    return {"height": height, "width": width, **appearance(scale(values, white_level))._asdict()}
+
+
+def _in_picture(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:
+    """Give the box of a detection in pixels of the picture as it was read."""
+    tall, wide = size[0] / shape[0], size[1] / shape[1]
+    left, top, right, bottom = detection.box
+    return detection._replace(box=(left * wide, top * tall, right * wide, bottom * tall))
+
+
+def _named(picture: str | Path | Array | Picture, index: int) -> Picture:
+    """Give whatever a caller streams a name, and a way to read it."""
+    if isinstance(picture, Picture):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return Picture(f"frame {index}", PurePosixPath(f"{index:07}"), lambda: picture)
+    return Picture(str(picture), PurePosixPath(Path(picture).name), lambda: read_image(picture))

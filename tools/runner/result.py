@@ -1,0 +1,118 @@
+"""What is said about pictures: by a model, raw; and in the end, decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from callbacks.statistics.examined import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from datamodules.samples.detections import Detections, Instance
+
+    from .network import Array
+
+
+class Prediction(NamedTuple):
+    """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
+
+    Boxes and masks of detections are in pixels of the model's picture.
+    """
+
+    score_B: Array
+    map_BHW: Array
+    detections: list[Detections] | None = None
+
+
+class Region(NamedTuple):
+    """A connected region that is called defective.
+
+    Attributes:
+        box: Left, top, right, bottom (both last ones excluded), in pixels of the picture as it was read.
+        area: Share of the picture that it covers, in (0, 1].
+        peak: Highest map value in it.
+    """
+
+    box: tuple[float, float, float, float]
+    area: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one picture, or why there is none.
+
+    Attributes:
+        picture: Its path, or what the caller named it.
+        place: Where its overlay goes, below the folder of overlays.
+        score: Raw, higher is worse; NaN where the picture could not be read.
+        threshold: Defective where ``score >= threshold``.
+        defective: The verdict.
+        probability: Of being defective, where the bundle was calibrated for it.
+        kind: The sub-population whose threshold was used; empty: all.
+        size: Height and width as read, in pixels.
+        input_3HW: What the model saw, RGB in [0, 1].
+        anomaly_map: (H, W) raw map values at the model's size.
+        mask: (H, W) True where the map is called defective.
+        regions: Connected regions of the mask, the worst first.
+        detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
+            of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
+        unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
+        facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
+        error: Why there is no verdict; empty if there is one.
+    """
+
+    picture: str
+    place: PurePosixPath = field(default_factory=PurePosixPath)
+    score: float = float("nan")
+    threshold: float = float("nan")
+    defective: bool = False
+    probability: float | None = None
+    kind: str = ""
+    size: tuple[int, int] = (0, 0)
+    input_3HW: npt.NDArray[np.float32] | None = None
+    anomaly_map: npt.NDArray[np.float32] | None = None
+    mask: npt.NDArray[np.bool_] | None = None
+    regions: tuple[Region, ...] = ()
+    detections: tuple[Instance, ...] = ()
+    unusual: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8] | None:
+        """What the model saw, (H, W, 3) RGB in 8 bits."""
+        if self.input_3HW is None:
+            return None
+        return np.rint(self.input_3HW.transpose(1, 2, 0) * 255).astype(np.uint8)
+
+    @property
+    def verdict(self) -> str:
+        """``good`` or ``defective``; empty where the picture could not be read."""
+        if self.error:
+            return ""
+        return "defective" if self.defective else "good"
+
+    def row(self) -> dict[str, Any]:
+        """Plain values for one line of JSON."""
+        if self.error:
+            return {"image_path": self.picture, "error": self.error}
+        return {
+            "image_path": self.picture,
+            "score": self.score,
+            "threshold": self.threshold,
+            "verdict": self.verdict,
+            "probability": self.probability,
+            "kind": self.kind,
+            "unusual": self.unusual,
+            "facts": {name: plain(value) for name, value in self.facts.items()},
+            "regions": [region._asdict() for region in self.regions],
+            "detections": [{"box": one.box, "label": one.label, "score": one.score} for one in self.detections],
+        }

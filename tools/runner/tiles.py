@@ -1,0 +1,79 @@
+"""Pictures larger than what a graph takes: cut to tiles, judged tile by tile, and put together as the run did it.
+
+Letters: B batch, S side of a tile, H and W height and width of the model's pictures, all in pixels.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.components.joining import LIMIT, merge_tiles
+
+from .result import Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datamodules.samples.detections import Detections
+
+    from .network import Array
+
+
+def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], image_B3HW: Array) -> Prediction:
+    """Judge pictures by their tiles: the score of the worst one, the blend of their maps, their instances joined.
+
+    Args:
+        tiles: ``size``; ``rows`` and ``columns``, where tiles begin, below 0 in the reflection at a border;
+            ``row_weights`` and ``column_weights`` (S,), what a tile's pixels count in the blend; ``merge_overlap``,
+            the share to which the masks of two instances agree that are one; ``limit``, instances of a picture.
+        judge: From tiles (B, 3, S, S) to raw scores and maps, and detections where there are any.
+        image_B3HW: Pictures in [0, 1].
+    """
+    count, _, height, width = image_B3HW.shape
+    weight_SS = np.outer(np.float32(tiles["row_weights"]), np.float32(tiles["column_weights"]))
+    score_B = np.full(count, -np.inf, np.float32)
+    sum_BHW = np.zeros((count, height, width), np.float32)
+    weight_HW = np.zeros((height, width), np.float32)
+    places = list(product(tiles["rows"], tiles["columns"]))
+    seen: list[list[Detections]] = []
+    for place in places:
+        found = judge(cut(image_B3HW, place, tiles["size"]))
+        score_B = np.maximum(score_B, found.score_B)
+        inside, within = overlap(place, tiles["size"], (height, width))
+        sum_BHW[:, *inside] += weight_SS[within] * found.map_BHW[:, *within]
+        weight_HW[inside] += weight_SS[within]
+        if found.detections is not None:
+            seen.append(found.detections)
+    rules = tiles["merge_overlap"], tiles.get("limit", LIMIT)
+    detections = [
+        merge_tiles([part[index] for part in seen], places, (height, width), *rules)
+        for index in range(count if seen else 0)
+    ]
+    return Prediction(score_B, sum_BHW / weight_HW, detections if seen else None)
+
+
+def cut(image_B3HW: Array, place: tuple[int, int], size: int) -> Array:
+    """Cut one tile out of every picture, reflected at their borders: (B, 3, S, S)."""
+    rows, columns = (reflected(start, size, length) for start, length in zip(place, image_B3HW.shape[-2:], strict=True))
+    return np.ascontiguousarray(image_B3HW[..., rows[:, None], columns])
+
+
+def reflected(start: int, size: int, length: int) -> Array:
+    """Return which pixels of an axis of ``length`` a tile shows, (S,): beyond its ends the axis is reflected."""
+    period = max(1, 2 * (length - 1))
+    place = np.abs(np.arange(start, start + size)) % period
+    return np.where(place < length, place, period - place)
+
+
+def overlap(
+    place: tuple[int, int], size: int, shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the part of the picture that a tile covers, and the same part of the tile."""
+    first = [max(start, 0) for start in place]
+    last = [min(start + size, length) for start, length in zip(place, shape, strict=True)]
+    inside = slice(first[0], last[0]), slice(first[1], last[1])
+    within = slice(first[0] - place[0], last[0] - place[0]), slice(first[1] - place[1], last[1] - place[1])
+    return inside, within

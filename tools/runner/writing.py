@@ -1,0 +1,208 @@
+"""Results on disk, row by row: what is written is whole, whatever happens, and a second call goes on where one stopped.
+
+``predictions.jsonl`` is the record: one line per picture, written after the files that belong to it.
+``predictions.csv`` holds the same in columns, and ``defects.csv`` a row for each defect; both are made again from it
+where a call goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import cv2
+import numpy as np
+
+from callbacks.report.pictures import overlay
+from datamodules.files.csv_text import LINE_END, Rows, guarded
+
+from .familiar import Familiar
+from .measuring import ABOUT as ABOUT_DEFECTS
+from .measuring import COLUMNS as DEFECT_COLUMNS
+from .owning import Owner
+from .record import whole_rows, write_row
+from .specification import BundleError, read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from callbacks.statistics.usual import Usual
+
+    from .measuring import Measuring
+    from .result import Result
+
+Which = Literal["defective", "all", "none"]
+CHOICES: tuple[str, ...] = get_args(Which)
+COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "unusual", "error")
+RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
+DEFECTS = "defects.csv"
+EXAMPLES = 2  # of what could not be judged, in the last line
+
+
+class Writer:
+    """Writes results to a folder, and knows which ones are there already.
+
+    Args:
+        folder: Is made if it is not there.
+        about: What judges, in plain values: where a folder holds results of something else, nothing is mixed.
+        map_range: Raw map values of the darkest and the brightest colour of overlays.
+        overlays: Pictures to draw the map over.
+        masks: Pictures whose mask is written, as large as the picture.
+        measuring: How defects are listed; None: they are not.
+        usual: What images of the training are like; None: nobody noted it.
+
+    Attributes:
+        done: Names of the pictures that earlier calls judged.
+        rows: How many there are, earlier ones included.
+        defective: Rows called defective, earlier ones included.
+        failed: Rows that hold an error, earlier ones included.
+        first_failed: The first names of those with an error, and why.
+        familiar: How unlike the images of the training these are, earlier ones included.
+        defects: That are listed, earlier ones included; None where nobody measures them.
+
+    Raises:
+        BundleError: The folder holds results of something else, another process writes to it, or nobody can.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        about: dict[str, Any],
+        map_range: tuple[float, float],
+        overlays: Which = "defective",
+        masks: Which = "none",
+        measuring: Measuring | None = None,
+        usual: Usual | None = None,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.map_range = map_range
+        self.overlays, self.masks = overlays, masks
+        self.done: set[str] = set()
+        self.rows = self.defective = self.failed = 0
+        self.defects = None if measuring is None else 0
+        self.first_failed: list[str] = []
+        self.familiar = Familiar(usual)
+        self._measuring = measuring
+        self._begin(about)
+
+    def __enter__(self) -> Self:
+        """Open the files, behind the rows that are there."""
+        with ExitStack() as opened:
+            opened.callback(self._owner.release)
+            self._table = Table(opened, self.folder / TABLE, COLUMNS)
+            self._listed = None if self._measuring is None else Table(opened, self.folder / DEFECTS, DEFECT_COLUMNS)
+            for row in whole_rows(self.folder / RECORD):
+                self.done.add(row["image_path"])
+                self._count(row)
+            self._record = opened.enter_context((self.folder / RECORD).open("a", encoding="utf-8"))
+            self._open = opened.pop_all()
+        self.flush()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        self._open.close()
+
+    def write(self, result: Result) -> None:
+        """Write what belongs to a picture, and then its row."""
+        if result.anomaly_map is not None and result.mask is not None:
+            if _wanted(self.overlays, result) and (image := result.image) is not None:
+                drawn = overlay(image, result.anomaly_map, *self.map_range, predicted_mask_HW=result.mask)
+                self._save("overlays", result, ".jpg", drawn[..., ::-1])
+            if _wanted(self.masks, result):
+                size = result.size[::-1]
+                grown = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
+                self._save("masks", result, ".png", grown)
+        row = result.row()
+        if self._measuring is not None and not result.error:
+            row["defects"] = [defect.to_dict() for defect in self._measuring(result)]
+        self._record.write(write_row(row))
+        self._count(row)
+
+    def flush(self) -> None:
+        """Hand every row so far to the system: what is done is done."""
+        for file in (self._record, self._table, self._listed):
+            if file is not None:
+                file.flush()
+
+    def _begin(self, about: dict[str, Any]) -> None:
+        path = self.folder / ABOUT
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._owner = Owner(self.folder)
+            try:
+                if path.is_file():
+                    _compare(self.folder, read_object(path), about)
+                _replace(path, json.dumps(about, indent=2, allow_nan=False) + "\n")
+            except BaseException:
+                self._owner.release()
+                raise
+        except OSError as error:
+            raise BundleError(f"Expected a folder to write to, but {self.folder}: {error.strerror}.") from error
+
+    def _count(self, row: dict[str, Any]) -> None:
+        self.rows += 1
+        self.familiar.add(row)
+        self.defective += row.get("verdict") == "defective"
+        if "error" in row:
+            self.failed += 1
+            if len(self.first_failed) < EXAMPLES:
+                self.first_failed.append(f"{row['image_path']}: {row['error']}")
+        self._table.write(row | {"regions": len(row["regions"])} if "regions" in row else row)
+        if self._listed is not None and self.defects is not None:
+            for defect in row.get("defects", ()):
+                self._listed.write({name: row[name] for name in ABOUT_DEFECTS} | defect)
+                self.defects += 1
+
+    def _save(self, kind: str, result: Result, suffix: str, values: np.ndarray[Any, Any]) -> None:
+        path = self.folder / kind / result.place.with_name(result.place.name + suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _, encoded = cv2.imencode(suffix, np.ascontiguousarray(values))
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_bytes(encoded.tobytes())
+        part.replace(path)
+
+
+class Table:
+    """A CSV file that is written anew, row by row; what a row lacks stays empty."""
+
+    def __init__(self, opened: ExitStack, path: Path, columns: Sequence[str]) -> None:
+        self._file = opened.enter_context(path.open("w", newline="", encoding="utf-8"))
+        self._writer = csv.DictWriter(Rows(self._file), columns, restval="", lineterminator=LINE_END)
+        self._columns = columns
+        self._writer.writeheader()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Write a row."""
+        self._writer.writerow({column: guarded(row[column]) for column in self._columns if column in row})
+
+    def flush(self) -> None:
+        """Hand every row so far to the system."""
+        self._file.flush()
+
+
+def _wanted(which: Which, result: Result) -> bool:
+    return which == "all" or (which == "defective" and result.defective)
+
+
+def _compare(folder: Path, found: dict[str, Any], about: dict[str, Any]) -> None:
+    """Refuse to mix results of different judges in one folder."""
+    if found != about:
+        differing = ", ".join(sorted(key for key in {*found, *about} if found.get(key) != about.get(key)))
+        raise BundleError(
+            f"Expected {folder} to be new or to hold results of the same model and thresholds, but they differ in "
+            f"{differing}; choose another folder."
+        )
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

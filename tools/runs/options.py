@@ -1,0 +1,39 @@
+"""From the keys of ``configs/predict.yaml`` to the runner's options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import ListConfig
+
+from tools.runner.predicting import Options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+
+ERRORS_EXPECTED = "If that is expected, set errors=ok."
+
+
+def options_of(config: DictConfig, batch_size: int) -> Options:
+    """Gather the options."""
+    return Options(
+        kind=config.kind,
+        batch_size=batch_size,
+        every=config.every,
+        overlays=config.overlay,
+        masks=config.mask,
+        errors=config.errors,
+    )
+
+
+def kept(out: Path) -> str:
+    """Say what a prediction that is ended leaves."""
+    return f"what was judged so far is kept in {out}; the same command with out={out} goes on"
+
+
+def as_list(source: Any) -> list[str]:
+    """Return one source, or several, as a list of texts."""
+    return [str(entry) for entry in source] if isinstance(source, ListConfig | list) else [str(source)]
