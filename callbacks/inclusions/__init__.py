@@ -1,0 +1,1 @@
+"""How anomalous inclusions are: in space, in shape, both together, and in areas of many. Pure functions over tables."""
