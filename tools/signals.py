@@ -79,7 +79,7 @@ def _end_child(number: int) -> None:
         os.kill(os.getpid(), number)
 
 
-_listening = False
+_listening: _Ears | None = None
 
 
 @contextmanager
@@ -87,20 +87,43 @@ def heard() -> Iterator[None]:
     """Raise `Interrupted` for signals inside the block, unless a block around it does, or this is no main thread.
 
     A signal that whoever started us chose to ignore stays ignored. Whatever is raised after a signal was heard is its
-    consequence, as when a library tidies up what it had not begun.
+    consequence, as when a library tidies up what it had not begun: an inner block says so, too, since what stands
+    between it and the outer one would take the consequence for an error.
     """
-    global _listening  # noqa: PLW0603 - signal handlers belong to the process
-    if _listening or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
-        return
-    ears, hook = _Ears(), sys.unraisablehook
+    elif _listening is not None:
+        with _consequences(_listening):
+            yield
+    else:
+        with _installed(_Ears()) as ears, _consequences(ears):
+            yield
+
+
+@contextmanager
+def _installed(ears: _Ears) -> Iterator[_Ears]:
+    """Let signals be heard inside the block, and as they were before after it."""
+    global _listening  # noqa: PLW0603 - signal handlers belong to the process
+    hook = sys.unraisablehook
     before: dict[int, Any] = {number: signal.getsignal(number) for number in HEARD}
     try:
-        _listening = True
+        _listening = ears
         sys.unraisablehook = lambda lost: None if ears.hear_again(lost) else hook(lost)
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
                 signal.signal(number, ears.hear)
+        yield ears
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+        _listening = None
+
+
+@contextmanager
+def _consequences(ears: _Ears) -> Iterator[None]:
+    """Raise the signal that was heard in place of an error that came of it."""
+    try:
         yield
     except Exception as error:
         if ears.ended is None and _LOADER in str(error):
@@ -110,25 +133,19 @@ def heard() -> Iterator[None]:
         for note in getattr(error, "__notes__", ()):
             ears.ended.add_note(note)
         raise ears.ended from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
-        _listening = False
 
 
 @contextmanager
 def keeping_note(note: Callable[[], str]) -> Iterator[None]:
     """Let an end that nobody planned carry a word about what is kept and how to go on; the innermost word counts.
 
-    Errors in what the user gave speak for themselves.
+    Errors in what the user gave speak for themselves, unless a signal made them.
     """
     try:
         yield
-    except ValueError:
-        raise
     except BaseException as error:
-        if not getattr(error, "__notes__", ()):
+        given = isinstance(error, ValueError) and (_listening is None or _listening.ended is None)
+        if not given and not getattr(error, "__notes__", ()):
             error.add_note(note())
         raise
 

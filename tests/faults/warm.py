@@ -43,17 +43,23 @@ def serve() -> None:
     say({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
+        ready, begun = os.pipe()
         child = os.fork()
         if not child:
-            become(request["args"], request["cwd"], request["out"], request["err"])
+            become(request["args"], request["cwd"], request["out"], request["err"], begun)
+        os.close(begun)
+        os.read(ready, 1)  # it is a session now: its group may be killed
+        os.close(ready)
         say({"pid": child})
         say({"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
 
 
-def become(args: list[str], cwd: str, out: str, err: str) -> NoReturn:
-    """Become the command: a session of its own, in a folder, whose output goes to two files."""
+def become(args: list[str], cwd: str, out: str, err: str, begun: int | None = None) -> NoReturn:
+    """Become the command: a session of its own, in a folder, whose output goes to two files; then close ``begun``."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command hears it: it is not at work yet
+    if begun is not None:
+        os.close(begun)
     os.chdir(cwd)
     for descriptor, path in ((0, os.devnull), (1, out), (2, err)):
         file = os.open(path, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0), 0o644)

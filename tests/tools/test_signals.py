@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.command import open_door
+from tools.command import NOT_BEGUN, open_door
 from tools.signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:
@@ -67,16 +67,30 @@ def test_a_signal_that_strikes_where_nothing_can_be_raised_is_raised_soon_after(
         forget()
 
 
-def test_errors_that_a_signal_causes_in_a_library_are_not_taken_for_its_own() -> None:
-    def untidy() -> None:
-        try:
-            strike(signal.SIGTERM)
-        finally:
-            raise UnboundLocalError("cannot access local variable 'f'")
+def untidy(error: Exception) -> None:
+    """Hear a signal, and stumble while tidying up, as libraries do."""
+    try:
+        strike(signal.SIGTERM)
+    finally:
+        raise error
 
+
+@pytest.mark.parametrize("error", [UnboundLocalError("cannot access local variable 'f'"), ValueError("closed file")])
+def test_errors_that_a_signal_causes_in_a_library_are_not_taken_for_its_own(error: Exception) -> None:
     with pytest.raises(Interrupted, match="SIGTERM") as caught, heard(), keeping_note(lambda: "all is kept"):
-        untidy()
+        untidy(error)
     assert sentence(caught.value) == "ended by SIGTERM; all is kept"
+
+
+@pytest.mark.parametrize("error", [UnboundLocalError("cannot access local variable 'f'"), ValueError("closed file")])
+def test_nor_are_they_by_a_verb_within_the_command(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(overrides: Sequence[str], *, show: bool) -> None:
+        del overrides, show
+        untidy(error)
+
+    with heard():  # as the command does, which listens while a verb is loaded
+        assert open_door("train", [], run, "") == 143
+    assert capsys.readouterr().err == f"loupe train: ended by SIGTERM; {NOT_BEGUN}\n"
 
 
 def test_an_echo_of_a_signal_does_not_disturb_what_tidies_up() -> None:
