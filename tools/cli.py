@@ -21,11 +21,13 @@ VERBS = {
     "distill": "teach a small feature network what a large one sees, on your own pictures without labels",
     "train": "train on your pictures, calibrate, test, and write a report",
     "sweep": "try many settings, here or on a cluster; resume, extend, rank",
+    "runs": "list the runs that there are, the latest first",
     "test": "test a run again, or on other pictures",
     "compare": "set runs against each other on the test pictures that they share",
     "predict": "judge files, folders or globs with a trained run",
     "export": "turn a run into a bundle that judges pictures without torch, and prove that both agree",
 }
+MODULES = {"runs": "list_runs"}  # verbs that share their name with a room
 USAGE_ERROR = 2
 
 
@@ -70,7 +72,7 @@ def _run(args: Sequence[str]) -> int:
         hint = f"did you mean '{near}'?" if near else "there are: " + ", ".join(VERBS)
         print(f"loupe: no verb {verb!r}; {hint}", file=sys.stderr)
         return USAGE_ERROR
-    status: int = importlib.import_module(f"{__package__}.{verb}").main(rest)
+    status: int = importlib.import_module(f"{__package__}.{MODULES.get(verb, verb)}").main(rest)
     return status
 
 
@@ -82,6 +84,6 @@ def overview() -> str:
         "usage: loupe VERB [KEY=VALUE ...] [--print] [--help]\n\n"
         f"{verbs}\n\n"
         "Start with: loupe demo\n"
-        "Then:       loupe train data=folder data.root=PATH\n"
+        "Then:       loupe train PATH\n"
         "More:       loupe train --help"
     )

@@ -17,6 +17,7 @@ from datamodules.errors import DataError
 from models.errors import DivergedError, WeightsError
 
 from .configuring.config import describe, groups
+from .configuring.positions import usage, with_keys
 from .configuring.trust import take_trust, trusting
 from .errors import ConfigError, FailedTrialsError
 from .mishaps import explain, first_line, quiet_threads, surprise
@@ -61,11 +62,11 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         return 0
     _quiet_libraries()
     try:
-        overrides, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
+        given, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
         with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN), trusting(trust=trust):
-            if flags := [arg for arg in overrides if arg.startswith("-")]:
+            if flags := [arg for arg in given if arg.startswith("-")]:
                 raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
-            run(overrides, show=PRINT_FLAG in args)
+            run(with_keys(verb, given), show=PRINT_FLAG in args)
     except (ConfigError, OmegaConfBaseException) as error:
         lost = f"Expected every ${{...}} of the config to lead to a value, but: {first_line(error)}"
         return _fail(verb, sentence(error) if isinstance(error, ConfigError) else lost, 2)
@@ -93,7 +94,8 @@ def print_config(config: DictConfig) -> None:
 def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str:
     """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples."""
     lines = _read_with_base(verb)
-    parts = [lines[0].lstrip("# "), "", f"usage: loupe {verb} [KEY=VALUE ...] [--print] [--help]", "", "keys:"]
+    typed = f"usage: loupe {verb} {usage(verb)}[KEY=VALUE ...] [--print] [--help]"
+    parts = [lines[0].lstrip("# "), "", typed, "", "keys:"]
     parts += key_lines(lines[1:])
     parts += [_help_line("trust=false", TRUST)] if verb in OPENS_RUNS else []
     defaults = _defaults(lines)

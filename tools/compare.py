@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from datamodules.progress import working
@@ -25,14 +24,7 @@ Pictures are the same where their bytes are, wherever they lie. Folders that lou
 
 def main(args: Sequence[str]) -> int:
     """Compare from folders and overrides; return the exit status."""
-    return open_door("compare", gather(args), run, EPILOG, shown=())
-
-
-def gather(args: Sequence[str]) -> list[str]:
-    """Turn words that are neither ``key=value`` nor flags into ``runs=[...]``."""
-    folders = [arg for arg in args if "=" not in arg and not arg.startswith("-")]
-    rest = [arg for arg in args if arg not in folders]
-    return [f"runs={json.dumps(folders, ensure_ascii=False)}", *rest] if folders else rest
+    return open_door("compare", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GREETING = """Drawing pictures, training, calibrating, testing: a minute or two.
-For your own pictures: loupe train data=folder data.root=PATH"""
+For your own pictures: loupe train PATH"""
 EPILOG = """examples:
   loupe demo
   loupe demo data.domain=meta_atom"""

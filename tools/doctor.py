@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EPILOG = """examples:
-  loupe doctor data=folder data.root=PATH
+  loupe doctor PATH
   loupe doctor data=fiber data.root=PATH out=/tmp/runs
   loupe doctor data=folder data.root=PATH data.limit=500
 

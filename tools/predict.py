@@ -23,6 +23,7 @@ LARGEST = 3.4028234663852886e38  # that float32 holds: nothing reaches a thresho
 WHICH = ("defective", "all", "none")
 ERRORS = ("fail", "ok")
 EPILOG = """examples:
+  loupe predict latest PATH               # or RUN, or BUNDLE; loupe runs lists what there is
   loupe predict run=runs/fiber-patchcore/2026-01-31_12-00-00 source=PATH
   loupe predict run=best.ckpt 'source=[a.png, pictures/*.jpg]' overlay=all
   loupe predict line=meta_atom source=ARRAYS out=sorted

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CHANGEABLE = ("data", "trainer", "callbacks", "report")
 LOADING = {"data.batch_size", "data.num_workers"}  # how pictures are loaded, not which
 EPILOG = """examples:
+  loupe test latest
   loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00
   loupe test run=best.ckpt data=folder data.root=PATH
   loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00 report=true    # a page for a run that was trained without

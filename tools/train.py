@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .runs.run_folder import RunFolder
 
 EPILOG = """examples:
-  loupe train data=folder data.root=PATH
+  loupe train PATH
   loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
   loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs
   loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight

@@ -13,7 +13,6 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from tools.cli import main
-from tools.compare import gather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,8 +133,3 @@ def test_runs_without_a_common_picture_are_refused(
 def test_mistakes_are_named(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *args]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_folders_need_no_key() -> None:
-    assert gather(["a b", "seed=1", "c,d", "--print"]) == ['runs=["a b", "c,d"]', "seed=1", "--print"]
-    assert gather(["runs=[a]"]) == ["runs=[a]"]

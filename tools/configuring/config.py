@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 
+SIDES = frozenset({"image_size"})  # height and width: one number means a square
+
+
 def groups() -> dict[str, list[str]]:
     """List the config groups and their choices."""
     folders = sorted(path for path in CONFIG_DIR.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
@@ -51,7 +54,8 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
         override = parse_override(arg)
         if override.is_sweep_override():
             raise ConfigError(
-                f"Expected one value, but found several in {arg!r}; quote it if it is one: 'key=\"a,b\"'."
+                f"Expected one value, but found several in {arg!r}; loupe sweep tries several, and if it is one, quote "
+                "it: 'key=\"a,b\"'."
             )
         overrides.append(override)
     return overrides
@@ -137,13 +141,17 @@ def apply_overrides(config: DictConfig, overrides: Iterable[Override], known: It
             OmegaConf.update(config, key, override.value(), force_add=True)
             continue
         if not isinstance(node, DictConfig) or leaf not in list(node):
-            raise ConfigError(f"No key {key!r}; {_nearest(key, [*all_keys(config), *known])}")
+            more = "" if override.is_delete() else f" A key that no config has yet is added as +{key}=..."
+            raise ConfigError(f"No key {key!r}; {_nearest(key, [*all_keys(config), *known])}{more}")
         if override.is_delete():
             node.pop(leaf)
             continue
         current = None if OmegaConf.is_missing(node, leaf) else node[leaf]
-        _check_kind(key, current, override.value())
-        node[leaf] = override.value()
+        value = override.value()
+        if leaf in SIDES and isinstance(value, int) and not isinstance(value, bool):
+            value = [value, value]
+        _check_kind(key, current, value)
+        node[leaf] = value
 
 
 def require_values(config: DictConfig) -> None:

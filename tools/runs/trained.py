@@ -12,6 +12,7 @@ from configs import CONFIG_DIR
 from tools.configuring.config import parse_overrides, recompose
 from tools.errors import ConfigError
 
+from .known_runs import find_run
 from .run_folder import CONFIG, RunFolder
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def find_trained(verb: str, args: Sequence[str], changeable: Sequence[str]) -> T
     runs = [override.value() for override in parse_overrides(args) if override.key_or_group == "run"]
     if not runs:
         raise ConfigError("Expected a value for run, but found none; set run=FOLDER, as loupe train printed it.")
-    path = Path(str(runs[-1])).expanduser()
+    path = find_run(str(runs[-1]))
     if path.suffix == ".ckpt" and not RunFolder.holds(path):
         from .checkpoint import read_checkpoint  # noqa: PLC0415 - torch takes seconds, and folders do without
 
@@ -71,7 +72,7 @@ def find_tested(path: str) -> RunFolder:
     Raises:
         ConfigError: There is none, or it lacks its tables.
     """
-    folder = RunFolder.open(path)
+    folder = RunFolder.open(find_run(path))
     for name in ("predictions.csv", "samples.csv"):
         if not (folder.path / name).is_file():
             raise ConfigError(

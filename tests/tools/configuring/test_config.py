@@ -29,10 +29,11 @@ def test_overrides_reach_what_refers_to_them() -> None:
         ("model.coreset_ratio=high", ["Expected model.coreset_ratio to be a number", "'high'"]),
         ("data.defects_in_train=1", ["Expected data.defects_in_train to be true or false"]),
         ("data.batch_size=true", ["Expected data.batch_size to be a whole number", "True"]),
-        ("data.image_size=256", ["Expected data.image_size to be a list", "256"]),
+        ("data.image_size=x", ["Expected data.image_size to be a list", "x"]),
         ("model=7", ["No model named '7'"]),
         ("threshold.policy=3", ["Expected threshold.policy to be a group of keys"]),
-        ("seed=1,2", ["Expected one value", "seed=1,2"]),
+        ("seed=1,2", ["Expected one value", "seed=1,2", "loupe sweep"]),
+        ("data.nosuch=1", ["No key", "+data.nosuch=..."]),
         ("fiber", ["Expected key=value", "'fiber'"]),
         ("experiment=quik", ["No experiment named 'quik'", "did you mean 'quick'?"]),
     ],
@@ -84,3 +85,7 @@ def test_a_run_keeps_its_model_but_may_change_its_data() -> None:
         recompose(run, ["model.coreset_ratio=0.5"], own, ["data"])
     with pytest.raises(ConfigError, match=r"did you mean 'data\.root'"):
         recompose(run, ["data.rot=b"], own, ["data"])
+
+
+def test_one_number_is_the_side_of_a_square() -> None:
+    assert list(compose_config("train", ["data.image_size=96"]).data.image_size) == [96, 96]
