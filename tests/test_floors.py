@@ -46,7 +46,19 @@ def test_the_check_sees_imports(tmp_path: Path) -> None:
     assert imported_rooms(path) == {"tools", "models"}
 
 
-COLUMN = ("statistics", "policies", "decisions", "defects", "acceptance", "measures", "report", "tracking", "training")
+COLUMN = (
+    "statistics",
+    "policies",
+    "decisions",
+    "defects",
+    "inclusions",
+    "grains",
+    "acceptance",
+    "measures",
+    "report",
+    "tracking",
+    "training",
+)
 
 
 def leanings(floor: str) -> dict[str, set[str]]:
