@@ -45,6 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         common = [
             f"backbone={given.backbone}",
+            "data=synthetic",
             f"data.good={given.good}",
             f"data.image_size=[{given.size},{given.size}]",
         ]
@@ -71,7 +72,14 @@ def main() -> None:
 def waiting(workers: int) -> None:
     """Print what 8 small trials cost, how much of it the trials themselves, and what a resume costs afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        small = ["data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu"]
+        small = [
+            "data=synthetic",
+            "data.size=64",
+            "data.image_size=[64,64]",
+            "data.good=30",
+            "data.defective=14",
+            "trainer=cpu",
+        ]
         keys = [
             "model.num_neighbors=1,3,5,9",
             "model.coreset_ratio=0.1,0.05",

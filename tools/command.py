@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
+from datamodules.files.own_process import settle_process
 from models.errors import DivergedError, WeightsError
 
 from .configuring.config import describe, groups
@@ -60,6 +61,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
     if HELP_FLAGS & set(args):
         print(help_text(verb, epilog, shown))
         return 0
+    settle_process()
     _quiet_libraries()
     try:
         given, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import io
 import re
-import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,13 +23,6 @@ from .headers import Header, read_header, refusal
 from .regular_files import open_regular, read_regular
 
 Array: TypeAlias = npt.NDArray[Any]  # uint8, uint16 or float32
-
-# OpenCV's own threads do not survive a fork: a loader's worker would wait for them for ever. Pictures are read in
-# threads and processes of ours instead, which share the processors better.
-cv2.setNumThreads(0)
-# What OpenCV and Pillow print about a damaged file is said in our own words, with a remedy.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _AS_STORED = {"L", "RGB", "I;16", "I;16L", "I;16B", "F"}
 _CONVERTED = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB"}  # alpha is ignored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -58,6 +59,7 @@ def make_loader(
     loaders = choose_loaders(dataset, batch_size, num_workers)
     options: dict[str, Any] = {}
     if loaders.workers:
+        cv2.setNumThreads(0)  # OpenCV's own do not survive a fork: a worker would wait for them for ever
         options = {"persistent_workers": True, "prefetch_factor": loaders.prefetched}
     if seed is not None:
         options["sampler"] = SeededOrder(len(dataset), seed, epoch, counted=dataset.counts_epochs)

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tools.runner.specification import CHECKSUMS, hash_file
+
+from .imports import reached
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = "loupe_runner"
-BESIDE = (  # what the runner takes from the rest of Loupe: none of it imports torch
-    "datamodules/files/appearance.py",
-    "datamodules/enhancing/enhancement.py",
-    "datamodules/enhancing/filters.py",
-    "datamodules/samples/detections.py",
-    "datamodules/files/csv_text.py",
-    "datamodules/files/regular_files.py",
-    "datamodules/files/costs.py",
-    "datamodules/files/images.py",
-    "datamodules/errors.py",
-    "datamodules/files/headers.py",
-    "datamodules/files/suffixes.py",
-    "callbacks/defects/measured.py",
-    "callbacks/defects/merging.py",
-    "callbacks/statistics/regions.py",
-    "callbacks/defects/severity.py",
-    "callbacks/report/pictures.py",
-    "callbacks/statistics/drift.py",
-    "callbacks/statistics/examined.py",
-    "callbacks/statistics/novelty.py",
-    "callbacks/statistics/usual.py",
-    "models/components/joining.py",
-    "models/components/laying.py",
-)
 REQUIREMENTS = """# What predict.py needs: the first three, and one of the two runtimes.
 numpy>=2.0
 opencv-python-headless>=4.10
@@ -59,26 +36,41 @@ if __name__ == "__main__":
 
 
 def write_runner(folder: Path, *, merging: bool) -> None:
-    """Put the runner into a bundle: Loupe's own reading and resizing, file by file, so that they cannot differ.
+    """Put the runner into a bundle, with all of Loupe that it imports, byte for byte: they judge by the same code.
 
     Args:
         folder: The bundle.
         merging: Whether fragments of defects are merged, which takes SciPy.
     """
-    target = folder / RUNNER
-    target.mkdir()
-    sources = [*sorted((ROOT / "tools" / "runner").glob("*.py")), *(ROOT / name for name in BESIDE)]
-    for source in sources:
-        (target / source.name).write_text(make_relative(source.read_text(encoding="utf-8")), encoding="utf-8")
+    for place, source in shipped().items():
+        target = folder / RUNNER / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")
     requirements = REQUIREMENTS + (SCIPY if merging else "")
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 
-def make_relative(code: str) -> str:
-    """Turn imports from the rest of Loupe into relative ones: in a bundle, all files lie in one folder."""
-    found = r"^(\s*)from (?:datamodules|callbacks|models)(?:\.\w+)*\.(\w+) import"
-    return re.sub(found, r"\1from .\2 import", code, flags=re.MULTILINE)
+def shipped() -> dict[PurePosixPath, Path]:
+    """Say which files a bundle holds below ``loupe_runner``, by their places there.
+
+    Those of ``tools/runner`` lie at the top, and the rooms that they import from below it, as in the repository;
+    ``tools.runner.rooms`` lets them find each other.
+
+    Raises:
+        RuntimeError: The runner leans on another part of ``tools``: it could not be shipped.
+    """
+    home = ROOT / "tools" / "runner"
+    files: dict[PurePosixPath, Path] = {}
+    for source in reached(sorted(home.glob("*.py")), ROOT):
+        if source.parent == home:
+            files[PurePosixPath(source.name)] = source
+        elif source.is_relative_to(ROOT / "tools"):
+            if source != ROOT / "tools" / "__init__.py":
+                raise RuntimeError(f"Expected tools/runner to stand on its own, but it imports {source}.")
+        else:
+            files[PurePosixPath(source.relative_to(ROOT).as_posix())] = source
+    return files
 
 
 def load_runner(folder: Path) -> ModuleType:

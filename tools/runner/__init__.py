@@ -8,8 +8,14 @@ print(result.score, result.verdict)
 
 from __future__ import annotations
 
-from .bundle import Bundle
-from .result import Result
-from .specification import BundleError
+from pathlib import Path
+
+from .rooms import keep_rooms_below
+
+keep_rooms_below(__name__, Path(__file__).parent)  # before anything below is imported
+
+from .bundle import Bundle  # noqa: E402
+from .result import Result  # noqa: E402
+from .specification import BundleError  # noqa: E402
 
 __all__ = ["Bundle", "BundleError", "Result"]

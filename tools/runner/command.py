@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError
+from datamodules.files.own_process import settle_process
 
 from .bundle import Bundle
 from .owning import new_folder
@@ -44,6 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 not everything judged, 2 the command is wrong, 130 or 143 ended by SIGINT or SIGTERM.
     """
     options = _parser().parse_args(args)
+    settle_process()
     before = signal.getsignal(signal.SIGTERM)
     try:
         if threading.current_thread() is threading.main_thread():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from functools import partial
 from pathlib import PurePath, PurePosixPath
@@ -21,7 +20,6 @@ LIVE = "://"  # marks the address of a stream
 # These say how many frames they hold; others give a length in time, from which OpenCV guesses.
 COUNTED = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 GUESS = 0.05  # share of frames by which such a guess may be wrong
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what FFmpeg prints is said in our own words
 
 
 def frames(address: str, place: PurePosixPath, every: int, done: Container[str]) -> Iterator[Picture]:

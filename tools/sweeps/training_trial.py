@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.training.history import read_rows
 from datamodules.caching.cache import BESIDE
 from datamodules.caching.kept import KeptSamples, keeping
+from datamodules.files.own_process import settle_process
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import read_table
 from models.sharing.shared_work import SharedWork, sharing
@@ -87,6 +88,7 @@ def run_trial(task: Task, report: Report) -> dict[str, Any]:
 
     The folder of an earlier attempt, which a kill left unfinished, is removed first.
     """
+    settle_process()
     torch.set_num_threads(task.threads)  # the number of threads may change the last bits: alike wherever it runs
     config = _config(task)
     shutil.rmtree(_folder(config), ignore_errors=True)

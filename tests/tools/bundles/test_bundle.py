@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from tools.bundles.shipping import BESIDE, ROOT, make_relative
+from tools.bundles.shipping import ROOT
 from tools.bundles.spec import without_folders
 from tools.cli import main
 from tools.runner import Bundle, BundleError
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAVY = {"torch", "anomalib", "lightning", "pandas", "omegaconf", "hydra", "tqdm", "scipy"}
-ALLOWED = {"numpy", "cv2", "PIL", "onnxruntime", "openvino"}
-LATE = {"merging.py": {"scipy"}}  # by a function that only some bundles call; their requirements.txt names it
 
 
 def pictures_of(run: Path, split: str) -> pd.DataFrame:
@@ -193,37 +190,6 @@ def test_mistakes_name_the_way_out(exported: Path, tmp_path: Path) -> None:
         Bundle(tmp_path)
     with pytest.raises(BundleError, match="any runtime int8, but the bundle holds onnxruntime fp32, openvino fp32"):
         Bundle(exported, precision="int8")
-
-
-def test_the_runner_imports_nothing_of_the_rest() -> None:
-    """Every import of a shipped file is of the runner, of the standard library, or of what requirements.txt names."""
-    sources = [*(ROOT / "tools" / "bundles" / "runner").glob("*.py"), *(ROOT / name for name in BESIDE)]
-    shipped = {source.stem for source in sources}
-    for source in sources:
-        tree = ast.parse(make_relative(source.read_text(encoding="utf-8")))
-        typing_only = [
-            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        ]
-        skipped = {id(inner) for node in typing_only for inner in ast.walk(node)}
-        at_once = {id(node) for node in tree.body}
-        for node in ast.walk(tree):
-            if id(node) in skipped:
-                continue
-            if isinstance(node, ast.ImportFrom) and node.level:
-                assert node.level == 1, source
-                assert (node.module or "").split(".")[0] in shipped, f"{source.name} imports .{node.module}"
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-                for name in names:
-                    late = set() if id(node) in at_once else LATE.get(source.name, set())
-                    allowed = sys.stdlib_module_names | ALLOWED | late
-                    assert name.split(".")[0] in allowed, f"{source.name} imports {name}"
-
-
-def test_the_shipped_runner_imports_no_torch(exported: Path) -> None:
-    code = f"import sys, loupe_runner.command; sys.exit(','.join({HEAVY!r} & set(sys.modules)) or 0)"
-    done = python("-c", code, cwd=exported)
-    assert done.returncode == 0, done.stderr
 
 
 def test_predict_with_a_bundle_imports_no_torch(exported: Path, run: Path, tmp_path: Path) -> None:

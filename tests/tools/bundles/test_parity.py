@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from models.base import InspectionModel
     from tools.runs.trained import Trained
 
+IMAGES = "datamodules/files/images.py"
+
 
 @pytest.fixture(scope="module")
 def module(trained: Trained) -> InspectionModel:
@@ -71,10 +73,10 @@ def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, cases: l
 @pytest.mark.parametrize(
     ("file", "old", "new", "stage"),
     [
-        ("images.py", "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_LINEAR", "resize"),  # no antialias
-        ("images.py", "picture.transpose(2, 0, 1)", "picture.transpose(2, 0, 1)[::-1]", "colour order"),
-        ("images.py", "return np.ascontiguousarray(array[..., 2::-1])", "return array[..., :3]", "colour order"),
-        ("images.py", "upright = ImageOps.exif_transpose(image)", "upright = image.rotate(180)", "reading"),
+        (IMAGES, "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_LINEAR", "resize"),  # no antialias
+        (IMAGES, "picture.transpose(2, 0, 1)", "picture.transpose(2, 0, 1)[::-1]", "colour order"),
+        (IMAGES, "return np.ascontiguousarray(array[..., 2::-1])", "return array[..., :3]", "colour order"),
+        (IMAGES, "upright = ImageOps.exif_transpose(image)", "upright = image.rotate(180)", "reading"),
         ("network.py", "session.run(names, inputs)", "session.run(names, {'image': inputs['image'] * 0.99})", "graph"),
         (
             "network.py",
