@@ -22,6 +22,7 @@ VERBS = {
     "train": "train on your pictures, calibrate, test, and write a report",
     "sweep": "try many settings, here or on a cluster; resume, extend, rank",
     "runs": "list the runs that there are, the latest first",
+    "threshold": "show the thresholds of a run, move them, or take that back",
     "test": "test a run again, or on other pictures",
     "compare": "set runs against each other on the test pictures that they share",
     "predict": "judge files, folders or globs with a trained run",
@@ -78,7 +79,7 @@ def _run(args: Sequence[str]) -> int:
 
 def overview() -> str:
     """Describe the verbs."""
-    verbs = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items())
     return (
         "Loupe trains, calibrates, compares and ships visual defect detectors.\n\n"
         "usage: loupe VERB [KEY=VALUE ...] [--print] [--help]\n\n"

@@ -1,0 +1,146 @@
+"""The thresholds of a finished run: shown, moved, and moved back; every move is kept with who, when and why."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from callbacks.decisions.choosing import Seen
+from callbacks.decisions.moving import follow, set_image_threshold, set_pixel_threshold
+from callbacks.decisions.scopes import Scoped
+from tools.errors import ConfigError
+
+from .checkpoint import KEY, load_tensors
+from .checkpoint_io import WholeCheckpointIO
+from .ownership import owned
+
+if TYPE_CHECKING:
+    from .run_folder import RunFolder
+
+JOURNAL = "thresholds.jsonl"
+STATE = "post_processor._extra_state"
+BUFFERS = {"image": "post_processor.image_threshold", "pixel": "post_processor.pixel_threshold"}
+LEVELS = ("image", "pixel")
+
+
+class Move(NamedTuple):
+    """A threshold as a person wants it: raw values (None: as it is, or as it follows), for whom, by whom, and why."""
+
+    image: float | None
+    pixel: float | None
+    kind: str
+    who: str
+    why: str
+
+
+def describe(folder: RunFolder) -> str:
+    """Show the thresholds of a run, what they promise, and how they were moved."""
+    state = _read(folder)["state_dict"][STATE]
+    lines = [f"Thresholds of {folder.path}"]
+    for level in LEVELS:
+        scoped = Scoped.from_dict(state[level])
+        lines += [f"  {level} {scope}: {value:.6g}" for scope, value in scoped.values().items()]
+        lines.append(f"    {scoped.all.promise}")
+    moves = [json.loads(line) for line in _journal(folder)]
+    lines += [_told(entry) for entry in moves]
+    return "\n".join(lines)
+
+
+def move(folder: RunFolder, wanted: Move) -> str:
+    """Move thresholds, for good; return what changed, in words.
+
+    Raises:
+        ConfigError: A value or a kind is none, the run is at work, or its checkpoint is not whole.
+    """
+    with owned(folder.path):
+        content = _read(folder)
+        state = content["state_dict"][STATE]
+        before = {level: Scoped.from_dict(state[level]) for level in LEVELS}
+        try:
+            after = _moved(before, wanted, [Seen(*row) for row in state["scores"]])
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        return _keep(folder, content, before, after, wanted)
+
+
+def undo(folder: RunFolder, who: str, why: str) -> str:
+    """Take the last move back; taking back is a move as well, so that it can be taken back.
+
+    Raises:
+        ConfigError: No move was made, or as for ``move``.
+    """
+    with owned(folder.path):
+        lines = _journal(folder)
+        if not lines:
+            raise ConfigError(f"Expected a move to take back, but the thresholds of {folder.path} were never moved.")
+        content, last = _read(folder), json.loads(lines[-1])
+        before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
+        after = {level: Scoped.from_dict(last["before"][level]) for level in LEVELS}
+        return _keep(folder, content, before, after, Move(None, None, "", who, why or "taken back"))
+
+
+def _moved(before: dict[str, Scoped], wanted: Move, seen: list[Seen]) -> dict[str, Scoped]:
+    image, pixel = before["image"], before["pixel"]
+    note = f"Set by {wanted.who} on {_now()[:10]}{': ' + wanted.why if wanted.why else ''}."
+    line = pixel.of_kind(wanted.kind)
+    value = wanted.pixel
+    if wanted.image is not None:
+        moved = set_image_threshold(image, wanted.image, seen, note, wanted.kind)
+        if value is None:
+            value = follow(image.of_kind(wanted.kind), moved.of_kind(wanted.kind), line, seen)
+        image = moved
+    if value is not None and value != line:
+        pixel = set_pixel_threshold(pixel, value, note, wanted.kind)
+    return {"image": image, "pixel": pixel}
+
+
+def _keep(
+    folder: RunFolder, content: dict[str, Any], before: dict[str, Scoped], after: dict[str, Scoped], wanted: Move
+) -> str:
+    """Write the journal first, then the checkpoint, then the table that people read."""
+    entry: dict[str, Any] = {"when": _now(), "by": wanted.who, "why": wanted.why, "kind": wanted.kind}
+    entry |= {"before": {level: before[level].to_dict() for level in LEVELS}}
+    entry |= {"after": {level: after[level].to_dict() for level in LEVELS}}
+    folder.write_text(JOURNAL, "".join(f"{line}\n" for line in [*_journal(folder), json.dumps(entry)]))
+    for level in LEVELS:
+        content["state_dict"][STATE][level] = after[level].to_dict()
+        content["state_dict"][BUFFERS[level]] = torch.tensor(after[level].all.value)
+    WholeCheckpointIO().save_checkpoint(content, folder.best_checkpoint)
+    calibration = folder.read_json("calibration.json")
+    folder.write_json("calibration.json", calibration | entry["after"])
+    return f"{_told(entry)}\n{folder.path / JOURNAL} keeps it; loupe threshold {folder.path} undo=true takes it back."
+
+
+def _told(entry: dict[str, Any]) -> str:
+    changes = []
+    for level in LEVELS:
+        before, after = (Scoped.from_dict(entry[side][level]).values() for side in ("before", "after"))
+        for scope in {**before, **after}:
+            was, now = before.get(scope, before["all"]), after.get(scope, after["all"])
+            if was != now:
+                changes.append(f"{level} threshold of {scope}: {was:.6g} -> {now:.6g}")
+    why = f" ({entry['why']})" if entry["why"] else ""
+    promise = Scoped.from_dict(entry["after"]["image"])
+    said = promise.kind.get(entry["kind"], promise.all).promise.partition("On the calibration set:")[2].strip()
+    told = f"{entry['when']} {entry['by']}{why}: {'; '.join(changes) or 'nothing changed'}."
+    return told + (f" On the calibration images: {said}" if said else "")
+
+
+def _read(folder: RunFolder) -> dict[str, Any]:
+    """Read a whole checkpoint, the optimizer's state included, to write it again."""
+    content = load_tensors(folder.best_checkpoint)
+    if not isinstance(content, dict) or STATE not in content.get("state_dict", {}) or KEY not in content:
+        raise ConfigError(f"Expected {folder.best_checkpoint} to hold thresholds, but it is no checkpoint of Loupe's.")
+    return content
+
+
+def _journal(folder: RunFolder) -> list[str]:
+    path = folder.path / JOURNAL
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
