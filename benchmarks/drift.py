@@ -39,7 +39,7 @@ from tools.runner.decision import Decision
 from tools.runner.judge import Judge
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.predicting import infer
-from tools.runs.testing import build_trainer
+from tools.runs.trainers import build_trainer
 from tools.runs.training import train
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ class Loupe:
 
     def compute(self) -> dict[str, float]:
         """Values by name."""
-        from callbacks.measures.pixels import pixel_intervals, pixel_metrics  # noqa: PLC0415 - as above
+        from callbacks.statistics.pixels import pixel_intervals, pixel_metrics  # noqa: PLC0415 - as above
 
         if self.intervals:
             return {name: estimate.value for name, estimate in pixel_intervals(self.histogram).items()}

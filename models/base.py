@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
 
+from .account import Account
+
 if TYPE_CHECKING:
+    import pandas as pd
     from anomalib.data import InferenceBatch
     from torch import Tensor
 
@@ -87,6 +90,19 @@ class InspectionModel(AnomalibModule):
         """
         del image_B3HW
         return None
+
+    def account(self, predictions: pd.DataFrame) -> Account:
+        """Say what the model did in a test, beside what every model does.
+
+        Args:
+            predictions: Of the test, with ``label_index``, ``score`` and ``verdict``.
+        """
+        del predictions
+        return Account()
+
+    def own_thresholds(self) -> dict[str, Any]:
+        """Return thresholds of the model's own, in plain values for calibration.json, beside those of all models."""
+        return {}
 
     def use_tiling(self, tiling: Tiling) -> None:
         """Judge pictures tile by tile from now on, and learn from tiles.

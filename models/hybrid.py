@@ -6,8 +6,7 @@ Letters: B pictures of a batch, N calibration pictures, H and W pixels.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from math import ceil, floor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
@@ -16,15 +15,19 @@ from torch import nn
 
 from datamodules.errors import DataError
 from datamodules.progress import track
-from datamodules.table import DEFECTIVE, GOOD
+from datamodules.table import DEFECTIVE
 
+from .account import Account
 from .base import InspectionModel
+from .components.screening import PASSED, Screening, choose_screening
+from .components.stages import stage_counts, stage_note
 from .mask_rcnn import MaskRcnn, MaskRcnnModel
 from .one_pass import OnePassModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from torch import Tensor
 
     from datamodules.base import Supervision
@@ -32,59 +35,6 @@ if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
 
     from .components.tiled import Tiling
-
-PASSED = -1.0  # the score of a picture that was not inspected; one that was, and on which nothing was found, scores 0
-
-
-@dataclass(frozen=True)
-class Screening:
-    """The threshold of the first stage, and what it rests on.
-
-    Attributes:
-        value: A picture is inspected where its screening score reaches it.
-        promise: What that did to the calibration pictures, in a sentence.
-        n_good: Good calibration pictures.
-        n_defective: Defective ones.
-    """
-
-    value: float
-    promise: str
-    n_good: int
-    n_defective: int
-
-
-def choose_screening(score_N: Tensor, label_N: Tensor, recall: float, pass_share: float) -> Screening:
-    """Choose what is inspected: enough of the defective calibration pictures, and not all of the good ones.
-
-    Args:
-        score_N: Raw screening scores.
-        label_N: 0 good, 1 defective, -1 unknown and ignored.
-        recall: Share of the defective pictures that must be inspected, in (0, 1].
-        pass_share: Share of the good pictures that are passed at most, in [0, 1].
-
-    Returns:
-        The lower of the two thresholds that follow, so that neither is broken; that of one where only one is known.
-
-    Raises:
-        DataError: No picture is labelled.
-    """
-    good, defective = score_N[label_N == GOOD].sort().values, score_N[label_N == DEFECTIVE].sort(descending=True).values
-    lines = []
-    if len(good):
-        passed = floor(round(pass_share * len(good), 6))
-        lines.append(good[passed] if passed < len(good) else torch.nextafter(good[-1], good.new_tensor(torch.inf)))
-    if len(defective):
-        lines.append(defective[ceil(round(recall * len(defective), 6)) - 1])
-    if not lines:
-        raise DataError(
-            "Expected labelled calibration pictures to choose by what the screening passes, but found none; label some."
-        )
-    line = torch.stack(lines).min()
-    promise = (
-        f"The screening passes {int((good < line).sum())} of {len(good)} good calibration pictures, and "
-        f"{int((defective < line).sum())} of {len(defective)} defective ones."
-    )
-    return Screening(float(line), promise, len(good), len(defective))
 
 
 class HybridModel(nn.Module):
@@ -149,6 +99,11 @@ class HybridModel(nn.Module):
         self.seconds["screening"] += handed_over - started
         self.seconds["inspection"] += _now(image_B3HW) - handed_over
         return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW), detections
+
+    def milliseconds(self) -> dict[str, float]:
+        """Tell what each stage took for each image that it saw."""
+        seen = {"screening": self.screened, "inspection": self.inspected}
+        return {name: round(1000 * self.seconds[name] / count, 2) for name, count in seen.items() if count}
 
     def choose(self, chosen: Screening) -> None:
         """Take a threshold for the first stage."""
@@ -217,6 +172,15 @@ class Hybrid(InspectionModel):
     def embedding(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe pictures as the screening model does."""
         return self._stages[0].embedding(image_B3HW)
+
+    def account(self, predictions: pd.DataFrame) -> Account:
+        """Say which images the screening passed, and what each stage cost."""
+        counts, costs = stage_counts(predictions), self.model.milliseconds()
+        return Account({"stages": counts}, costs, [stage_note(counts, costs)])
+
+    def own_thresholds(self) -> dict[str, Any]:
+        """Return the threshold of the first stage."""
+        return {} if self.model.chosen is None else {"screening": asdict(self.model.chosen)}
 
     def use_tiling(self, tiling: Tiling) -> None:
         """Screen tile by tile, too."""

@@ -8,9 +8,31 @@ import numpy as np
 
 from callbacks.statistics.bootstrap import Estimate, Resampling
 from callbacks.statistics.intervals import image_intervals
+from datamodules.table import UNKNOWN
+
+from .measure import ContextMeasure, Section
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+class Baseline(ContextMeasure):
+    """Judges brightness on the images that the model is judged on."""
+
+    def result(self) -> Section:
+        """``baseline`` of metrics.json; empty where nobody surveyed the images."""
+        tested = self.tested
+        if tested.samples.empty:
+            return Section(metrics={"baseline": {}})
+        predictions = tested.predictions
+        known = (predictions["label_index"] != UNKNOWN).to_numpy()
+        estimates = brightness_baseline(
+            tested.about["brightness"].to_numpy(np.float64)[known],
+            predictions["label_index"].to_numpy(np.int64)[known],
+            predictions["group"].to_numpy(str)[known],
+            tested.resampling,
+        )
+        return Section(metrics={"baseline": estimates})
 
 
 def brightness_baseline(

@@ -25,8 +25,6 @@ from callbacks.statistics.bootstrap import Estimate, Resampling, group_weights, 
 from datamodules.outlines.instances import PART
 from datamodules.samples.detections import Instance, Region, run_lengths
 
-from .evaluation import plain
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -235,43 +233,6 @@ def map_detections(mask_HW: npt.NDArray[np.bool_], map_HW: npt.NDArray[np.float3
         mask = component_HW[region.slices] == index
         found.append(Instance(box, 1, float(score_D[index]), region, mask, whole))
     return found
-
-
-class InstanceEvaluation(Callback):
-    """Judges what was detected on test pictures whose instances are known, whatever the model.
-
-    Args:
-        resampling: How to draw intervals.
-
-    Attributes:
-        estimates: Set when a test has ended; empty where nothing is known.
-    """
-
-    def __init__(self, resampling: Resampling) -> None:
-        self.resampling = resampling
-        self.estimates: dict[str, Estimate] = {}
-
-    def on_test_start(self, *args: Any) -> None:
-        """Start afresh."""
-        del args
-        self._instances = Instances()
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: InspectionBatch, *args: Any
-    ) -> None:
-        """See a batch."""
-        del trainer, pl_module, args
-        if outputs.target is not None:
-            self._instances.update(outputs, detections_of(outputs))
-
-    def on_test_epoch_end(self, *args: Any) -> None:
-        """Compute everything."""
-        del args
-        self.estimates = instance_estimates(self._instances, self.resampling)
-
-    def metrics(self) -> dict[str, dict[str, dict[str, float | None]]]:
-        """Return what was found for metrics.json: ``box`` and ``mask``, each with ``ap``, ``ap50`` and so on."""
-        return {name: {key: plain(self.estimates[f"{name}_{key}"]) for key in STATISTICS} for name in KINDS.values()}
 
 
 class InstanceCalibration(Callback):

@@ -1,38 +1,27 @@
-"""What a test costs: time by stage, and memory at its peak."""
+"""What a test cost: time by stage, and memory at its peak, for environment.json.
+
+Stages are ``loading``, ``model`` (the model alone), ``embedding`` and ``counting``: what measures took, see
+``ContextMeasure.stage``.
+"""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections import defaultdict
-
-import torch
-
-KIBIBYTE, MEBIBYTE = 1024, 1024 * 1024
+from .measure import ContextMeasure, Section
+from .stopwatch import peak_memory
 
 
-class Stopwatch:
-    """Adds up the seconds of each stage. The device must have finished what it was asked before a stage ends."""
+class Timing(ContextMeasure):
+    """Reads the stopwatch of the test."""
 
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._mark = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Book the time since the last lap."""
-        now = time.perf_counter()
-        self.seconds[stage] += now - self._mark
-        self._mark = now
-
-
-def peak_memory(device: torch.device) -> dict[str, int]:
-    """Highest memory in use so far, in MiB: ``process`` where the system tells, ``gpu`` (tensors) on a CUDA device."""
-    peak: dict[str, int] = {}
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415 - not on Windows
-
-        unit = 1 if sys.platform == "darwin" else KIBIBYTE  # bytes there, KiB on Linux
-        peak["process"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEBIBYTE)
-    if device.type == "cuda":
-        peak["gpu"] = round(torch.cuda.max_memory_allocated(device) / MEBIBYTE)
-    return peak
+    def result(self) -> Section:
+        """Milliseconds per image by stage, and peak memory in MiB."""
+        tested = self.tested
+        seconds_of = {name: seconds / len(tested.predictions) for name, seconds in tested.watch.seconds.items()}
+        milliseconds = {name: round(1000 * seconds, 2) for name, seconds in seconds_of.items()}
+        return Section(
+            environment={
+                "milliseconds_per_picture": milliseconds["model"],
+                "milliseconds_by_stage": milliseconds,
+                "peak_memory_mib": peak_memory(tested.device),
+            }
+        )

@@ -10,6 +10,11 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from callbacks.measures.atlas import Atlas
+from callbacks.measures.evaluation import values_of_test
+from callbacks.measures.figures import Examples
+from callbacks.measures.images import SWEEP
+from callbacks.measures.pixels import SWEEP as PIXEL_SWEEP
 from callbacks.report.facts import confusion
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
@@ -28,8 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from callbacks.decisions.calibration import Calibration
-    from callbacks.measures.evaluation import Results
     from callbacks.measures.examples import Example
+    from callbacks.measures.results import Results
 
 CURVE_POINTS = 127  # TensorBoard's own default
 MOST_SHEET = 8192  # pixels of a side of the projector's sheet of thumbnails
@@ -56,11 +61,13 @@ def log_results(
         for name, value in scalars_of(results).items():
             writer.add_scalar(name, value, epoch)
         _log_scores(writer, results.predictions, epoch)
-        log_curve(writer, "test/image", results.sweep, epoch)
-        log_curve(writer, "test/pixel", results.pixel_sweep, epoch)
+        for name, table in (("test/image", SWEEP), ("test/pixel", PIXEL_SWEEP)):
+            if table in results.tables:
+                log_curve(writer, name, results.tables[table], epoch)
         matrix = confusion_picture(confusion(results.predictions), "test images")
         log_image(writer, "test/confusion", matrix, epoch)
-        log_examples(writer, "test", results.examples, calibration.map_range, epoch)
+        if (examples := results.figure(Examples)) is not None:
+            log_examples(writer, "test", examples.members, calibration.map_range, epoch)
         _log_embeddings(writer, results, epoch)
     if chosen is not None:
         write_row(folder, chosen)
@@ -68,10 +75,11 @@ def log_results(
 
 def scalars_of(results: Results) -> dict[str, float]:
     """Take the figures of a test that are defined: ``test/...``, and ``instances/...`` where there are instances."""
-    values = {f"test/{name}": entry["value"] for name, entry in results.metrics["test"].items()}
+    values = {f"test/{name}": value for name, value in values_of_test(results.metrics).items()}
     for kind, entries in results.metrics.get("instances", {}).items():
-        values |= {f"instances/{kind}_{name}": entry["value"] for name, entry in entries.items()}
-    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+        found = {f"instances/{kind}_{name}": entry["value"] for name, entry in entries.items()}
+        values |= {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def log_examples(
@@ -91,7 +99,7 @@ def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame, epoch: int) ->
 
 def _log_embeddings(writer: SummaryWriter, results: Results, epoch: int) -> None:
     """Give the projector what the model says of every picture of the atlas, with its label, score and thumbnail."""
-    atlas = results.atlas
+    atlas = results.figure(Atlas)
     if atlas is None or atlas.embedding_AD is None or not np.isfinite(atlas.embedding_AD).all():
         return
     rows = results.predictions.set_index("name").loc[list(atlas.names)]

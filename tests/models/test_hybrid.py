@@ -8,7 +8,8 @@ from lightning import seed_everything
 
 from datamodules.errors import DataError
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
-from models.hybrid import PASSED, Hybrid, Screening, choose_screening
+from models.components.screening import PASSED, Screening, choose_screening
+from models.hybrid import Hybrid
 from models.mask_rcnn import MaskRcnn
 from models.patchcore import PatchCore
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from models.hybrid import PASSED
+from models.components.screening import PASSED
+from models.components.stages import stage_counts
 from tools.cli import main
-from tools.runs.stages import stage_counts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from datamodules.outlines.instances import PART
 from models.components.reconstruction import LUMA
-from models.hybrid import PASSED, HybridModel
+from models.components.screening import PASSED
+from models.hybrid import HybridModel
 from models.mask_rcnn import MaskRcnnModel
 from models.self_reference import QUANTUM, SelfReferenceModel
 from tools.errors import ConfigError

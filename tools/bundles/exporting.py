@@ -20,6 +20,7 @@ from tools.runner.self_check import EXPECTED, SAMPLES
 from tools.runner.specification import SPEC
 from tools.runner.tiles import cut
 from tools.runs.checkpoint import read_checkpoint, restore
+from tools.runs.run_files import ENVIRONMENT, METRICS
 
 from .agreement import TOLERANCES
 from .card import write_card
@@ -121,8 +122,8 @@ def fill(
         forms = write_forms(module, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     evidence = {
-        "metrics": {} if trained.tested is None else trained.tested.read_json("metrics.json"),
-        "environment": {} if trained.folder is None else trained.folder.read_json("environment.json"),
+        "metrics": {} if trained.tested is None else trained.tested.read_json(METRICS),
+        "environment": {} if trained.folder is None else trained.folder.read_json(ENVIRONMENT),
         "epoch": None if isinstance(module, OnePassModel) else read_checkpoint(trained.checkpoint).epoch,
     }
     spec = describe(module, config, pictures, forms, composition, evidence)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from callbacks.measures.evaluation import plain
+from callbacks.measures.plain import plain
 from callbacks.report.compare import CompareContent, Contender, render_comparison, verdict
 from callbacks.report.facts import threshold_of
 from callbacks.report.wording import plural
@@ -24,8 +24,9 @@ from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
 from .disputes import disputed_rows, look_again
 from .matching import common_pictures, differing_settings, read_run, trained_on_tests
-from .run_folder import CONFIG, RunFolder
-from .testing import subject
+from .reporting import subject
+from .run_files import CONFIG
+from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

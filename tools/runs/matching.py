@@ -13,6 +13,8 @@ from datamodules.errors import DataError
 from datamodules.files.csv_text import bare, map_texts
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, TEST, read_table
 
+from .run_files import CALIBRATION, ENVIRONMENT, PREDICTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,7 +51,7 @@ def read_run(folder: RunFolder) -> TestedRun:
     """Read the tables of a tested run."""
     samples = read_table(folder.samples)
     text = dict.fromkeys(("name", "kind", "group", "defect", "verdict"), "str")
-    predictions = pd.read_csv(folder.path / "predictions.csv", dtype=text, keep_default_na=False)
+    predictions = pd.read_csv(folder.path / PREDICTIONS, dtype=text, keep_default_na=False)
     predictions = map_texts(predictions, bare)
     judged = predictions.sort_values("name", ignore_index=True)
     hashes = judged["name"].map(samples.set_index("name")["sha256"])
@@ -60,8 +62,8 @@ def read_run(folder: RunFolder) -> TestedRun:
     return TestedRun(
         folder,
         folder.load_config(),
-        folder.read_json("calibration.json"),
-        folder.read_json("environment.json"),
+        folder.read_json(CALIBRATION),
+        folder.read_json(ENVIRONMENT),
         samples,
         judged.set_index("key"),
     )

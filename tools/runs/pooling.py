@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from callbacks.measures.evaluation import RATES, image_estimates, plain
+from callbacks.measures.images import RATES, image_estimates
+from callbacks.measures.plain import plain
 from callbacks.report.facts import Confusion, confusion, verdict
 from datamodules.files.csv_text import bare, map_texts
+
+from .run_files import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +76,7 @@ def pool(parts: Sequence[tuple[str, int, RunFolder]], resampling: Resampling) ->
 
 
 def _read(name: str, seed: int, run: RunFolder) -> pd.DataFrame:
-    table = pd.read_csv(run.path / "predictions.csv", dtype={"group": str, "kind": str, "name": str})
+    table = pd.read_csv(run.path / PREDICTIONS, dtype={"group": str, "kind": str, "name": str})
     table = map_texts(table, bare)
     table.insert(0, PART, name)
     table.insert(1, SEED, seed)

@@ -22,8 +22,8 @@ from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, kept, options_of
 from .reading import reading_of
-from .testing import build_trainer
 from .trained import make_output, note_config
+from .trainers import build_trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision

@@ -26,10 +26,11 @@ from .course import SECTION
 from .environment import describe_command
 from .ownership import owned
 from .pooling import Pooled, by_rate, pool
+from .reporting import subject
 from .resuming import resume
-from .run_folder import CONFIG, RunFolder
-from .run_state import ENVIRONMENT, note_state, state_of
-from .testing import subject
+from .run_files import CONFIG, ENVIRONMENT, METRICS, PREDICTIONS, REPORT, SWEEP
+from .run_folder import RunFolder
+from .run_state import note_state, state_of
 from .training import train
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ TWO_SEEDS = (
     "Two seeds give no interval: two values say next to nothing of how far a third would lie; set repeat=3 or more, "
     "better 5."
 )
-FINISHED = ("metrics.json", "predictions.csv", "sweep.csv")
+FINISHED = (METRICS, PREDICTIONS, SWEEP)
 MOST_TRAININGS = 1000  # of one command: more is a slip of the finger, and each is composed before the first begins
 
 
@@ -170,7 +171,7 @@ def _open_or_create(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
 def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None:
     """Write metrics.json, summary.csv and the page of all parts."""
     runs = [RunFolder(parent.path / name) for name in names]
-    metrics = [run.read_json("metrics.json")["test"] for run in runs]
+    metrics = [run.read_json(METRICS)["test"] for run in runs]
     confidence = float(config.callbacks.evaluation.confidence)
     share = tested_share([read_table(run.samples) for run in runs])
     keys = dict.fromkeys(key for one in metrics for key in one)
@@ -179,16 +180,16 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
     spreads = {key: spread(found, share, confidence, least=least) for key, found in values.items()}
     pooled = _pool(config, names, runs) if config.folds else None
     summed = {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]}
-    parent.write_json("metrics.json", summed | ({} if pooled is None else {"pooled": pooled.to_dict()}))
+    parent.write_json(METRICS, summed | ({} if pooled is None else {"pooled": pooled.to_dict()}))
     parent.write_text("summary.csv", csv_text(summary(spreads, names)))
     if pooled is not None:
-        parent.write_text("predictions.csv", csv_text(pooled.predictions))
+        parent.write_text(PREDICTIONS, csv_text(pooled.predictions))
     content = RepeatsContent(
         title=f"{config.choices.model} on {subject(config)}",
         what=_what(config),
         spreads=spreads,
         parts=[(run.path.name, _address(run)) for run in runs],
-        verdicts=[facts.verdict(facts.confusion(pd.read_csv(run.path / "predictions.csv"))) for run in runs],
+        verdicts=[facts.verdict(facts.confusion(pd.read_csv(run.path / PREDICTIONS))) for run in runs],
         notes=_notes(config, runs),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(["loupe", *sys.argv[1:]]),
@@ -212,7 +213,7 @@ def _pool(config: DictConfig, names: Sequence[str], runs: Sequence[RunFolder]) -
 
 def _address(run: RunFolder) -> str:
     """Where the page of a part is, seen from the page of all; empty where there is none."""
-    there = (run.path / "report" / "index.html").is_file()
+    there = (run.path / REPORT).is_file()
     return f"../{run.path.name}/report/index.html" if there else ""
 
 
@@ -254,7 +255,7 @@ def _notes(config: DictConfig, runs: Sequence[RunFolder]) -> list[str]:
 
 def _doubts(runs: Sequence[RunFolder]) -> list[str]:
     """Name the parts whose networks show signs that they did not learn."""
-    stuck = [run.path.name for run in runs if run.read_json("metrics.json").get(SECTION, {}).get("learned") is False]
+    stuck = [run.path.name for run in runs if run.read_json(METRICS).get(SECTION, {}).get("learned") is False]
     if not stuck:
         return []
     parts = f"{len(stuck)} of {len(runs)} parts: {', '.join(stuck)}"

@@ -19,14 +19,16 @@ from tools.errors import ConfigError
 from .checkpoint import KEY, build_module, forget_weights, load_tensors
 from .environment import describe_command
 from .ownership import owned
-from .run_folder import CONFIG, RunFolder
-from .run_state import ENVIRONMENT, is_finished
+from .run_files import CONFIG, ENVIRONMENT, EXCLUDED
+from .run_state import is_finished
 from .training import Begun, agree, complete, prepare, write_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datamodules.base import InspectionDataModule
+
+    from .run_folder import RunFolder
 
 
 LENGTH = ("max_epochs", "max_steps")
@@ -129,7 +131,7 @@ def saved_data(folder: RunFolder, config: DictConfig) -> InspectionDataModule:
             f"Expected the {len(table)} images of {folder.path} as they were, but {gone} of them changed or vanished, "
             f"for example {first['path']}: {first['problem']}; restore them, or train anew."
         )
-    excluded = pd.read_csv(folder.path / "excluded.csv", dtype="str", keep_default_na=False)
+    excluded = pd.read_csv(folder.path / EXCLUDED, dtype="str", keep_default_na=False)
     datamodule.excluded = map_texts(excluded, bare)
     return datamodule
 

@@ -17,6 +17,7 @@ from .chosen import chosen_keys
 from .course import SECTION
 from .environment import describe_environment
 from .ownership import owned
+from .run_files import ENVIRONMENT, METRICS
 from .run_state import note_state
 from .testing import Provenance, run_test
 from .trained import make_output, note_config
@@ -64,7 +65,7 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
         results = run_test(config, module, datamodule, folder, environment, provenance=provenance)
         note_state(folder, "finished")
     if trained.folder is not None and not other_data:
-        before = trained.folder.read_json("metrics.json")
+        before = trained.folder.read_json(METRICS)
         same = before == results.metrics
         print("Same metrics as the run, to the last digit." if same else "The metrics differ from the run's own.")
     return folder
@@ -72,7 +73,7 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
 
 def overrides_of(trained: Trained) -> list[str]:
     """Return the overrides that a run was trained with, as far as it is known."""
-    environment = {} if trained.folder is None else trained.folder.read_json("environment.json")
+    environment = {} if trained.folder is None else trained.folder.read_json(ENVIRONMENT)
     return [str(override) for override in environment.get("overrides", [])]
 
 
@@ -80,5 +81,5 @@ def course_of(trained: Trained) -> tuple[dict[str, Any], Rows]:
     """Return how the training of a run's best checkpoint went, and its history; nothing of another checkpoint."""
     if trained.tested is None:
         return {}, {}
-    course: dict[str, Any] = trained.tested.read_json("metrics.json").get(SECTION, {})
+    course: dict[str, Any] = trained.tested.read_json(METRICS).get(SECTION, {})
     return course, read_rows(trained.tested.history) if course else {}

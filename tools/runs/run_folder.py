@@ -14,12 +14,12 @@ from tools.configuring.plain_config import read_config, read_json_object, requir
 from tools.configuring.trust import check_trust
 from tools.errors import ConfigError
 
+from .run_files import BEST, CHECKPOINTS, CONFIG, HISTORY, LAST, SAMPLES, TENSORBOARD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from omegaconf import DictConfig
-
-CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -87,32 +87,32 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         """The sample table."""
-        return self.path / "samples.csv"
+        return self.path / SAMPLES
 
     @property
     def checkpoints(self) -> Path:
         """Folder of ``best.ckpt`` and ``last.ckpt``."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def best_checkpoint(self) -> Path:
         """The checkpoint that was best on calibration pictures."""
-        return self.checkpoints / "best.ckpt"
+        return self.checkpoints / BEST
 
     @property
     def last_checkpoint(self) -> Path:
         """The checkpoint of the last whole epoch, that a training goes on from."""
-        return self.checkpoints / "last.ckpt"
+        return self.checkpoints / LAST
 
     @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's events."""
-        return self.path / "tensorboard"
+        return self.path / TENSORBOARD
 
     @property
     def history(self) -> Path:
         """Every logged value by epoch."""
-        return self.path / "history.csv"
+        return self.path / HISTORY
 
     def load_config(self) -> DictConfig:
         """Read the resolved config.
@@ -124,11 +124,15 @@ class RunFolder:
         check_trust(config, self.config)
         return config
 
-    def write_text(self, name: str, text: str) -> Path:
+    def write(self, name: str, content: str | bytes) -> Path:
         """Write a file so that it is either whole or absent; bytes of names that are no text are escaped."""
         path = self.path / name
-        write_whole(path, text.encode(errors="backslashreplace"))
+        write_whole(path, content.encode(errors="backslashreplace") if isinstance(content, str) else content)
         return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write text as ``write`` does."""
+        return self.write(name, text)
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
         """Write plain values as JSON."""

@@ -6,12 +6,13 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from .run_files import ENVIRONMENT, METRICS, PREDICTIONS
+
 if TYPE_CHECKING:
     from .run_folder import RunFolder
 
 State = Literal["training", "testing", "finished"]
-ENVIRONMENT = "environment.json"
-OLD_SIGNS = ("metrics.json", "predictions.csv")  # of runs that earlier versions finished
+OLD_SIGNS = (METRICS, PREDICTIONS)  # of runs that earlier versions finished
 
 
 def state_of(folder: RunFolder) -> State:

@@ -13,7 +13,8 @@ from tools.configuring.config import parse_overrides, recompose
 from tools.errors import ConfigError
 
 from .known_runs import find_run
-from .run_folder import CONFIG, RunFolder
+from .run_files import CONFIG, PREDICTIONS, SAMPLES
+from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def find_tested(path: str) -> RunFolder:
         ConfigError: There is none, or it lacks its tables.
     """
     folder = RunFolder.open(find_run(path))
-    for name in ("predictions.csv", "samples.csv"):
+    for name in (PREDICTIONS, SAMPLES):
         if not (folder.path / name).is_file():
             raise ConfigError(
                 f"Expected {folder.path} to be a tested run, but it holds no {name}; let the training end, or run: "

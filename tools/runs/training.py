@@ -29,9 +29,11 @@ from .course import training_section
 from .environment import describe_environment
 from .first_lines import first_lines
 from .ownership import owned
-from .run_folder import CONFIG, RunFolder
-from .run_state import ENVIRONMENT, note_state
-from .testing import Provenance, build_trainer, run_test
+from .run_files import CONFIG, ENVIRONMENT, EXCLUDED, SAMPLES
+from .run_folder import RunFolder
+from .run_state import note_state
+from .testing import Provenance, run_test
+from .trainers import build_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,8 +203,8 @@ def write_start(
     environment: dict[str, Any] = {"state": "training"}
     environment |= describe_environment(module.origin(), datamodule.content_hash) | {"overrides": [*(overrides or ())]}
     folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    folder.write_text("samples.csv", csv_text(datamodule.samples))
-    folder.write_text("excluded.csv", csv_text(datamodule.excluded))
+    folder.write_text(SAMPLES, csv_text(datamodule.samples))
+    folder.write_text(EXCLUDED, csv_text(datamodule.excluded))
     folder.write_json(ENVIRONMENT, environment)
     return environment
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tools.errors import FailedTrialsError
+from tools.runs.run_files import REPORT
 from tools.signals import keeping_note
 
 from .board import Board
@@ -119,7 +120,7 @@ def write_pages(planner: Planner, ranked: Leaderboard) -> None:
     if plan.config.report == "best":
         for trial in winners(ranked.trials):
             run = folder / TRIALS / trial.id
-            if run.is_dir() and not (run / "report" / "index.html").is_file():
+            if run.is_dir() and not (run / REPORT).is_file():
                 planner.errand("write_page", later_task(plan, trial.id, planner.threads, "page"))
                 tested_again = True
     measured = any(trial.result.get("metrics") for trial in ranked.trials)

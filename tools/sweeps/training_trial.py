@@ -25,6 +25,7 @@ from models.sharing.shared_work import SharedWork, sharing
 from tools.configuring.build import build, check_arguments
 from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.course import SECTION
+from tools.runs.run_files import ENVIRONMENT, METRICS
 from tools.runs.run_folder import RunFolder
 from tools.runs.testing import Provenance, run_test
 from tools.runs.training import check_size, train
@@ -96,12 +97,12 @@ def run_trial(task: Task, report: Report) -> dict[str, Any]:
     watch = Watch(report, work)
     with _command(task.command), _shared(work):
         folder = train(config, [NameBatches(), watch], overrides=None)  # the sweep writes the row, of what differs
-    environment = folder.read_json("environment.json")
+    environment = folder.read_json(ENVIRONMENT)
     if work is not None and not math.isnan(watch.milliseconds):  # the test read features instead of computing them
         environment["milliseconds_per_picture"] = round(watch.milliseconds, 2)
-        folder.write_json("environment.json", environment)
+        folder.write_json(ENVIRONMENT, environment)
     low, high = watch.interval or (None, None)
-    metrics = folder.read_json("metrics.json")
+    metrics = folder.read_json(METRICS)
     return {
         "objective": watch.objective,
         "objective_low": _plain(low),
@@ -125,12 +126,12 @@ def write_page(task: Task) -> None:
     config.report = True
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.use_samples(read_table(folder.samples))
-    environment = folder.read_json("environment.json")
-    course = folder.read_json("metrics.json").get(SECTION, {})
+    environment = folder.read_json(ENVIRONMENT)
+    course = folder.read_json(METRICS).get(SECTION, {})
     provenance = Provenance(checkpoint.epoch, None, course, read_rows(folder.history) if course else {})
     with _shared(SharedWork(task.share, task.share_gib) if task.share else None):
         run_test(config, module, datamodule, folder, environment, [NameBatches()], provenance)
-    folder.write_json("environment.json", environment)  # with the time that was measured when nothing was shared
+    folder.write_json(ENVIRONMENT, environment)  # with the time that was measured when nothing was shared
 
 
 @contextmanager

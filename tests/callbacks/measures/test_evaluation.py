@@ -17,7 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from callbacks.decisions.calibration import Calibrate, Calibration, calibration_of
-from callbacks.measures.evaluation import Evaluation, Results
+from callbacks.measures.atlas import Atlas
+from callbacks.measures.evaluation import Evaluation
+from callbacks.measures.figures import Examples
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
 from callbacks.tracking.tensorboard import log_results
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightning.pytorch.callbacks import Callback
+
+    from callbacks.measures.results import Results
 
 
 class Brightest(nn.Module):
@@ -123,7 +127,7 @@ def test_unlabelled_pictures_are_judged_but_not_counted(root: Path, result: tupl
     results, _ = result
     unknown = results.metrics["pictures"]["unknown"]
     assert unknown == (results.predictions["label_index"] == -1).sum()
-    assert len(results.sweep) <= len(results.predictions) - unknown
+    assert len(results.tables["sweep"]) <= len(results.predictions) - unknown
 
 
 def test_batching_changes_no_figure(root: Path, result: tuple[Results, BrightestModel]) -> None:
@@ -152,23 +156,25 @@ def test_history_keeps_every_logged_value(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_clock_ran(result: tuple[Results, BrightestModel]) -> None:
-    seconds = result[0].seconds_per_picture
-    assert set(seconds) == {"loading", "model", "embedding", "counting"}
-    assert seconds["model"] > 0
-    assert result[0].peak_memory["process"] > 50  # MiB; torch alone takes more
+    environment = result[0].environment
+    milliseconds = environment["milliseconds_by_stage"]
+    assert set(milliseconds) == {"loading", "model", "embedding", "counting"}
+    assert milliseconds["model"] == environment["milliseconds_per_picture"] > 0
+    assert environment["peak_memory_mib"]["process"] > 50  # MiB; torch alone takes more
 
 
 def test_tensorboard_gets_the_matrix_the_curve_and_the_embeddings(
     result: tuple[Results, BrightestModel], tmp_path: Path
 ) -> None:
     results, model = result
-    atlas = results.atlas
+    atlas, examples = results.figure(Atlas), results.figure(Examples)
     assert atlas is not None
+    assert examples is not None
     assert atlas.names == tuple(results.predictions["name"])
     assert atlas.embedding_AD is None  # this model has none
     described = replace(atlas, embedding_AD=results.predictions[["score", "label_index"]].to_numpy(np.float32))
     for _ in range(2):  # the second time, as for the page of a trial, takes the place of the first
-        log_results(tmp_path, replace(results, atlas=described), calibration_of(model), 7, {"seed": 0})
+        log_results(tmp_path, replace(results, figures=[described, examples]), calibration_of(model), 7, {"seed": 0})
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "tensors": 0}).Reload()
     tags = events.Tags()
     assert [event.step for event in events.Images("test/confusion")] == [7]
@@ -177,7 +183,7 @@ def test_tensorboard_gets_the_matrix_the_curve_and_the_embeddings(
         (7, True)
     }
     assert all(len(events.Scalars(tag)) == 1 for tag in tags["scalars"])
-    assert set(tags["images"]) == {"test/confusion", *(f"test/{one.category}" for one in results.examples)}
+    assert set(tags["images"]) == {"test/confusion", *(f"test/{one.category}" for one in examples.members)}
     assert "tensors.tsv" in (tmp_path / "projector_config.pbtxt").read_text()
     about = next(tmp_path.rglob("metadata.tsv")).read_text().splitlines()
     assert about[0] == "name\tlabel\tscore"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,11 +15,15 @@ from torch import Tensor, nn
 from callbacks.decisions.calibration import Calibrate, Calibration
 from callbacks.decisions.region_rules import RegionRules
 from callbacks.defects.measured import DefectRules
-from callbacks.measures.evaluation import Evaluation, Results
+from callbacks.measures.evaluation import Evaluation
+from callbacks.measures.figures import DefectFigures
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
 from datamodules.folder import FolderDataModule
 from models.base import InspectionModel
+
+if TYPE_CHECKING:
+    from callbacks.measures.results import Results
 
 
 class Brightest(nn.Module):
@@ -105,7 +109,7 @@ def test_the_run_says_something(usual: tuple[Results, dict[str, Any]]) -> None:
     assert 0.5 < results.metrics["test"]["image_auroc"]["value"] < 1
     assert 0 < results.metrics["objects"]["recall"]["value"] < 1
     assert results.metrics["test"]["image_brier"]["value"] < 0.25
-    assert set(results.objects.defects["severity"]) == {"large", "small"}
+    assert set(results.tables["defects"]["severity"]) == {"large", "small"}
     assert results.predictions["probability"].between(0, 1).all()
 
 
@@ -127,7 +131,8 @@ def test_order_and_batches_change_no_figure(
     results, summary = run(samples.sample(frac=1, random_state=batch_size), batch_size)
     assert results.metrics == usual[0].metrics
     assert summary == usual[1]
-    pd.testing.assert_frame_equal(results.objects.defects, usual[0].objects.defects)
+    for name in ("defects", "marked_defects", "sweep", "pixel_sweep"):
+        pd.testing.assert_frame_equal(results.tables[name], usual[0].tables[name])
     pd.testing.assert_frame_equal(results.predictions, usual[0].predictions)
 
 
@@ -158,12 +163,12 @@ def test_rates_are_those_of_the_decisions_as_made(usual: tuple[Results, dict[str
 
 
 def test_defects_lie_on_the_heat_map_and_in_the_table(usual: tuple[Results, dict[str, Any]]) -> None:
-    objects = usual[0].objects
-    assert objects.heat_map is not None
-    assert objects.heat_map.shape == (32, 32)
-    assert objects.heat_map.sum() == objects.defects["area"].sum()  # the pictures are as large as the model's
-    assert objects.metrics is not None
-    assert objects.metrics["found"] == objects.marked["found"].sum()
-    false = objects.defects["true"].eq(other=False).sum()
-    assert objects.metrics["false_per_picture"]["objects"] == false
-    assert set(objects.defects.loc[objects.defects["true"].eq(other=True), "type"]) == {"spot"}
+    results = usual[0]
+    figures, defects, found = results.figure(DefectFigures), results.tables["defects"], results.metrics["objects"]
+    assert figures is not None
+    assert figures.heat_map is not None
+    assert figures.heat_map.shape == (32, 32)
+    assert figures.heat_map.sum() == defects["area"].sum()  # the pictures are as large as the model's
+    assert found["found"] == results.tables["marked_defects"]["found"].sum()
+    assert found["false_per_picture"]["objects"] == defects["true"].eq(other=False).sum()
+    assert set(defects.loc[defects["true"].eq(other=True), "type"]) == {"spot"}

@@ -1,16 +1,17 @@
-"""What the two stages of a hybrid did in a test, and what that cost."""
+"""What the two stages of a hybrid did in a test, in counts and in a sentence."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
-from models.hybrid import PASSED, HybridModel
+
+from .screening import PASSED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
-    from torch import nn
 
 
 def stage_counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -33,24 +34,15 @@ def stage_counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
     return counts
 
 
-def stage_threshold(network: nn.Module) -> dict[str, Any]:
-    """Return the threshold of the first stage for calibration.json; empty where there is one stage."""
-    if not isinstance(network, HybridModel) or network.chosen is None:
-        return {}
-    return {"screening": asdict(network.chosen)}
+def stage_note(counts: Mapping[str, Mapping[str, int]], costs: Mapping[str, float]) -> str:
+    """Say in a sentence or two what each stage did and what it cost.
 
-
-def stage_costs(network: HybridModel) -> dict[str, float]:
-    """Tell what each stage took for each picture that it saw, in milliseconds."""
-    seen = {"screening": network.screened, "inspection": network.inspected}
-    return {name: round(1000 * network.seconds[name] / count, 2) for name, count in seen.items() if count}
-
-
-def stage_note(network: HybridModel, counts: dict[str, dict[str, int]]) -> str:
-    """Say in a sentence or two what each stage did and what it cost."""
+    Args:
+        counts: As ``stage_counts`` returns them.
+        costs: Milliseconds of each stage for each image that it saw.
+    """
     passed = sum(row["passed"] for row in counts.values())
     total = passed + sum(row["inspected"] for row in counts.values())
-    costs = stage_costs(network)
     note = (
         f"The screening passed {passed} of {total} test pictures, {counts[LABEL_NAMES[DEFECTIVE]]['passed']} of them "
     )

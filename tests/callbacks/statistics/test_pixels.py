@@ -10,11 +10,11 @@ import torch
 from sklearn import metrics as sk
 
 from callbacks.decisions.evidence import choose_pixel_threshold
-from callbacks.measures.pixels import pixel_intervals, pixel_metrics
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
 from callbacks.statistics.bootstrap import Resampling, wilson
 from callbacks.statistics.histogram import PixelHistogram
+from callbacks.statistics.pixels import pixel_intervals, pixel_metrics
 
 if TYPE_CHECKING:
     from callbacks.policies.base import Policy

@@ -1,0 +1,67 @@
+"""The sentences that nobody who reads the results of a test should miss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datamodules.table import DEFECTIVE, GOOD, TEST
+from models.features.backbones import UNTRAINED
+
+if TYPE_CHECKING:
+    from callbacks.decisions.calibration import Calibration
+    from callbacks.measures.results import Results
+    from datamodules.base import InspectionDataModule
+
+
+def warn(
+    results: Results, calibration: Calibration, datamodule: InspectionDataModule, weights: dict[str, str]
+) -> list[str]:
+    """Collect the sentences that nobody who reads the results should miss."""
+    notes = datamodule.notes()
+    if weights.get("weights") == UNTRAINED:
+        notes.append(
+            f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
+            "backbone would give."
+        )
+    levels = (("Picture", calibration.image, "known"), ("Pixel", calibration.pixel, "marked"))
+    for level, scoped, known in levels:
+        if scoped is not None and scoped.all.fallback:
+            missing = f"no calibration defect is {known}" if scoped.all.n_good else "no calibration picture is good"
+            notes.append(f"{level} threshold by the fallback policy {scoped.all.policy}: {missing}.")
+    notes += results.notes
+    notes += scope_notes(calibration)
+    labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
+    defective, good = int((labels == DEFECTIVE).sum()), int((labels == GOOD).sum())
+    if min(defective, good) < 30:
+        notes.append(f"Only {defective} defective and {good} good test pictures: read the intervals, not the values.")
+    notes += _warn_of_shortcut(results.metrics)
+    if len(datamodule.excluded):
+        notes.append(f"{len(datamodule.excluded)} files were left out; the list is under Data.")
+    return notes
+
+
+def scope_notes(calibration: Calibration) -> list[str]:
+    """Name the kinds and zones that share the threshold of all, and say where probabilities could not be fitted."""
+    notes = [calibration.probability_note] if calibration.probability_note else []
+    for level, scoped in (("pictures", calibration.image), ("pixels", calibration.pixel)):
+        parts = {} if scoped is None else {f"kind {k}": t for k, t in scoped.kind.items()}
+        parts |= {} if scoped is None else {f"zone {z}": t for z, t in scoped.zone.items()}
+        shared = [name for name, threshold in parts.items() if "the threshold of all stands in" in threshold.promise]
+        if shared:
+            notes.append(
+                f"Too few calibration pictures for a threshold of their own for {level}: {', '.join(shared)}; the "
+                "threshold of all stands in."
+            )
+    return notes
+
+
+def _warn_of_shortcut(metrics: dict[str, Any]) -> list[str]:
+    """Compare with brightness: as good, or within the model's own interval."""
+    separability = metrics.get("baseline", {}).get("separability", {}).get("value")
+    auroc = metrics.get("test", {}).get("image_auroc", {"value": None})
+    if separability is None or auroc["value"] is None or separability < max(0.7, auroc["low"]):
+        return []
+    found = f"Brightness alone separates these pictures with an AUROC of {separability:.3f} in its better direction"
+    if separability >= auroc["value"]:
+        return [f"{found}, no worse than the model: the result may rest on how the pictures were taken."]
+    return [f"{found}, within the model's own interval: its lead over brightness is not certain."]

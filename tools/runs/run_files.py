@@ -1,0 +1,35 @@
+"""The schema of a run: what its files are called. Nobody else spells these names."""
+
+from __future__ import annotations
+
+CONFIG = "config.yaml"
+"""The resolved config."""
+ENVIRONMENT = "environment.json"
+"""Machine, packages, command, state and costs."""
+SAMPLES = "samples.csv"
+"""The sample table."""
+EXCLUDED = "excluded.csv"
+"""Files that were left out, and why."""
+HISTORY = "history.csv"
+"""Every logged value by epoch."""
+METRICS = "metrics.json"
+"""What measures found, in numbers."""
+CALIBRATION = "calibration.json"
+"""Thresholds, and what they rest on."""
+PREDICTIONS = "predictions.csv"
+"""One row per test image."""
+SWEEP = "sweep.csv"
+"""What each threshold would have done to the test images."""
+REPORT = "report/index.html"
+"""The page."""
+CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+"""The folder of checkpoints, and what lies in it."""
+TENSORBOARD = "tensorboard"
+"""The folder of events."""
+BUNDLE, TESTS = "bundle", "tests"
+"""The folders of what is exported, and of tests of other data."""
+
+OWN = frozenset({CONFIG, ENVIRONMENT, SAMPLES, EXCLUDED, HISTORY, METRICS, CALIBRATION, PREDICTIONS})
+"""Files that no measure may write."""
+OWN_FOLDERS = frozenset({"report", CHECKPOINTS, TENSORBOARD, BUNDLE, TESTS})
+"""Folders that no measure may write to."""
