@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ class Evaluation(Callback):
         seed: Of the bootstrap.
         defects: What counts as a defect, and how severe it is; None: every region of a predicted mask.
         overlap: Share of a marked defect that predicted ones must cover for it to count as found, in (0, 1].
-        measures: By name, in the order of the page, null for none; a list will do. None: ``standard_measures``.
+        measures: By name, in the order of the page; those that are None are left out. None: ``standard_measures``.
 
     Attributes:
         results: Set when a test has ended.
@@ -54,7 +54,7 @@ class Evaluation(Callback):
         seed: int = 0,
         defects: DefectRules | None = None,
         overlap: float = 0.1,
-        measures: Mapping[str, Measure | None] | Sequence[Measure] | None = None,
+        measures: Mapping[str, Measure | None] | None = None,
     ) -> None:
         if not 0 < overlap <= 1:
             raise ValueError(f"Expected callbacks.evaluation.overlap to be above 0 and at most 1, but found {overlap}.")
@@ -114,13 +114,11 @@ class Evaluation(Callback):
 
 
 def checked(measures: Any) -> dict[str, Measure]:
-    """Name the measures of a group or a list; those that are null are left out.
+    """Return the measures that are wanted: all that are not null.
 
     Raises:
         ValueError: Something among them is no measure: it must not be found after the training.
     """
-    if isinstance(measures, list | tuple):
-        measures = {str(place): measure for place, measure in enumerate(measures)}
     if not isinstance(measures, Mapping):
         raise ValueError(  # noqa: TRY004 - a wrong value of the config, reported as such
             f"Expected callbacks.evaluation.measures to be names with measures, but found {measures!r}."
