@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tools.errors import ConfigError
 
-from .run_folder import CONFIG, RunFolder
+from .run_files import CONFIG, METRICS
+from .run_folder import RunFolder
 from .run_state import state_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _known(path: Path) -> KnownRun:
     folder = RunFolder(path.resolve())
     started = datetime.fromtimestamp(folder.config.stat().st_mtime).astimezone()
     try:
-        metrics, state = folder.read_json("metrics.json"), str(state_of(folder))
+        metrics, state = folder.read_json(METRICS), str(state_of(folder))
     except ConfigError:
         return KnownRun(folder, started, "unreadable", None, None)
     counts = [_value(metrics, "pictures", label) for label in ("good", "defective", "unknown")]
