@@ -1,0 +1,125 @@
+"""How thick a ring is all round, and what stands out from its outlines or is missing from them.
+
+Letters: N rays, evenly turned.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .ring_edges import RAYS
+from .ring_outline import turned
+
+if TYPE_CHECKING:
+    from .ellipse import Floats
+    from .ring_edges import Edges
+    from .ring_outline import Outline
+
+THINNER = 31  # rays, 7.75 degrees: a dent or flat is as long; what is shorter is a notch
+THICKER = 161  # rays, 40 degrees: what stands out over less is flash, and no thickness of the body
+SURE = 5.0  # standard deviations from which a change is one
+LEAST = 0.5  # pixels: smaller changes are none
+
+
+class Thickness(NamedTuple):
+    """The thickness of a ring, in pixels.
+
+    Attributes:
+        profile_N: Ray by ray about the middle of both centres; fins and notches left out.
+        mean: Outer minus inner mean radius.
+        least: Smallest.
+        greatest: Largest.
+        least_at: Where the ring is thinnest, in degrees, counted from the right towards the bottom, 0 to 360.
+        greatest_at: Where it is thickest.
+    """
+
+    profile_N: Floats
+    mean: float
+    least: float
+    greatest: float
+    least_at: float
+    greatest_at: float
+
+
+def measure_thickness(outer: Outline, inner: Outline, away_outer_N: Floats, away_inner_N: Floats) -> Thickness:
+    """Measure between two outlines, with the changes that are longer than a fin.
+
+    Args:
+        outer: The outline.
+        inner: The same of the hole.
+        away_outer_N: By how much edges lie outside the outer outline; NaN where none shows.
+        away_inner_N: The same of the hole.
+    """
+    angle_N = np.arange(RAYS) * (2 * math.pi / RAYS)
+    x, y = (outer.x + inner.x) / 2, (outer.y + inner.y) / 2
+    profile_N = _reach(outer, x, y, angle_N) - _reach(inner, x, y, angle_N)
+    profile_N = profile_N + lasting(away_outer_N, outer.noise) + lasting(-away_inner_N, inner.noise)
+    thin, thick = int(np.argmin(profile_N)), int(np.argmax(profile_N))
+    return Thickness(
+        profile_N=profile_N,
+        mean=outer.radius - inner.radius,
+        least=max(float(profile_N[thin]), 0.0),
+        greatest=float(profile_N[thick]),
+        least_at=360.0 * thin / RAYS,
+        greatest_at=360.0 * thick / RAYS,
+    )
+
+
+def _reach(outline: Outline, x: float, y: float, angle_N: Floats) -> Floats:
+    """Return how far an outline is from a point near its centre, to second order of their distance."""
+    dx, dy = outline.x - x, outline.y - y
+    across = -dx * np.sin(angle_N) + dy * np.cos(angle_N)
+    along = dx * np.cos(angle_N) + dy * np.sin(angle_N)
+    turn_N = angle_N - across / outline.radius
+    reach: Floats = outline.at(turn_N) + along - across**2 / (2 * outline.radius)
+    return reach
+
+
+def deviations(edges: Edges, outline: Outline) -> Floats:
+    """Return by how much each ray's edge lies outside the outline, in pixels, (N,) in order of direction from its centre.
+
+    NaN where no edge shows.
+    """
+    seen = turned(edges, outline.x, outline.y)
+    away_N = seen.radius_N - outline.at(seen.angle_N)
+    slot = np.rint(seen.angle_N / (2 * math.pi) * RAYS).astype(np.intp) % RAYS
+    ordered = np.full(RAYS, np.nan)
+    known = np.isfinite(away_N)
+    ordered[slot[known]] = away_N[known]
+    missed = np.isnan(ordered) & np.isfinite(np.roll(ordered, 1)) & np.isfinite(np.roll(ordered, -1))
+    ordered[missed] = ((np.roll(ordered, 1) + np.roll(ordered, -1)) / 2)[missed]  # two rays fell into one slot
+    return ordered
+
+
+def lasting(grown_N: Floats, noise: float) -> Floats:
+    """Return how much thicker a body is at an outline than its regular form, over more than a fin or notch; mostly 0.
+
+    Args:
+        grown_N: Deviations, positive where the body is larger; NaN where unknown.
+        noise: Standard deviation of the edges.
+    """
+    thinner = np.minimum(_sure(grown_N, noise, THINNER), 0.0)
+    thicker = np.maximum(_sure(grown_N, noise, THICKER), 0.0)
+    return np.where(thinner < 0, thinner, thicker)
+
+
+def _sure(grown_N: Floats, noise: float, window: int) -> Floats:
+    middle_N = np.nan_to_num(running_median(grown_N, window))
+    return np.where(np.abs(middle_N) > max(SURE * 1.25 * noise / math.sqrt(window), LEAST), middle_N, 0.0)
+
+
+def running_median(value_N: Floats, window: int) -> Floats:
+    """Return medians over an odd number of rays, past those that are unknown; NaN where fewer than half are known."""
+    half = window // 2
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([value_N[-half:], value_N, value_N[:half]]), window
+    )
+    known = np.isfinite(windows).sum(axis=1)
+    ordered = np.sort(windows, axis=1)  # NaN last
+    rows = np.arange(len(value_N))
+    low = ordered[rows, np.maximum((known - 1) // 2, 0)]
+    high = ordered[rows, np.minimum(known // 2, window - 1)]
+    return np.where(known > half, (low + high) / 2, np.nan)
