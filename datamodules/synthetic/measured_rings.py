@@ -1,13 +1,13 @@
 """Rings whose measures are known, drawn to a fraction of a pixel: what ring geometry is tested and benchmarked on.
 
-A ring is drawn in polar coordinates about its outer centre, from the exact distance of every pixel to its outlines, then
+A ring is drawn in polar coordinates about its outer centre, from the distance of every pixel to its outlines, then
 blurred as a lens does and given a camera's noise. Lengths are in pixels, angles in radians.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import cv2
@@ -71,7 +71,6 @@ class MeasuredRing:
         """The measures, by the names of ``parts.csv``; thickness is the body's, without fins and slits."""
         off = math.hypot(*self.shift)
         middle = self.outer - self.inner
-        gap = max(math.pi * (self.outer**2 - self.inner**2) - self.gap * middle, 0.0)
         return {
             "outer_diameter": 2 * self.outer,
             "inner_diameter": 2 * self.inner,
@@ -82,7 +81,7 @@ class MeasuredRing:
             "ovality": 4 * abs(self.oval),
             "flash": abs(self.flash),
             "gap": self.gap,
-            "area": gap,
+            "area": max(math.pi * (self.outer**2 - self.inner**2) - self.gap * middle, 0.0),
         }
 
     def draw(self) -> npt.NDArray[np.uint8]:
@@ -101,7 +100,7 @@ class Lot:
 
     size: tuple[int, int] = (2048, 2448)
     seed: int = 0
-    light_table: float = field(default=0.25)  # of the images: a dark ring on bright ground
+    light_table: float = 0.25  # of the images: a dark ring on bright ground
 
     def ring(self, number: int) -> tuple[str, What, MeasuredRing]:
         """Return the type, what is particular, and the ring of a number."""
@@ -122,8 +121,8 @@ class Lot:
             shift=(off * math.cos(turn), off * math.sin(turn)),
             oval=rng.uniform(1, 7) * max(unit, 0.3) if what == "oval" else 0.0,
             flash=float(rng.choice([-1, 1], p=[0.3, 0.7]) * rng.uniform(4, 16)) if what == "flash" else 0.0,
-            fin=rng.uniform(6, 40),
-            gap=rng.uniform(4, 120) if what == "gap" and rng.random() < 0.5 else rng.uniform(4, 16) * (what == "gap"),
+            fin=rng.uniform(6, 40) * max(unit, 0.5),
+            gap=rng.uniform(4, rng.choice([16, max(120 * unit, 16)])) if what == "gap" else 0.0,
             angle=rng.uniform(0, 2 * math.pi),
             light=rng.uniform(0, 0.6) if rng.random() < 0.7 else 0.0,
             light_from=rng.uniform(0, 2 * math.pi),
@@ -171,8 +170,7 @@ def _draw(ring: MeasuredRing) -> npt.NDArray[np.uint8]:
 def _fin(ring: MeasuredRing, turn: Floats, radius: float, height: float) -> Floats:
     """Return how far a fin stands out at each angle: a hat that is pointed, with a rounded foot."""
     away = np.abs((turn - ring.angle + math.pi) % (2 * math.pi) - math.pi) * radius / ring.fin
-    fin: Floats = (height * np.clip(np.cos(np.clip(away, 0, 1) * math.pi / 2), 0, 1) ** 1.5).astype(np.float32)
-    return fin
+    return np.asarray(height * np.clip(np.cos(np.clip(away, 0, 1) * math.pi / 2), 0, 1) ** 1.5, dtype=np.float32)
 
 
 def _dirty(ring: MeasuredRing, scene: Floats, reach: Floats, rng: np.random.Generator) -> Floats:

@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .ring_edges import RAYS, Edges, find_edges, rough_outlines
+from .ring_edges import RAYS, Edges, Rough, find_edges, rough_outlines
 from .ring_fins import Fin, find_fin
 from .ring_gaps import Gap, find_gaps
 from .ring_ground import find_ground, unframed
-from .ring_outline import Outline, fit_outline
+from .ring_outline import Outline, fit_outline, running_median
 from .ring_pieces import find_pieces
-from .ring_thickness import Thickness, deviations, measure_thickness, running_median
+from .ring_thickness import Thickness, deviations, measure_thickness, reach
 from .view import to_grey
 
 if TYPE_CHECKING:
-    from datamodules.images import Array
+    from datamodules.files.images import Array
 
     from .ellipse import Floats
+    from .ring_edges import Side
     from .ring_ground import Ground, Mask
     from .ring_pieces import Piece
 
+ALONG = 3.0  # pixels: brightness is averaged along an outline over so much
 MARGIN = 32  # pixels around a part that belong to its box
 CALM = 5  # rays: of single edges the noise is not measured
 NOISY = 4.0  # standard deviations of the edges: a length grows with every wiggle
@@ -131,13 +133,16 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
     rough = rough_outlines(piece, ground.shrink)
     edges_outer = find_edges(grey_HW, ground, rough, "outer")
     edges_inner = find_edges(grey_HW, ground, rough, "inner")
-    outer, inner = fit_outline(edges_outer), fit_outline(edges_inner)
-    if outer is None or inner is None or inner.radius >= outer.radius:
+    first_outer, first_inner = fit_outline(edges_outer), fit_outline(edges_inner)
+    if first_outer is None or first_inner is None or first_inner.radius >= first_outer.radius:
         return None
+    outer, calm_outer = _refined(grey_HW, ground, rough, (first_outer, first_inner), "outer")
+    inner, calm_inner = _refined(grey_HW, ground, rough, (first_outer, first_inner), "inner")
     away_outer, away_inner = deviations(edges_outer, outer), deviations(edges_inner, inner)
     gaps = find_gaps(grey_HW, ground, outer, inner)
-    thickness = measure_thickness(outer, inner, away_outer, away_inner)
-    body = _surrounded(outer, away_outer) - _surrounded(inner, away_inner)
+    calm_outer, calm_inner = _calm(away_outer, calm_outer), _calm(away_inner, calm_inner)
+    thickness = measure_thickness(outer, inner, calm_outer, calm_inner)
+    body = _surrounded(outer, calm_outer) - _surrounded(inner, calm_inner)
     down, across = offset
     return Ring(
         box=_box(outer, away_outer, grey_HW.shape, offset),
@@ -147,7 +152,7 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
         fin=find_fin(grey_HW, (outer, inner), (away_outer, away_inner), outward=True),
         notch=find_fin(grey_HW, (outer, inner), (away_outer, away_inner), outward=False),
         gaps=gaps,
-        circularity=_circularity(outer, away_outer),
+        circularity=_circularity(outer, calm_outer),
         area=max(body - sum(gap.width for gap in gaps) * thickness.mean, 0.0),
         whole=_whole(outer, grey_HW.shape),
         outer_edges=edges_outer._replace(x=edges_outer.x + across, y=edges_outer.y + down),
@@ -156,6 +161,30 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
         shrink=ground.shrink,
         offset=offset,
     )
+
+
+def _refined(
+    grey_HW: Floats, ground: Ground, rough: Rough, first: tuple[Outline, Outline], side: Side
+) -> tuple[Outline, Floats]:
+    """Find an outline again around its first fit, averaged along it; return it, and what deviates from it."""
+    outer, inner = first
+    one = outer if side == "outer" else inner
+    at_N = np.arange(RAYS) * (2 * math.pi / RAYS)
+    seen = np.isfinite(rough.outer_N)
+    around = Rough(
+        one.x,
+        one.y,
+        np.where(seen, one.at(at_N) if side == "outer" else reach(outer, one.x, one.y, at_N), np.nan),
+        np.where(seen, one.at(at_N) if side == "inner" else reach(inner, one.x, one.y, at_N), np.nan),
+    )
+    edges = find_edges(grey_HW, ground, around, side, along=ALONG, rounds=3)
+    refined = fit_outline(edges) or one
+    return refined, deviations(edges, refined)
+
+
+def _calm(away_N: Floats, calm_N: Floats) -> Floats:
+    """Return the calmer deviations where they are known: a deep dent lies beyond what was looked at again."""
+    return np.where(np.isfinite(calm_N), calm_N, away_N)
 
 
 def _filled(outline: Outline, away_N: Floats) -> tuple[Floats, Floats]:

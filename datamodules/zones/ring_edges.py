@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from .ellipse import Floats, Plane
     from .ring_ground import Ground, Mask
     from .ring_pieces import Piece
@@ -22,9 +24,10 @@ REACH = 18.0  # pixels sampled on both sides of where an outline roughly is, at 
 PLATEAU = 4.0  # pixels over which the brightness beside an outline is averaged
 SMOOTH = 0.7  # pixels along the rays: tames the camera's noise, and moves no edge
 AROUND = 9  # rays over which the brightness beside an outline is averaged
-ROUNDS = 3
 WIDTHS = 2.5  # standard deviations of the blur from an edge at which it has no share in the brightness any more
 TRIMMED = 1.1  # what the weak flanks, which are left out, would add to the softness
+FLAT = 1e-3  # of white: no step at all
+BACK = 10  # samples after which a ray that comes back meets something else
 DISTINCT = 0.35  # of the ring's contrast: what lies outside a ray's edge must be nearer to the ground than this
 
 Side = Literal["outer", "inner"]
@@ -75,7 +78,11 @@ def rough_outlines(piece: Piece, shrink: float) -> Rough:
     )
     samples = max(int(far * 2), 4)
     polar = cv2.warpPolar(
-        mask_hw.astype(np.uint8), (samples, RAYS), (piece.x, piece.y), far, cv2.WARP_POLAR_LINEAR | cv2.INTER_NEAREST
+        mask_hw.astype(np.uint8),
+        (samples, RAYS),
+        (piece.x, piece.y),
+        far,
+        cv2.WARP_POLAR_LINEAR | cv2.INTER_NEAREST | cv2.WARP_FILL_OUTLIERS,
     ).astype(bool)
     step = far / samples
     any_N = polar.any(axis=1)
@@ -87,14 +94,19 @@ def rough_outlines(piece: Piece, shrink: float) -> Rough:
     return Rough(piece.x / shrink + shift, piece.y / shrink + shift, outer, inner)
 
 
-def find_edges(grey_HW: Plane, ground: Ground, rough: Rough, side: Side) -> Edges:
+def find_edges(
+    grey_HW: Plane, ground: Ground, rough: Rough, side: Side, *, along: float = 0.0, rounds: int = 1
+) -> Edges:
     """Find an outline of a ring in the image itself.
 
     Args:
         grey_HW: The image.
         ground: Of its small copy.
-        rough: Where the outlines are, to a pixel of the small copy.
+        rough: Where the outlines are, within some pixels.
         side: Which one.
+        along: Pixels over which brightness is averaged along the outline, as a standard deviation: noise would make
+            edges seem to lie further in. 0 where ``rough`` jumps from ray to ray.
+        rounds: How often the levels of both sides are taken again, from better edges.
     """
     at_N = np.arange(RAYS) * (2 * math.pi / RAYS)
     start_N = rough.outer_N if side == "outer" else rough.inner_N
@@ -106,7 +118,9 @@ def find_edges(grey_HW: Plane, ground: Ground, rough: Rough, side: Side) -> Edge
     filled_N = _filled(start_N)
     value_NM = _sampled(grey_HW, rough, at_N, filled_N[:, None] + towards * offset_M)
     level_N = _ground_at(ground, rough, at_N, filled_N)
-    radius_N = filled_N + towards * _crossing(value_NM, offset_M, level_N, inward)
+    if along:
+        value_NM = _averaged(value_NM, along * RAYS / (2 * math.pi * float(np.mean(filled_N))))
+    radius_N = filled_N + towards * _crossing(value_NM, offset_M, level_N, inward, rounds)
     radius_N[~np.isfinite(start_N)] = np.nan
     return Edges(radius_N, at_N, rough.x, rough.y)
 
@@ -128,8 +142,22 @@ def _sampled(grey_HW: Plane, rough: Rough, at_N: Floats, reach_NM: Floats) -> Fl
     value_NM = cv2.remap(grey_HW, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     height, width = grey_HW.shape
     beyond = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1) | (reach_NM < 0)
-    value_NM = cv2.GaussianBlur(value_NM, (0, 0), sigmaX=SMOOTH / STEP, sigmaY=1e-6)
+    value_NM = cv2.GaussianBlur(value_NM, (7, 1), SMOOTH / STEP)
     return np.where(beyond, np.nan, value_NM).astype(np.float64)
+
+
+def _averaged(value_NM: Floats, rays: float) -> Floats:
+    """Average over neighbouring rays, past samples beyond the image's border."""
+    half = max(math.ceil(3 * rays), 1)
+    turned = np.concatenate([value_NM[-half:], value_NM, value_NM[:half]])
+    known = np.isfinite(turned)
+    size = (1, 2 * half + 1)
+    total = cv2.GaussianBlur(np.where(known, turned, 0.0), size, 1.0, sigmaY=rays)
+    if known.all():
+        return np.asarray(total[half:-half], dtype=np.float64)
+    weight = cv2.GaussianBlur(known.astype(np.float64), size, 1.0, sigmaY=rays)
+    averaged: Floats = np.where(weight > 0.5, total / np.maximum(weight, 1e-9), np.nan)[half:-half]
+    return averaged
 
 
 def _ground_at(ground: Ground, rough: Rough, at_N: Floats, reach_N: Floats) -> Floats:
@@ -141,7 +169,7 @@ def _ground_at(ground: Ground, rough: Rough, at_N: Floats, reach_N: Floats) -> F
     return level_N
 
 
-def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: float) -> Floats:
+def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: float, rounds: int) -> Floats:
     """Return, for each ray, where it first falls below half of the step from body to ground; NaN where it does not.
 
     The levels of both sides are those next to the edge, averaged over neighbouring rays, so that light from one side
@@ -150,7 +178,7 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
     near_NM = np.broadcast_to(offset_M < -inward + max(PLATEAU, 0.3 * inward), value_NM.shape)
     found_N = _first_below(value_NM, offset_M, ground_N, _mean(value_NM, near_NM), ground_N)
     edge_N, soft, shading = found_N, 2.0, 1.0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         away = min(WIDTHS * soft, 0.6 * inward)
         body_N = _smoothed(_window(value_NM, offset_M, edge_N, -away - PLATEAU, -away))
         beside_N = _smoothed(_window(value_NM, offset_M, edge_N, WIDTHS * soft, WIDTHS * soft + PLATEAU))
@@ -179,7 +207,8 @@ def _profile(
     within = (index >= 0) & (index < len(offset_M) - 1)
     index = np.clip(index, 0, len(offset_M) - 2)
     value = value_NM[known[:, None], index] * (1 - share) + value_NM[known[:, None], index + 1] * share
-    part = (value - beside_N[known][:, None]) / (body_N - beside_N)[known][:, None]
+    height = (body_N - beside_N)[known][:, None]
+    part = (value - beside_N[known][:, None]) / np.where(np.abs(height) < FLAT, np.inf, height)
     used = within & np.isfinite(part) & (np.abs(part) < 2)  # a fin's ray is no step
     count = used.sum(axis=0)
     grid, step = grid[count > AROUND], (np.where(used, part, 0.0).sum(axis=0) / np.maximum(count, 1))[count > AROUND]
@@ -191,10 +220,11 @@ def _profile(
     middle = float((weight * grid[near]).sum() / weight.sum())
     soft = math.sqrt(float((weight * (grid[near] - middle) ** 2).sum() / weight.sum())) * TRIMMED
     soft = min(max(soft, 0.6), 4.0)
-    deep = (grid <= -WIDTHS * soft) & (grid >= -WIDTHS * soft - 2.5 * PLATEAU)
+    deep = (grid <= -soft) & (grid >= -WIDTHS * soft - 2.5 * PLATEAU)
     if deep.sum() < AROUND:
         return soft, 1.0
-    at_edge = float(np.polynomial.polynomial.polyfit(grid[deep], step[deep], 1)[0])
+    blurred = np.asarray([0.5 * math.erfc(place / (soft * math.sqrt(2))) for place in grid[deep]])
+    at_edge = float(np.polynomial.polynomial.polyfit(grid[deep], step[deep] / blurred, 2)[0])
     return soft, min(max(at_edge, 0.7), 1.3)
 
 
@@ -224,9 +254,7 @@ def _smoothed(value_N: Floats) -> Floats:
         return np.where(known > 0, sorted_N[np.arange(len(value_N)), middle], np.nan)
 
 
-def _first_below(
-    value_NM: Floats, offset_M: Floats, ground_N: Floats, body_N: Floats, beside_N: Floats
-) -> Floats:
+def _first_below(value_NM: Floats, offset_M: Floats, ground_N: Floats, body_N: Floats, beside_N: Floats) -> Floats:
     """Return where each ray, coming from the body, first falls below the middle of the two levels."""
     body = np.where(np.isfinite(body_N), body_N - ground_N, 0.0)
     sign = np.sign(body)
@@ -236,12 +264,23 @@ def _first_below(
     line_N = (np.abs(body) + beside) / 2
     below_NM = part_NM < line_N[:, None]
     below_NM[:, 0] = False
-    ray_N = np.arange(len(value_NM))
     after = np.argmax(below_NM, axis=1)
-    before = np.maximum(after - 1, 0)
-    high, low = part_NM[ray_N, before], part_NM[ray_N, after]
-    with np.errstate(all="ignore"):
-        share = np.clip((high - line_N) / (high - low), 0.0, 1.0)
-    edge_N = offset_M[before] + share * STEP
+    edge_N, high = _between(part_NM, offset_M, line_N, after)
+    # Noise lets a ray fall below too early; where it comes back soon, the edge is in the middle.
+    place = np.arange(value_NM.shape[1])[None]
+    back_NM = ~below_NM & np.isfinite(part_NM) & (place > after[:, None]) & (place <= after[:, None] + BACK)
+    last = value_NM.shape[1] - 1 - np.argmax(back_NM[:, ::-1], axis=1)
+    again_N, _ = _between(part_NM, offset_M, line_N, np.minimum(last + 1, value_NM.shape[1] - 1))
+    edge_N = np.where(back_NM.any(axis=1), (edge_N + again_N) / 2, edge_N)
     good = below_NM.any(axis=1) & (np.abs(body) > 0.1 * usual) & (beside < DISTINCT * np.abs(body)) & np.isfinite(high)
     return np.where(good, edge_N, np.nan)
+
+
+def _between(part_NM: Floats, offset_M: Floats, line_N: Floats, after_N: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return where each ray crosses its line between a sample and the one before it, and the latter's value."""
+    ray_N = np.arange(len(part_NM))
+    before_N = np.maximum(after_N - 1, 0)
+    high, low = part_NM[ray_N, before_N], part_NM[ray_N, after_N]
+    with np.errstate(all="ignore"):
+        share = np.clip((high - line_N) / (high - low), 0.0, 1.0)
+    return offset_M[before_N] + share * STEP, high

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import cv2
 import numpy as np
 
-from .ring_thickness import running_median
+from .ring_outline import local_noise, running_median
 
 if TYPE_CHECKING:
     from .ellipse import Floats, Plane
@@ -23,7 +23,7 @@ ALONG = 0.5  # pixels between places at which a fin is measured
 ACROSS = 0.5  # pixels between samples
 FOOT = 12.0  # pixels along the outline to both sides of a fin that may belong to it
 TIP = 3.0  # pixels: a lower fin has no tip of its own
-MOST_LOST = 2.0  # pixels
+MOST_LOST = 3.0  # pixels
 WIDE = 6.0  # degrees to both sides that are looked at
 
 
@@ -59,7 +59,7 @@ def find_fin(
     found = []
     for side, outline, away_N in zip(("outer", "inner"), outlines, deviations, strict=True):
         out = 1.0 if (side == "outer") == outward else -1.0
-        peak = _peak(out * away_N, outline)
+        peak = _peak(out * away_N)
         if peak is None:
             continue
         at, height = peak
@@ -68,14 +68,14 @@ def find_fin(
     return max(found, key=lambda fin: fin.height, default=None)
 
 
-def _peak(away_N: Floats, outline: Outline) -> tuple[float, float] | None:
-    """Return direction and height of the highest deviation that is more than one ray's noise."""
+def _peak(away_N: Floats) -> tuple[float, float] | None:
+    """Return direction and height of the highest deviation that is more than its neighbours' noise."""
     steady = running_median(away_N, 3)
     if not np.isfinite(steady).any():
         return None
+    steady = np.where(steady > np.maximum(SURE * local_noise(away_N), LEAST), steady, -np.inf)
     at = int(np.nanargmax(steady))
-    sure = max(SURE * outline.noise, LEAST)
-    if steady[at] < sure:
+    if steady[at] < LEAST:
         return None
     return at * 2 * math.pi / len(away_N), float(steady[at])
 
@@ -88,8 +88,8 @@ def _on_image(grey_HW: Plane, outline: Outline, at: float, out: float, height: f
     radius_TM = outline.at(angle_T)[:, None] + out * offset_M
     x = (outline.x + radius_TM * np.cos(angle_T)[:, None]).astype(np.float32)
     y = (outline.y + radius_TM * np.sin(angle_T)[:, None]).astype(np.float32)
-    value_TM = cv2.remap(grey_HW, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
-    value_TM = cv2.GaussianBlur(value_TM, (0, 0), 1.0)
+    sampled = cv2.remap(grey_HW, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    value_TM: Floats = cv2.GaussianBlur(sampled, (0, 0), 1.0).astype(np.float64)
     inside = float(np.median(value_TM[:, offset_M < -4.0]))
     outside = float(np.median(value_TM[:, offset_M > height + 5.0]))
     if abs(inside - outside) < 1e-4:
@@ -101,7 +101,7 @@ def _on_image(grey_HW: Plane, outline: Outline, at: float, out: float, height: f
     before = np.maximum(first_below - 1, 0)
     high, low = cover_TM[place, before], cover_TM[place, first_below]
     with np.errstate(all="ignore"):
-        edge_T = offset_M[before] + np.clip((high - 0.5) / (high - low), 0, 1) * ACROSS
+        edge_T: Floats = offset_M[before] + np.clip((high - 0.5) / (high - low), 0, 1) * ACROSS
     near = np.abs(angle_T - at) * outline.radius < max(FOOT, height)
     edge = float(np.max(edge_T[near]))
     return max(edge + _lost(cover_TM, offset_M, edge, place[near][int(np.argmax(edge_T[near]))]), height)

@@ -1,6 +1,6 @@
 """The ground on which parts lie, and the pieces that stand out from it: Otsu's threshold, whatever the light.
 
-Parts may be darker than their ground or lighter, and lit from one side: the ground is a slope, fitted to what is ground,
+Parts may be darker than their ground or lighter, and lit from one side: the ground is a slope, fitted where it shows,
 and a piece is what differs from it by a fifth of the usual contrast, so that the dark side of a part is not lost.
 
 Letters: h and w height and width of the small copy in which pieces are found, in pixels.
@@ -92,9 +92,8 @@ def _rim_like(small_hw: Plane) -> Mask:
     """Tell which pixels are as bright as most of the image's rim."""
     height, width = small_hw.shape
     rows, columns = max(2, round(RIM * height)), max(2, round(RIM * width))
-    rim = np.concatenate(
-        [small_hw[:rows].ravel(), small_hw[-rows:].ravel(), small_hw[:, :columns].ravel(), small_hw[:, -columns:].ravel()]
-    )
+    sides = (small_hw[:rows], small_hw[-rows:], small_hw[:, :columns], small_hw[:, -columns:])
+    rim = np.concatenate([side.ravel() for side in sides])
     counts, edges = np.histogram(rim, bins=50, range=(0.0, max(float(rim.max()), 1e-6)))
     most = int(np.argmax(np.convolve(counts, [1, 2, 3, 2, 1], mode="same")))
     middle = float(edges[most] + edges[most + 1]) / 2

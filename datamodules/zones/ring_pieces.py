@@ -23,6 +23,7 @@ ROUND = 0.6  # 4 pi area / perimeter^2 of a hole: the gussets between rings that
 HOLE = 0.02  # of what a ring surrounds
 SEEN = 0.5  # of a turn that has to be seen of an open ring
 TRIES = 200  # circles drawn through three points of an open ring's contour
+ROWS = 10  # of an image, in which pieces are read from left to right
 NEAR = 1.6  # pixels of the small copy from a circle that count as on it
 
 
@@ -58,7 +59,7 @@ def find_pieces(mask_hw: Mask) -> tuple[list[Piece], int]:
         found = [_placed(one, mask_hw.shape, top, left) for one in _rings_of(found_hw[inside] == label)]
         pieces += found
         strange += not found
-    return sorted(pieces, key=lambda one: (round(one.y / 0.1 / max(mask_hw.shape[0], 1)), one.x)), strange
+    return sorted(pieces, key=lambda one: (round(ROWS * one.y / mask_hw.shape[0]), one.x)), strange
 
 
 def _placed(piece: Piece, size: tuple[int, ...], top: int, left: int) -> Piece:
@@ -96,7 +97,8 @@ def _all_holes(mask_hw: Mask) -> list[Mask]:
 
 def _holes(mask_hw: Mask, surrounded: float) -> list[Mask]:
     """List the holes that make rings: round, and of some size."""
-    found = [hole for hole in _all_holes(mask_hw) if hole.sum() >= max(HOLE * surrounded, 9) and _roundness(hole) >= ROUND]
+    least = max(HOLE * surrounded, 9)
+    found = [hole for hole in _all_holes(mask_hw) if hole.sum() >= least and _roundness(hole) >= ROUND]
     largest = max((int(hole.sum()) for hole in found), default=0)
     return [hole for hole in found if hole.sum() >= 0.2 * largest]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .ring_edges import RAYS
-from .ring_outline import turned
+from .ring_outline import local_noise, running_median, turned
 
 if TYPE_CHECKING:
     from .ellipse import Floats
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .ring_outline import Outline
 
 THINNER = 31  # rays, 7.75 degrees: a dent or flat is as long; what is shorter is a notch
-THICKER = 161  # rays, 40 degrees: what stands out over less is flash, and no thickness of the body
+THICKER = 241  # rays, 60 degrees: what stands out over less is flash, and no thickness of the body
 SURE = 5.0  # standard deviations from which a change is one
 LEAST = 0.5  # pixels: smaller changes are none
+ALIKE = 6.0  # pixels along an outline over which noise is alike, where brightness is averaged along it
 
 
 class Thickness(NamedTuple):
@@ -55,8 +56,8 @@ def measure_thickness(outer: Outline, inner: Outline, away_outer_N: Floats, away
     """
     angle_N = np.arange(RAYS) * (2 * math.pi / RAYS)
     x, y = (outer.x + inner.x) / 2, (outer.y + inner.y) / 2
-    profile_N = _reach(outer, x, y, angle_N) - _reach(inner, x, y, angle_N)
-    profile_N = profile_N + lasting(away_outer_N, outer.noise) + lasting(-away_inner_N, inner.noise)
+    profile_N = reach(outer, x, y, angle_N) - reach(inner, x, y, angle_N)
+    profile_N = profile_N + lasting(away_outer_N, outer.radius) + lasting(-away_inner_N, inner.radius)
     thin, thick = int(np.argmin(profile_N)), int(np.argmax(profile_N))
     return Thickness(
         profile_N=profile_N,
@@ -68,18 +69,18 @@ def measure_thickness(outer: Outline, inner: Outline, away_outer_N: Floats, away
     )
 
 
-def _reach(outline: Outline, x: float, y: float, angle_N: Floats) -> Floats:
+def reach(outline: Outline, x: float, y: float, angle_N: Floats) -> Floats:
     """Return how far an outline is from a point near its centre, to second order of their distance."""
     dx, dy = outline.x - x, outline.y - y
     across = -dx * np.sin(angle_N) + dy * np.cos(angle_N)
     along = dx * np.cos(angle_N) + dy * np.sin(angle_N)
     turn_N = angle_N - across / outline.radius
-    reach: Floats = outline.at(turn_N) + along - across**2 / (2 * outline.radius)
-    return reach
+    distance: Floats = outline.at(turn_N) + along - across**2 / (2 * outline.radius)
+    return distance
 
 
 def deviations(edges: Edges, outline: Outline) -> Floats:
-    """Return by how much each ray's edge lies outside the outline, in pixels, (N,) in order of direction from its centre.
+    """Return by how much edges lie outside the outline, in pixels, (N,) in order of direction from its centre.
 
     NaN where no edge shows.
     """
@@ -94,32 +95,21 @@ def deviations(edges: Edges, outline: Outline) -> Floats:
     return ordered
 
 
-def lasting(grown_N: Floats, noise: float) -> Floats:
+def lasting(grown_N: Floats, radius: float) -> Floats:
     """Return how much thicker a body is at an outline than its regular form, over more than a fin or notch; mostly 0.
 
     Args:
         grown_N: Deviations, positive where the body is larger; NaN where unknown.
-        noise: Standard deviation of the edges.
+        radius: Of the outline.
     """
-    thinner = np.minimum(_sure(grown_N, noise, THINNER), 0.0)
-    thicker = np.maximum(_sure(grown_N, noise, THICKER), 0.0)
+    noise_N = local_noise(grown_N)
+    thinner = np.minimum(_sure(grown_N, noise_N, THINNER, radius), 0.0)
+    thicker = np.maximum(_sure(grown_N, noise_N, THICKER, radius), 0.0)
     return np.where(thinner < 0, thinner, thicker)
 
 
-def _sure(grown_N: Floats, noise: float, window: int) -> Floats:
+def _sure(grown_N: Floats, noise_N: Floats, window: int, radius: float) -> Floats:
+    """Return medians over a window where they are more than noise, whose values are alike over some pixels."""
+    independent = max(window * min(2 * math.pi * radius / RAYS / ALIKE, 1.0), 1.0)
     middle_N = np.nan_to_num(running_median(grown_N, window))
-    return np.where(np.abs(middle_N) > max(SURE * 1.25 * noise / math.sqrt(window), LEAST), middle_N, 0.0)
-
-
-def running_median(value_N: Floats, window: int) -> Floats:
-    """Return medians over an odd number of rays, past those that are unknown; NaN where fewer than half are known."""
-    half = window // 2
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.concatenate([value_N[-half:], value_N, value_N[:half]]), window
-    )
-    known = np.isfinite(windows).sum(axis=1)
-    ordered = np.sort(windows, axis=1)  # NaN last
-    rows = np.arange(len(value_N))
-    low = ordered[rows, np.maximum((known - 1) // 2, 0)]
-    high = ordered[rows, np.minimum(known // 2, window - 1)]
-    return np.where(known > half, (low + high) / 2, np.nan)
+    return np.where(np.abs(middle_N) > np.maximum(SURE * 1.25 * noise_N / math.sqrt(independent), LEAST), middle_N, 0.0)
