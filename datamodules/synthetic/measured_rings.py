@@ -162,7 +162,7 @@ def _draw(ring: MeasuredRing) -> npt.NDArray[np.uint8]:
     scene = (ground + cover * (ring.body * shade - ground)).astype(np.float32)
     scene = _dirty(ring, scene, reach, rng)
     scene = cv2.GaussianBlur(scene, (0, 0), ring.blur)
-    scene = scene + rng.normal(0, ring.noise, scene.shape).astype(np.float32)
+    scene = scene + np.asarray(rng.normal(0, ring.noise, scene.shape), dtype=np.float32)
     drawn: npt.NDArray[np.uint8] = np.clip(np.rint(scene), 0, 255).astype(np.uint8)
     return drawn
 

@@ -147,11 +147,10 @@ def _robust(
     """Fit radii by a series; return it, the weights that it leaves, and the residuals."""
     basis = _basis(angle_N, first=True)
     if weight_N is None:  # begin with the median: a third of the edges may be strange
-        away = radius_N - np.median(radius_N)
-        weight_N = _tukey(away, 2.0 * _spread(away - np.median(away)))
+        weight_N = _tukey(radius_N - np.median(radius_N), 2.0 * _spread(radius_N - np.median(radius_N)))
     ridge = 1e-9 * len(radius_N) * np.eye(basis.shape[1])
     series: Floats = np.zeros(basis.shape[1])
-    away = radius_N
+    away: Floats = radius_N
     for _ in range(4):
         weighted = basis * (weight_N if trust_N is None else weight_N * trust_N)[:, None]
         series = np.linalg.solve(weighted.T @ basis + ridge, weighted.T @ radius_N)

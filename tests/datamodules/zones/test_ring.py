@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.files.images import read_image
+from datamodules.files.images import Array, read_image
 from datamodules.synthetic.measured_rings import Lot, MeasuredRing
 from datamodules.zones.ring import find_rings
 from datamodules.zones.ring_source import LIMITED, contour_distances, ring_contours, ring_mask, source_measures
@@ -136,12 +136,12 @@ def test_discs_lines_and_blank_images_are_no_rings() -> None:
 @pytest.mark.parametrize("kind", ["uint16", "rgb", "float32"])
 def test_every_kind_of_image_gives_the_same(kind: str) -> None:
     drawn = PLAIN.draw()
-    values = {
+    values: dict[str, Array] = {
         "uint16": drawn.astype(np.uint16) * 257,
         "rgb": np.repeat(drawn[..., None], 3, axis=2),
         "float32": drawn.astype(np.float32),
-    }[kind]
-    first, second = (find_rings(one).rings[0].measures() for one in (drawn, values))
+    }
+    first, second = (find_rings(one).rings[0].measures() for one in (drawn, values[kind]))
     for name, value in first.items():
         assert second[name] == pytest.approx(value, rel=2e-3, abs=0.05), name
 
