@@ -1,29 +1,20 @@
 """DO2MR: a region is anomalous where the brightest and the darkest pixel of a small window lie far apart.
 
-Mei, Su, Jackson, Song and Xu, "Automated inspection of defects in optical fiber connector end face using novel
-morphology approaches", Sensors 18(5), 2018, 1408: the difference of min-max ranking filtering, smoothed. The paper's
-threshold of so many standard deviations is left to calibration: the map is in robust ones of its zone. It needs no
-training.
+Mei et al. 2018 (see ``faces/responses.py``): the difference of min-max ranking filtering, smoothed. It needs no
+training; thresholds are left to calibration.
 
-Letters: B batch, H and W pixels.
+Letters: H and W pixels.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
+from .face_detector import FaceDetector, Where
+from .faces.responses import region_response
 
-from .components.face_residual import FaceView, Plane, Where, standardised
-from .face_detector import FaceDetector, odd
-
-
-def min_max_range(flat_HW: Plane, window: int) -> Plane:
-    """Return the largest less the smallest value of the square window about every pixel, as a mean over 3 x 3."""
-    square = np.ones((window, window), dtype=np.uint8)
-    range_HW = cv2.dilate(flat_HW, square) - cv2.erode(flat_HW, square)
-    return np.asarray(cv2.blur(range_HW, (3, 3)), dtype=np.float32)
+if TYPE_CHECKING:
+    from .faces.view import FaceView, Plane
 
 
 class Do2mr(FaceDetector):
@@ -40,8 +31,6 @@ class Do2mr(FaceDetector):
         ValueError: An argument is out of range.
     """
 
-    smallest: ClassVar[int] = 3
-
     def __init__(
         self,
         window: float = 0.0625,
@@ -55,4 +44,4 @@ class Do2mr(FaceDetector):
 
     def respond(self, face: FaceView) -> Plane:
         """Return the standardised range, (H, W)."""
-        return standardised(min_max_range(face.flat_HW, odd(self.window * face.radius, self.smallest)), face)
+        return region_response(face, self.window)

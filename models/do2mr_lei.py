@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .do2mr import Do2mr
-from .face_detector import FaceDetector
+from .face_detector import FaceDetector, Where
 from .lei import Lei
 
 if TYPE_CHECKING:
-    from .components.face_residual import FaceView, Plane, Where
+    from .faces.view import FaceView, Plane
 
 
 class Do2mrLei(FaceDetector):

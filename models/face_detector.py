@@ -6,25 +6,26 @@ Letters: B batch, H and W pixels.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from anomalib.data import InferenceBatch
 from torch import nn
 
-from .components.face_residual import FaceView, Plane, Where, view_face
-from .components.pooling import check_share, top_mean
-from .components.reconstruction import WHITE, to_grey
+from datamodules.zones.finding import find_zones
+
+from .faces.view import FaceView, Mask, Plane, view_face
 from .one_pass import OnePassModel
+from .pooling import check_share, top_mean
+from .reconstruction import WHITE, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
+Where: TypeAlias = Literal["find", "none"]
 
 
 class FaceNetwork(nn.Module):
@@ -85,9 +86,17 @@ class FaceDetector(OnePassModel):
 
     def judge(self, grey_HW: Plane) -> tuple[Plane, Mask]:
         """Judge one image in grey levels of 0 to 255: its map (H, W), and which pixels count for its score."""
-        face = view_face(grey_HW, self.zones, self.border)
+        face = self.view(grey_HW)
+        map_HW = self.respond(face)
         counts_HW = np.isin(face.zone_HW, self.scored)
-        return self.respond(face), counts_HW if counts_HW.any() else np.ones_like(counts_HW)
+        return np.where(face.inner_HW, map_HW, np.float32(0)), counts_HW if counts_HW.any() else np.ones_like(counts_HW)
+
+    def view(self, grey_HW: Plane) -> FaceView:
+        """Look at an image in grey levels of 0 to 255, with its zones where they are to be found."""
+        if self.zones == "none":
+            return view_face(grey_HW, None, None, self.border)
+        found = find_zones(np.clip(grey_HW, 0, 255).astype(np.uint8))
+        return view_face(grey_HW, found.cladding, found.core, self.border)
 
     @abstractmethod
     def respond(self, face: FaceView) -> Plane:
@@ -109,8 +118,3 @@ class FaceDetector(OnePassModel):
         if not 0 < share <= 1:
             raise ValueError(f"Expected {name} to be above 0 and at most 1 radius of the cladding, but found {share}.")
         return share
-
-
-def odd(length: float, smallest: int) -> int:
-    """Round a length in pixels to an odd number of them, at least ``smallest``."""
-    return max(2 * round((length - 1) / 2) + 1, smallest)

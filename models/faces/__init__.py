@@ -1,0 +1,1 @@
+"""What the untrained detectors of fiber end faces compute; without torch, so that a line starts fast."""

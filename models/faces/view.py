@@ -1,0 +1,160 @@
+"""An end face as it differs from itself: what a fiber looks like at a distance from its own axis, taken away.
+
+That silences the borders of core and cladding, which any local filter would mark, where the zones are found on the
+image. Where they are not, the image stays as it is.
+
+Letters: H and W pixels, T distances from the axis, P pixels near it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.zones.masks import CORE, FERRULE, zone_map
+from datamodules.zones.rays import along_rays
+
+if TYPE_CHECKING:
+    from datamodules.zones.ellipse import Ellipse
+
+Plane: TypeAlias = npt.NDArray[np.float32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.floating]
+
+UNKNOWN_RADIUS = 1 / 6  # of the shorter side: a cladding's radius where none is found (real images: 144 of 864)
+FEWEST_RAYS = 20  # that reach a distance before their median says what is usual there
+FLOOR = 0.5  # grey levels: rounding to 8 bits leaves no zone quieter
+FEWEST_PIXELS = 100  # of a zone before it has a scatter of its own
+NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defect may fill it
+BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
+EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
+BORDER_ID = 10  # is added to the id of a zone near where it meets another
+
+
+class FaceView(NamedTuple):
+    """What the detectors of an end face look at.
+
+    Attributes:
+        flat_HW: Grey levels of 0 to 255, less what is usual at a pixel's distance from the axis.
+        zone_HW: 1 core, 2 cladding, 3 ferrule; all 3 where no cladding was found.
+        inner_HW: False where zones meet: good faces have debris there, and so it does not count for scores.
+        radius: Of the cladding, in pixels: the unit of the detectors' lengths.
+    """
+
+    flat_HW: Plane
+    zone_HW: npt.NDArray[np.uint8]
+    inner_HW: Mask
+    radius: float
+
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """Return zones (H, W), and apart from them their borders: what is usual on one says nothing of the other."""
+        return np.where(self.inner_HW, self.zone_HW, self.zone_HW + BORDER_ID).astype(np.uint8)
+
+
+def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, border: float) -> FaceView:
+    """Look at an end face.
+
+    Args:
+        grey_HW: In grey levels of 0 to 255.
+        cladding: As found, in pixels whose (0, 0) is the outer corner of the image; None where it was not.
+        core: Likewise.
+        border: Of the cladding's radius, on both sides of where zones meet.
+    """
+    if cladding is None:
+        plain = np.full(grey_HW.shape, FERRULE, dtype=np.uint8)
+        return FaceView(grey_HW, plain, np.ones(grey_HW.shape, np.bool_), UNKNOWN_RADIUS * min(grey_HW.shape))
+    height, width = grey_HW.shape
+    x, y = np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5
+    inner = np.ones(grey_HW.shape, dtype=np.bool_)
+    for shape in (cladding, core):
+        if shape is not None:
+            inner &= np.abs(shape.distance(x, y) - 1.0) * shape.radius > border * cladding.radius
+    zone_HW = zone_map(cladding, core, (height, width))
+    return FaceView(without_profile(grey_HW, cladding, core), zone_HW, inner, cladding.radius)
+
+
+def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = None) -> Plane:
+    """Take away from every pixel what is usual at its distance from the axis.
+
+    That is the median along a ring; near the axis, where one defect may fill a ring, a smooth curve through all pixels.
+
+    Args:
+        grey_HW: The image.
+        cladding: In pixels whose (0, 0) is the outer corner of the image.
+        core: Likewise; None: none is to be seen.
+    """
+    height, width = grey_HW.shape
+    x, y = np.arange(width, dtype=np.float32)[None] + 0.5, np.arange(height, dtype=np.float32)[:, None] + 0.5
+    distance_HW = cladding.distance(x, y)
+    at_T = np.arange(0.0, float(distance_HW.max()) + 1.0 / cladding.radius, 1.0 / cladding.radius)
+    value_AT, seen_AT = along_rays(grey_HW, cladding.moved(-0.5, -0.5), at_T)
+    reached_T = seen_AT.sum(axis=0) >= FEWEST_RAYS
+    hidden_AT = np.where(seen_AT[:, reached_T] > 0, value_AT[:, reached_T], np.nan)
+    usual_T = np.nanmedian(hidden_AT, axis=0) if reached_T.any() else np.array([float(np.median(grey_HW))])
+    at_T = at_T[reached_T] if reached_T.any() else np.zeros(1)
+    ratio = None if core is None else core.mean_radius / cladding.mean_radius
+    usual_T = near_axis(at_T, usual_T, distance_HW, grey_HW, ratio)
+    return np.asarray(grey_HW - np.interp(distance_HW, at_T, usual_T), dtype=np.float32)
+
+
+def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane, core: float | None) -> Floats:
+    """Replace medians of short rings by a smooth even curve through the pixels within and without the core.
+
+    Args:
+        at_T: Distances from the axis, in radii of the cladding.
+        usual_T: Medians there.
+        distance_HW: Of every pixel.
+        grey_HW: The image.
+        core: The core's radius in that of the cladding; None: none is to be seen.
+    """
+    pieces = [(0.0, NEAR_AXIS)]
+    if core is not None and core < NEAR_AXIS / (1 - EDGE):
+        pieces = [(0.0, core * (1 - EDGE)), (core * (1 + EDGE), NEAR_AXIS)]
+    found_T = np.array(usual_T, dtype=np.float64)
+    for low, high in pieces:
+        inside_T = (at_T >= low) & (at_T <= high)
+        inside_HW = (distance_HW >= low) & (distance_HW <= high)
+        if inside_T.sum() < 2 or inside_HW.sum() < 20:
+            continue
+        fitted_T = _even_curve(distance_HW[inside_HW], grey_HW[inside_HW], at_T[inside_T])
+        share_T = np.clip((NEAR_AXIS - at_T[inside_T]) / BLEND, 0.0, 1.0)
+        found_T[inside_T] += share_T * (fitted_T - found_T[inside_T])
+    return found_T
+
+
+def _even_curve(distance_P: Floats, grey_P: Floats, at_T: Floats) -> Floats:
+    """Fit a + b t^2 to pixels, strays left out (Tukey's weights), and return it at ``at_T``."""
+    base_P2 = np.stack([np.ones_like(distance_P), distance_P**2], axis=1).astype(np.float64)
+    centre = float(np.median(grey_P))
+    fit_2 = np.array([centre, 0.0])
+    for _ in range(6):
+        away_P = grey_P - base_P2 @ fit_2
+        reach = 4.685 * max(1.4826 * float(np.median(np.abs(away_P))), FLOOR)
+        weight_P = np.clip(1.0 - (away_P / reach) ** 2, 0.0, 1.0) ** 2
+        weighted = base_P2 * weight_P[:, None]
+        fit_2 = np.linalg.solve(weighted.T @ base_P2 + 1e-9 * np.eye(2), weighted.T @ grey_P)
+    return np.asarray(np.stack([np.ones_like(at_T), at_T**2], axis=1) @ fit_2, dtype=np.float64)
+
+
+def standardised(response_HW: Plane, face: FaceView) -> Plane:
+    """Return a response in robust standard deviations above the median of its zone, or of its zone's border."""
+    result_HW: Plane = np.zeros_like(response_HW)
+    label_HW = face.labels()
+    for label in np.unique(label_HW):
+        inside = label_HW == label
+        sample = response_HW[inside]
+        if len(sample) < FEWEST_PIXELS:
+            sample = response_HW[face.zone_HW == label % BORDER_ID] if label > BORDER_ID else response_HW.ravel()
+        middle = float(np.median(sample))
+        scatter = 1.4826 * float(np.median(np.abs(sample - middle)))
+        result_HW[inside] = np.maximum((response_HW[inside] - middle) / max(scatter, FLOOR), 0.0)
+    return result_HW
+
+
+def noise_of(face: FaceView) -> float:
+    """Return the robust standard deviation of the quietest zone, in grey levels: no ground is quieter."""
+    zones = [face.flat_HW[(face.zone_HW == zone) & face.inner_HW] for zone in range(CORE, FERRULE + 1)]
+    scatters = [1.4826 * float(np.median(np.abs(one - np.median(one)))) for one in zones if len(one) >= FEWEST_PIXELS]
+    return max(min(scatters, default=FLOOR), FLOOR)
