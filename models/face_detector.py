@@ -15,10 +15,10 @@ from torch import nn
 
 from datamodules.zones.finding import find_zones
 
+from .components.pooling import check_share, top_mean
+from .components.reconstruction import WHITE, to_grey
 from .faces.view import FaceView, Mask, Plane, view_face
 from .one_pass import OnePassModel
-from .pooling import check_share, top_mean
-from .reconstruction import WHITE, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -59,7 +59,8 @@ class Patch(NamedTuple):
     def pixels(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return x and y of the centres of its fine pixels, in pixels on disk, (0, 0) the image's outer corner."""
         row, column = np.nonzero(self.inside_hw)
-        return self.left + (column + 0.5) * self.step, self.top + (row + 0.5) * self.step
+        x, y = (first + (place + 0.5) * self.step for first, place in ((self.left, column), (self.top, row)))
+        return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
 def outlines(plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, largest_filled: int = 150) -> list[Patch]:
