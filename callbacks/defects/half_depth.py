@@ -27,6 +27,8 @@ MANY = 100  # ... so many of them; the peak of a speck is its height
 NOISE = 5.0  # standard deviations of the ground that a depth must reach
 AGAIN = 6  # defects that one region of a model may hold
 FINE, MEDIUM = 160 * 160, 500 * 500  # pixels up to which a part is measured by quarters, and by halves
+HALO = 13  # pixels: side of the square about a thing in which its echoes lie
+OPPOSITE, ECHO = 0.6, 0.25  # of its depth: what is weaker than this near it, of the other sign or its own, is its echo
 SMALLEST = 2.0  # square pixels
 
 
@@ -130,7 +132,14 @@ def _within(
         patch, used_hw = _grown(sign * (plane_hw - ground), sign * smooth_hw, left_hw, place, corner)
         if patch.area >= SMALLEST:
             yield patch._replace(depth=sign * patch.depth, ground=ground, noise=noise)
-        left_hw &= ~used_hw
+        left_hw &= ~(used_hw | _halo(sign * smooth_hw, used_hw, abs(patch.depth)))
+
+
+def _halo(value_hw: Plane, used_hw: Mask, depth: float) -> Mask:
+    """Return what sharpening and compression leave about a thing: its weaker opposite, and faint echoes."""
+    near_hw = cv2.dilate(used_hw.astype(np.uint8), np.ones((HALO, HALO), np.uint8)) > 0
+    echo: Mask = near_hw & (value_hw > -OPPOSITE * depth) & (value_hw < ECHO * depth)
+    return echo
 
 
 def _grown(

@@ -30,6 +30,7 @@ FEWEST_PIXELS = 100  # of a zone before it has a scatter of its own
 NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defect may fill it
 BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
 EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
+OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
 
 
@@ -79,24 +80,59 @@ def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = No
     """Take away from every pixel what is usual at its distance from the axis.
 
     That is the median along a ring; near the axis, where one defect may fill a ring, a smooth curve through all pixels.
+    About the core, which never lies quite in the middle, rings are the core's own.
 
     Args:
         grey_HW: The image.
         cladding: In pixels whose (0, 0) is the outer corner of the image.
         core: Likewise; None: none is to be seen.
     """
-    height, width = grey_HW.shape
-    x, y = np.arange(width, dtype=np.float32)[None] + 0.5, np.arange(height, dtype=np.float32)[:, None] + 0.5
-    distance_HW = cladding.distance(x, y)
-    at_T = np.arange(0.0, float(distance_HW.max()) + 1.0 / cladding.radius, 1.0 / cladding.radius)
-    value_AT, seen_AT = along_rays(grey_HW, cladding.moved(-0.5, -0.5), at_T)
+    if core is None:
+        return np.asarray(grey_HW - usual_about(grey_HW, cladding, None), dtype=np.float32)
+    ratio = core.mean_radius / cladding.mean_radius
+    usual_HW = usual_about(grey_HW, cladding, ratio)
+    reach = 1.0 + OWN_RINGS * (1.0 / ratio - 1.0)  # in radii of the core
+    rows, columns = _box(core, min(reach, 1.0 / ratio), (grey_HW.shape[0], grey_HW.shape[1]))
+    if usual_HW[rows, columns].size:
+        x, y = _centres(grey_HW.shape, rows, columns)
+        share_hw = np.clip((reach - core.distance(x, y)) / (reach - 1.0) * 2.0, 0.0, 1.0)
+        about = core._replace(radius=cladding.radius).moved(-columns.start, -rows.start)
+        own_hw = usual_about(grey_HW[rows, columns], about, ratio)
+        usual_HW[rows, columns] += share_hw * (own_hw - usual_HW[rows, columns])
+    return np.asarray(grey_HW - usual_HW, dtype=np.float32)
+
+
+def usual_about(grey_HW: Plane, shape: Ellipse, core: float | None) -> Floats:
+    """Return what is usual at every pixel's distance from a centre, (H, W).
+
+    Args:
+        grey_HW: The image.
+        shape: Its centre, and an ellipse of the cladding's radius.
+        core: The core's radius in that of the cladding; None: none is to be seen.
+    """
+    x, y = _centres(grey_HW.shape, slice(0, grey_HW.shape[0]), slice(0, grey_HW.shape[1]))
+    distance_HW = shape.distance(x, y)
+    at_T = np.arange(0.0, float(distance_HW.max()) + 1.0 / shape.radius, 1.0 / shape.radius)
+    value_AT, seen_AT = along_rays(grey_HW, shape.moved(-0.5, -0.5), at_T)
     reached_T = seen_AT.sum(axis=0) >= FEWEST_RAYS
     hidden_AT = np.where(seen_AT[:, reached_T] > 0, value_AT[:, reached_T], np.nan)
     usual_T = np.nanmedian(hidden_AT, axis=0) if reached_T.any() else np.array([float(np.median(grey_HW))])
     at_T = at_T[reached_T] if reached_T.any() else np.zeros(1)
-    ratio = None if core is None else core.mean_radius / cladding.mean_radius
-    usual_T = near_axis(at_T, usual_T, distance_HW, grey_HW, ratio)
-    return np.asarray(grey_HW - np.interp(distance_HW, at_T, usual_T), dtype=np.float32)
+    usual_T = near_axis(at_T, usual_T, distance_HW, grey_HW, core)
+    return np.interp(distance_HW, at_T, usual_T)
+
+
+def _box(shape: Ellipse, reach: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns of an image (H, W) within ``reach`` radii of an ellipse's centre."""
+    across, down = reach * shape.radius * shape.aspect * 1.02 + 2, reach * shape.radius * 1.02 + 2
+    rows = slice(max(int(shape.cy - down), 0), max(min(int(shape.cy + down) + 1, size[0]), 0))
+    return rows, slice(max(int(shape.cx - across), 0), max(min(int(shape.cx + across) + 1, size[1]), 0))
+
+
+def _centres(size: tuple[int, ...], rows: slice, columns: slice) -> tuple[Floats, Floats]:
+    """Return x (1, W) and y (H, 1) of the centres of some pixels of an image (H, W)."""
+    x, y = np.arange(size[1], dtype=np.float32)[columns] + 0.5, np.arange(size[0], dtype=np.float32)[rows] + 0.5
+    return x[None], y[:, None]
 
 
 def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane, core: float | None) -> Floats:

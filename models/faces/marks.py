@@ -1,0 +1,72 @@
+"""Where an end face shows something: both responses together, as a map, a score, and regions to be measured.
+
+A place counts where a region stands out and a line through it does, too: grain of a ferrule rarely does both.
+
+Letters: H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from .responses import line_response, region_response
+
+if TYPE_CHECKING:
+    from .view import FaceView, Mask, Plane
+
+
+class Filters(NamedTuple):
+    """Sizes of DO2MR's and LEI's filters, in radii of the cladding (see ``Do2mr`` and ``Lei``).
+
+    Attributes:
+        window: Side of DO2MR's window.
+        length: Of LEI's lines.
+        apart: From a line to its sides.
+        directions: Of the lines, over half a turn.
+    """
+
+    window: float = 0.0625
+    length: float = 0.15
+    apart: float = 0.028
+    directions: int = 12
+
+
+class Lines(NamedTuple):
+    """Standard deviations of its zone that a pixel has to reach.
+
+    Attributes:
+        strong: By one of the responses, somewhere in a region.
+        both: By both of them there.
+        weak: By one of them, elsewhere in it.
+    """
+
+    strong: float = 12.0
+    both: float = 5.0
+    weak: float = 6.0
+
+
+def responses(face: FaceView, filters: Filters) -> tuple[Plane, Plane]:
+    """Return the responses to regions and to lines, (H, W), in standard deviations of their zones."""
+    regions = region_response(face, filters.window)
+    return regions, line_response(face, filters.length, filters.apart, filters.directions)
+
+
+def agreed(region_HW: Plane, line_HW: Plane) -> Plane:
+    """Return how far both responses stand out: the smaller one."""
+    smaller: Plane = np.minimum(region_HW, line_HW)
+    return smaller
+
+
+def marked(region_HW: Plane, line_HW: Plane, lines: Lines) -> Mask:
+    """Return where an end face shows something, (H, W): regions above the weak line that reach the strong one."""
+    larger_HW = np.maximum(region_HW, line_HW)
+    strong_HW = (larger_HW >= lines.strong) & (agreed(region_HW, line_HW) >= lines.both)
+    number, label_HW = cv2.connectedComponents((larger_HW >= lines.weak).astype(np.uint8), connectivity=8)
+    kept = np.zeros(number, dtype=np.bool_)
+    kept[label_HW[strong_HW]] = True
+    kept[0] = False
+    chosen: Mask = kept[label_HW]
+    return chosen
