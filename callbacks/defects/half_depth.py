@@ -65,13 +65,16 @@ class Patch(NamedTuple):
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
-def outlines(plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, largest_filled: int = 150) -> list[Patch]:
+def outlines(
+    plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, least_HW: Plane | None = None, largest_filled: int = 150
+) -> list[Patch]:
     """Find the true outlines of regions.
 
     Args:
         plane_HW: The image, grey, in any unit; at best without what is usual (shading, borders of zones).
         seed_HW: Where a model marks something; what a region holds need not fill it.
         noise: Standard deviation that the ground has at least, in the image's unit: rounding alone gives some.
+        least_HW: How deep a thing has to be at a pixel, where it lies by an edge that is never quite taken away.
         largest_filled: Pixels up to which a region is filled: a filter marks a disc wider than its window at the edge.
 
     Returns:
@@ -87,7 +90,13 @@ def outlines(plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, largest_filled:
         columns = slice(max(left - MARGIN, 0), left + width + MARGIN)
         label_hw = label_HW[rows, columns]
         found += _within(plane_HW[rows, columns], label_hw == region, label_hw > 0, (columns.start, rows.start), noise)
-    return found
+    return found if least_HW is None else [patch for patch in found if abs(patch.depth) >= _asked(patch, least_HW)]
+
+
+def _asked(patch: Patch, least_HW: Plane) -> float:
+    """Return how deep a patch has to be: what is asked for at most of its pixels."""
+    x_P, y_P = patch.pixels()
+    return float(np.median(least_HW[y_P.astype(int), x_P.astype(int)]))
 
 
 def of_mask(mask_HW: Mask) -> list[Patch]:

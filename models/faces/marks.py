@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .view import FaceView, Mask, Plane
 
 
+EDGE_SHARE = 0.45  # of an edge's step, that a defect on it has at least
+
+
 class Filters(NamedTuple):
     """Sizes of DO2MR's and LEI's filters, in radii of the cladding (see ``Do2mr`` and ``Lei``).
 
@@ -60,13 +63,17 @@ def agreed(region_HW: Plane, line_HW: Plane) -> Plane:
     return smaller
 
 
-def marked(region_HW: Plane, line_HW: Plane, lines: Lines) -> Mask:
-    """Return where an end face shows something, (H, W): regions above the weak line that reach the strong one."""
+def marked(face: FaceView, region_HW: Plane, line_HW: Plane, lines: Lines) -> Mask:
+    """Return where an end face shows something, (H, W): regions above the weak line that reach the strong one.
+
+    At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is no defect.
+    """
+    shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), 0.8)) >= EDGE_SHARE * face.edge_HW
     larger_HW = np.maximum(region_HW, line_HW)
     strong_HW = (larger_HW >= lines.strong) & (agreed(region_HW, line_HW) >= lines.both)
-    number, label_HW = cv2.connectedComponents((larger_HW >= lines.weak).astype(np.uint8), connectivity=8)
+    number, label_HW = cv2.connectedComponents(((larger_HW >= lines.weak) & shown_HW).astype(np.uint8), connectivity=8)
     kept = np.zeros(number, dtype=np.bool_)
-    kept[label_HW[strong_HW]] = True
+    kept[label_HW[strong_HW & shown_HW]] = True
     kept[0] = False
     chosen: Mask = kept[label_HW]
     return chosen

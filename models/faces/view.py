@@ -31,6 +31,7 @@ NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defec
 BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
 EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
+CLADDING_BORDER, CORE_BORDER = 1, 2
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
 
 
@@ -40,18 +41,27 @@ class FaceView(NamedTuple):
     Attributes:
         flat_HW: Grey levels of 0 to 255, less what is usual at a pixel's distance from the axis.
         zone_HW: 1 core, 2 cladding, 3 ferrule; all 3 where no cladding was found.
-        inner_HW: False where zones meet: good faces have debris there, and so it does not count for scores.
+        border_HW: Where zones meet: 1 about the cladding's edge, 2 about the core's, 0 elsewhere.
         radius: Of the cladding, in pixels: the unit of the detectors' lengths.
+        edge_HW: How much brightness changes at the edge that a pixel lies by, in grey levels; 0 away from edges.
     """
 
     flat_HW: Plane
     zone_HW: npt.NDArray[np.uint8]
-    inner_HW: Mask
+    border_HW: npt.NDArray[np.uint8]
     radius: float
+    edge_HW: Plane
+
+    @property
+    def inner_HW(self) -> Mask:  # noqa: N802 - a shape, not a word
+        """False where zones meet: good faces have debris there, and so it does not count for scores."""
+        away: Mask = self.border_HW == 0
+        return away
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """Return zones (H, W), and apart from them their borders: what is usual on one says nothing of the other."""
-        return np.where(self.inner_HW, self.zone_HW, self.zone_HW + BORDER_ID).astype(np.uint8)
+        apart_HW = np.where(self.border_HW == CORE_BORDER, 2 * BORDER_ID, self.zone_HW + BORDER_ID)
+        return np.where(self.inner_HW, self.zone_HW, apart_HW).astype(np.uint8)
 
 
 def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, border: float) -> FaceView:
@@ -65,15 +75,20 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
     """
     if cladding is None:
         plain = np.full(grey_HW.shape, FERRULE, dtype=np.uint8)
-        return FaceView(grey_HW, plain, np.ones(grey_HW.shape, np.bool_), UNKNOWN_RADIUS * min(grey_HW.shape))
+        nowhere = np.zeros(grey_HW.shape, np.uint8)
+        radius = UNKNOWN_RADIUS * min(grey_HW.shape)
+        return FaceView(grey_HW, plain, nowhere, radius, nowhere.astype(np.float32))
     height, width = grey_HW.shape
     x, y = np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5
-    inner = np.ones(grey_HW.shape, dtype=np.bool_)
-    for shape in (cladding, core):
+    border_HW, edge_HW = np.zeros(grey_HW.shape, dtype=np.uint8), np.zeros(grey_HW.shape, dtype=np.float32)
+    for number, shape in ((CLADDING_BORDER, cladding), (CORE_BORDER, core)):
         if shape is not None:
-            inner &= np.abs(shape.distance(x, y) - 1.0) * shape.radius > border * cladding.radius
+            distance_HW = shape.distance(x, y)
+            near_HW = np.abs(distance_HW - 1.0) * shape.radius <= border * cladding.radius
+            border_HW[near_HW] = number
+            edge_HW[near_HW] = _step(grey_HW, distance_HW)
     zone_HW = zone_map(cladding, core, (height, width))
-    return FaceView(without_profile(grey_HW, cladding, core), zone_HW, inner, cladding.radius)
+    return FaceView(without_profile(grey_HW, cladding, core), zone_HW, border_HW, cladding.radius, edge_HW)
 
 
 def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = None) -> Plane:
@@ -174,6 +189,12 @@ def _even_curve(distance_P: Floats, grey_P: Floats, at_T: Floats) -> Floats:
     return np.asarray(np.stack([np.ones_like(at_T), at_T**2], axis=1) @ fit_2, dtype=np.float64)
 
 
+def _step(grey_HW: Plane, distance_HW: Floats) -> float:
+    """Return how much brightness differs between both sides of an edge at distance 1, in grey levels."""
+    sides = [grey_HW[(distance_HW > low) & (distance_HW < high)] for low, high in ((0.75, 0.92), (1.08, 1.25))]
+    return abs(float(np.median(sides[0])) - float(np.median(sides[1]))) if all(len(side) for side in sides) else 0.0
+
+
 def standardised(response_HW: Plane, face: FaceView) -> Plane:
     """Return a response in robust standard deviations above the median of its zone, or of its zone's border."""
     result_HW: Plane = np.zeros_like(response_HW)
@@ -182,7 +203,7 @@ def standardised(response_HW: Plane, face: FaceView) -> Plane:
         inside = label_HW == label
         sample = response_HW[inside]
         if len(sample) < FEWEST_PIXELS:
-            sample = response_HW[face.zone_HW == label % BORDER_ID] if label > BORDER_ID else response_HW.ravel()
+            sample = response_HW.ravel()
         middle = float(np.median(sample))
         scatter = 1.4826 * float(np.median(np.abs(sample - middle)))
         result_HW[inside] = np.maximum((response_HW[inside] - middle) / max(scatter, FLOOR), 0.0)

@@ -67,7 +67,7 @@ def test_responses_are_standardised_zone_by_zone() -> None:
     response = np.abs(rng.normal(100, 5, zone.shape)).astype(np.float32) * zone
     judged = np.ones(zone.shape, bool)
     judged[:, 85:95] = False
-    score = standardised(response, FaceView(response, zone, judged, 50.0))
+    score = standardised(response, FaceView(response, zone, (~judged).astype(np.uint8), 50.0, np.zeros_like(response)))
     for number, near in ((1, False), (2, False), (3, False), (2, True)):
         inside = (zone == number) & (judged != near)
         middle = np.median(response[inside])
