@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .half_depth import Patch, Plane
 
+LINE = 4.0  # length over width from which a region has a width all along, and not a diameter
 SLIVER = 0.5  # square pixels: what lies in a zone with less than this is the border's doing
 
 
@@ -84,7 +85,8 @@ class RegionShape:
     @property
     def slenderness(self) -> float:
         """Length over width."""
-        return self.extent.length / max(self.extent.width, 1e-9)
+        extent = self.extent
+        return extent.length / max(extent.width, extent.area / max(extent.length, 1e-9), 1e-9)
 
     @cached_property
     def solidity(self) -> float:
@@ -99,7 +101,7 @@ class RegionShape:
         """Places along the middle line, and the width at each (see ``widths``); none where the region is compact."""
         unit = (self.scale.x + self.scale.y) / 2
         rough = self.points[2].sum() * self.scale.x * self.scale.y / max(self.axis.length, 1e-9) / unit
-        if self.axis.length / unit < 2.5 * rough:
+        if self.axis.length / unit < LINE * rough:
             nothing = np.zeros(0)
             return nothing, nothing, nothing
         if self.plane_HW is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+BENT = 1.6  # times its span, that a bent line is long: half a circle is; the middles of a blob's slices zigzag
 BIN = 2.0  # pixels along the main axis that give one point of a bent axis
 PLACES = 400  # of a scratch at which its width is looked at, at most
 ACROSS = 0.25  # pixels
@@ -76,7 +77,8 @@ def middle_line(x_P: Floats, y_P: Floats, scale: Scale, step: float) -> Axis:
     x_S, y_S = _smoothed(x_S), _smoothed(y_S)
     bent = float(np.hypot(np.diff(x_S) * scale.x, np.diff(y_S) * scale.y).sum())
     ends = float(np.ptp(along_P)) / slices + step * unit
-    return Axis(x_S, y_S, max(bent + ends, float(np.ptp(along_P)) + step * unit))
+    straight = float(np.ptp(along_P)) + step * unit
+    return Axis(x_S, y_S, min(max(bent + ends, straight), BENT * straight))
 
 
 def _smoothed(value_S: Floats) -> Floats:
