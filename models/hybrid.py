@@ -162,16 +162,16 @@ class Hybrid(InspectionModel):
         self.pass_share = pass_share
         self.patience = inspection.patience
         self.model: HybridModel = HybridModel(screening.model, inspection.model)
-        self._stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
+        self.stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
 
     def origin(self) -> dict[str, str]:
         """Say where the weights of both came from; those of the second under ``inspection_*``."""
-        screening, inspection = self._stages
+        screening, inspection = self.stages
         return screening.origin() | {f"inspection_{name}": value for name, value in inspection.origin().items()}
 
     def embedding(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe pictures as the screening model does."""
-        return self._stages[0].embedding(image_B3HW)
+        return self.stages[0].embedding(image_B3HW)
 
     def account(self, predictions: pd.DataFrame) -> Account:
         """Say which images the screening passed, and what each stage cost."""
@@ -185,11 +185,11 @@ class Hybrid(InspectionModel):
     def use_tiling(self, tiling: Tiling) -> None:
         """Screen tile by tile, too."""
         super().use_tiling(tiling)
-        self._stages[0].use_tiling(tiling)
+        self.stages[0].use_tiling(tiling)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Descend as Mask R-CNN does; the screening model needs no optimiser."""
-        return self._stages[1].configure_optimizers()
+        return self.stages[1].configure_optimizers()
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
         """Collect good pictures for the screening, until it has fitted, and teach the inspection."""
@@ -198,8 +198,8 @@ class Hybrid(InspectionModel):
             good = batch.label_index != DEFECTIVE
             if good.any():
                 with torch.no_grad():
-                    self._stages[0].collect(batch.image[good])
-        losses = self._stages[1].losses(batch)
+                    self.stages[0].collect(batch.image[good])
+        losses = self.stages[1].losses(batch)
         if not losses:
             return None
         total = torch.stack(list(losses.values())).sum()
@@ -216,7 +216,7 @@ class Hybrid(InspectionModel):
         """
         if self.model.chosen is not None:
             return
-        screening = self._stages[0].to(self.device)
+        screening = self.stages[0].to(self.device)
         screening.fit()
         scores, labels = [], []
         loader: Iterable[InspectionBatch] = self.trainer.val_dataloaders or ()
@@ -233,7 +233,7 @@ class Hybrid(InspectionModel):
     def _screen(self, image_B3HW: Tensor) -> Tensor:
         """Score pictures (B,) by the first stage alone."""
         try:
-            prediction, _ = self._stages[0].look(image_B3HW)
+            prediction, _ = self.stages[0].look(image_B3HW)
         except RuntimeError as error:
             if "train first" not in str(error):
                 raise

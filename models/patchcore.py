@@ -22,15 +22,14 @@ from .components.maps import SmoothMap
 from .features.backbones import Backbone
 from .features.precision import full_precision
 from .one_pass import OnePassModel
-from .sharing.shared_work import is_shared, name_of, remember, remember_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
 BANK_ROWS = 256  # of the bank that are compared at a time: bounds the memory of a search, and keeps it in caches
-LINKS = 16  # neighbours that are looked for, at least: so trials with fewer share a search, and ties fall alike
+LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
 
 
 class Matches(NamedTuple):
@@ -86,14 +85,10 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         """
         if not len(self.bank_MD):
             raise RuntimeError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
-        if is_shared() and not image_B3HW.requires_grad:
-            inputs: list[Tensor | str] = [image_B3HW, self.backbone.fingerprint(), self.bank_MD]
-            matches = Matches(*remember("matches", inputs, lambda: self._match(image_B3HW)))
-        else:
-            matches = self._match(image_B3HW)
+        matches = self.match(image_B3HW)
         return InferenceBatch(pred_score=self.score(matches), anomaly_map=matches.map_BHW)
 
-    def _match(self, image_B3HW: Tensor) -> Matches:
+    def match(self, image_B3HW: Tensor) -> Matches:
         """Compare every patch with the bank."""
         embedding_BDhw = self.embed(image_B3HW)
         height, width = embedding_BDhw.shape[-2:]
@@ -150,14 +145,12 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         self.bank_MD = bank_MD.contiguous()
         self.bank_square_M = bank_MD.square().sum(dim=1)
         count = min(max(self.num_neighbors, LINKS), len(bank_MD))
-        (neighbor_MK,) = remember("links", [self.bank_MD, count], lambda: [_links(self.bank_MD, count)])
-        self.neighbor_MK = neighbor_MK[:, : self.num_neighbors].clone()
+        self.neighbor_MK = self.link(count)[:, : self.num_neighbors].clone()
 
-
-def _links(bank_MD: Tensor, count: int) -> Tensor:
-    """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
-    parts = track(torch.split(bank_MD, BANK_ROWS), "linking neighbours")
-    return torch.cat([torch.cdist(part, bank_MD).topk(count, largest=False).indices for part in parts])
+    def link(self, count: int) -> Tensor:
+        """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
+        parts = track(torch.split(self.bank_MD, BANK_ROWS), "linking neighbours")
+        return torch.cat([torch.cdist(part, self.bank_MD).topk(count, largest=False).indices for part in parts])
 
 
 class PatchCore(OnePassModel):
@@ -180,7 +173,7 @@ class PatchCore(OnePassModel):
             raise ValueError(f"Expected model.num_neighbors to be at least 1, but found {num_neighbors}.")
         self.coreset_ratio = coreset_ratio
         self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors)
-        self._patches: list[Tensor] = []
+        self.collected: list[Tensor] = []
 
     def origin(self) -> dict[str, str]:
         """Say where the backbone's weights came from."""
@@ -192,27 +185,36 @@ class PatchCore(OnePassModel):
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the patches of a batch."""
-        inputs: list[Tensor | str] = [image_B3HW, self.model.backbone.fingerprint()] if is_shared() else []
-        (patch_ND,) = remember("patches", inputs, lambda: [self._patches_of(image_B3HW)])
-        self._patches.append(patch_ND.cpu())
+        self.collected.append(self.describe(image_B3HW).cpu())
 
-    def _patches_of(self, image_B3HW: Tensor) -> Tensor:
+    def describe(self, image_B3HW: Tensor) -> Tensor:
+        """List the patches of a batch: (N, D)."""
         return self.model.embed(image_B3HW).permute(0, 2, 3, 1).flatten(0, 2)
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
-        if not self._patches:
+        if not self.collected:
             return
-        names = [name_of(patch) for patch in self._patches]
-        patch_ND = torch.cat(self._patches)
-        self._patches.clear()
+        patch_ND = self.take()
         count = max(1, round(self.coreset_ratio * len(patch_ND)))
         start = int(torch.randint(len(patch_ND), ()))
-        matrix = [] if (drawn := projection(*patch_ND.shape)) is None else [drawn]
-
-        def pick() -> Iterable[int]:
-            short_ND = (patch_ND @ matrix[0] if matrix else patch_ND).to(self.device)
-            return track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count)
-
-        picks = remember_order("coreset", [self.model.backbone.mean, *matrix, *names, start], count, pick)
+        picks = self.choose(patch_ND, count, start, projection(*patch_ND.shape))
         self.model.set_bank(patch_ND[picks].to(self.device))
+
+    def take(self) -> Tensor:
+        """Give all patches that were collected (N, D), and forget them: twice would be too much for the memory."""
+        patch_ND = torch.cat(self.collected)
+        self.collected.clear()
+        return patch_ND
+
+    def choose(self, patch_ND: Tensor, count: int, start: int, matrix_Dd: Tensor | None) -> list[int]:
+        """Choose patches that lie far apart, in their order: a longer choice begins with a shorter one.
+
+        Args:
+            patch_ND: To choose from.
+            count: How many.
+            start: The first.
+            matrix_Dd: Distances are measured after this projection; None: as they are.
+        """
+        short_ND = (patch_ND if matrix_Dd is None else patch_ND @ matrix_Dd).to(self.device)
+        return list(track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count))

@@ -19,7 +19,6 @@ from timm.models._features import FeatureGetterNet  # timm exports it nowhere el
 from torch import nn
 
 from models.errors import WeightsError
-from models.sharing.shared_work import fingerprint, is_shared, remember
 
 from .loupe_net import WEIGHTS, LoupeNet
 from .patch_description import PATCH_DESCRIPTION
@@ -89,8 +88,7 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # a quarter to a half less time on a processor
-        self._levels = f"{name} {list(layers)} {dict(options or {})}"  # networks need not show what they return
-        self._fingerprint: tuple[tuple[int, ...], str] | None = None
+        self._about = f"{name}, layers={list(layers)}, options={dict(options or {})}"
 
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode: a frozen network must not update its batch statistics."""
@@ -102,20 +100,11 @@ class Backbone(nn.Module):
 
         Features are float32 whatever the precision of the run: what is built on them takes differences.
         """
-        if not is_shared() or image_B3HW.requires_grad or any(p.requires_grad for p in self.parameters()):
-            return self._features(image_B3HW)
-        return remember("features", [image_B3HW, self.fingerprint()], lambda: self._features(image_B3HW))
-
-    def _features(self, image_B3HW: Tensor) -> list[Tensor]:
         return [feature.float().contiguous() for feature in self.network(self.normalize(image_B3HW))]
 
-    def fingerprint(self) -> str:
-        """Name the network, its levels and its weights; hashed again only where they were written to since."""
-        written = (*self.parameters(), *self.buffers())
-        versions = tuple(tensor._version for tensor in written)  # noqa: SLF001 - torch has no public name for it
-        if self._fingerprint is None or self._fingerprint[0] != versions:
-            self._fingerprint = (versions, f"{self._levels} {fingerprint(self)}")
-        return self._fingerprint[1]
+    def extra_repr(self) -> str:
+        """Say what was asked for: networks need not show which of their levels they return."""
+        return self._about
 
     def normalize(self, image_B3HW: Tensor) -> Tensor:
         """Bring pictures in [0, 1] to the range that the network was trained on."""

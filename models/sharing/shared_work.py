@@ -1,8 +1,8 @@
 """Work that trials share: results of pure steps, kept on disk under a hash of everything that went into them.
 
 A sweep trains the same network on the same pictures many times, and most of what its trials compute they compute alike:
-the features of a frozen backbone, the order of a coreset, the nearest neighbours in a bank. Such a step calls
-``remember`` with all its inputs; while a ``SharedWork`` is in use, an answer that is known is read instead of computed.
+the features of a frozen backbone, the order of a coreset, the nearest neighbours in a bank. Networks know nothing of
+that: ``steps`` wraps such a step, with all its inputs, so that an answer that is known is read instead of computed.
 
 The key is a hash of the inputs' very bits, of the software, and of what else decides the last bit of a result (threads,
 precision, device). So a kept answer is, bit for bit, what the step would have computed, and the cache never changes a
@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,12 @@ from models.tensor_files import save_tensors
 from .tensor_names import TensorNames, bits, digest, glance, named_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     Input = Tensor | str | int | float
 
-_in_use: SharedWork | None = None
 _ROOM = 0.9  # share of the limit that is left full when space is made, so that it is not made at every turn
 _LAST = " channels last"  # the layout in memory decides which kernels run next, and so the last bit
 _RECOUNT = 1 / 16  # share of the limit that may be written before the folder is counted again: others write, too
@@ -52,8 +50,8 @@ class SharedWork:
     Attributes:
         hits: Answers that were read.
         misses: Answers that were computed and kept.
-        paused: Compute everything for a while: what comes in ever new batches, such as epochs in changing order, would
-            only fill the disk.
+        paused: Steps compute everything for a while: what comes in ever new batches, such as epochs in changing order,
+            would only fill the disk.
     """
 
     def __init__(self, folder: str | Path, limit_gib: float) -> None:
@@ -83,6 +81,42 @@ class SharedWork:
             if not tensor.is_inference():  # there, a write would go unnoticed
                 self._names.give(tensor, name)
         return name
+
+    def remember(self, step: str, inputs: Sequence[Input], compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
+        """Return what a pure step computes, as it is kept here if it is.
+
+        Args:
+            step: Its name; another for every change of what it computes.
+            inputs: All that decides its result, a tensor first; the result comes back on that tensor's device.
+            compute: The step itself.
+        """
+        key = _key(self, step, inputs)
+        kept = self.load(key)
+        if kept is None:
+            computed = list(compute())
+            self.save(key, computed)
+            return self.named(key, computed)
+        return self.named(key, [tensor.to(_device(inputs)) for tensor in kept])
+
+    def remember_order(
+        self, step: str, inputs: Sequence[Input], count: int, compute: Callable[[], Sequence[int]]
+    ) -> list[int]:
+        """Return the first ``count`` of a sequence that does not depend on its length: a longer one kept here will do.
+
+        Args:
+            step: As ``remember``.
+            inputs: All that decides the sequence, except its length.
+            count: How many are wanted.
+            compute: Gives exactly ``count``.
+        """
+        key = _key(self, step, inputs)
+        kept = self.load(key)
+        if kept is not None and len(kept[0]) >= count:
+            known: list[int] = kept[0][:count].tolist()
+            return known
+        picked = list(compute())
+        self.save(key, [torch.tensor(picked, dtype=torch.int64)])
+        return picked
 
     def load(self, key: str) -> list[Tensor] | None:
         """Return the tensors kept under a key; None where there are none, or not whole ones."""
@@ -139,73 +173,6 @@ class SharedWork:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
-
-
-@contextmanager
-def sharing(work: SharedWork | None) -> Iterator[None]:
-    """Let every ``remember`` inside the block read from, and write to, this work; None: compute everything."""
-    global _in_use  # noqa: PLW0603 - a step deep inside a network has no other way to learn of the sweep around it
-    before, _in_use = _in_use, work
-    try:
-        yield
-    finally:
-        _in_use = before
-
-
-def is_shared() -> bool:
-    """Tell whether there is any work in use: to spare a step the preparation of its inputs."""
-    return _in_use is not None and not _in_use.paused
-
-
-def name_of(tensor: Tensor) -> str:
-    """Say what a tensor holds, for the key of a later step, when the tensor itself may be gone; empty without work."""
-    return "" if _in_use is None or _in_use.paused else _in_use.name(tensor)
-
-
-def know(tensor: Tensor, content: str) -> None:
-    """Tell the work in use, if any, what a tensor holds: see ``SharedWork.know``."""
-    if _in_use is not None:
-        _in_use.know(tensor, content)
-
-
-def remember(step: str, inputs: Sequence[Input], compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
-    """Return what a pure step computes, from the work in use if it is known there.
-
-    Args:
-        step: Its name; another for every change of what it computes.
-        inputs: All that decides its result, a tensor first; the result comes back on that tensor's device.
-        compute: The step itself.
-    """
-    if _in_use is None or _in_use.paused:
-        return list(compute())
-    key = _key(_in_use, step, inputs)
-    kept = _in_use.load(key)
-    if kept is None:
-        computed = list(compute())
-        _in_use.save(key, computed)
-        return _in_use.named(key, computed)
-    return _in_use.named(key, [tensor.to(_device(inputs)) for tensor in kept])
-
-
-def remember_order(step: str, inputs: Sequence[Input], count: int, compute: Callable[[], Iterable[int]]) -> list[int]:
-    """Return the first ``count`` of a sequence that does not depend on its length: a longer one that is known will do.
-
-    Args:
-        step: As ``remember``.
-        inputs: All that decides the sequence, except its length.
-        count: How many are wanted.
-        compute: Yields exactly ``count``.
-    """
-    if _in_use is None or _in_use.paused:
-        return list(compute())
-    key = _key(_in_use, step, inputs)
-    kept = _in_use.load(key)
-    if kept is not None and len(kept[0]) >= count:
-        known: list[int] = kept[0][:count].tolist()
-        return known
-    picked = list(compute())
-    _in_use.save(key, [torch.tensor(picked, dtype=torch.int64)])
-    return picked
 
 
 def fingerprint(module: torch.nn.Module) -> str:

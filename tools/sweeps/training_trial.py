@@ -21,7 +21,7 @@ from datamodules.caching.kept import KeptSamples, keeping
 from datamodules.files.own_process import settle_process
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import read_table
-from models.sharing.shared_work import SharedWork, sharing
+from models.sharing.shared_work import SharedWork
 from tools.configuring.build import build, check_arguments
 from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.course import SECTION
@@ -30,12 +30,14 @@ from tools.runs.run_folder import RunFolder
 from tools.runs.testing import Provenance, run_test
 from tools.runs.training import check_size, train
 
-from .naming import NameBatches
+from .sharing import ShareWork
 from .timing import measure
 from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lightning import Callback
 
     from datamodules.base import InspectionDataModule
 
@@ -93,10 +95,10 @@ def run_trial(task: Task, report: Report) -> dict[str, Any]:
     torch.set_num_threads(task.threads)  # the number of threads may change the last bits: alike wherever it runs
     config = _config(task)
     shutil.rmtree(_folder(config), ignore_errors=True)
-    work = SharedWork(task.share, task.share_gib) if task.share else None
+    work = _work(task)
     watch = Watch(report, work)
-    with _command(task.command), _shared(work):
-        folder = train(config, [NameBatches(), watch], overrides=None)  # the sweep writes the row, of what differs
+    with _command(task.command), _decoded(work):
+        folder = train(config, [*_sharing(work), watch], overrides=None)  # the sweep writes the row, of what differs
     environment = folder.read_json(ENVIRONMENT)
     if work is not None and not math.isnan(watch.milliseconds):  # the test read features instead of computing them
         environment["milliseconds_per_picture"] = round(watch.milliseconds, 2)
@@ -129,15 +131,25 @@ def write_page(task: Task) -> None:
     environment = folder.read_json(ENVIRONMENT)
     course = folder.read_json(METRICS).get(SECTION, {})
     provenance = Provenance(checkpoint.epoch, None, course, read_rows(folder.history) if course else {})
-    with _shared(SharedWork(task.share, task.share_gib) if task.share else None):
-        run_test(config, module, datamodule, folder, environment, [NameBatches()], provenance)
+    work = _work(task)
+    with _decoded(work):
+        run_test(config, module, datamodule, folder, environment, _sharing(work), provenance)
     folder.write_json(ENVIRONMENT, environment)  # with the time that was measured when nothing was shared
 
 
+def _work(task: Task) -> SharedWork | None:
+    return SharedWork(task.share, task.share_gib) if task.share else None
+
+
+def _sharing(work: SharedWork | None) -> list[Callback]:
+    """Share what networks compute with other trials."""
+    return [] if work is None else [ShareWork(work)]
+
+
 @contextmanager
-def _shared(work: SharedWork | None) -> Iterator[None]:
-    """Share work with other trials, and decoded pictures with those of this process."""
-    with sharing(work), keeping(None if work is None else _kept):
+def _decoded(work: SharedWork | None) -> Iterator[None]:
+    """Share decoded images with other trials of this process, where anything is shared."""
+    with keeping(None if work is None else _kept):
         yield
 
 
