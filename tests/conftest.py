@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+
+
+def pytest_configure() -> None:
+    """Share the cores among the processes of tests, whose tensors would otherwise each ask for all of them."""
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(workers)))
+
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
