@@ -46,7 +46,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     if any(override.key_or_group == "bundle" and override.value() for override in parse_overrides(overrides)):
         _run_bundle(overrides, show=show)
         return
-    trained = find_trained("predict", overrides, changeable=("data",))
+    trained = find_trained("predict", overrides, changeable=("data", "acceptance"))
     check(trained.config)
     if show:
         print_config(trained.config)

@@ -15,7 +15,7 @@ from .signals import keeping_note
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHANGEABLE = ("data", "trainer", "callbacks", "report")
+CHANGEABLE = ("data", "trainer", "callbacks", "acceptance", "report")
 LOADING = {"data.batch_size", "data.num_workers"}  # how pictures are loaded, not which
 EPILOG = """examples:
   loupe test latest

@@ -68,6 +68,7 @@ class Acceptance:
         edition: Of the standard that the rules come from.
         source: Where its text was taken from.
         otherwise: What follows from breaking a rule that does not say: ``rejected`` or ``rework``.
+        rules_file: Of a config: a file of more rules, which are taken into ``rules`` before this is built.
 
     Raises:
         ValueError: A rule means nothing.
@@ -78,9 +79,12 @@ class Acceptance:
     edition: str = ""
     source: str = ""
     otherwise: Literal["rework", "rejected"] = "rejected"
+    rules_file: str | None = None
 
     def __post_init__(self) -> None:
         """Read the rules, so that one that means nothing is refused at once."""
+        if self.rules_file is not None:
+            raise ValueError(f"Expected the rules of {self.rules_file} to be taken in, but nobody read them.")
         _ = self.read
 
     @cached_property
@@ -117,7 +121,7 @@ class Acceptance:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, which the constructor takes."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "rules_file"}
 
 
 def _reason(name: str, reason: str) -> str:

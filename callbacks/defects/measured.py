@@ -15,8 +15,10 @@ import numpy as np
 
 from callbacks.statistics.regions import regions_of
 
+from .extents import DIGITS, extents_of, smallest_rectangle
 from .merging import merge_near
 from .severity import check_rules, severity_of
+from .zone_parts import parts_by_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from callbacks.statistics.curves import FloatArray
 
-DIGITS = 3  # of coordinates and lengths; a thousandth of a pixel is more than any map can tell
+    from .zone_parts import Parts
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Defect:
         area_um2: In square micrometres, or None.
         length_um: In micrometres, or None.
         width_um: In micrometres, or None.
+        predicted_type: Such as ``scratch``; empty where the model tells no types.
+        inside: By the id of each zone that it touches, ``area``, ``length`` and ``width`` of its part there, in
+            micrometres too; None where the image has no zones.
     """
 
     defect: int
@@ -77,13 +82,15 @@ class Defect:
     area_um2: float | None
     length_um: float | None
     width_um: float | None
+    predicted_type: str = ""
+    inside: Parts | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, by the names of the table's columns."""
+        """Plain values, by the names of the table's columns, and ``inside``."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-MEASURES = tuple(field.name for field in fields(Defect))
+MEASURES = tuple(field.name for field in fields(Defect) if field.name != "inside")
 
 
 class PictureScale(NamedTuple):
@@ -223,33 +230,19 @@ def _measure(
         "top": top,
         "box_width": right - left,
         "box_height": bottom - top,
-        "area": area,
-        "length": length,
-        "width": width,
         "orientation": orientation,
-        "area_um2": None if um is None else area * um**2,
-        "length_um": None if um is None else length * um,
-        "width_um": None if um is None else width * um,
     }
-    return {name: None if value is None else round(float(value), DIGITS) for name, value in measures.items()} | {
+    extents = extents_of(area, length, width, um)
+    return {name: round(float(value), DIGITS) for name, value in measures.items()} | {
+        **extents,
         "defect": index + 1,
         "fragments": fragments,
         "zone": 0 if zones_HW is None else int(np.bincount(zones_HW[row_P, column_P]).argmax()),
+        "inside": None if zones_HW is None else parts_by_zone(pixels_P2, zones_HW, scale),
         "peak": peak,
         "confidence": confidence_of(peak, good_peaks),
         "um_per_pixel": um,
     }
-
-
-def smallest_rectangle(points_P2: FloatArray) -> tuple[float, float, float]:
-    """Length, width and orientation in [0, 180) of the smallest rectangle around points (x, y), y pointing down."""
-    origin = points_P2.mean(axis=0)  # float32, which OpenCV computes in, tells nearby points apart near zero only
-    box_42 = cv2.boxPoints(cv2.minAreaRect((points_P2 - origin).astype(np.float32)))
-    sides_22 = np.diff(box_42[:3], axis=0)
-    lengths = np.hypot(sides_22[:, 0], sides_22[:, 1])
-    along = sides_22[int(lengths.argmax())]
-    angle = float(np.degrees(np.arctan2(along[1], along[0]))) % 180
-    return float(lengths.max()), float(lengths.min()), 0.0 if round(angle, DIGITS) == 180 else angle
 
 
 def confidence_of(peak: float, good_peaks: Sequence[float]) -> float | None:

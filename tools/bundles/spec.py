@@ -13,6 +13,7 @@ from timm.models import get_pretrained_cfg
 from callbacks.decisions.calibration import calibration_of
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import SCHEMA
+from tools.runs.accepting import acceptance_of
 from tools.runs.defect_listing import measuring_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def describe(
         "thresholds": summary,
         "usual": None if calibration.usual is None else calibration.usual.to_dict(),
         "defects": measuring_of(config, calibration).to_dict(),
+        "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,

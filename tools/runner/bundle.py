@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.enhancing.enhancement import read_enhancement
 
@@ -70,4 +71,5 @@ class Bundle(Judge):
             measuring=Measuring.read(self.spec["defects"]),
             usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
             enhance=read_enhancement(**enhance),
+            acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

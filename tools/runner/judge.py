@@ -5,11 +5,13 @@ Letters: B batch, H and W height and width of the model's pictures.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.acceptance.gathering import Seen, gather
 from callbacks.statistics.usual import LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
@@ -32,6 +34,7 @@ from .stream import in_batches, read_ahead
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from callbacks.acceptance.judgement import Acceptance
     from datamodules.samples.detections import Instance
 
     from .decision import Decision
@@ -42,6 +45,9 @@ NOT_FINITE = (
     "has a score or a map that is not finite, and so no verdict; the model's weights or the image's values are beyond "
     "what it can compute with: look at both"
 )
+
+
+UNMEASURED = "nobody measures the defects of these images"
 
 
 class Prepared(NamedTuple):
@@ -70,6 +76,7 @@ class Judge:
         measuring: How defects are listed; None: they are not.
         usual: What images of the training are like; None: nobody noted it.
         enhance: What happens to an image before it is resized.
+        acceptance: The rules that accept a part or do not; None: there are none.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Judge:
         measuring: Measuring | None = None,
         usual: Usual | None = None,
         enhance: Enhancement = Enhancement(),  # noqa: B008 - immutable
+        acceptance: Acceptance | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -91,6 +99,7 @@ class Judge:
         self.measuring = measuring
         self.usual = usual
         self.enhance = enhance
+        self.acceptance = acceptance
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -165,11 +174,26 @@ class Judge:
         results, row = [], 0
         for picture, kind, zones_HW in zip(pictures, kinds, zones or [None] * len(pictures), strict=True):
             if picture.image_3HW is None or found is None:
-                results.append(Result(picture.name, place=picture.place, error=picture.error))
+                results.append(self._accept(Result(picture.name, place=picture.place, error=picture.error), None))
                 continue
-            results.append(self._decide(picture, found, row, kind, zones_HW))
+            results.append(self._accept(self._decide(picture, found, row, kind, zones_HW), zones_HW))
             row += 1
         return results
+
+    def _accept(self, result: Result, zones_HW: Array | None) -> Result:
+        """Measure the defects of a decided picture, and let the rules have the last word on the part."""
+        if self.measuring is None:
+            return (
+                result if self.acceptance is None else replace(result, acceptance=self.acceptance.unjudged(UNMEASURED))
+            )
+        measured = replace(result, defects=tuple(self.measuring(result, zones_HW)))
+        if self.acceptance is None:
+            return measured
+        if result.error:
+            return replace(measured, acceptance=self.acceptance.unjudged(f"the image {result.error}"))
+        scale = self.measuring.um_per_pixel
+        seen = Seen(result.defective, result.kind, scale, zoned=zones_HW is not None)
+        return replace(measured, acceptance=self.acceptance(gather(seen, measured.defects or ())))
 
     def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]

@@ -10,6 +10,7 @@ from callbacks.defects.measured import MEASURES, Defect, DefectRules, PictureSca
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .network import Array
     from .result import Result
 
 ABOUT = ("image_path", "kind")
@@ -43,12 +44,16 @@ class Measuring:
             "um_per_pixel": self.um_per_pixel,
         }
 
-    def __call__(self, result: Result) -> list[Defect]:
-        """Measure the defects of a picture, from the top; none where it could not be read."""
+    def __call__(self, result: Result, zones_HW: Array | None = None) -> list[Defect]:
+        """Measure the defects of a picture, from the top; none where it could not be read.
+
+        Args:
+            result: The picture, decided.
+            zones_HW: Zone ids of its pixels at the model's size, where known.
+        """
         if result.mask is None or result.anomaly_map is None:
             return []
         height, width = result.mask.shape
         scale = PictureScale(result.size[1] / width, result.size[0] / height, self.um_per_pixel)
-        return find_defects(
-            result.mask, result.anomaly_map, self.rules, scale, kind=result.kind, good_peaks=self.good_peaks
-        ).defects
+        about = (scale, zones_HW, result.kind, self.good_peaks)
+        return find_defects(result.mask, result.anomaly_map, self.rules, *about).defects

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from callbacks.acceptance.judgement import STATES
 from datamodules.errors import DataError
 
 from .familiar import DRIFT
@@ -16,7 +17,7 @@ from .spec_check import require_kind
 from .writing import DEFECTS, TABLE, Which, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from .judge import Judge
@@ -54,7 +55,8 @@ class Summary(NamedTuple):
     """What a call left: all rows, those of earlier calls included; ``earlier`` of them were there before.
 
     ``defects`` of them are listed, one by one; None where nobody measured them. ``first_failed`` says of the first rows
-    without a verdict why they have none, ``notes`` how images differ from those of the training.
+    without a verdict why they have none, ``notes`` how images differ from those of the training. ``states`` counts the
+    parts that rules accept or do not; empty without rules.
     """
 
     pictures: int
@@ -65,6 +67,7 @@ class Summary(NamedTuple):
     defects: int | None = None
     first_failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    states: Mapping[str, int] = {}
 
     def __str__(self) -> str:
         """Say it in a sentence."""
@@ -73,7 +76,9 @@ class Summary(NamedTuple):
         noun = "picture" if self.pictures == 1 else "pictures"
         said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
         listed = [] if self.defects is None else [f"{self.defects} defects are listed in {DEFECTS}."]
-        return "\n".join([said, *listed, *self.notes])
+        counted = ", ".join(f"{self.states[state]} {state}" for state in STATES if state in self.states)
+        judged = [f"By the rules: {counted}."] if counted else []
+        return "\n".join([said, *judged, *listed, *self.notes])
 
 
 def require_all(summary: Summary, options: Options, remedy: str) -> None:
@@ -92,9 +97,10 @@ def require_all(summary: Summary, options: Options, remedy: str) -> None:
 
 
 def known_kinds(judge: Judge) -> list[str]:
-    """List the sub-populations that thresholds or rules for defects tell apart."""
+    """List the sub-populations that thresholds, or rules for defects and parts, tell apart."""
     rules = judge.measuring.rules.severity if judge.measuring is not None else ()
-    return sorted({*judge.decision.kinds, *(str(kind) for rule in rules for kind in rule.get("kinds", ()))})
+    accepted = judge.acceptance.kinds if judge.acceptance is not None else ()
+    return sorted({*judge.decision.kinds, *accepted, *(str(kind) for rule in rules for kind in rule.get("kinds", ()))})
 
 
 def check_call(judge: Judge, sources: Sequence[str], options: Options) -> None:
@@ -129,6 +135,8 @@ def predict(
         "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
         "defects": judge.measuring and asdict(judge.measuring.rules),
     }
+    if judge.acceptance is not None:  # folders of calls without rules say nothing of them
+        about["acceptance"] = judge.acceptance.to_dict()
     started = last = time.monotonic()
     check_call(judge, sources, options)
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual)
@@ -145,4 +153,4 @@ def predict(
         seconds = time.monotonic() - started
         counts = (writer.rows, writer.defective, writer.failed, earlier)
         notes = writer.familiar.conclude(writer.folder / DRIFT)
-        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed), tuple(notes))
+        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed), tuple(notes), dict(writer.states))

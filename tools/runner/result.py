@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from callbacks.acceptance.judgement import Judgement
+    from callbacks.defects.measured import Defect
     from datamodules.samples.detections import Detections, Instance
 
     from .network import Array
@@ -66,6 +68,8 @@ class Result:
             of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
         unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
         facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
+        defects: As defects.csv lists them; None where nobody has measured them yet.
+        acceptance: What the rules say of the part; None where there are no rules.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -84,6 +88,8 @@ class Result:
     detections: tuple[Instance, ...] = ()
     unusual: str = ""
     facts: Mapping[str, float] = field(default_factory=dict)
+    defects: tuple[Defect, ...] | None = None
+    acceptance: Judgement | None = None
     error: str = ""
 
     @property
@@ -100,15 +106,29 @@ class Result:
             return ""
         return "defective" if self.defective else "good"
 
+    @property
+    def accepted(self) -> str:
+        """``accepted``, ``rework``, ``rejected`` or ``unknown``; empty where there are no rules."""
+        return "" if self.acceptance is None else self.acceptance.state
+
+    @property
+    def reasons(self) -> str:
+        """Why it is accepted or not, in words; empty where there are no rules."""
+        return "" if self.acceptance is None else self.acceptance.text
+
     def row(self) -> dict[str, Any]:
         """Plain values for one line of JSON."""
+        judged: dict[str, Any] = {}
+        if self.acceptance is not None:
+            judged = {"accepted": self.accepted, "reasons": self.reasons, "acceptance": self.acceptance.row()}
         if self.error:
-            return {"image_path": self.picture, "error": self.error}
+            return {"image_path": self.picture, **judged, "error": self.error}
         return {
             "image_path": self.picture,
             "score": self.score,
             "threshold": self.threshold,
             "verdict": self.verdict,
+            **judged,
             "probability": self.probability,
             "kind": self.kind,
             "unusual": self.unusual,

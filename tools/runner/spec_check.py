@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 
 from .specification import BundleError
@@ -107,6 +108,11 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
     spec.number("thresholds.regions.low", optional=True)
     _check_probability(spec)
     _check_defects(spec)
+    if values.get("acceptance"):  # rules, which a person may edit
+        try:
+            Acceptance(**spec.mapping("acceptance"))
+        except (TypeError, ValueError) as error:
+            raise spec.refuse("acceptance", "to hold rules that mean something", str(error)) from error
     if values.get("usual") is not None:  # bundles of earlier versions hold none
         try:
             Usual.from_dict(spec.mapping("usual"))

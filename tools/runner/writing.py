@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 Which = Literal["defective", "all", "none"]
 CHOICES: tuple[str, ...] = get_args(Which)
-COLUMNS = ("image_path", "score", "threshold", "verdict", "probability", "kind", "regions", "unusual", "error")
+COLUMNS = (
+    *("image_path", "score", "threshold", "verdict", "accepted", "reasons", "probability", "kind", "regions"),
+    *("unusual", "error"),
+)
 RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"
 DEFECTS = "defects.csv"
 EXAMPLES = 2  # of what could not be judged, in the last line
@@ -64,6 +68,7 @@ class Writer:
         first_failed: The first names of those with an error, and why.
         familiar: How unlike the images of the training these are, earlier ones included.
         defects: That are listed, earlier ones included; None where nobody measures them.
+        states: How many parts are accepted and so on, earlier ones included; empty without rules.
 
     Raises:
         BundleError: The folder holds results of something else, another process writes to it, or nobody can.
@@ -86,6 +91,7 @@ class Writer:
         self.rows = self.defective = self.failed = 0
         self.defects = None if measuring is None else 0
         self.first_failed: list[str] = []
+        self.states: Counter[str] = Counter()
         self.familiar = Familiar(usual)
         self._measuring = measuring
         self._begin(about)
@@ -122,7 +128,8 @@ class Writer:
                 self._save("masks", result, ".png", grown)
         row = result.row()
         if self._measuring is not None and not result.error:
-            row["defects"] = [defect.to_dict() for defect in self._measuring(result)]
+            defects = self._measuring(result) if result.defects is None else result.defects
+            row["defects"] = [defect.to_dict() for defect in defects]
         self._record.write(write_row(row))
         self._count(row)
 
@@ -151,6 +158,8 @@ class Writer:
         self.rows += 1
         self.familiar.add(row)
         self.defective += row.get("verdict") == "defective"
+        if row.get("accepted"):
+            self.states[row["accepted"]] += 1
         if "error" in row:
             self.failed += 1
             if len(self.first_failed) < EXAMPLES:

@@ -18,6 +18,7 @@ from tools.runner.sources import require_pictures
 from tools.runner.specification import BundleError, hash_file
 from tools.signals import keeping_note
 
+from .accepting import acceptance_of
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, kept, options_of
@@ -82,6 +83,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         measuring=measuring_of(config, calibration),
         usual=calibration.usual,
         enhance=reading.enhance,
+        acceptance=acceptance_of(config),
     )
 
 

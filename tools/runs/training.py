@@ -23,6 +23,7 @@ from tools.errors import ConfigError
 from tools.mishaps import first_line
 from tools.signals import keeping_note
 
+from .accepting import acceptance_of
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .chosen import chosen_keys
 from .course import training_section
@@ -157,6 +158,7 @@ def check_parts(config: DictConfig) -> None:
     """
     for name, entry in config.callbacks.items():
         build(entry, f"callbacks.{name}")
+    acceptance_of(config)
     if "evaluation" not in config.callbacks:
         raise ConfigError("Expected callbacks.evaluation, by which a run is judged, but found none; leave it in.")
     try:

@@ -6,14 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from callbacks.defects.measured import (
-    Defect,
-    DefectRules,
-    PictureScale,
-    confidence_of,
-    find_defects,
-    smallest_rectangle,
-)
+from callbacks.defects.extents import smallest_rectangle
+from callbacks.defects.measured import Defect, DefectRules, PictureScale, confidence_of, find_defects
 
 measure = pytest.importorskip("skimage.measure", reason="scikit-image is an oracle of the tests only")
 
@@ -118,6 +112,23 @@ def test_confidence_is_one_minus_the_conformal_chance() -> None:
     for level in (0.5, 0.8, 0.95):
         assert np.mean([c is not None and c >= level for c in confidences]) == pytest.approx(1 - level, abs=0.03)
     assert confidence_of(1.0, []) is None
+
+
+def test_what_crosses_zones_is_measured_in_each() -> None:
+    """A bar of 4 x 12 pixels, 9 columns in zone 1, 2 outside all zones and 1 in zone 2; pixels are 2 x 1, 0.5 um."""
+    zones = np.zeros((64, 64), np.uint8)
+    zones[:, :29], zones[:, 31:] = 1, 2
+    mask = box(10, 20, 4, 12)
+    values = mask.astype(np.float32)
+    (one,) = find_defects(mask, values, DefectRules(), PictureScale(2.0, 1.0, 0.5), zones).defects
+    sizes = {"1": (72, 18, 4), "2": (8, 4, 2)}
+    assert one.inside == {
+        zone: {"area": a, "length": b, "width": c, "area_um2": a / 4, "length_um": b / 2, "width_um": c / 2}
+        for zone, (a, b, c) in sizes.items()
+    }
+    assert found(mask)[0].inside is None
+    (outside,) = find_defects(mask, values, DefectRules(), zones_HW=np.zeros((64, 64), np.uint8)).defects
+    assert outside.inside == {}
 
 
 def test_an_empty_mask_holds_no_defects() -> None:

@@ -1,0 +1,56 @@
+"""The rules of a run: which parts are accepted, from its config, and from a file of rules that it takes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from datamodules.files.regular_files import LARGEST_LABELS, read_regular
+from tools.configuring.build import build
+from tools.errors import ConfigError
+from tools.mishaps import first_line
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from callbacks.acceptance.judgement import Acceptance
+
+FILE = "rules_file"
+
+
+def acceptance_of(config: DictConfig) -> Acceptance | None:
+    """Build the rules of a config; None where it has none, as configs of earlier versions.
+
+    A file of rules is read once: its rules are noted in the config, beside those that are there, and travel with it.
+
+    Raises:
+        ConfigError: A rule means nothing, or the file cannot be read.
+    """
+    values = config.get("acceptance")
+    if not values:
+        return None
+    if values.get(FILE):
+        config.acceptance.rules = {**(values.get("rules") or {}), **read_rules_file(str(values[FILE]))}
+        config.acceptance[FILE] = None
+    built: Acceptance = build(config.acceptance, "acceptance")
+    return built
+
+
+def read_rules_file(path: str) -> dict[str, Any]:
+    """Read rules by their names from YAML, or JSON.
+
+    Raises:
+        ConfigError: There is no such file, or it holds anything else.
+    """
+    expected = f"Expected acceptance.{FILE} to be a file of rules in YAML"
+    try:
+        found = yaml.safe_load(read_regular(Path(path).expanduser(), LARGEST_LABELS).decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{expected}, but {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{expected}, but {path} is none: {first_line(error)}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{expected}, each under its name, but {path} holds {type(found).__name__}.")
+    return {str(name): rule for name, rule in found.items()}
