@@ -73,4 +73,4 @@ def find(overrides: Sequence[str]) -> Trained:
         else:
             data = None  # it changes the group data, as for a run
         overrides = [*overrides, f"run={best_run(folder, metric, None if data is None else str(data))}"]
-    return find_trained("export", overrides, changeable=("data",))
+    return find_trained("export", overrides, changeable=("data", "acceptance"))

@@ -13,7 +13,7 @@ from anomalib.data.dataclasses.torch.image import ImageBatch
 from torchvision.tv_tensors import Image, Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -32,6 +32,7 @@ class Sample:
         group: What a split must not cut.
         kind: Its sub-population.
         target: Boxes, labels and masks for instance models, or None.
+        part: Measures of the part that it shows, by name, for rules of acceptance; None where nobody measured it.
     """
 
     image: Tensor
@@ -43,6 +44,7 @@ class Sample:
     group: str = ""
     kind: str = ""
     target: dict[str, Tensor] | None = None
+    part: Mapping[str, float | None] | None = None
 
 
 @dataclass
@@ -58,6 +60,7 @@ class InspectionBatch(ImageBatch):
         kind: N names of sub-populations.
         zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no picture of the batch has zones.
         target: N dictionaries for instance models, None where nobody knows a picture's instances; or None.
+        part: N dictionaries with measures of the part, None where nobody measured it; or None.
         detections: N dictionaries that an instance model found, or None.
     """
 
@@ -80,6 +83,7 @@ class InspectionBatch(ImageBatch):
     kind: Any = None
     zones: Any = None
     target: Any = None
+    part: Any = None
     detections: Any = None
 
     def __len__(self) -> int:
@@ -107,6 +111,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
     nowhere = torch.zeros(height, width, dtype=torch.uint8)
     zones = [nowhere if sample.zones is None else sample.zones for sample in samples]
     targets = [sample.target for sample in samples]
+    parts = [sample.part for sample in samples]
     return InspectionBatch(
         image=Image(torch.stack([sample.image for sample in samples])),
         image_path=[sample.image_path for sample in samples],
@@ -119,6 +124,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
         kind=[sample.kind for sample in samples],
         zones=torch.stack(zones) if any(sample.zones is not None for sample in samples) else None,
         target=targets if any(target is not None for target in targets) else None,
+        part=parts if any(part is not None for part in parts) else None,
     )
 
 

@@ -5,13 +5,11 @@ Letters: B batch, H and W height and width of the model's pictures.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from callbacks.acceptance.gathering import Seen, gather
 from callbacks.statistics.usual import LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
@@ -27,6 +25,7 @@ from datamodules.files.images import (
     scale,
 )
 
+from .accepting import accept
 from .picture import Picture
 from .result import Result
 from .stream import in_batches, read_ahead
@@ -34,6 +33,7 @@ from .stream import in_batches, read_ahead
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.judgement import Acceptance
     from datamodules.samples.detections import Instance
 
@@ -47,13 +47,11 @@ NOT_FINITE = (
 )
 
 
-UNMEASURED = "nobody measures the defects of these images"
-
-
 class Prepared(NamedTuple):
     """A picture that was read, or why it could not be.
 
-    ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them.
+    ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
+    and ``part`` measures of the part that it shows, where anybody takes them.
     """
 
     name: str
@@ -62,6 +60,7 @@ class Prepared(NamedTuple):
     size: tuple[int, int] = (0, 0)
     error: str = ""
     facts: Mapping[str, float] = {}
+    part: Measures | None = None
 
 
 class Judge:
@@ -77,6 +76,7 @@ class Judge:
         usual: What images of the training are like; None: nobody noted it.
         enhance: What happens to an image before it is resized.
         acceptance: The rules that accept a part or do not; None: there are none.
+        measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Judge:
         usual: Usual | None = None,
         enhance: Enhancement = Enhancement(),  # noqa: B008 - immutable
         acceptance: Acceptance | None = None,
+        measure_part: Callable[[Array], Measures] | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -100,6 +101,7 @@ class Judge:
         self.usual = usual
         self.enhance = enhance
         self.acceptance = acceptance
+        self.measure_part = measure_part
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -174,26 +176,12 @@ class Judge:
         results, row = [], 0
         for picture, kind, zones_HW in zip(pictures, kinds, zones or [None] * len(pictures), strict=True):
             if picture.image_3HW is None or found is None:
-                results.append(self._accept(Result(picture.name, place=picture.place, error=picture.error), None))
-                continue
-            results.append(self._accept(self._decide(picture, found, row, kind, zones_HW), zones_HW))
-            row += 1
+                result = Result(picture.name, place=picture.place, error=picture.error)
+            else:
+                result = self._decide(picture, found, row, kind, zones_HW)
+                row += 1
+            results.append(accept(result, self.acceptance, self.measuring, zones_HW, picture.part))
         return results
-
-    def _accept(self, result: Result, zones_HW: Array | None) -> Result:
-        """Measure the defects of a decided picture, and let the rules have the last word on the part."""
-        if self.measuring is None:
-            return (
-                result if self.acceptance is None else replace(result, acceptance=self.acceptance.unjudged(UNMEASURED))
-            )
-        measured = replace(result, defects=tuple(self.measuring(result, zones_HW)))
-        if self.acceptance is None:
-            return measured
-        if result.error:
-            return replace(measured, acceptance=self.acceptance.unjudged(f"the image {result.error}"))
-        scale = self.measuring.um_per_pixel
-        seen = Seen(result.defective, result.kind, scale, zoned=zones_HW is not None)
-        return replace(measured, acceptance=self.acceptance(gather(seen, measured.defects or ())))
 
     def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
@@ -225,7 +213,8 @@ class Judge:
     def _prepared(self, name: str, place: PurePosixPath, values: Array) -> Prepared:
         image_3HW, size = self.prepare(values, name), values.shape[:2]
         facts = {} if self.usual is None else facts_of(values, self.white_level)
-        return Prepared(name, place, image_3HW, size, facts=facts)
+        part = None if self.measure_part is None else self.measure_part(values)
+        return Prepared(name, place, image_3HW, size, facts=facts, part=part)
 
     def _read(self, picture: Picture) -> Prepared:
         try:

@@ -145,9 +145,10 @@ class Writer:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._owner = Owner(self.folder)
             try:
+                text = json.dumps(about, indent=2, allow_nan=False) + "\n"
                 if path.is_file():
-                    _compare(self.folder, read_object(path), about)
-                _replace(path, json.dumps(about, indent=2, allow_nan=False) + "\n")
+                    _compare(self.folder, read_object(path), json.loads(text))  # JSON knows no tuples
+                _replace(path, text)
             except BaseException:
                 self._owner.release()
                 raise

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callbacks.decisions.calibration import calibration_of
+from callbacks.measures.accepted_parts import AcceptedParts, counted
 from callbacks.measures.learning import loud
 from callbacks.report import facts
 from callbacks.report.render import render_report
@@ -14,6 +15,7 @@ from callbacks.tracking.tensorboard import log_results
 from datamodules.progress import working
 from tools.configuring.build import build
 
+from .accepting import acceptance_of
 from .cautions import warn
 from .reporting import report_content
 from .results_files import write_results
@@ -66,6 +68,7 @@ def run_test(
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
+    evaluation.measures |= {"acceptance": AcceptedParts(acceptance_of(config))}
     shown = bool(config.get("report", True))
     if not shown:
         evaluation.show_nothing()
@@ -76,7 +79,7 @@ def run_test(
     doubts = loud(provenance.training)
     notes = doubts + warn(results, calibration, datamodule, module.origin())
     sentences = [provenance.training.get("kept", ""), *doubts, verdict(results, evaluation.resampling.confidence)]
-    print("\n".join(filter(None, [*sentences, *results.notes])))
+    print("\n".join(filter(None, [*sentences, counted(results.metrics), *results.notes])))
     environment = environment | results.environment
     write_results(folder, results, calibration.summary() | module.own_thresholds(), environment, datamodule)
     log_results(folder.tensorboard, results, calibration, provenance.epoch, provenance.chosen)

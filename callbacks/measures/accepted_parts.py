@@ -1,0 +1,119 @@
+"""What the rules of acceptance say of every test image: how many parts are accepted, and why the others are not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from callbacks.acceptance.gathering import Seen, gather
+from callbacks.acceptance.judgement import STATES, titled
+from callbacks.defects.findings import find_in_batch, picture_scales
+from callbacks.defects.measured import SAME_SCALE
+from datamodules.table import LABEL_NAMES
+
+from .measure import ContextMeasure, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callbacks.acceptance.judgement import Acceptance, Judgement
+    from callbacks.defects.measured import PictureScale
+    from datamodules.samples.batch import InspectionBatch
+
+    from .measure import Tested
+
+
+class AcceptedParts(ContextMeasure):
+    """Judges test images by rules; adds the columns ``accepted`` and ``reasons``, empty without rules.
+
+    Args:
+        acceptance: The rules; None: there are none.
+    """
+
+    def __init__(self, acceptance: Acceptance | None = None) -> None:
+        self.acceptance = acceptance
+
+    def start(self, tested: Tested) -> None:
+        """Start with no image."""
+        super().start(tested)
+        self._judged: dict[str, Judgement] = {}
+        self._scales: dict[str, PictureScale] | None = None
+
+    def update(self, batch: InspectionBatch) -> None:
+        """Judge a batch, by its defects as they are listed."""
+        if self.acceptance is None:
+            return
+        if self._scales is None:
+            self._scales = picture_scales(self.tested.samples, *batch.image.shape[-2:])
+        found_N = find_in_batch(batch, self.tested.calibration, self.tested.settings.defects, self._scales)
+        for index, (name, found) in enumerate(zip(batch.name, found_N, strict=True)):
+            scale = self._scales.get(name, SAME_SCALE)
+            self._judged[name] = self.acceptance(gather(seen_of(batch, index, scale), found.defects))
+
+    def result(self) -> Section:
+        """``acceptance`` of metrics.json where there are rules, and the columns."""
+        predictions = self.tested.predictions
+        if self.acceptance is None:
+            return Section(columns={"accepted": [""] * len(predictions), "reasons": [""] * len(predictions)})
+        judged = [self._judged[name] for name in predictions["name"]]
+        labels = [LABEL_NAMES[index] for index in predictions["label_index"]]
+        return Section(
+            metrics={"acceptance": summarise(judged, labels)},
+            columns={"accepted": [one.state for one in judged], "reasons": [one.text for one in judged]},
+            notes=doubts(judged),
+        )
+
+
+def seen_of(batch: InspectionBatch, index: int, scale: PictureScale) -> Seen:
+    """Say what is known of one image of a decided batch."""
+    return Seen(
+        defective=bool(batch.pred_label[index]),
+        kind=batch.kind[index],
+        um_per_pixel=scale.um_per_pixel,
+        zoned=batch.zones is not None and bool(batch.zones[index].any()),
+        part=None if batch.part is None else batch.part[index],
+    )
+
+
+def summarise(judged: Sequence[Judgement], labels: Sequence[str]) -> dict[str, Any]:
+    """Count states, over all and by label, and how many parts each rule decided.
+
+    Args:
+        judged: What the rules say of each image.
+        labels: Of the same images, in words.
+    """
+    by_label = {
+        label: Counter(one.state for one, own in zip(judged, labels, strict=True) if own == label)
+        for label in LABEL_NAMES.values()
+        if label in labels
+    }
+    states = Counter(one.state for one in judged)
+    rules = Counter((rule, one.state) for one in judged for rule in one.rules)
+    standard = judged[0].standard if judged else {}
+    return {
+        "rules": titled(standard),
+        **({"source": standard["source"]} if "source" in standard else {}),
+        **{state: states[state] for state in STATES},
+        "by_label": {label: {state: counts[state] for state in STATES} for label, counts in by_label.items()},
+        "by_rule": [{"rule": rule, "state": state, "images": number} for (rule, state), number in rules.most_common()],
+    }
+
+
+def doubts(judged: Sequence[Judgement]) -> list[str]:
+    """Say how many parts the rules could not decide on, and why one of them."""
+    unknown = [one for one in judged if one.state == "unknown"]
+    if not unknown:
+        return []
+    number = f"{len(unknown)} of {len(judged)} parts are unknown by the rules, and so not accepted"
+    return [f"{number}; for example: {unknown[0].text}."]
+
+
+def counted(metrics: Mapping[str, Any]) -> str:
+    """Say in a sentence what became of all parts; empty without rules.
+
+    Args:
+        metrics: The content of metrics.json.
+    """
+    found = metrics.get("acceptance", {})
+    listed = ", ".join(f"{found[state]} {state}" for state in STATES if found.get(state))
+    return f"By the rules: {listed}." if listed else ""
