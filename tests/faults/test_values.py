@@ -18,7 +18,7 @@ QUICK = ["trainer=cpu", "report=false", "callbacks.evaluation.resamples=10", "ca
 ODD = [
     *("data.batch_size=0", "data.batch_size=-1", "data.num_workers=-1", "seed=-1", "seed=1e20", "data.seed=-3"),
     *("data.test_share=nan", "data.test_share=1.5", "data.test_share=-0.1", "data.calibration_share=inf"),
-    *("data.image_size=[64,64,3]", "data.image_size=[0,0]", "data.image_size=[1000000,64]", "data.image_size=64"),
+    *("data.image_size=[64,64,3]", "data.image_size=[0,0]", "data.image_size=[1000000,64]"),
     *("data.limit=1e3", "data.limit=0", "data.good=[0]", "data.white_level=inf", "data.white_level=nan", "out="),
     *("name=../x", "id=../../escape", "id=a/b", "id=..", "name=/etc/x", "data._target_=os.system", "data.augment=x"),
     *("threshold.probability=plat", "threshold.least=0", "threshold.scopes=[x]", "trainer.max_epochs=0"),

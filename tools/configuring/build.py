@@ -14,6 +14,7 @@ from typeguard import TypeCheckError, check_type
 from tools.errors import ConfigError
 from tools.mishaps import first_line
 
+from .annotations import annotations_of, in_words, items_of, takes_words
 from .config import nearest
 
 
@@ -29,7 +30,7 @@ def build(config: DictConfig, name: str) -> Any:
     """
     check_arguments(config, name)
     try:
-        return instantiate(config, _convert_="all")
+        return instantiate(_with_words(config), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if type(cause) is ValueError:  # a constructor refused a value
@@ -59,10 +60,29 @@ def check_arguments(config: DictConfig, name: str) -> None:
             hint = f"did you mean '{name}.{near}'?" if near else f"there are: {', '.join(parameters)}"
             raise ConfigError(f"No key '{name}.{key}'; {hint}")
         if key not in nested and key in annotations:
-            _check_value(f"{name}.{key}", value, annotations[key])
+            _check_value(f"{name}.{key}", _as_words(value, annotations[key]), annotations[key])
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in given:
             raise ConfigError(f"Expected a value for {name}.{key}, but found none; set {name}.{key}=VALUE.")
+
+
+def _with_words(config: DictConfig) -> DictConfig:
+    """Return a config whose numbers are words where words are asked for, those nested in it included."""
+    annotations = _annotations(_class_of(config, ""))
+    changed = {}
+    for key in map(str, config):
+        value = config[key]
+        if _is_target(value):
+            changed[key] = _with_words(value)
+        elif key in annotations:
+            plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, ListConfig) else value
+            if (written := _as_words(plain, annotations[key])) != plain:
+                changed[key] = written
+    if not changed:
+        return config
+    words = config.copy()
+    words.update(changed)
+    return words
 
 
 def _class_of(config: DictConfig, name: str) -> Any:
@@ -106,24 +126,24 @@ def _check_value(key: str, value: Any, annotation: Any) -> None:
         except TypeCheckError:
             continue
         return
-    expected = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
-    raise ConfigError(f"Expected {key} to be {str(expected).replace('typing.', '')}, but found {value!r}.")
+    raise ConfigError(f"Expected {key} to be {in_words(annotation)}, but found {value!r}.")
 
 
 def _annotations(target: type) -> dict[str, Any]:
-    """Read the annotations of a constructor; those that only type checkers can see are left out."""
-    signature = target if hasattr(target, "__dataclass_fields__") else target.__init__  # type: ignore[misc]  # read only
+    """Read the annotations of a constructor; of other people's, only what can be read."""
     try:
-        return typing.get_type_hints(signature, localns=_type_names())
-    except NameError:
+        return annotations_of(target)
+    except (NameError, ImportError, AttributeError):
         return {}
 
 
-def _type_names() -> dict[str, Any]:
-    """Names that modules import for type checkers alone, and that constructors use."""
-    from collections.abc import Mapping, Sequence  # noqa: PLC0415 - values here, not annotations
-
-    return {"Mapping": Mapping, "Sequence": Sequence}
+def _as_words(value: Any, annotation: Any) -> Any:
+    """Write numbers as words where words are asked for: a folder may be called 0."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and takes_words(annotation):
+        return str(value)
+    if isinstance(value, list) and takes_words(items_of(annotation)):
+        return [_as_words(item, str) for item in value]
+    return value
 
 
 def _holds_target(value: Any) -> bool:
