@@ -40,8 +40,8 @@ TRUST = "true: let the config of a run name any code; for runs that you trust as
 class Run(Protocol):
     """What a verb does with its overrides."""
 
-    def __call__(self, overrides: Sequence[str], *, show: bool) -> None:
-        """Run, or only show the config."""
+    def __call__(self, overrides: Sequence[str], *, show: bool) -> object:
+        """Run, or only show the config; what comes back is for Python, not for the command line."""
 
 
 def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequence[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         print(help_text(verb, epilog, shown))
         return 0
     settle_process()
-    _quiet_libraries()
+    quiet_libraries()
     try:
         given, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
         with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN), trusting(trust=trust):
@@ -150,7 +150,7 @@ def _defaults(lines: Sequence[str]) -> dict[str, str]:
     return dict(entries)
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """Silence notes of libraries that tell our users nothing they could act on."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "anomalib"):
         logging.getLogger(name).setLevel(logging.ERROR)  # the parents' levels are reset when lightning is imported

@@ -18,6 +18,7 @@ from .runs.trained import find_trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 LARGEST = 3.4028234663852886e38  # that float32 holds: nothing reaches a threshold beyond it
 WHICH = ("defective", "all", "none")
@@ -38,26 +39,28 @@ def main(args: Sequence[str]) -> int:
     return open_door("predict", args, run, EPILOG, shown=())
 
 
-def run(overrides: Sequence[str], *, show: bool) -> None:
-    """Find the run, the bundle or the line, and judge the source unless the config is only to be shown."""
+def run(overrides: Sequence[str], *, show: bool) -> Path | None:
+    """Find the run, the bundle or the line, and judge the source unless the config is only to be shown.
+
+    Returns:
+        The folder of the results; None where nothing was judged.
+    """
     if names_line(overrides):
-        _run_line(overrides, show=show)
-        return
+        return _run_line(overrides, show=show)
     if any(override.key_or_group == "bundle" and override.value() for override in parse_overrides(overrides)):
-        _run_bundle(overrides, show=show)
-        return
+        return _run_bundle(overrides, show=show)
     trained = find_trained("predict", overrides, changeable=("data", "acceptance"))
     check(trained.config)
     if show:
         print_config(trained.config)
-        return
+        return None
     trained.config.data.root = "."  # the run's own pictures play no part
     require_values(trained.config)
     warn_of_unfinished(trained.folder)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.predicting import predict  # noqa: PLC0415
 
-    predict(trained)
+    return predict(trained).path
 
 
 def check(config: DictConfig) -> None:
@@ -80,18 +83,18 @@ def check(config: DictConfig) -> None:
             raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")
 
 
-def _run_line(overrides: Sequence[str], *, show: bool) -> None:
+def _run_line(overrides: Sequence[str], *, show: bool) -> Path | None:
     """Judge by a line, without a trained run."""
     config = compose_line(overrides)
     if show:
         print_config(config)
-        return
+        return None
     from .configuring.build import build  # noqa: PLC0415 - help and errors must not wait for it
 
-    run_line(config, build(config.line, "line"), overrides)
+    return run_line(config, build(config.line, "line"), overrides)
 
 
-def _run_bundle(overrides: Sequence[str], *, show: bool) -> None:
+def _run_bundle(overrides: Sequence[str], *, show: bool) -> Path | None:
     """Judge by a bundle, without torch."""
     config = OmegaConf.load(CONFIG_DIR / "predict.yaml")
     if not isinstance(config, DictConfig):
@@ -103,8 +106,8 @@ def _run_bundle(overrides: Sequence[str], *, show: bool) -> None:
     check(config)
     if show:
         print_config(config)
-        return
+        return None
     require_values(config)
     from .bundles.judging import predict_with_bundle  # noqa: PLC0415 - help and errors must not wait for it
 
-    predict_with_bundle(config)
+    return predict_with_bundle(config)

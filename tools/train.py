@@ -13,6 +13,7 @@ from .resuming import resumed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from omegaconf import DictConfig
 
@@ -34,15 +35,18 @@ def main(args: Sequence[str]) -> int:
     return open_door("train", args, run, EPILOG)
 
 
-def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: str = "") -> None:
-    """Compose the config of a verb, or take that of a run to go on with, and train unless it is only to be shown."""
+def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: str = "") -> Path | None:
+    """Compose the config of a verb, or take that of a run to go on with, and train unless it is only to be shown.
+
+    Returns:
+        The folder of the run; None where nothing was trained.
+    """
     if (going_on := resumed(overrides)) is not None:
-        _resume(*going_on, show=show)
-        return
+        return _resume(*going_on, show=show)
     config = compose_config(verb, overrides)
     if show:
         print_config(config)
-        return
+        return None
     require_values(config)
     check_run(config)
     if greeting:
@@ -52,15 +56,14 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
         from .runs.training import train  # noqa: PLC0415
 
     if config.repeat != 1 or config.folds is not None:
-        train_repeatedly(config, overrides)
-    else:
-        train(config, overrides=overrides)
+        return train_repeatedly(config, overrides).path
+    return train(config, overrides=overrides).path
 
 
-def _resume(folder: RunFolder, config: DictConfig, *, show: bool) -> None:
+def _resume(folder: RunFolder, config: DictConfig, *, show: bool) -> Path | None:
     if show:
         print_config(config)
-        return
+        return None
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
         from .runs.repeating import train_repeatedly  # noqa: PLC0415
         from .runs.resuming import resume  # noqa: PLC0415
@@ -69,3 +72,4 @@ def _resume(folder: RunFolder, config: DictConfig, *, show: bool) -> None:
         train_repeatedly(config, begun=folder)
     else:
         resume(folder, config)
+    return folder.path

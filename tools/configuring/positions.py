@@ -79,7 +79,7 @@ def _said(rest: Sequence[str]) -> set[str]:
 
 def _override(verb: str, key: str, words: Sequence[str]) -> str:
     if key in SEVERAL:
-        return f"{key}=[{','.join(map(_quoted, words))}]"
+        return f"{key}=[{','.join(map(quoted, words))}]"
     word = words[0]
     if key == "data.root" and not Path(word).expanduser().exists():
         raise ConfigError(
@@ -88,10 +88,10 @@ def _override(verb: str, key: str, words: Sequence[str]) -> str:
         )
     if verb == "predict" and key == "run" and (Path(word).expanduser() / BUNDLE).is_file():
         key = "bundle"
-    return f"{key}={_quoted(word)}"
+    return f"{key}={quoted(word)}"
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """Quote a word, unless it is a plain path, so that Hydra's grammar gives it back as it stands."""
     if PLAIN.fullmatch(word):
         return word

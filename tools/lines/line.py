@@ -78,8 +78,8 @@ def _placed(override: Override, keys: set[str]) -> str:
     return f"{GROUP}.{written}" if override.key_or_group in keys else written
 
 
-def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> None:
-    """Judge, and say what was found.
+def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
+    """Judge, and say what was found; return the folder of the results.
 
     Raises:
         ConfigError: ``out`` holds something already.
@@ -98,6 +98,7 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> None:
             f"Expected to judge everything, but {found.failed} files could not be: see {out / 'errors.csv'}; errors=ok "
             "lets that pass."
         )
+    return out
 
 
 def new_folder(wanted: str | None, name: str) -> Path:

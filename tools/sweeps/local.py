@@ -197,7 +197,8 @@ def _forking(environment: Mapping[str, str], trial: str) -> ForkServerContext | 
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return _spawning()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([warm.__name__])
+    # The server looks into the current folder first, which may hold a package named tools: loupe says whose is meant.
+    context.set_forkserver_preload(["loupe", warm.__name__])
     with _environment({**environment, warm.TRIAL: trial}):  # threads are read once, when torch is imported
         forkserver.ensure_running()
     return context
