@@ -13,51 +13,48 @@ from .charts.defect_figures import heat_map_picture, size_recall_figure
 from .charts.learning_figure import learning_figure
 from .charts.live import live_data, rug
 from .charts.scatter import LEVELS, map_figures
-from .charts.score_figure import ScoreSet, score_figure
+from .charts.score_figure import score_figure
 from .charts.sprite import sprite
-from .charts.svg import padded_range
-from .facts import Confusion, confusion, image_threshold, threshold_of
 from .page import HERO_WIDTHS, WIDTHS, drawn
 from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
-from .wording import defined, plural, score, score_decimals, share
+from .wording import defined, plural, score, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .content import ReportContent
+    from .facts import Confusion
+    from .view import ReportView
 
 
-def figures_of(content: ReportContent) -> dict[str, Any]:
+def figures_of(view: ReportView) -> dict[str, Any]:
     """All figures, each in the widths that the page may need, and what its script needs to make them live."""
-    threshold = image_threshold(content)
-    test, calibration = _scores(content.predictions), _scores(content.calibration_scores)
-    shown = np.concatenate([test.good, test.defective, calibration.good, calibration.defective])
-    limits = padded_range([*shown.tolist(), threshold])
-    pixel = threshold_of(content.calibration, "pixel")
-    sheet = None if content.atlas is None else sprite(content.atlas.thumbnail_AhwC)
-    maps = map_figures(content)
-    counts = confusion(content.predictions)
+    content, limits = view.content, view.limits
+    sheet = None if view.atlas is None else sprite(view.atlas.thumbnail_AhwC)
+    maps = map_figures(view)
     return {
-        "score_figures": drawn(HERO_WIDTHS, lambda w: score_figure(test, calibration, threshold, limits, w)),
-        **_curves(content, counts, limits),
-        "scale": colour_scale(_colours(64), content.map_range, pixel["value"] if pixel else None, 340.0),
+        "score_figures": drawn(
+            HERO_WIDTHS, lambda w: score_figure(view.test, view.calibration, view.threshold, limits, w)
+        ),
+        **_curves(view),
+        "scale": colour_scale(_colours(64), content.map_range, view.pixel_threshold, 340.0),
         "marked_colour": f"rgb{MARKED_COLOUR}",
         "predicted_colour": f"rgb{PREDICTED_COLOUR}",
-        **_defects(content),
+        **_defects(view),
         "learning_figures": _learning(content),
-        "rug": rug(content, limits),
-        "rest_position": (np.clip(threshold, *limits) - limits[0]) / (limits[1] - limits[0]),
-        "threshold": score(threshold, score_decimals(*limits)),
+        "rug": rug(content.predictions, limits),
+        "rest_position": (np.clip(view.threshold, *limits) - limits[0]) / (limits[1] - limits[0]),
+        "threshold": view.written_threshold,
         "maps": maps,
         "level_colours": _colours(LEVELS + 1)[1:],  # without black, which would pass for ink
         "sprite": sheet,
-        "live": live_data(content, limits, sheet) | {"places": [one.places for one in maps]},
+        "live": live_data(view, sheet) | {"places": [one.places for one in maps]},
     }
 
 
-def _curves(content: ReportContent, counts: Confusion, limits: tuple[float, float]) -> dict[str, Any]:
+def _curves(view: ReportView) -> dict[str, Any]:
     """The sweep, precision over recall and the ROC; empty where there are no defective pictures."""
-    threshold, sweep = image_threshold(content), content.sweep
+    threshold, sweep, counts, limits = view.threshold, view.sweep, view.counts, view.limits
     precision, recall, fpr = defined(counts.precision), defined(counts.recall) or 0.0, counts.fpr or 0.0
     at = [np.nan if precision is None else precision, recall, counts.f1 or 0.0]
     point = None if precision is None else (recall, precision)
@@ -69,20 +66,19 @@ def _curves(content: ReportContent, counts: Confusion, limits: tuple[float, floa
         else empty,
         "pr_figures": drawn(WIDTHS, lambda w: precision_recall_figure(sweep, point, w)) if there else empty,
         "roc_figures": drawn(WIDTHS, lambda w: roc_figure(sweep, (fpr, recall), w)) if there and counts.good else empty,
-        "at_threshold": _at_threshold(counts, score(threshold, score_decimals(*limits))),
-        "best_f1": _best(sweep, score_decimals(*limits)) if there else None,
+        "at_threshold": _at_threshold(counts, view.written_threshold),
+        "best_f1": _best(sweep, view.axis_decimals) if there else None,
     }
 
 
-def _defects(content: ReportContent) -> dict[str, Any]:
+def _defects(view: ReportView) -> dict[str, Any]:
     """Recall over size where defects are marked, and where they fall."""
-    marked, sizes = content.marked, list[tuple[str, Any]]()
-    if marked is not None and not marked.empty:
-        sizes = drawn(WIDTHS, lambda width: size_recall_figure(marked, content.confidence, width))
-    return {
-        "size_figures": sizes,
-        "heat_map": None if content.heat_map is None else heat_map_picture(content.heat_map),
-    }
+    found, confidence = view.defects, view.content.confidence
+    sizes: list[tuple[str, Any]] = []
+    if found is not None and not found.marked.empty:
+        sizes = drawn(WIDTHS, lambda width: size_recall_figure(found.marked, confidence, width))
+    heat_map = None if found is None else found.heat_map
+    return {"size_figures": sizes, "heat_map": None if heat_map is None else heat_map_picture(heat_map)}
 
 
 def _learning(content: ReportContent) -> list[tuple[str, Any]]:
@@ -93,13 +89,6 @@ def _learning(content: ReportContent) -> list[tuple[str, Any]]:
         return []
     kept, name = training["kept_epoch"], objective_name(training["monitor"])
     return drawn(HERO_WIDTHS, lambda width: learning_figure(loss, objective, kept, name, width))
-
-
-def _scores(table: pd.DataFrame) -> ScoreSet:
-    """Scores by label; pictures without one are left out."""
-    score_N = table["score"].to_numpy(dtype=np.float64)
-    label_N = table["label_index"].to_numpy()
-    return ScoreSet(score_N[label_N == 0], score_N[label_N == 1])
 
 
 def _at_threshold(counts: Confusion, threshold: str) -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from .content import ReportContent
-
 
 @dataclass(frozen=True)
 class Confusion:
@@ -140,12 +138,6 @@ def kind_thresholds(calibration: Mapping[str, Any]) -> dict[str, float]:
     """Thresholds of the kinds that have their own, in raw score units."""
     kinds = (calibration.get("image") or {}).get("kind") or {}
     return {str(kind): float(chosen["value"]) for kind, chosen in kinds.items()}
-
-
-def image_threshold(content: ReportContent) -> float:
-    """The calibrated threshold for pictures of any kind, in raw score units; NaN without one."""
-    chosen = threshold_of(content.calibration, "image")
-    return float("nan") if chosen is None else float(chosen["value"])
 
 
 def _quotient(part: int, whole: int) -> float | None:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from datamodules.table import LABEL_NAMES
 
-from .facts import Confusion, image_threshold, kind_thresholds
 from .pictures import data_uri, enlarged, panels_of
-from .wording import distance, plural, score, score_decimals
+from .wording import distance, plural, score
 
 if TYPE_CHECKING:
     from callbacks.measures.examples import Category, Example
 
-    from .content import ReportContent
+    from .view import ReportView
 
 _EDGE = 384  # longest edge of a picture on the page, in pixels; it is shown at 220 or so, on screens of twice that
 _FINE = 512  # of an overlay, whose contours are thin
@@ -54,10 +53,9 @@ class Gallery:
     rows: tuple[Row, ...]
 
 
-def galleries(content: ReportContent, counts: Confusion) -> list[Gallery]:
+def galleries(view: ReportView) -> list[Gallery]:
     """All four categories, worst mistakes first, empty ones included."""
-    scores = content.predictions["score"]
-    decimals = score_decimals(float(scores.min()), float(scores.max()))
+    counts = view.counts
     texts: tuple[tuple[Category, str, str, int, int], ...] = (
         (
             "miss",
@@ -78,7 +76,7 @@ def galleries(content: ReportContent, counts: Confusion) -> list[Gallery]:
     )
     found = []
     for category, title, note, total, possible in texts:
-        rows = tuple(_row(one, content, decimals) for one in content.examples if one.category == category)
+        rows = tuple(_row(one, view) for one in view.examples if one.category == category)
         shown = f"{note} {len(rows)} of {total:,} shown." if len(rows) < total else note
         none = "None." if possible else "None: the test holds no such pictures."
         none = f"None kept, of {plural(total, 'such picture')}." if total else none
@@ -86,11 +84,10 @@ def galleries(content: ReportContent, counts: Confusion) -> list[Gallery]:
     return found
 
 
-def ranked_galleries(content: ReportContent) -> list[Gallery]:
+def ranked_galleries(view: ReportView) -> list[Gallery]:
     """Both ends of the scores and what lies nearest to the threshold, whatever the labels; empty ones are left out."""
-    scores = content.predictions["score"]
-    decimals = score_decimals(float(scores.min()), float(scores.max()))
-    label_of = dict(zip(content.predictions["name"], content.predictions["label_index"], strict=True))
+    predictions = view.content.predictions
+    label_of = dict(zip(predictions["name"], predictions["label_index"], strict=True))
     texts: tuple[tuple[Category, str, str], ...] = (
         ("highest", "Most anomalous", "Highest scores first."),
         ("nearest", "Nearest to the line", "Those that a slightly different threshold would have judged otherwise."),
@@ -98,37 +95,31 @@ def ranked_galleries(content: ReportContent) -> list[Gallery]:
     )
     found = []
     for category, title, note in texts:
-        of_category = [one for one in content.examples if one.category == category]
-        rows = tuple(_small_row(one, LABEL_NAMES[label_of[one.name]], content, decimals) for one in of_category)
+        of_category = [one for one in view.examples if one.category == category]
+        rows = tuple(_small_row(one, LABEL_NAMES[label_of[one.name]], view) for one in of_category)
         found += [Gallery(category, title, note, "", rows)] if rows else []
     return found
 
 
-def _small_row(example: Example, label: str, content: ReportContent, decimals: int) -> Row:
+def _small_row(example: Example, label: str, view: ReportView) -> Row:
     """Picture and overlay alone."""
     height, width = example.image.shape[:2]
-    over = panels_of(enlarged(example, ceil(_SMALL / max(height, width))), *content.map_range)[3]
+    over = panels_of(enlarged(example, ceil(_SMALL / max(height, width))), *view.content.map_range)[3]
     sources = (("picture", data_uri(example.image, _SMALL)), ("overlay", data_uri(over, _SMALL)))
-    line = _line(example, content)
     return Row(
         example.name,
-        score(example.score, decimals),
-        distance(example.score, line, decimals),
+        score(example.score, view.decimals),
+        distance(example.score, view.threshold_of(example.kind), view.decimals),
         ", ".join(part for part in (label, example.kind, example.defect) if part),
         tuple(Panel(name, source, height, width) for name, source in sources),
     )
 
 
-def _line(example: Example, content: ReportContent) -> float:
-    """The threshold that an example was judged by."""
-    return kind_thresholds(content.calibration).get(example.kind, image_threshold(content))
-
-
-def _row(example: Example, content: ReportContent, decimals: int) -> Row:
+def _row(example: Example, view: ReportView) -> Row:
     height, width = example.image.shape[:2]
-    image, colours, mask, _ = panels_of(example, *content.map_range)
+    image, colours, mask, _ = panels_of(example, *view.content.map_range)
     # Contours are a pixel wide at least: over small pictures they are drawn at a finer size.
-    over = panels_of(enlarged(example, ceil(_EDGE / max(height, width))), *content.map_range)[3]
+    over = panels_of(enlarged(example, ceil(_EDGE / max(height, width))), *view.content.map_range)[3]
     sources = (
         data_uri(image, _EDGE),
         data_uri(colours, _EDGE),
@@ -138,8 +129,8 @@ def _row(example: Example, content: ReportContent, decimals: int) -> Row:
     names = ("picture", "map", "mask" if example.mask is not None else "no mask", "overlay")
     return Row(
         example.name,
-        score(example.score, decimals),
-        distance(example.score, _line(example, content), decimals),
+        score(example.score, view.decimals),
+        distance(example.score, view.threshold_of(example.kind), view.decimals),
         ", ".join(part for part in (example.kind, example.defect) if part),
         tuple(Panel(name, source, height, width) for name, source in zip(names, sources, strict=True)),
     )

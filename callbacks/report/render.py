@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from .cards import IMAGE_MEASURES, card, pixel_cards
 from .drawings import figures_of
-from .facts import Confusion, confusion, kind_thresholds, parts_by, threshold_of, verdict
+from .facts import parts_by, threshold_of, verdict
 from .gallery import galleries, ranked_galleries
+from .own_figures import own_charts, own_pictures
 from .page import render_page
 from .sections import sections
+from .view import ReportView
 from .wording import DASH, defined, interval_name, percent, span
 
 if TYPE_CHECKING:
@@ -39,18 +41,19 @@ def render_report(content: ReportContent) -> str:
     Returns:
         HTML with its styles, script, figures and pictures inside.
     """
-    return render_page("page.html.j2", {**_facts(content), **figures_of(content), **_records(content)})
+    view = ReportView.of(content)
+    return render_page("page.html.j2", {**_facts(view), **figures_of(view), **_records(content)})
 
 
-def _facts(content: ReportContent) -> dict[str, Any]:
+def _facts(view: ReportView) -> dict[str, Any]:
     """Verdict, warnings, cards and tables of counts."""
-    counts = confusion(content.predictions)
+    content, counts = view.content, view.counts
     unlabelled = len(content.predictions) - counts.good - counts.defective
     return {
         "title": content.title,
         "verdict": verdict(counts),
         "interval": interval_name(content.confidence),
-        "rates": _rates(content, counts),
+        "rates": _rates(view),
         "warnings": content.warnings,
         "cards": [card(measure, content.metrics) for measure in IMAGE_MEASURES],
         "pixel_cards": pixel_cards(content.metrics),
@@ -59,17 +62,19 @@ def _facts(content: ReportContent) -> dict[str, Any]:
         "unlabelled": unlabelled,
         "by_kind": parts_by(content.predictions, "kind", content.confidence),
         "by_defect": parts_by(content.predictions, "defect", content.confidence),
-        "galleries": galleries(content, counts),
-        "ranked": ranked_galleries(content),
+        "galleries": galleries(view),
+        "ranked": ranked_galleries(view),
         "sections": sections(content.metrics),
+        "own_charts": own_charts(content.figures),
+        "own_pictures": own_pictures(content.figures),
         "training": content.metrics.get("training"),
-        "own_thresholds": len(kind_thresholds(content.calibration)) > 0,
+        "own_thresholds": len(view.of_kinds) > 0,
     }
 
 
-def _rates(content: ReportContent, counts: Confusion) -> str:
+def _rates(view: ReportView) -> str:
     """Recall and false-positive rate with their intervals, as far as they are defined."""
-    test = content.metrics.get("test", {})
+    content, counts, test = view.content, view.counts, view.content.metrics.get("test", {})
     written = []
     for name, key, value in (
         ("recall", "image_recall", counts.recall),

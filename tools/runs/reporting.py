@@ -9,8 +9,6 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.measures.atlas import Atlas
-from callbacks.measures.figures import DefectFigures, Examples
-from callbacks.measures.images import SWEEP
 from callbacks.report.content import ReportContent
 from callbacks.report.embeddings import embedding_maps
 from datamodules.table import count_by_split
@@ -37,12 +35,11 @@ def report_content(
     scores = pd.DataFrame(
         [(seen.score, seen.label_index) for seen in calibration.scores], columns=["score", "label_index"]
     )
-    atlas, defects, examples = results.figure(Atlas), results.figure(DefectFigures), results.figure(Examples)
+    atlas = results.figure(Atlas)
     return ReportContent(
         title=f"{config.choices.model} on {subject(config)}",
         metrics=results.metrics,
         predictions=results.predictions,
-        sweep=results.tables.get(SWEEP, pd.DataFrame()),
         calibration=calibration.summary(),
         calibration_scores=scores,
         counts=count_by_split(datamodule.samples),
@@ -51,10 +48,8 @@ def report_content(
         config=OmegaConf.to_yaml(config, resolve=True),
         map_range=calibration.map_range,
         warnings=tuple(notes),
-        examples=() if examples is None else examples.members,
-        atlas=atlas,
-        marked=None if defects is None else defects.marked,
-        heat_map=None if defects is None else defects.heat_map,
+        tables=results.tables,
+        figures=results.figures,
         maps=embedding_maps(None if atlas is None else atlas.embedding_AD, config.seed),
         confidence=config.callbacks.evaluation.confidence,
         history=history,

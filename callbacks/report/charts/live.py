@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.report.facts import Confusion, confusion, image_threshold, kind_thresholds
-from callbacks.report.wording import score_decimals
+from callbacks.report.facts import Confusion, confusion
 
 from .score_figure import bin_edges
 from .svg import element, line, pixels
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from callbacks.measures.atlas import Atlas
-    from callbacks.report.content import ReportContent
+    from callbacks.report.view import ReportView
     from callbacks.statistics.curves import FloatArray
 
     from .sprite import Sprite
@@ -31,34 +30,34 @@ _MOST_LINES = 400  # of the rug, beyond which bars count
 _RUG = 1000.0, 44.0  # width and height of its drawing, which is stretched to the slider's
 
 
-def live_data(content: ReportContent, limits: tuple[float, float], sheet: Sprite | None) -> dict[str, Any]:
+def live_data(view: ReportView, sheet: Sprite | None) -> dict[str, Any]:
     """Scores, labels and kinds in ascending order of scores, the tiles, and the decisions at rest.
 
+    Scores beyond the axis, such as infinite ones, are clipped, which no decision notices.
+
     Args:
-        content: Of the report.
-        limits: Of the score axis: scores beyond, such as infinite ones, are clipped, which no decision notices.
+        view: Of the report.
         sheet: Of the atlas.
     """
-    table = content.predictions.sort_values(["score", "name"], kind="stable", ignore_index=True)
+    table = view.content.predictions.sort_values(["score", "name"], kind="stable", ignore_index=True)
     kinds = sorted({str(kind) for kind in table["kind"].fillna("")} - {""})
-    lines = kind_thresholds(content.calibration)
-    rest = [_rest("", image_threshold(content), confusion(table))]
+    rest = [_rest("", view.threshold, view.counts)]
     if len(kinds) > 1:
         for kind in kinds:
             of_kind = table[table["kind"] == kind]
-            rest.append(_rest(kind, lines.get(kind, image_threshold(content)), confusion(of_kind)))
-    low, high = limits
+            rest.append(_rest(kind, view.threshold_of(kind), confusion(of_kind)))
+    low, high = view.limits
     return {
         "low": low,
         "high": high,
         "left": 34,
         "right": 10,
-        "decimals": score_decimals(low, high),
+        "decimals": view.axis_decimals,
         "score": [compact(value) for value in np.clip(table["score"].to_numpy(np.float64), low, high).tolist()],
         "label": table["label_index"].tolist(),
         "kind": [kinds.index(kind) if kind in kinds else -1 for kind in table["kind"]] if len(kinds) > 1 else None,
         "scopes": rest,
-        "tiles": _tiles(content.atlas, sheet, table),
+        "tiles": _tiles(view.atlas, sheet, table),
     }
 
 
@@ -68,13 +67,13 @@ def compact(value: float) -> float:
     return float(str(short)) if float(short) == value else value
 
 
-def rug(content: ReportContent, limits: tuple[float, float]) -> Markup:
+def rug(predictions: pd.DataFrame, limits: tuple[float, float]) -> Markup:
     """Scores as fine lines, defective ones above the middle and good ones below; bars where there are many."""
     width, height = _RUG
     low, high = limits
     marks = []
     for label, kind, top in ((1, "defective", 0.0), (0, "good", height / 2 + 1)):
-        scores = content.predictions.loc[content.predictions["label_index"] == label, "score"].to_numpy(np.float64)
+        scores = predictions.loc[predictions["label_index"] == label, "score"].to_numpy(np.float64)
         x_N = width * (np.clip(scores, low, high) - low) / (high - low)
         draw = _lines if len(x_N) <= _MOST_LINES else _bars
         marks.append(element("g", {"class": kind}, *draw(x_N, top, height / 2 - 1)))

@@ -17,7 +17,7 @@ from .svg import circle, diamond, element, figure, rectangle
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from callbacks.report.content import ReportContent
+    from callbacks.report.view import ReportView
     from callbacks.statistics.curves import FloatArray
 
 WIDTH, HEIGHT = 520.0, 400.0
@@ -43,11 +43,12 @@ class MapFigure:
     places: list[list[float]]
 
 
-def map_figures(content: ReportContent) -> list[MapFigure]:
+def map_figures(view: ReportView) -> list[MapFigure]:
     """Draw every map of the atlas; none where there is no atlas."""
-    if content.atlas is None or not content.maps:
+    content, atlas = view.content, view.atlas
+    if atlas is None or not content.maps:
         return []
-    rows = content.predictions.set_index("name").loc[list(content.atlas.names)]
+    rows = content.predictions.set_index("name").loc[list(atlas.names)]
     label_N, score_N = rows["label_index"].tolist(), rows["score"].to_numpy(np.float64)
     level_N = score_levels(score_N)
     figures = []

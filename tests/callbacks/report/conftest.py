@@ -10,6 +10,7 @@ import pytest
 
 from callbacks.measures.atlas import Atlas
 from callbacks.measures.examples import Category, Example
+from callbacks.measures.figures import DefectFigures, Examples
 from callbacks.report.content import ReportContent
 from callbacks.report.embeddings import embedding_maps
 from callbacks.statistics.threshold_sweep import precision_recall_f1
@@ -67,7 +68,7 @@ class Contents:
             title="screw, PatchCore",
             metrics={"test": dict.fromkeys(names, estimate), "baseline": {"separability": estimate}},
             predictions=predictions,
-            sweep=precision_recall_f1(predictions["score"], predictions["label_index"]),
+            tables={"sweep": precision_recall_f1(predictions["score"], predictions["label_index"])},
             calibration={
                 level: {
                     "value": THRESHOLD,
@@ -91,7 +92,9 @@ class Contents:
             config="seed: 0\n",
             map_range=(0.0, 6.0),
             warnings=("The features are untrained.",),
-            examples=(example("miss", "test/0001.png", 1), example("pass", "test/0002.png", 2, marked=False)),
+            figures=[
+                Examples((example("miss", "test/0001.png", 1), example("pass", "test/0002.png", 2, marked=False)))
+            ],
         )
 
     @staticmethod
@@ -103,7 +106,7 @@ class Contents:
         noise[..., 0] += (80 * (rows["label_index"].to_numpy() == 1)).astype(np.uint8)[:, None, None]
         embedding = (rows["score"].to_numpy()[:, None] + rng.normal(0, 1, (len(rows), 8))).astype(np.float32)
         atlas = Atlas(tuple(rows["name"]), noise, embedding)
-        return replace(content, atlas=atlas, maps=embedding_maps(embedding))
+        return replace(content, figures=[*content.figures, atlas], maps=embedding_maps(embedding))
 
     @staticmethod
     def with_defects(content: ReportContent) -> ReportContent:
@@ -113,7 +116,7 @@ class Contents:
         marked = pd.DataFrame({"side": side, "found": rng.uniform(0, 60, 60) < side})
         heat = np.zeros((48, 64), dtype=np.int64)
         heat[10:20, 30:45] = 7
-        return replace(content, marked=marked, heat_map=heat)
+        return replace(content, figures=[*content.figures, DefectFigures(marked, heat)])
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from callbacks.measures.figures import Examples
 from callbacks.report.facts import confusion
 from callbacks.report.render import render_report
 from callbacks.report.wording import DASH
@@ -65,9 +66,10 @@ def content() -> ReportContent:
     examples = tuple(Contents.example(kind, f"test/{number:04}.png", number) for number, kind in enumerate(kinds))
     zones = {"core": {"defects": 3, "recall": {"value": 0.5, "low": 0.1, "high": 0.9}}}
     costs = {"milliseconds_by_stage": {"loading": 3.0, "model": 50.0}, "peak_memory_mib": {"process": 900}}
+    full = Contents.with_defects(usual)
     return replace(
-        Contents.with_defects(usual),
-        examples=examples,
+        full,
+        figures=[Examples(examples), *(one for one in full.figures if not isinstance(one, Examples))],
         metrics={**usual.metrics, "zones": zones},
         environment={**usual.environment, **costs},
     )

@@ -106,8 +106,8 @@ def test_places_fit_their_drawing_in_one_scale() -> None:
 
 def test_a_rug_has_a_line_for_each_picture_or_bars(contents: type[Contents]) -> None:
     content = contents.build(good=30, defective=7)
-    assert rug(content, (-2.0, 8.0)).count('class="score"') == 37
-    many = rug(contents.build(good=5000, defective=7), (-2.0, 8.0))
+    assert rug(content.predictions, (-2.0, 8.0)).count('class="score"') == 37
+    many = rug(contents.build(good=5000, defective=7).predictions, (-2.0, 8.0))
     assert many.count('class="score"') == 7
     assert 10 < many.count('class="bar"') < 110
 

@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from callbacks.measures.atlas import Atlas
+from callbacks.measures.figures import Chart, Examples, Line, Picture
 from callbacks.report.charts.live import compact
 from callbacks.report.render import flat, render_report
+from callbacks.report.view import figure_of
 from callbacks.statistics.threshold_sweep import precision_recall_f1
 
 if TYPE_CHECKING:
@@ -105,14 +108,18 @@ def test_hostile_names_stay_text(contents: type[Contents]) -> None:
         environment={"started": HOSTILE, "command": HOSTILE, HOSTILE: {HOSTILE: [HOSTILE]}},
         config=HOSTILE,
         warnings=(HOSTILE,),
-        examples=(replace(usual.examples[0], name=HOSTILE, kind=HOSTILE, defect=HOSTILE),),
+        figures=[
+            Examples((replace(contents.example("miss", HOSTILE, 1), kind=HOSTILE, defect=HOSTILE),)),
+            Chart(HOSTILE, HOSTILE, HOSTILE, [Line(HOSTILE, [0, 1], [1, 0]), Line(HOSTILE, [0], [2])], HOSTILE),
+            Picture(HOSTILE, np.zeros((4, 4, 3), np.uint8), HOSTILE),
+        ],
     )
     page, expected = Page(render_report(hostile)), Page(render_report(usual))
     tags = {tag for tag, _ in page.elements}
-    assert tags <= {tag for tag, _ in expected.elements} | {"wbr"}
+    assert tags <= {tag for tag, _ in expected.elements} | {"wbr", "figcaption"}
     assert [tag for tag, _ in page.elements].count("script") == 2
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
-    assert page.text.count(HOSTILE) >= 12
+    assert page.text.count(HOSTILE) >= 18
     assert {attributes.get("alt") for tag, attributes in page.elements if tag == "img"} >= {f"picture of {HOSTILE}"}
 
 
@@ -120,7 +127,7 @@ def test_hostile_names_stay_text(contents: type[Contents]) -> None:
     ("good", "defective", "unknown"), [(5, 0, 0), (0, 5, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 3), (0, 0, 0)]
 )
 def test_any_mixture_of_labels_makes_a_page(contents: type[Contents], good: int, defective: int, unknown: int) -> None:
-    content = replace(contents.build(good, defective, unknown), examples=(), metrics={"test": {}, "baseline": {}})
+    content = replace(contents.build(good, defective, unknown), figures=(), metrics={"test": {}, "baseline": {}})
     page = Page(render_report(content))
     for words in SECTIONS:
         assert words in page.text
@@ -144,7 +151,7 @@ def test_a_report_with_as_little_as_possible(contents: type[Contents]) -> None:
         environment={},
         config="",
         warnings=(),
-        examples=tuple(replace(one, mask=None, predicted_mask=None) for one in usual.examples),
+        figures=[Examples((replace(contents.example("miss", "test/0001.png", 1), mask=None, predicted_mask=None),))],
     )
     page = Page(render_report(bare))
     assert "No pixel figures" in page.text
@@ -157,7 +164,7 @@ def test_an_empty_category_says_none(contents: type[Contents]) -> None:
     content = contents.build()
     names = content.predictions["label_index"].map({0: "good", 1: "defective"})
     separable = content.predictions.assign(score=content.predictions["label_index"] * 6.0, verdict=names)
-    html = render_report(replace(content, predictions=separable, examples=()))
+    html = render_report(replace(content, predictions=separable, figures=()))
     by_category = dict(re.findall(r'<h3 id="(\w+)">.*?<p class="none">([^<]*)</p>', html, flags=re.DOTALL))
     assert by_category == {
         "miss": "None.",
@@ -185,7 +192,7 @@ def test_the_script_counts_what_the_sweep_counts(contents: type[Contents]) -> No
     content = contents.build(unknown=3)
     data = live(render_report(content))
     score, label = np.array(data["score"]), np.array(data["label"])
-    for row in content.sweep.itertuples():
+    for row in content.tables["sweep"].itertuples():
         called = score >= compact(float(row.threshold))  # type: ignore[arg-type]  # a float
         assert ((called & (label == 1)).sum(), (called & (label == 0)).sum()) == (row.tp, row.fp)
     whole, *kinds = data["scopes"]
@@ -228,10 +235,11 @@ def test_the_atlas_has_a_tile_and_a_place_for_every_picture(contents: type[Conte
     content = contents.with_atlas(contents.build(unknown=2))
     html = render_report(content)
     data = live(html)
-    assert content.atlas is not None
-    assert data["tiles"]["name"] == list(content.atlas.names)
+    atlas = figure_of(content, Atlas)
+    assert atlas is not None
+    assert data["tiles"]["name"] == list(atlas.names)
     names = content.predictions.sort_values(["score", "name"])["name"].tolist()
-    assert [names[row] for row in data["tiles"]["row"]] == list(content.atlas.names)
+    assert [names[row] for row in data["tiles"]["row"]] == list(atlas.names)
     assert [len(places) for places in data["places"]] == [33, 33]
     page = Page(html)
     assert sum("point" in (attributes.get("class") or "") for _, attributes in page.elements) == 2 * 33
@@ -251,9 +259,9 @@ def test_24_grainy_examples_and_many_pictures_stay_small(contents: type[Contents
         image=np.repeat(grain, 3, axis=2),
         anomaly_map=gaussian_filter(rng.uniform(0, 6, (512, 512)), 2).astype(np.float32),
     )
-    few = len(render_report(replace(content, examples=())))
+    few = len(render_report(replace(content, figures=())))
     assert few < 900_000
-    assert few + 24 * (len(render_report(replace(content, examples=(grainy,)))) - few) < 8e6
+    assert few + 24 * (len(render_report(replace(content, figures=[Examples((grainy,))]))) - few) < 8e6
 
 
 def test_nested_values_become_rows() -> None:
@@ -268,6 +276,6 @@ def test_infinite_scores_do_not_break_a_page(contents: type[Contents]) -> None:
     predictions = content.predictions.copy()
     predictions.loc[predictions.index[-1], "score"] = np.inf
     sweep = precision_recall_f1(predictions["score"], predictions["label_index"])
-    html = render_report(replace(content, predictions=predictions, sweep=sweep))
+    html = render_report(replace(content, predictions=predictions, tables={"sweep": sweep}))
     assert max(live(html)["score"]) < np.inf
     Page(html)

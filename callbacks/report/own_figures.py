@@ -1,0 +1,62 @@
+"""Figures of any measure that has no place of its own on the page: charts of lines, and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callbacks.measures.figures import Chart, Picture
+
+from .charts.line_chart import line_chart, names_of_lines
+from .page import WIDTHS, drawn
+from .pictures import data_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+
+    from callbacks.measures.figures import Figure
+
+_EDGE = 480  # longest edge of a picture on the page, in pixels
+
+
+@dataclass(frozen=True)
+class DrawnChart:
+    """A chart, in each of the widths that the page may need; ``names`` are those of its lines, with their classes."""
+
+    title: str
+    caption: str
+    names: list[tuple[str, str]]
+    drawings: list[tuple[str, Markup]]
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture: its address and its size in pixels."""
+
+    title: str
+    caption: str
+    source: str
+    height: int
+    width: int
+
+
+def own_charts(figures: Sequence[Figure]) -> list[DrawnChart]:
+    """Draw every chart, in their order."""
+    return [_draw(one) for one in figures if isinstance(one, Chart)]
+
+
+def own_pictures(figures: Sequence[Figure]) -> list[ShownPicture]:
+    """Show every picture, in their order."""
+    return [
+        ShownPicture(one.title, one.caption, data_uri(one.image_HW3, _EDGE), *one.image_HW3.shape[:2])
+        for one in figures
+        if isinstance(one, Picture)
+    ]
+
+
+def _draw(chart: Chart) -> DrawnChart:
+    return DrawnChart(
+        chart.title, chart.caption, names_of_lines(chart), drawn(WIDTHS, lambda width: line_chart(chart, width))
+    )
