@@ -31,7 +31,8 @@ from callbacks.statistics.intervals import image_intervals
 from datamodules.files.images import read_image, resize, scale, to_rgb
 from datamodules.files.suffixes import is_image
 from datamodules.progress import track
-from models.features.loupe_net import WEIGHTS, LoupeNet, load_loupe_net
+from models.features.backbones import load_weights
+from models.features.loupe_net import WEIGHTS, LoupeNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -192,7 +193,9 @@ def milliseconds(candidates: Sequence[Candidate], repeats: int = 40) -> list[flo
 
 def loupe(maps: tuple[int, ...]) -> Candidate:
     """The network that ships."""
-    net = load_loupe_net().to(memory_format=torch.channels_last)  # as a Backbone runs it
+    net = LoupeNet()
+    load_weights(net, WEIGHTS)
+    net.eval().to(memory_format=torch.channels_last)  # as a Backbone runs it
     strides = " + ".join(str(LoupeNet.STRIDES[index]) for index in maps)
     size = WEIGHTS.stat().st_size / 1e6
     return Candidate(f"loupe, strides {strides}", lambda x: net((x - net.MEAN) / net.STD), maps, size)

@@ -20,6 +20,7 @@ from . import train as train_verb
 from .command import quiet_libraries
 from .configuring.positions import quoted, with_keys
 from .configuring.trust import take_trust, trusting
+from .notebook import metrics_html, predictions_html
 from .runs.known_runs import find_run
 from .runs.run_files import METRICS, PREDICTIONS, REPORT
 from .runs.run_folder import RunFolder
@@ -79,6 +80,10 @@ class Run:
         """The page; not there where the run was told to write none."""
         return self.path / REPORT
 
+    def _repr_html_(self) -> str:
+        """Show a notebook its figures."""
+        return metrics_html(self.path, self.metrics, self.report)
+
     def predict(self, *sources: Word, **keys: Any) -> Predictions:
         """Judge files, folders, globs, archives or videos, as ``loupe predict`` does.
 
@@ -118,6 +123,10 @@ class Predictions:
     def overlays(self) -> list[Path]:
         """The images that were written with what was found drawn over them."""
         return sorted((self.path / "overlays").rglob("*.jpg"))
+
+    def _repr_html_(self) -> str:
+        """Show a notebook the images with their verdicts."""
+        return predictions_html(self.path, [row.to_dict() for _, row in self.frame.iterrows()])
 
 
 def train(*words: Word, **keys: Any) -> Run:

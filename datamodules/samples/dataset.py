@@ -26,7 +26,7 @@ from datamodules.outlines.annotations import read_annotation
 from datamodules.outlines.instances import component_target, defect_mask, instance_target, without_background
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
-from .batch import Sample, collate
+from .batch import Sample
 from .loading import SizedDataset
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from torch import Tensor
-
-    from .batch import InspectionBatch
 
 
 class Reading(NamedTuple):
@@ -154,14 +152,6 @@ class FileDataset(SizedDataset[Sample | UnreadableImageError]):
             return error
         image = image_tensor(values, self.reading)
         return Sample(image=image, name=self.names[index], image_path=path, label_index=UNKNOWN)
-
-
-def collate_readable(
-    items: Sequence[Sample | UnreadableImageError],
-) -> tuple[InspectionBatch | None, list[UnreadableImageError]]:
-    """Make a batch of what could be read, if anything, and list what could not."""
-    samples = [item for item in items if isinstance(item, Sample)]
-    return collate(samples) if samples else None, [item for item in items if isinstance(item, UnreadableImageError)]
 
 
 def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None) -> Tensor:

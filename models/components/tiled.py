@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
-from torch import nn
 from torchvision.tv_tensors import Image, Mask
 
 from datamodules.samples.augment import moved_target
@@ -235,24 +234,6 @@ class Blend:
     def mean(self) -> Tensor:
         """Return the maps, (B, H, W)."""
         return self.sum_BHW / self.weight_HW
-
-
-class TiledNetwork(nn.Module):
-    """A network that judges pictures tile by tile, as one graph: for exports.
-
-    Args:
-        network: From tiles (K, 3, S, S) to raw scores and maps.
-        tiling: How to cut.
-    """
-
-    def __init__(self, network: nn.Module, tiling: Tiling) -> None:
-        super().__init__()
-        self.network = network
-        self.tiling = tiling
-
-    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,), the highest of any tile, and ``anomaly_map`` (B, H, W)."""
-        return self.tiling.judge(lambda tiles: (self.network(tiles), None), image_B3HW)[0]
 
 
 def window(size: int, flank: int, margin: int) -> Tensor:

@@ -18,13 +18,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .precision import full_precision
-from .weight_files import read_facts, write_weights
+from .weight_files import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,24 +159,3 @@ def save_loupe_net(net: LoupeNet, path: str | Path, facts: Mapping[str, str] | N
     Features differ by about 0.1 %, which ``tests/models/test_loupe_net.py`` checks.
     """
     write_weights(fold_batch_norm(net), path, {**(facts or {}), "network": json.dumps(net.shape)})
-
-
-def load_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
-    """Build the network that ``save_loupe_net`` wrote to ``path``, by default the one that ships, ready to evaluate.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds some other network.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f'Expected the weights of a LoupeNet at {path}, found no file; "loupe distill" makes one.'
-        )
-    shape = json.loads(read_facts(path).get("network", "null"))
-    if shape is None:
-        raise ValueError(
-            f'Expected {path} to hold a LoupeNet, found no "network" among its facts; choose another file.'
-        )
-    net = LoupeNet(**shape)
-    net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    return net.eval().to(memory_format=torch.channels_last)  # a sixth to a half less time on a processor

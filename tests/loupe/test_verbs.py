@@ -50,6 +50,13 @@ def test_a_run_is_trained_read_and_judges(run: loupe.Run, tmp_path: Path) -> Non
     assert "; " in frame["error"].iloc[3]  # the problem, and the remedy
     assert (frame["error"][:3] == "").all()
     assert len(found.overlays) == 3
+    shown = found._repr_html_()
+    assert shown.count("data:image/webp;base64,") == 3
+    assert shown.count("not judged") == 1
+    assert f"<b>{frame['verdict'][0]}</b>: score {frame['score'][0]:.4g}" in shown
+    assert f"<td>image_auroc</td><td>{auroc['value']:.4g}</td>" in run._repr_html_()
+    plain = run.predict(table["image_path"][0], out=tmp_path / "plain", overlay="none")
+    assert plain._repr_html_().count("data:image/webp;base64,") == 1  # the image itself
     assert isinstance(found.defects, pd.DataFrame)
     with pytest.raises(loupe.DataError, match="1 of 1 have none"):
         run.predict(broken, out=tmp_path / "failed", errors="fail")

@@ -12,8 +12,8 @@ import torch
 from datamodules.errors import UnreadableImageError
 from datamodules.files.images import read_image, resize_mask
 from datamodules.masks.reading import read_mask
-from datamodules.samples.batch import Sample
-from datamodules.samples.dataset import FileDataset, InspectionDataset, Reading, collate_readable, image_tensor
+from datamodules.samples.batch import Sample, collate
+from datamodules.samples.dataset import FileDataset, InspectionDataset, Reading, image_tensor
 from datamodules.table import complete_table
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def test_files_of_any_kind_give_samples_or_errors(picture_folder: Path) -> None:
     dataset = FileDataset(paths, READING)
     assert dataset.names == ["good/000.png", "empty.png", "sub/broken.png", "text.jpg", "floats.tif", "missing.png"]
     items = [dataset[index] for index in range(len(dataset))]
-    batch, errors = collate_readable(items)
-    assert batch is not None
+    batch = collate([item for item in items if isinstance(item, Sample)])
+    errors = [item for item in items if isinstance(item, UnreadableImageError)]
     assert batch.name == ["good/000.png"]
     assert batch.label_index.tolist() == [-1]
     assert batch.has_mask.tolist() == [False]
@@ -140,11 +140,6 @@ def test_files_of_any_kind_give_samples_or_errors(picture_folder: Path) -> None:
     sample = FileDataset(paths, Reading(32, 24, white_level=2.0))[4]
     assert isinstance(sample, Sample)
     assert sample.image.max() == 0.5
-
-
-def test_nothing_readable_gives_no_batch() -> None:
-    error = UnreadableImageError("a.png", "is empty", "delete it")
-    assert collate_readable([error, error]) == (None, [error, error])
 
 
 def test_an_error_travels_whole_between_processes() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from datamodules.samples.batch import Sample, collate
 from datamodules.samples.detections import dense_masks
-from models.components.tiled import TiledNetwork, Tiling, cut, window
+from models.components.tiled import Tiling, cut, window
 from models.conv_ae import ConvAutoencoder
 from models.unet import Unet
 from tests.found import as_instances
@@ -37,6 +37,17 @@ class Brightness(nn.Module):
 
 def pictures(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+class TiledNetwork(nn.Module):
+    """A network that judges images tile by tile, as one graph."""
+
+    def __init__(self, network: nn.Module, tiling: Tiling) -> None:
+        super().__init__()
+        self.network, self.tiling = network, tiling
+
+    def forward(self, image_B3HW: torch.Tensor) -> InferenceBatch:
+        return self.tiling.judge(lambda tiles: (self.network(tiles), None), image_B3HW)[0]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (40, 17), (65, 64), (200, 331), (97, 128), (1, 300)])
