@@ -54,8 +54,11 @@ def plain(word: str) -> str:
 
 @lru_cache(maxsize=4096)  # few folders hold many images
 def parse_folder(name: str) -> tuple[Verdict, str] | None:
-    """Read verdict and kind from a folder's name, such as ``model1good`` or ``not_ok``; None where it says neither."""
-    lowered = name.lower()
+    """Read verdict and kind from a folder's name, such as ``model1good`` or ``not_ok``; None where it says neither.
+
+    A number behind the verdict, as in ``model1defect2``, counts deliveries, and says neither.
+    """
+    lowered = name.lower().rstrip("0123456789_- ")
     for cut in range(len(lowered)):
         verdict = WORDS.get(plain(lowered[cut:]))
         alone = cut == 0 or not lowered[cut - 1].isalpha()

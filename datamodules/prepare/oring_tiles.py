@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,10 +175,10 @@ class OringTiles:
     def _summary(
         self, pictures: Sequence[Picture], cuts: Sequence[Cut], problems: Sequence[UnreadableImageError], source: Path
     ) -> dict[str, Any]:
-        settings = {key: value for key, value in asdict(self).items() if key not in {"source", "out"}}
+        keys = [field.name for field in fields(OringTiles) if field.name not in {"source", "out"}]
         pairs = list(zip(pictures, cuts, strict=True))
         return {
-            "settings": settings,
+            "settings": {key: getattr(self, key) for key in keys},
             "pictures": len(pictures),
             "tiles": sum(len(cut.tiles) for cut in cuts),
             "splits": {split: summarise([pair for pair in pairs if pair[0].split == split]) for split in SPLITS},

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .ring_pieces import Piece
 
 ALONG = 3.0  # pixels: brightness is averaged along an outline over so much
+WALL = 12.0  # pixels beside a gap in which its walls round the outlines
 MARGIN = 32  # pixels around a part that belong to its box
 CALM = 5  # rays: of single edges the noise is not measured
 NOISY = 4.0  # standard deviations of the edges: a length grows with every wiggle
@@ -140,7 +141,10 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
     inner, calm_inner = _refined(grey_HW, ground, rough, (first_outer, first_inner), "inner")
     away_outer, away_inner = deviations(edges_outer, outer), deviations(edges_inner, inner)
     gaps = find_gaps(grey_HW, ground, outer, inner)
-    calm_outer, calm_inner = _calm(away_outer, calm_outer), _calm(away_inner, calm_inner)
+    calm_outer, calm_inner = (
+        _beside_gaps(_calm(away, calm), gaps, inner.radius)
+        for away, calm in ((away_outer, calm_outer), (away_inner, calm_inner))
+    )
     thickness = measure_thickness(outer, inner, calm_outer, calm_inner)
     body = _surrounded(outer, calm_outer) - _surrounded(inner, calm_inner)
     down, across = offset
@@ -185,6 +189,15 @@ def _refined(
 def _calm(away_N: Floats, calm_N: Floats) -> Floats:
     """Return the calmer deviations where they are known: a deep dent lies beyond what was looked at again."""
     return np.where(np.isfinite(calm_N), calm_N, away_N)
+
+
+def _beside_gaps(away_N: Floats, gaps: tuple[Gap, ...], radius: float) -> Floats:
+    """Leave out the rays through gaps and their walls: where the body ends it is not thin."""
+    kept_N = away_N.copy()
+    for gap in gaps:
+        half = math.degrees((gap.width / 2 + WALL) / radius)
+        kept_N[np.abs((np.arange(RAYS) * 360 / RAYS - gap.at + 180) % 360 - 180) <= half] = np.nan
+    return kept_N
 
 
 def _filled(outline: Outline, away_N: Floats) -> tuple[Floats, Floats]:

@@ -24,6 +24,7 @@ ACROSS = 0.5  # pixels between samples
 FOOT = 12.0  # pixels along the outline to both sides of a fin that may belong to it
 TIP = 3.0  # pixels: a lower fin has no tip of its own
 MOST_LOST = 3.0  # pixels
+SHARP, BLUNT = 20.0, 40.0  # pixels that a tip is wide, a little below its end: of a blunt one blur hides nothing
 WIDE = 6.0  # degrees to both sides that are looked at
 
 
@@ -103,8 +104,19 @@ def _on_image(grey_HW: Plane, outline: Outline, at: float, out: float, height: f
     with np.errstate(all="ignore"):
         edge_T: Floats = offset_M[before] + np.clip((high - 0.5) / (high - low), 0, 1) * ACROSS
     near = np.abs(angle_T - at) * outline.radius < max(FOOT, height)
-    edge = float(np.max(edge_T[near]))
-    return max(edge + _lost(cover_TM, offset_M, edge, place[near][int(np.argmax(edge_T[near]))]), height)
+    calm_T = _calmed(edge_T[near])
+    edge, peak = float(np.max(calm_T)), int(place[near][int(np.argmax(calm_T))])
+    measured = edge + _lost(cover_TM, offset_M, edge, peak)
+    return measured if measured > 0.6 * height else height
+
+
+def _calmed(edge_T: Floats) -> Floats:
+    """Average an outline along a wide fin, where the highest single place is the noise's."""
+    wide = int((edge_T > 0.7 * edge_T.max()).sum()) // 10
+    if wide < 3:
+        return edge_T
+    calm: Floats = np.convolve(np.pad(edge_T, wide // 2, mode="edge"), np.ones(wide) / wide, mode="same")
+    return calm[wide // 2 : wide // 2 + len(edge_T)]
 
 
 def _lost(cover_TM: Floats, offset_M: Floats, edge: float, peak: int) -> float:
@@ -112,10 +124,12 @@ def _lost(cover_TM: Floats, offset_M: Floats, edge: float, peak: int) -> float:
 
     A blunt tip is a parabola: the square of its width falls evenly, to 0 at its very end.
     """
-    half = round(FOOT / ALONG)
+    half = round(2 * FOOT / ALONG)
     width_M = np.clip(cover_TM[max(peak - half, 0) : peak + half + 1], 0, 1).sum(axis=0) * ALONG
     below = (offset_M > edge - 4.0) & (offset_M <= edge + ACROSS)
     if edge < TIP or below.sum() < 5:
         return 0.0
     level, slope = np.polynomial.polynomial.polyfit(offset_M[below] - edge, width_M[below] ** 2, 1)
-    return min(max(level, 0.0) / -slope, MOST_LOST) if slope < 0 else 0.0
+    wide = float(width_M[offset_M <= edge - TIP][-1])
+    share = min(max((BLUNT - wide) / (BLUNT - SHARP), 0.0), 1.0)
+    return share * min(max(level, 0.0) / -slope, MOST_LOST) if slope < 0 else 0.0

@@ -27,6 +27,7 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
 """The keys, in order, that words without one stand for."""
 SEVERAL = frozenset({"source", "runs"})  # take all words that are left
 INSTEAD = {"bundle": "run", "line": "run", "sweep": "run", "resume": "data.root"}  # the first makes the second needless
+OWN = frozenset({"prepare"})  # take the words apart themselves: the first names a domain, not a value
 PLAIN = re.compile(r"[\w.~-]*/[\w./~-]*")  # words that the grammar reads as they stand
 BUNDLE = "spec.json"  # the file by which a bundle is known
 
@@ -48,6 +49,8 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
     rest = [arg for arg in args if not _is_word(arg)]
     if not words:
         return rest
+    if verb in OWN:
+        return [*words, *rest]
     places = [key for key in POSITIONS.get(verb, ()) if key not in _said(rest)]
     if not places:
         raise ConfigError(f"Expected key=value, but found {words[0]!r}; loupe {verb} --help shows how.")

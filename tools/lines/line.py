@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from datamodules.errors import DataError
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 GROUP = "line"
+ACCEPTANCE = "acceptance"  # a group of its own, and a key of lines whose parts are accepted by rules
 ERRORS = ("fail", "ok")
 
 
@@ -40,7 +41,10 @@ class Judged:
 
 
 class Line(Protocol):
-    """A procedure that judges images of one domain."""
+    """A procedure that judges images of one domain.
+
+    One that has a ``record``, the name of a file, goes on in a folder that holds it.
+    """
 
     def predict(self, sources: Sequence[str], out: Path, *, page: bool, command: str) -> Judged:
         """Judge what ``sources`` name, and write tables and pages to ``out``.
@@ -66,9 +70,24 @@ def compose_line(overrides: Sequence[str]) -> DictConfig:
     own = set(OmegaConf.load(Path(__file__).parents[2] / "configs" / "predict_line.yaml"))
     line = Path(__file__).parents[2] / "configs" / GROUP / f"{chosen}.yaml"
     keys = set(OmegaConf.load(line)) if line.is_file() else set()
-    config = compose_config("predict_line", [_placed(override, keys - own) for override in parsed])
+    config = compose_config("predict_line", [_placed(override, keys - own - {ACCEPTANCE}) for override in parsed])
     if config.errors not in ERRORS:
         raise ConfigError(f"Expected errors to be one of {', '.join(ERRORS)}, but found {config.errors!r}.")
+    return _with_acceptance(config, chosen)
+
+
+def _with_acceptance(config: DictConfig, chosen: str) -> DictConfig:
+    """Hand the rules for parts to the line.
+
+    Raises:
+        ConfigError: It has no parts to judge.
+    """
+    rules = config.pop(ACCEPTANCE, None)
+    if rules:
+        if ACCEPTANCE not in config.line:
+            raise ConfigError(f"Expected no acceptance for line={chosen}, which judges no parts, but found one.")
+        with open_dict(config.line):
+            config.line[ACCEPTANCE] = rules
     return config
 
 
@@ -87,7 +106,7 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
     """
     require_values(config)
     sources = [config.source] if isinstance(config.source, str) else list(config.source)
-    out = new_folder(config.out, str(config.choices[GROUP]))
+    out = new_folder(config.out, str(config.choices[GROUP]), getattr(line, "record", ""))
     found = line.predict(sources, out, page=bool(config.page), command=shlex.join(["loupe", "predict", *overrides]))
     print(found.summary)
     print(f"Results {out}")
@@ -101,8 +120,13 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
     return out
 
 
-def new_folder(wanted: str | None, name: str) -> Path:
+def new_folder(wanted: str | None, name: str, record: str = "") -> Path:
     """Make a folder for results, exclusively; where its name is left to the clock, count on.
+
+    Args:
+        wanted: The folder; None: one by the clock.
+        name: Of the line.
+        record: A file by which a folder is known as that of an interrupted call, which goes on; empty: none does.
 
     Raises:
         ConfigError: It is there already, with something in it, or cannot be made.
@@ -116,6 +140,8 @@ def new_folder(wanted: str | None, name: str) -> Path:
         except FileExistsError:
             if not wanted:
                 continue
+            if record and (path / record).is_file():
+                return path.resolve()
             if not path.is_dir() or any(path.iterdir()):
                 raise ConfigError(f"Expected out to be a new or empty folder, but found results at {path}.") from None
         except OSError as error:

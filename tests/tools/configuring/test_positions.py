@@ -75,6 +75,10 @@ def test_what_has_no_place_is_named(verb: str, args: list[str], said: str) -> No
     assert said in str(caught.value)
 
 
+def test_a_domain_to_prepare_stays_a_word() -> None:
+    assert with_keys("prepare", ["oring", "source=a"]) == ["oring", "source=a"]
+
+
 def test_the_help_shows_the_places() -> None:
     assert usage("predict") == "[RUN] [SOURCE ...] "
     assert not usage("demo")
