@@ -24,6 +24,7 @@ claim(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH1
 if TYPE_CHECKING:
     from callbacks.acceptance.judgement import Acceptance
     from callbacks.decisions.calibration import Calibration
+    from callbacks.measures.figures import Chart, ImageFigure, Line
     from callbacks.measures.measure import ContextMeasure, Measure, Section
     from callbacks.policies.base import Policy, Threshold
     from datamodules.base import InspectionDataModule
@@ -68,6 +69,7 @@ _HOMES = {
     "Bundle": "tools.runner",
     "BundleError": "tools.runner",
     "Calibration": "callbacks.decisions.calibration",
+    "Chart": "callbacks.measures.figures",
     "ConfigError": "tools.errors",
     "ContextMeasure": "callbacks.measures.measure",
     "ConvAutoencoder": "models.conv_ae",
@@ -82,10 +84,12 @@ _HOMES = {
     "FiberDataModule": "datamodules.fiber",
     "FolderDataModule": "datamodules.folder",
     "Hybrid": "models.hybrid",
+    "ImageFigure": "callbacks.measures.figures",
     "InspectionBatch": "datamodules.samples.batch",
     "InspectionDataModule": "datamodules.base",
     "InspectionModel": "models.base",
     "Lei": "models.lei",
+    "Line": "callbacks.measures.figures",
     "MaskRcnn": "models.mask_rcnn",
     "Measure": "callbacks.measures.measure",
     "MetaAtomDataModule": "datamodules.meta_atom",
@@ -121,6 +125,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Calibration",
+    "Chart",
     "ConfigError",
     "ContextMeasure",
     "ConvAutoencoder",
@@ -134,10 +139,12 @@ __all__ = [
     "FiberDataModule",
     "FolderDataModule",
     "Hybrid",
+    "ImageFigure",
     "InspectionBatch",
     "InspectionDataModule",
     "InspectionModel",
     "Lei",
+    "Line",
     "MaskRcnn",
     "Measure",
     "MetaAtomDataModule",

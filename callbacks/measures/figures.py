@@ -57,8 +57,8 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, for what no chart can show.
+class ImageFigure:
+    """An image, for what no chart can show.
 
     Attributes:
         title: A few words.
@@ -91,5 +91,5 @@ class DefectFigures:
     heat_map: npt.NDArray[np.int64] | None
 
 
-Figure = Chart | Picture | Examples | DefectFigures | Atlas
+Figure = Chart | ImageFigure | Examples | DefectFigures | Atlas
 """Whatever a measure may hand over to be drawn."""

@@ -35,6 +35,7 @@ class ReportContent:
         warnings: Sentences that a reader must not miss, such as untrained features.
         tables: Of all measures, by name, such as ``sweep``.
         figures: Of all measures.
+        files: Names of the other files that measures wrote.
         maps: Where the images of the atlas lie among each other.
         confidence: Of all intervals, in (0, 1).
         history: Every logged value by epoch, as in history.csv; empty where there is none, or there are no epochs.
@@ -53,6 +54,7 @@ class ReportContent:
     warnings: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Sequence[Figure] = ()
+    files: Sequence[str] = ()
     maps: tuple[EmbeddingMap, ...] = ()
     confidence: float = 0.95
     history: Rows = field(default_factory=dict)

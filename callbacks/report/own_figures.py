@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from callbacks.measures.figures import Chart, Picture
+from callbacks.measures.figures import Chart, ImageFigure
 
 from .charts.line_chart import line_chart, names_of_lines
 from .page import WIDTHS, drawn
@@ -52,7 +52,7 @@ def own_pictures(figures: Sequence[Figure]) -> list[ShownPicture]:
     return [
         ShownPicture(one.title, one.caption, data_uri(one.image_HW3, _EDGE), *one.image_HW3.shape[:2])
         for one in figures
-        if isinstance(one, Picture)
+        if isinstance(one, ImageFigure)
     ]
 
 

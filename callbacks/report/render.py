@@ -11,7 +11,7 @@ from .facts import parts_by, threshold_of, verdict
 from .gallery import galleries, ranked_galleries
 from .own_figures import own_charts, own_pictures
 from .page import render_page
-from .sections import sections
+from .sections import own_files, own_tables, sections
 from .view import ReportView
 from .wording import DASH, defined, interval_name, percent, span
 
@@ -64,7 +64,8 @@ def _facts(view: ReportView) -> dict[str, Any]:
         "by_defect": parts_by(content.predictions, "defect", content.confidence),
         "galleries": galleries(view),
         "ranked": ranked_galleries(view),
-        "sections": sections(content.metrics),
+        "sections": [*sections(content.metrics), *own_tables(content.tables)],
+        "files": own_files(content.files),
         "own_charts": own_charts(content.figures),
         "own_pictures": own_pictures(content.figures),
         "training": content.metrics.get("training"),

@@ -1,7 +1,8 @@
 """Tables of whatever else a test measured: zones, objects, instances, probabilities, in the order of metrics.json.
 
 A section of metrics.json has one of three shapes: names with values, names with estimates (``value``, ``low``,
-``high``), or rows of a table (a list, or names with several values each). Nothing else is known about them.
+``high``), or rows of a table (a list, or names with several values each). Nothing else is known about them, nor about
+the tables of measures, which follow.
 """
 
 from __future__ import annotations
@@ -9,13 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from callbacks.measures import images, objects, pixels
+
 from .wording import DASH, defined, plural, score, share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
 KNOWN = ("test", "baseline", "pictures", "training")
 """Sections that have places of their own on the page."""
+DRAWN = (images.SWEEP, pixels.SWEEP, objects.DEFECTS, objects.MARKED)
+"""Tables, and files of these names, that the page shows as figures."""
 _ESTIMATE = {"value", "low", "high"}
 _MOST_ROWS = 40
 
@@ -44,6 +51,20 @@ def sections(metrics: Mapping[str, Any]) -> list[Section]:
         if key not in KNOWN and isinstance(content, dict | list) and content:
             found += _sections(spoken(key), content)
     return found
+
+
+def own_tables(tables: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """Show the first rows of every table of a measure that has no figure; empty ones are left out."""
+    return [
+        _table(spoken(name), [("", row) for row in table.to_dict("records")], f"{name}.csv")
+        for name, table in tables.items()
+        if name not in DRAWN and not table.empty
+    ]
+
+
+def own_files(files: Sequence[str]) -> list[str]:
+    """Name the files of measures that hold something else than what the page shows."""
+    return [name for name in files if name.partition(".")[0] not in DRAWN]
 
 
 def _sections(title: str, content: Any) -> list[Section]:
@@ -80,13 +101,13 @@ def _pairs(title: str, values: Mapping[str, Any]) -> Section:
     return Section(title, ("", "value"), rows)
 
 
-def _table(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Section:
-    """One row for each entry, one column for each key that any of them has."""
+def _table(title: str, rows: Sequence[tuple[str, Mapping[Any, Any]]], file: str = "metrics.json") -> Section:
+    """One row for each entry, one column for each key that any has; ``file`` holds the rows too many."""
     keys = list(dict.fromkeys(key for _, row in rows for key in row))
     named = any(name for name, _ in rows)
     columns = (*([""] if named else []), *(spoken(key).lower() for key in keys))
     cells = tuple((*([name] if named else []), *(cell(row.get(key)) for key in keys)) for name, row in rows)
-    note = f"{plural(len(cells) - _MOST_ROWS, 'more row')} in metrics.json." if len(cells) > _MOST_ROWS else ""
+    note = f"{plural(len(cells) - _MOST_ROWS, 'more row')} in {file}." if len(cells) > _MOST_ROWS else ""
     return Section(title, columns, cells[:_MOST_ROWS], note)
 
 

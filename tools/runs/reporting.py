@@ -50,6 +50,7 @@ def report_content(
         warnings=tuple(notes),
         tables=results.tables,
         figures=results.figures,
+        files=tuple(results.files),
         maps=embedding_maps(None if atlas is None else atlas.embedding_AD, config.seed),
         confidence=config.callbacks.evaluation.confidence,
         history=history,

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from callbacks.measures.evaluation import Evaluation
-from callbacks.measures.figures import Chart, Examples, Line, Picture
+from callbacks.measures.figures import Chart, Examples, ImageFigure, Line
 from callbacks.measures.measure import Section
 from callbacks.measures.plain import plain_values
 from callbacks.measures.results import Results
@@ -44,7 +44,7 @@ def test_sections_are_put_together() -> None:
     assert found.environment == {"costs": {"a": 1, "b": 2}}
     assert found.predictions["rank"].tolist() == [3, 1, 2]
     assert found.notes == ["Look."]
-    assert (found.figure(Chart), found.figure(Picture), found.figure(Examples)) == (chart, None, None)
+    assert (found.figure(Chart), found.figure(ImageFigure), found.figure(Examples)) == (chart, None, None)
 
 
 @pytest.mark.parametrize(

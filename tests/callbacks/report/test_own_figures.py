@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from callbacks.measures.figures import Chart, Line, Picture
+from callbacks.measures.figures import Chart, ImageFigure, Line
 from callbacks.report.charts.line_chart import fitting_range, line_chart, names_of_lines
 from callbacks.report.own_figures import own_charts, own_pictures
 from callbacks.report.render import render_report
@@ -59,7 +60,7 @@ def test_lines_are_told_apart_and_guides_are_dashed() -> None:
 def test_the_page_shows_them_and_is_silent_without(contents: type[Contents]) -> None:
     usual = contents.build()
     chart = Chart("Reliability", "said", "came", [Line("found", [0, 1], [0, 1])], "Near the diagonal is good.")
-    picture = Picture("Where it looked", np.zeros((5, 8, 3), np.uint8))
+    picture = ImageFigure("Where it looked", np.zeros((5, 8, 3), np.uint8))
     page = render_report(replace(usual, figures=[*usual.figures, chart, picture]))
     assert page.count("<h3>Reliability</h3>") == 1
     assert "Near the diagonal is good." in page
@@ -67,3 +68,18 @@ def test_the_page_shows_them_and_is_silent_without(contents: type[Contents]) -> 
     assert 'id="more"' in page
     assert 'id="more"' not in render_report(usual)
     assert (own_charts(usual.figures), own_pictures(usual.figures)) == ([], [])
+
+
+def test_tables_and_files_of_any_measure_are_shown_but_not_those_behind_figures(contents: type[Contents]) -> None:
+    usual = contents.build()
+    sizes = pd.DataFrame({"part": [f"p{index}" for index in range(45)], "width_um": np.arange(45) + 0.25})
+    hidden = {"defects": sizes, "pixel_sweep": sizes}
+    files = ("defects.json", "own/notes.txt")
+    page = render_report(replace(usual, tables={**usual.tables, **hidden, "part_sizes": sizes}, files=files))
+    assert page.count("<h3>Part sizes</h3>") == 1
+    assert "5 more rows in part_sizes.csv." in page
+    assert "p39" in page
+    assert "p40" not in page
+    assert "39.25" in page
+    assert "notes.txt" in page
+    assert "defects.json" not in page

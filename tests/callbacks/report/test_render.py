@@ -14,7 +14,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from callbacks.measures.atlas import Atlas
-from callbacks.measures.figures import Chart, Examples, Line, Picture
+from callbacks.measures.figures import Chart, Examples, ImageFigure, Line
 from callbacks.report.charts.live import compact
 from callbacks.report.render import flat, render_report
 from callbacks.report.view import figure_of
@@ -111,7 +111,7 @@ def test_hostile_names_stay_text(contents: type[Contents]) -> None:
         figures=[
             Examples((replace(contents.example("miss", HOSTILE, 1), kind=HOSTILE, defect=HOSTILE),)),
             Chart(HOSTILE, HOSTILE, HOSTILE, [Line(HOSTILE, [0, 1], [1, 0]), Line(HOSTILE, [0], [2])], HOSTILE),
-            Picture(HOSTILE, np.zeros((4, 4, 3), np.uint8), HOSTILE),
+            ImageFigure(HOSTILE, np.zeros((4, 4, 3), np.uint8), HOSTILE),
         ],
     )
     page, expected = Page(render_report(hostile)), Page(render_report(usual))

@@ -1,0 +1,85 @@
+"""What docs/extend.md shows works as it stands there: its files in a folder of their own, its commands beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tools.cli import main
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "extend.md").read_text(encoding="utf-8")
+SMALL = [
+    *("data.good=32", "data.defective=16", "data.size=32", "data.image_size=[32,32]", "data.num_workers=0"),
+    *("trainer=cpu", "callbacks.evaluation.resamples=20", "out=runs"),
+]
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """List the blocks of a language under a heading."""
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that Python finds packages in, and that commands are called from."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_files(folder: Path, section: str) -> None:
+    """Write every file of a section, which its first line names."""
+    for code in blocks(section, "python"):
+        path = folder / code.partition("\n")[0].removeprefix("# ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code, encoding="utf-8")
+
+
+def run_commands(section: str) -> list[Path]:
+    """Run every command of a section, on a few small images; return the runs."""
+    for line in "".join(blocks(section, "sh")).splitlines():
+        assert main([*shlex.split(line)[1:], *SMALL]) == 0
+    return sorted(path.parent for path in Path("runs").glob("*/*/config.yaml"))
+
+
+def test_a_measure_of_ones_own_is_one_target(stranger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(stranger, "A measure")
+    (run,) = run_commands("A measure")
+    metrics = json.loads((run / "metrics.json").read_text())
+    predictions, table = (pd.read_csv(run / name) for name in ("predictions.csv", "scores_by_group.csv"))
+    assert metrics["brightest"]["images"] == len(predictions)
+    assert 0.3 < metrics["brightest"]["level"] <= 1
+    medians = predictions.groupby("group")["score"].median()
+    assert metrics["groups"] == {"groups": len(medians), "highest_median": pytest.approx(medians.max())}
+    assert table["median"].tolist() == pytest.approx(sorted(medians, reverse=True))
+    page = (run / "report" / "index.html").read_text()
+    for shown in ("<h3>Brightest</h3>", "<h3>Groups</h3>", "<h3>Scores by group</h3>", "A step at the left"):
+        assert shown in page
+    assert main(["test", str(run), "report=false"]) == 2
+    assert "trust=true" in capsys.readouterr().err
+    assert main(["test", str(run), "report=false", "trust=true"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("{_target_: gauges.groups.ByGroup, at_leest: 1}", "at_least"),
+        ("{_target_: gauges.groups.Chart}", "callbacks.evaluation.measures.own"),
+        ("{_target_: gauges.nowhere.Thing}", "gauges"),
+    ],
+)
+def test_a_slip_is_named_before_anything_is_trained(
+    stranger: Path, capsys: pytest.CaptureFixture[str], entry: str, expected: str
+) -> None:
+    write_files(stranger, "A measure")
+    assert main(["train", "data=synthetic", "model=padim", *SMALL, f"+callbacks.evaluation.measures.own={entry}"]) == 2
+    found = capsys.readouterr()
+    assert expected in found.err
+    assert "Epoch" not in found.out
+    assert not list(Path("runs").glob("*/*/metrics.json"))
