@@ -1,0 +1,217 @@
+"""The line of metallographic scans: two trained networks, and all that is measured of inclusions and grains.
+
+Beside the tables of ``tools.lines.inclusions`` it writes, by scan, ``masks/`` (inclusions, white on black),
+``inpainted/`` (the scan without them), ``boundaries/`` (of closed grains, one pixel wide, white on black), and
+``grains.json``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from callbacks.decisions.calibration import calibration_of
+from callbacks.grains.closing import Grains, boundaries_of, grains_of_logits
+from callbacks.grains.counting import whole_areas
+from callbacks.grains.measures import Facts, grain_facts
+from callbacks.inclusions.measures import Mode, measure_map
+from callbacks.report.charts.scan_figures import distribution
+from callbacks.report.scan_layers import image_layer, mask_layer
+from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.images import read_image, scale
+from datamodules.files.object_table import object_table
+from datamodules.files.objects import object_labels
+from datamodules.files.whole_files import write_whole
+from datamodules.progress import track
+from models.components.inpainting import Method  # noqa: TC001 - as above
+from models.components.micrograph import Micrograph, Stage, analyse
+from tools.errors import ConfigError
+from tools.runs.checkpoint import read_checkpoint, restore
+from tools.runs.reading import reading_of
+from tools.runs.run_folder import RunFolder
+
+from .grain_maps import grains_text, write_grains
+from .inclusions import (
+    MeasuredScan,
+    Ordered,
+    find_scans,
+    pictured,
+    summary_text,
+    write_pages,
+    write_problems,
+    write_tables,
+)
+from .line import Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+    from markupsafe import Markup
+    from torch import Tensor
+
+WHAT = "scan"
+LINE_COLOUR = (255, 214, 0)  # yellow shows on all etches, and none of the inclusions' colours is like it
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetallographyLine:
+    """Measures inclusions and grains of scans; see ``configs/line/metallography.yaml`` for its keys."""
+
+    inclusions: str
+    boundaries: str
+    inpaint: Method = "navier_stokes"
+    mode: Mode = "default"
+    neighbour: int = 50
+    least_area: int = 3
+    um_per_pixel: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.neighbour < 1 or self.least_area < 0:
+            raise ConfigError(
+                f"Expected neighbour to be at least 1 and least_area at least 0, but found {self.neighbour} and "
+                f"{self.least_area}."
+            )
+        if self.um_per_pixel is not None and not 0 < self.um_per_pixel < float("inf"):
+            raise ConfigError(f"Expected um_per_pixel to be above 0, or null, but found {self.um_per_pixel}.")
+
+    def predict(self, sources: Sequence[str], out: Path, *, page: bool, command: str) -> Judged:
+        """Measure every scan of the sources.
+
+        Raises:
+            ConfigError: A run cannot be used.
+            DataError: There is no scan that can be measured.
+        """
+        stages = stage_of(self.inclusions, "inclusions"), stage_of(self.boundaries, "boundaries")
+        problems: list[UnreadableImageError] = []
+        scans = find_scans(sources, problems, "metallographic scans")
+        found: list[MeasuredScan] = []
+        grains: dict[str, Facts] = {}
+        for name, path in track(scans.items(), "measuring scans"):
+            try:
+                scan, grains[name] = self._measure(name, read_scan(path), stages, out, page=page)
+                found.append(scan)
+            except UnreadableImageError as error:
+                problems.append(error)
+        write_problems(out, problems)
+        if not found:
+            raise DataError(f"Expected metallographic scans, but could measure none; for example: {problems[0]}")
+        ordered = Ordered(found)
+        write_tables(out, found, ordered, self.um_per_pixel)
+        write_grains(out, grains)
+        index = write_pages(out, found, ordered, problems, command, WHAT, self.um_per_pixel) if page else None
+        return Judged(f"{summary_text(found, ordered)}\n\n{grains_text(grains)}", len(problems), index)
+
+    def _measure(
+        self, name: str, image_HW3: npt.NDArray[np.uint8], stages: tuple[Stage, Stage], out: Path, *, page: bool
+    ) -> tuple[MeasuredScan, Facts]:
+        chain = analyse(image_HW3, *stages, method=self.inpaint)
+        label_HW = object_labels(chain.inclusion_HW)
+        table = object_table(label_HW, least_area=self.least_area)
+        scan = pictured(name, label_HW, measure_map(table, mode=self.mode, neighbour=self.neighbour), page=page)
+        grain_HW = grains_of_logits(chain.boundary_logit_HW)
+        line_HW = boundaries_of(grain_HW)
+        facts = grain_facts(grain_HW, chain.boundary_HW, self.um_per_pixel)
+        write_images(out, name, chain, line_HW)
+        if not page:
+            return scan, facts
+        layers = {**scan.layers, "boundaries": mask_layer(line_HW, LINE_COLOUR)}
+        tables = [grain_table(facts)]
+        figures = [("Sizes of grains", grain_figure(grain_HW, self.um_per_pixel))]
+        image = image_layer(image_HW3)
+        return replace(scan, layers=layers, image=image, tables=tables, figures=figures), facts
+
+
+def stage_of(run: str, key: str) -> Stage:
+    """Restore the model of a run, calibrated, as a stage of the chain.
+
+    Raises:
+        ConfigError: There is no run, it cannot be read, or its model marks no pixels.
+    """
+    checkpoint = read_checkpoint(RunFolder.open(run).best_checkpoint if not run.endswith(".ckpt") else run)
+    module = restore(checkpoint).eval()
+    threshold = float(calibration_of(module).pixel_threshold)
+    if not np.isfinite(threshold):
+        raise ConfigError(
+            f"Expected {key} to be a run whose model marks pixels, with a threshold for them, but {run} has none; "
+            "train one on images with masks, such as experiment=metallography_inclusions."
+        )
+    enhance = reading_of(checkpoint.config.data).enhance
+
+    def logits(image_K3SS: Tensor) -> Tensor:
+        found, _ = module.look(image_K3SS)
+        if found.anomaly_map is None:
+            raise TypeError("Expected a map of every image, but the model returned none.")
+        return found.anomaly_map
+
+    return Stage(logits, threshold, lambda image_HW3: as_rgb(enhance(image_HW3)), module.size_multiple)
+
+
+def read_scan(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a scan as (H, W, 3) uint8, RGB.
+
+    Raises:
+        UnreadableImageError: It cannot be read.
+    """
+    values = scale(read_image(path), None)
+    eight = values if values.dtype == np.uint8 else np.rint(values * 255)
+    return as_rgb(np.asarray(eight, np.uint8))
+
+
+def as_rgb(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Repeat grey values to three channels."""
+    eight = np.asarray(values, np.uint8)
+    return np.ascontiguousarray(np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight[..., :3])
+
+
+def write_images(out: Path, name: str, chain: Micrograph, line_HW: npt.NDArray[np.bool_]) -> None:
+    """Write the mask, the scan without inclusions, and the boundaries, as PNG."""
+    file = f"{name.replace('/', '_')}.png"
+    images = {
+        "masks": chain.inclusion_HW.astype(np.uint8) * 255,
+        "inpainted": np.ascontiguousarray(chain.inpainted_HW3[..., ::-1]),
+        "boundaries": line_HW.astype(np.uint8) * 255,
+    }
+    for folder, image in images.items():
+        done, content = cv2.imencode(".png", image)
+        if not done:
+            raise DataError(f"Expected to write {out / folder / file}, but its image could not be encoded.")
+        write_whole(out / folder / file, content.tobytes())
+
+
+def grain_table(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
+    """Say the sizes of grains as a table of the page."""
+    known = {
+        "mean intercept, pixels": facts["mean_intercept_px"],
+        "mean intercept, um": facts.get("mean_intercept_um"),
+        "grain size number G by intercepts (ASTM E112)": facts.get("G_heyn"),
+        "grain size number G by count (ASTM E112)": facts.get("G_planimetric"),
+        "grains wholly inside": facts["grains_inside"],
+        "grains cut by the border": facts["grains_cut"],
+        "anisotropy: longest mean intercept by shortest": facts["anisotropy"],
+        "marked boundary that could not be closed": facts["open_share"],
+        "closed boundary that was not marked": facts["bridged_share"],
+    }
+    by_direction = facts["by_direction_px"]
+    if isinstance(by_direction, dict):
+        known |= {f"mean intercept along a {name}, pixels": value for name, value in by_direction.items()}
+    rows = [
+        [name, f"{value:,.3g}" if isinstance(value, float) else f"{value}"]
+        for name, value in known.items()
+        if value is not None
+    ]
+    interval = facts["mean_intercept_interval_px"]
+    if isinstance(interval, list):
+        rows.insert(1, ["its interval by blocks of the scan, 95 %", f"{interval[0]:.3g} to {interval[1]:.3g}"])
+    return "Grains", ["measure", "value"], rows
+
+
+def grain_figure(grain_HW: Grains, um_per_pixel: float | None) -> Markup:
+    """Draw how large grains are."""
+    unit = "um" if um_per_pixel else "pixels"
+    diameter_G = np.sqrt(4 * whole_areas(grain_HW) / np.pi) * (um_per_pixel or 1)
+    return distribution(diameter_G, "Sizes of grains", f"diameter of a circle of the same area, {unit}")
