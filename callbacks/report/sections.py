@@ -33,15 +33,17 @@ class Section:
 
     Attributes:
         title: From its key.
-        columns: Names of the columns; the first heads the names of the rows.
+        columns: Names of the columns.
         rows: Cells as text, as many as columns.
         note: What is not shown; or empty.
+        named: Whether the first column names the rows.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    named: bool = True
 
 
 def sections(metrics: Mapping[str, Any]) -> list[Section]:
@@ -108,7 +110,8 @@ def _table(title: str, rows: Sequence[tuple[str, Mapping[Any, Any]]], file: str 
     columns = (*([""] if named else []), *(spoken(key).lower() for key in keys))
     cells = tuple((*([name] if named else []), *(cell(row.get(key)) for key in keys)) for name, row in rows)
     note = f"{plural(len(cells) - _MOST_ROWS, 'more row')} in {file}." if len(cells) > _MOST_ROWS else ""
-    return Section(title, columns, cells[:_MOST_ROWS], note)
+    in_words = bool(keys) and all(isinstance(row.get(keys[0]), str) for _, row in rows)
+    return Section(title, columns, cells[:_MOST_ROWS], note, named or in_words)
 
 
 def cell(value: Any) -> str:
