@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .do2mr import Do2mr
 from .face_detector import FaceDetector, Where
-from .lei import Lei
+from .faces.marks import Filters, agreed, responses
 
 if TYPE_CHECKING:
     from .faces.view import FaceView, Plane
@@ -26,7 +25,9 @@ class Do2mrLei(FaceDetector):
         border: Of the radius, on both sides of where zones meet, that is not judged.
         zones: ``find`` the zones on every image, or ``none``: for images that show no whole cladding.
         scored: Zones whose pixels count for the score (1 core, 2 cladding, 3 ferrule); the map has all.
-        top_share: Share of those pixels, the worst ones, whose mean is the score.
+        floor: Standard deviations from which a pixel counts for the score.
+        cap: Standard deviations beyond the floor, from which a pixel counts no more.
+        inner: Weight of core and cladding in the score against the ferrule's 1.
 
     Raises:
         ValueError: An argument is out of range.
@@ -42,16 +43,24 @@ class Do2mrLei(FaceDetector):
         border: float = 0.05,
         zones: Where = "find",
         scored: tuple[int, ...] = (1, 2, 3),
-        top_share: float = 0.003,
+        floor: float = 6.0,
+        cap: float = 10.0,
+        inner: float = 0.25,
     ) -> None:
-        super().__init__(border, zones, scored, top_share)
+        super().__init__(border, zones, scored, floor, cap, inner)
         if not 0 < scratches < float("inf"):
             raise ValueError(f"Expected model.scratches to be above 0, but found {scratches}.")
-        self.regions = Do2mr(window, border, zones, scored, top_share)
-        self.lines = Lei(length, apart, directions, border, zones, scored, top_share)
+        if directions < 2:
+            raise ValueError(f"Expected model.directions to be at least 2, but found {directions}.")
+        lengths = ((window, "model.window"), (length, "model.length"), (apart, "model.apart"))
+        self.filters = Filters(*(self.length(share, name) for share, name in lengths), directions)
         self.scratches = scratches
 
-    def respond(self, face: FaceView) -> Plane:
-        """Return the larger of both responses, (H, W)."""
-        larger: Plane = np.maximum(self.regions.respond(face), np.float32(self.scratches) * self.lines.respond(face))
-        return larger
+    def respond(self, face: FaceView) -> tuple[Plane, Plane]:
+        """Return the larger of both responses for the map, and the smaller for the score, (H, W) both.
+
+        The grain of a ferrule rarely gives both a region and a line; a defect does.
+        """
+        region_HW, line_HW = responses(face, self.filters)
+        line_HW *= np.float32(self.scratches)
+        return np.maximum(region_HW, line_HW), agreed(region_HW, line_HW)

@@ -5,6 +5,7 @@ Letters: B batch, H and W pixels.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -15,9 +16,9 @@ from torch import nn
 
 from datamodules.zones.finding import find_zones
 
-from .components.pooling import check_share, top_mean
 from .components.reconstruction import WHITE, to_grey
-from .faces.view import FaceView, Mask, Plane, view_face
+from .faces.marks import Scoring, score_of
+from .faces.view import FaceView, Plane, view_face
 from .one_pass import OnePassModel
 
 if TYPE_CHECKING:
@@ -32,36 +33,35 @@ class FaceNetwork(nn.Module):
     """Judges images by a function of one face.
 
     Args:
-        judge: Grey levels of 0 to 255, (H, W), to a map (H, W), and which of its pixels count for the score (H, W).
-        top_share: Share of the pixels that count whose mean is the score.
+        judge: Grey levels of 0 to 255, (H, W), to a score and a map (H, W).
     """
 
-    def __init__(self, judge: Callable[[Plane], tuple[Plane, Mask]], top_share: float) -> None:
+    def __init__(self, judge: Callable[[Plane], tuple[float, Plane]]) -> None:
         super().__init__()
         self.judge = judge
-        self.top_share = top_share
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), in robust standard deviations."""
+        """Score images: raw ``pred_score`` (B,), and ``anomaly_map`` (B, H, W) in robust standard deviations."""
         grey_BHW = WHITE * to_grey(image_B3HW.float())[:, 0]
         judged = [self.judge(grey_HW) for grey_HW in grey_BHW.cpu().numpy()]
-        map_BHW = torch.from_numpy(np.stack([map_HW for map_HW, _ in judged]))
-        score_B = [
-            top_mean(map_HW[torch.from_numpy(counts_HW)][None], self.top_share)
-            for map_HW, (_, counts_HW) in zip(map_BHW, judged, strict=True)
-        ]
         device = image_B3HW.device
-        return InferenceBatch(pred_score=torch.cat(score_B).to(device), anomaly_map=map_BHW.to(device))
+        score_B = torch.tensor([score for score, _ in judged], device=device)
+        map_BHW = torch.from_numpy(np.stack([map_HW for _, map_HW in judged])).to(device)
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
 
 
 class FaceDetector(OnePassModel):
     """A subclass says how a face responds; there is nothing to train.
 
+    The score is the area that stands out, and how far, in areas of the cladding (see ``faces.marks.score_of``).
+
     Args:
         border: Of the cladding's radius, on both sides of where zones meet, that is not judged.
         zones: Whether to find zones on every image.
         scored: Zones whose pixels count for the score (1 core, 2 cladding, 3 ferrule); the map has all.
-        top_share: Share of those pixels, the worst ones, whose mean is the score.
+        floor: Standard deviations from which a pixel counts for the score.
+        cap: Standard deviations beyond the floor, from which a pixel counts no more.
+        inner: Weight of core and cladding in the score against the ferrule's 1.
 
     Raises:
         ValueError: An argument is out of range.
@@ -70,7 +70,9 @@ class FaceDetector(OnePassModel):
     not_exportable: ClassVar[str] = "it finds the zones of every image that it judges, and no graph can do that"
     trainer_arguments: ClassVar[dict[str, Any]] = OnePassModel.trainer_arguments
 
-    def __init__(self, border: float, zones: Where, scored: tuple[int, ...], top_share: float) -> None:
+    def __init__(
+        self, border: float, zones: Where, scored: tuple[int, ...], floor: float, cap: float, inner: float
+    ) -> None:
         super().__init__()
         if not scored or not set(scored) <= {1, 2, 3}:
             raise ValueError(f"Expected model.scored to be a list of zones 1, 2 and 3, but found {list(scored)}.")
@@ -78,18 +80,21 @@ class FaceDetector(OnePassModel):
             raise ValueError(f"Expected model.border to be at least 0 and below 0.5, but found {border}.")
         if zones not in ("find", "none"):
             raise ValueError(f"Expected model.zones to be find or none, but found {zones}.")
-        check_share(top_share, "model.top_share")
+        for name, value in (("floor", floor), ("inner", inner)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"Expected model.{name} to be 0 or more, but found {value}.")
+        if not 0 < cap < math.inf:
+            raise ValueError(f"Expected model.cap to be above 0, but found {cap}.")
         self.border = border
-        self.scored = tuple(scored)
         self.zones: Where = zones
-        self.model: FaceNetwork = FaceNetwork(self.judge, top_share)
+        self.scoring = Scoring(floor, cap, inner, tuple(scored))
+        self.model: FaceNetwork = FaceNetwork(self.judge)
 
-    def judge(self, grey_HW: Plane) -> tuple[Plane, Mask]:
-        """Judge one image in grey levels of 0 to 255: its map (H, W), and which pixels count for its score."""
+    def judge(self, grey_HW: Plane) -> tuple[float, Plane]:
+        """Judge one image in grey levels of 0 to 255: its score, and its map (H, W)."""
         face = self.view(grey_HW)
-        map_HW = self.respond(face)
-        counts_HW = np.isin(face.zone_HW, self.scored)
-        return np.where(face.inner_HW, map_HW, np.float32(0)), counts_HW if counts_HW.any() else np.ones_like(counts_HW)
+        map_HW, counted_HW = self.respond(face)
+        return score_of(face, counted_HW, self.scoring), np.where(face.inner_HW, map_HW, np.float32(0))
 
     def view(self, grey_HW: Plane) -> FaceView:
         """Look at an image in grey levels of 0 to 255, with its zones where they are to be found."""
@@ -99,8 +104,8 @@ class FaceDetector(OnePassModel):
         return view_face(grey_HW, found.cladding, found.core, self.border)
 
     @abstractmethod
-    def respond(self, face: FaceView) -> Plane:
-        """Return the response (H, W) of a face, in robust standard deviations of its zones."""
+    def respond(self, face: FaceView) -> tuple[Plane, Plane]:
+        """Return the map of a face (H, W), and what counts for its score: robust standard deviations of its zones."""
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep nothing: every image is judged by itself."""

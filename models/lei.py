@@ -27,7 +27,9 @@ class Lei(FaceDetector):
         border: Of the radius, on both sides of where zones meet, that is not judged.
         zones: ``find`` the zones on every image, or ``none``: for images that show no whole cladding.
         scored: Zones whose pixels count for the score (1 core, 2 cladding, 3 ferrule); the map has all.
-        top_share: Share of those pixels, the worst ones, whose mean is the score.
+        floor: Standard deviations from which a pixel counts for the score.
+        cap: Standard deviations beyond the floor, from which a pixel counts no more.
+        inner: Weight of core and cladding in the score against the ferrule's 1.
 
     Raises:
         ValueError: An argument is out of range.
@@ -41,15 +43,18 @@ class Lei(FaceDetector):
         border: float = 0.05,
         zones: Where = "find",
         scored: tuple[int, ...] = (1, 2, 3),
-        top_share: float = 0.003,
+        floor: float = 6.0,
+        cap: float = 10.0,
+        inner: float = 0.25,
     ) -> None:
-        super().__init__(border, zones, scored, top_share)
+        super().__init__(border, zones, scored, floor, cap, inner)
         if directions < 2:
             raise ValueError(f"Expected model.directions to be at least 2, but found {directions}.")
         self.line = self.length(length, "model.length")
         self.apart = self.length(apart, "model.apart")
         self.directions = directions
 
-    def respond(self, face: FaceView) -> Plane:
-        """Return the standardised strength of lines, (H, W)."""
-        return line_response(face, self.line, self.apart, self.directions)
+    def respond(self, face: FaceView) -> tuple[Plane, Plane]:
+        """Return the standardised strength of lines, (H, W), twice."""
+        strength_HW = line_response(face, self.line, self.apart, self.directions)
+        return strength_HW, strength_HW

@@ -51,6 +51,33 @@ class Lines(NamedTuple):
     weak: float = 6.0
 
 
+class Scoring(NamedTuple):
+    """How pixels that stand out become the score of an image.
+
+    Attributes:
+        floor: Standard deviations from which a pixel counts.
+        cap: Beyond the floor, from which it counts no more: one bright speck is not a hundred faint ones.
+        inner: Weight of core and cladding, where good faces show structure of their own, against the ferrule's.
+        zones: That count (1 core, 2 cladding, 3 ferrule).
+    """
+
+    floor: float = 6.0
+    cap: float = 10.0
+    inner: float = 0.25
+    zones: tuple[int, ...] = (1, 2, 3)
+
+
+def score_of(face: FaceView, map_HW: Plane, scoring: Scoring) -> float:
+    """Return how much of a face stands out, and how far: an area in those of the cladding, so that no zoom matters.
+
+    Where zones meet, nothing counts: good faces have debris there.
+    """
+    excess_HW = np.clip(map_HW - scoring.floor, 0.0, scoring.cap) * face.inner_HW
+    weight_Z = np.array([0.0, scoring.inner, scoring.inner, 1.0]) * np.isin(np.arange(4), scoring.zones)
+    by_zone_Z = np.bincount(face.zone_HW.ravel(), weights=excess_HW.ravel(), minlength=4)
+    return float((by_zone_Z * weight_Z).sum() / (np.pi * face.radius**2))
+
+
 def responses(face: FaceView, filters: Filters) -> tuple[Plane, Plane]:
     """Return the responses to regions and to lines, (H, W), in standard deviations of their zones."""
     regions = region_response(face, filters.window)
