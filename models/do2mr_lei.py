@@ -52,8 +52,12 @@ class Do2mrLei(FaceDetector):
             raise ValueError(f"Expected model.scratches to be above 0, but found {scratches}.")
         if directions < 2:
             raise ValueError(f"Expected model.directions to be at least 2, but found {directions}.")
-        lengths = ((window, "model.window"), (length, "model.length"), (apart, "model.apart"))
-        self.filters = Filters(*(self.length(share, name) for share, name in lengths), directions)
+        self.filters = Filters(
+            self.length(window, "model.window"),
+            self.length(length, "model.length"),
+            self.length(apart, "model.apart"),
+            directions,
+        )
         self.scratches = scratches
 
     def respond(self, face: FaceView) -> tuple[Plane, Plane]:
