@@ -8,6 +8,7 @@ from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
 
 from .account import Account
+from .export_plan import Exports, plan_single
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
 
     from .components.tiled import Tiling
+    from .export_plan import ExportPlan
 
 
 @runtime_checkable
@@ -103,6 +105,17 @@ class InspectionModel(AnomalibModule):
     def own_thresholds(self) -> dict[str, Any]:
         """Return thresholds of the model's own, in plain values for calibration.json, beside those of all models."""
         return {}
+
+    @property
+    def has_epochs(self) -> bool:
+        """Tell whether it learns in epochs, and not in a single pass."""
+        return self.trainer_arguments.get("max_epochs") != 1
+
+    def export_plan(self) -> ExportPlan | None:
+        """Say which graphs hold the network, and how their answers are put together; None where no graph can."""
+        if isinstance(self.model, Exports):
+            return self.model.export_plan()
+        return None if self.not_exportable else plan_single(self.model)
 
     def use_tiling(self, tiling: Tiling) -> None:
         """Judge pictures tile by tile from now on, and learn from tiles.

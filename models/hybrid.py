@@ -21,6 +21,8 @@ from .account import Account
 from .base import InspectionModel
 from .components.screening import PASSED, Screening, choose_screening
 from .components.stages import stage_counts, stage_note
+from .errors import UntrainedError
+from .export_plan import SCREENING, ExportPlan, Graph
 from .mask_rcnn import MaskRcnn, MaskRcnnModel
 from .one_pass import OnePassModel
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
 
     from .components.tiled import Tiling
+
+
+ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
 
 
 class HybridModel(nn.Module):
@@ -104,6 +109,20 @@ class HybridModel(nn.Module):
         """Tell what each stage took for each image that it saw."""
         seen = {"screening": self.screened, "inspection": self.inspected}
         return {name: round(1000 * self.seconds[name] / count, 2) for name, count in seen.items() if count}
+
+    def export_plan(self) -> ExportPlan:
+        """Plan a graph for each stage.
+
+        A threshold that lies on a calibration image would pass it once a runtime rounds in another way: it leaves a
+        little lower.
+        """
+        inspection = self.inspection.export_plan()
+        threshold = float(self.screening_threshold)
+        rules = {"screening_threshold": threshold - ROUNDING * abs(threshold), "passed": PASSED}
+        return ExportPlan(
+            {**inspection.composition, "kind": "hybrid", **rules},
+            {**inspection.graphs, SCREENING: Graph(self.screening)},
+        )
 
     def choose(self, chosen: Screening) -> None:
         """Take a threshold for the first stage."""
@@ -234,9 +253,7 @@ class Hybrid(InspectionModel):
         """Score pictures (B,) by the first stage alone."""
         try:
             prediction, _ = self.stages[0].look(image_B3HW)
-        except RuntimeError as error:
-            if "train first" not in str(error):
-                raise
+        except UntrainedError as error:
             raise DataError(
                 "Expected good training pictures for the screening model, but found none; add some, or use the "
                 "inspection alone with model=mask_rcnn."

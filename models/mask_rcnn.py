@@ -19,6 +19,7 @@ from .base import InspectionModel
 from .components.detectors import RESNET50, Selection, resnet50_network, small_network
 from .components.laying import lay
 from .errors import DivergedError
+from .export_plan import MODEL, ExportPlan, Graph
 from .features.backbones import Backbone
 from .features.fpn import BackboneFpn
 
@@ -79,6 +80,12 @@ class MaskRcnnModel(nn.Module):
         """Compare what is found on pictures with their targets; in training mode."""
         losses: dict[str, Tensor] = self.network(list(image_B3HW), [dict(target) for target in targets])
         return losses
+
+    def export_plan(self) -> ExportPlan:
+        """Plan one graph for torchvision's network; a runner lays its masks onto the image."""
+        threshold = float(self.network.roi_heads.score_thresh)
+        rules = {"score_threshold": threshold, "mask_threshold": self.mask_threshold, "part": PART}
+        return ExportPlan({"kind": "instances"} | rules, {MODEL: Graph(self.network, instances=True)})
 
     def get_extra_state(self) -> dict[str, str]:
         """Send ``origin`` along with the weights."""

@@ -10,6 +10,7 @@ import torch
 from datamodules.errors import DataError
 
 from .base import InspectionModel
+from .errors import UntrainedError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,11 +59,11 @@ def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
         what: The values, in words.
 
     Raises:
-        RuntimeError: The model has not been fitted.
+        UntrainedError: The model has not been fitted.
         ValueError: The numbers differ.
     """
     if not fitted:
-        raise RuntimeError(
+        raise UntrainedError(
             f"Expected {model} to be fitted to good pictures, but it is empty; train first, or load one."
         )
     if found != fitted:

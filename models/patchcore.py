@@ -19,6 +19,7 @@ from datamodules.progress import track
 
 from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
+from .errors import UntrainedError
 from .features.backbones import Backbone
 from .features.precision import full_precision
 from .one_pass import OnePassModel
@@ -81,10 +82,10 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
 
         Raises:
-            RuntimeError: The bank is empty.
+            UntrainedError: The bank is empty.
         """
         if not len(self.bank_MD):
-            raise RuntimeError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
+            raise UntrainedError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
         matches = self.match(image_B3HW)
         return InferenceBatch(pred_score=self.score(matches), anomaly_map=matches.map_BHW)
 

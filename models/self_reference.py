@@ -21,7 +21,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .components.pooling import check_share, top_mean
-from .components.reconstruction import to_grey
+from .components.reconstruction import LUMA, to_grey
+from .export_plan import ExportPlan
 from .one_pass import OnePassModel
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class SelfReferenceModel(nn.Module):
         with torch.autocast(image_B3HW.device.type, enabled=False):  # distances are differences of near equals
             map_BHW = torch.stack([self.judge(seen_CHW) for seen_CHW in seen_BCHW.float()])
         return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share), anomaly_map=map_BHW)
+
+    def export_plan(self) -> ExportPlan:
+        """Plan no graph: a runner computes it from these settings."""
+        names = ("patch_size", "block_size", "step", "ridge", "top_share")
+        settings = {"weights": list(LUMA) if self.channels == 1 else None, "quantum": QUANTUM}
+        rules = {name: getattr(self, name) for name in names}
+        return ExportPlan({"kind": "self_reference", **settings, **rules}, {})
 
     def judge(self, seen_CHW: Tensor) -> Tensor:
         """Judge one picture: its map (H, W). Each kind of block is judged by a model of its own."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datamodules.outlines.instances import PART
-from models.components.reconstruction import LUMA
-from models.components.screening import PASSED
-from models.hybrid import HybridModel
-from models.mask_rcnn import MaskRcnnModel
-from models.self_reference import QUANTUM, SelfReferenceModel
 from tools.errors import ConfigError
-from tools.runner.composition import ALONE, HYBRID, INSTANCES, SINGLE
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from models.base import InspectionModel
     from models.components.tiled import Tiling
+    from models.export_plan import ExportPlan
 
-ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
+
+def plan_of(module: InspectionModel) -> ExportPlan:
+    """Ask a model how it leaves torch.
+
+    Raises:
+        ConfigError: No graph can hold the model, and no runner makes up for it.
+    """
+    plan = module.export_plan()
+    if plan is None:
+        raise ConfigError(
+            f"Expected a model that can be exported, but {type(module).__name__} cannot: {module.not_exportable}; "
+            "use loupe predict run=."
+        )
+    return plan
 
 
 def composition_of(module: InspectionModel, size: tuple[int, int]) -> dict[str, Any]:
@@ -27,43 +32,13 @@ def composition_of(module: InspectionModel, size: tuple[int, int]) -> dict[str, 
 
     Args:
         module: The model.
-        size: Height and width of its pictures.
+        size: Height and width of its images.
 
     Raises:
-        ConfigError: No graph can hold the model, and no runner makes up for it.
+        ConfigError: As ``plan_of``.
     """
-    composition = _of_network(module.model)
-    if composition is None:
-        if module.not_exportable:
-            raise ConfigError(
-                f"Expected a model that can be exported, but {type(module).__name__} cannot: {module.not_exportable}; "
-                "use loupe predict run=."
-            )
-        composition = {"kind": SINGLE}
+    composition = dict(plan_of(module).composition)
     return composition if module.tiling is None else composition | {"tiles": tiles_of(module.tiling, size)}
-
-
-def _of_network(network: nn.Module) -> dict[str, Any] | None:
-    """Describe networks of which a graph holds a part at most; None for others."""
-    if isinstance(network, HybridModel):
-        # A threshold that lies on a calibration picture would pass it once a runtime rounds in another way.
-        line = float(network.screening_threshold)
-        screening = {"screening_threshold": line - ROUNDING * abs(line), "passed": PASSED}
-        return {"kind": HYBRID} | screening | _of_instances(network.inspection)
-    if isinstance(network, MaskRcnnModel):
-        return {"kind": INSTANCES} | _of_instances(network)
-    if isinstance(network, SelfReferenceModel):
-        rules = ("patch_size", "block_size", "step", "ridge", "top_share")
-        weights = list(LUMA) if network.channels == 1 else None
-        return {"kind": ALONE, "weights": weights, "quantum": QUANTUM} | {
-            rule: getattr(network, rule) for rule in rules
-        }
-    return None
-
-
-def _of_instances(network: MaskRcnnModel) -> dict[str, Any]:
-    threshold = float(network.network.roi_heads.score_thresh)
-    return {"score_threshold": threshold, "mask_threshold": network.mask_threshold, "part": PART}
 
 
 def tiles_of(tiling: Tiling, size: tuple[int, int]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from callbacks.decisions.calibration import calibration_of
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
-from models.one_pass import OnePassModel
 from tools.errors import ConfigError
 from tools.runner.composition import INPUT
 from tools.runner.self_check import EXPECTED, SAMPLES
@@ -26,7 +25,7 @@ from .agreement import TOLERANCES
 from .card import write_card
 from .cases import calibration_cases, challenge_cases, write_values
 from .challenges import write_challenges
-from .composing import composition_of
+from .composing import composition_of, plan_of
 from .graphs import write_forms, write_safetensors
 from .parity import compare, conclude, require_parity
 from .pictures import find_pictures
@@ -119,12 +118,12 @@ def fill(
         tiles = composition.get("tiles")
         size = (tiles["size"], tiles["size"]) if tiles else (datamodule.reading.height, datamodule.reading.width)
         images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
-        forms = write_forms(module, size, folder, precisions, images)
+        forms = write_forms(plan_of(module).graphs, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     evidence = {
         "metrics": {} if trained.tested is None else trained.tested.read_json(METRICS),
         "environment": {} if trained.folder is None else trained.folder.read_json(ENVIRONMENT),
-        "epoch": None if isinstance(module, OnePassModel) else read_checkpoint(trained.checkpoint).epoch,
+        "epoch": read_checkpoint(trained.checkpoint).epoch if module.has_epochs else None,
     }
     spec = describe(module, config, pictures, forms, composition, evidence)
     write_json(folder / SPEC, spec)

@@ -9,7 +9,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import nncf
 import numpy as np
@@ -19,23 +19,20 @@ import torch
 from openvino import opset13
 from torch import nn
 
-from models.hybrid import HybridModel
-from models.mask_rcnn import MaskRcnnModel
-from models.self_reference import SelfReferenceModel
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
-from tools.runner.composition import INPUT, MAP, MODEL, SCORE, SCREENING
+from tools.runner.composition import INPUT, MAP, MODEL, SCORE
 
 from .onnx_files import save_onnx, write_half
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
     from torchvision.models.detection import MaskRCNN
 
-    from models.base import InspectionModel
+    from models.export_plan import Graph
 
 OPSET = 18
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -154,16 +151,16 @@ def write_instances(graph: Instances, example_13HW: Tensor, path: Path) -> None:
 
 
 def write_forms(
-    module: InspectionModel,
+    graphs: Mapping[str, Graph],
     size: tuple[int, int],
     folder: Path,
     precisions: Sequence[str],
     images: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Write the graph of a model in every form.
+    """Write the graphs of a model in every form.
 
     Args:
-        module: Calibrated, in evaluation mode.
+        graphs: Of a calibrated model, in evaluation mode, by name; none where the runner needs none.
         size: Height and width of what the graphs take: pictures, or tiles.
         folder: Of the bundle.
         precisions: ``fp32`` first, then ``fp16`` and ``int8`` where wanted.
@@ -172,14 +169,15 @@ def write_forms(
     Returns:
         What ``spec.json`` says of them, the preferred one first.
     """
-    if isinstance(module.model, SelfReferenceModel):
+    if not graphs:
         if wrong := [name for name in precisions if name != "fp32"]:
             raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
         return [{"runtime": "numpy", "precision": "fp32", "files": {}}]
-    names = _write_graphs(module, size, folder)
+    for name, graph in graphs.items():
+        _write_graph(graph, size, folder / f"{name}.onnx")
     forms = []
     for precision in precisions:
-        stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in names}
+        stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in graphs}
         for name, stem in stems.items():
             source = folder / f"{name}.onnx"
             if precision == "fp16":
@@ -195,17 +193,12 @@ def write_forms(
     return forms
 
 
-def _write_graphs(module: InspectionModel, size: tuple[int, int], folder: Path) -> list[str]:
-    """Write the graphs that a model needs, in ONNX and single precision; return their names."""
-    network = module.model.inspection if isinstance(module.model, HybridModel) else module.model
-    if isinstance(network, MaskRcnnModel):
-        write_instances(Instances(network.network), torch.rand(1, 3, *size), folder / f"{MODEL}.onnx")
+def _write_graph(graph: Graph, size: tuple[int, int], path: Path) -> None:
+    """Write a graph in ONNX and single precision."""
+    if graph.instances:
+        write_instances(Instances(cast("MaskRCNN", graph.network)), torch.rand(1, 3, *size), path)
     else:
-        write_onnx(RawOutputs(module.model), torch.rand(2, 3, *size), folder / f"{MODEL}.onnx")
-    if not isinstance(module.model, HybridModel):
-        return [MODEL]
-    write_onnx(RawOutputs(module.model.screening), torch.rand(2, 3, *size), folder / f"{SCREENING}.onnx")
-    return [MODEL, SCREENING]
+        write_onnx(RawOutputs(graph.network), torch.rand(2, 3, *size), path)
 
 
 def write_openvino(onnx_path: Path, path: Path, *, half: bool = False) -> None:

@@ -11,7 +11,6 @@ from callbacks.measures.coco import MONITOR as MASK_AP
 from callbacks.measures.learning import Rivals, how_it_went, image_rivals, separability
 from callbacks.training.history import read_rows
 from datamodules.table import CALIBRATION
-from models.one_pass import OnePassModel
 
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
@@ -34,7 +33,7 @@ def training_section(
         datamodule: Of the run.
         kept_epoch: Counted from 1.
     """
-    if isinstance(module, OnePassModel):
+    if not module.has_epochs:
         return {}
     rivals = find_rivals(module, datamodule)
     return how_it_went(read_rows(folder.history), kept_epoch, module.monitor, rivals).to_dict()

@@ -1,0 +1,57 @@
+"""How a network leaves torch: the graphs that hold it, and what a runner makes of their answers.
+
+A network that one graph holds says nothing. All others say it themselves, in ``export_plan``, so that nobody who
+exports has to know which network it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+MODEL, SCREENING = "model", "screening"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network of which a graph is made.
+
+    Attributes:
+        network: From images (B, 3, H, W) in [0, 1] to raw scores and maps; or torchvision's Mask R-CNN.
+        instances: Whether it is the latter, which takes one image at a time, and answers with instances.
+    """
+
+    network: nn.Module
+    instances: bool = False
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What a bundle needs of a model.
+
+    Attributes:
+        composition: How a runner puts together what the graphs answer, in plain values: ``kind``, and what that kind
+            needs; see ``tools.runner.composition``.
+        graphs: By name; none where the runner computes the model by itself.
+    """
+
+    composition: Mapping[str, Any]
+    graphs: Mapping[str, Graph]
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """A network that takes more, or less, than one graph."""
+
+    def export_plan(self) -> ExportPlan:
+        """Say what it takes."""
+
+
+def plan_single(network: nn.Module) -> ExportPlan:
+    """Plan one graph, from a batch of images to scores and maps."""
+    return ExportPlan({"kind": "single"}, {MODEL: Graph(network)})
