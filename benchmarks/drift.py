@@ -25,10 +25,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
+import torch
 
 from callbacks.decisions.calibration import calibration_of
+from callbacks.decisions.described import describe
+from callbacks.statistics.cloud import Cloud, left_out
 from callbacks.statistics.drift import ALARM
-from callbacks.statistics.novelty import FACTS
+from callbacks.statistics.novelty import FACTS, FEWEST
 from callbacks.statistics.usual import Usual
 from datamodules.files.images import read_image, to_rgb
 from datamodules.table import GOOD, TEST, TRAIN
@@ -37,17 +40,19 @@ from tools.configuring.build import build
 from tools.configuring.config import compose_config
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
+from tools.runner.stream import in_batches
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.predicting import infer
 from tools.runs.trainers import build_trainer
 from tools.runs.training import train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from callbacks.statistics.examined import Examined
     from datamodules.files.images import Array
     from datamodules.samples.dataset import InspectionDataset
+    from models.base import InspectionModel
     from tools.runner.result import Result
 
 OTHER_CAMERA = ("data.test_arrays=[Array_2Crop]",)
@@ -62,6 +67,7 @@ EVERYWHERE = (
     *("trainer=cpu", "report=false", "data.num_workers=0"),
     *("callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0"),
 )
+BATCH = 8  # images
 FRESH_SHARE = 0.4  # of the good images that stand for fresh ones, by group
 
 
@@ -125,6 +131,7 @@ class Model(NamedTuple):
     dataset: Callable[[pd.DataFrame], InspectionDataset]
     judge: Judge
     usual: Usual
+    module: InspectionModel
 
 
 def train_on(name: str, root: Path, out: Path, chosen: Sequence[str]) -> Model:
@@ -147,18 +154,31 @@ def train_on(name: str, root: Path, out: Path, chosen: Sequence[str]) -> Model:
         about={},
         usual=calibration.usual,
     )
-    return Model(datamodule.samples, datamodule.dataset, judge, calibration.usual)
+    return Model(datamodule.samples, datamodule.dataset, judge, calibration.usual, module)
+
+
+def read_rows(model: Model, rows: pd.DataFrame) -> Iterator[Array]:
+    """Read the images of some rows as stored."""
+    dataset = model.dataset(rows)
+    views = dataset.views if isinstance(dataset, ViewDataset) else [None] * len(rows)
+    for path, view in zip(rows["image_path"], views, strict=True):
+        yield read_image(path) if view is None else read_view(path, view)
+
+
+def describe_rows(model: Model, rows: pd.DataFrame) -> Array:
+    """Return the embeddings of the images of some rows; (N, 0) where the model has none."""
+    images = (model.judge.prepare(values) for values in read_rows(model, rows))
+    found = [
+        describe(model.module, torch.from_numpy(np.stack(batch)).to(model.module.device))
+        for batch in in_batches(images, BATCH)
+    ]
+    known = [embedding_BD for embedding_BD in found if embedding_BD is not None]
+    return np.concatenate(known) if known else np.empty((len(rows), 0), np.float32)
 
 
 def judge_rows(model: Model, rows: pd.DataFrame, change: Callable[[Array], Array]) -> Judged:
     """Judge changed copies of the images of some rows."""
-    dataset = model.dataset(rows)
-    views = dataset.views if isinstance(dataset, ViewDataset) else [None] * len(rows)
-    values = (
-        change(read_image(path) if view is None else read_view(path, view))
-        for path, view in zip(rows["image_path"], views, strict=True)
-    )
-    results: list[Result] = list(model.judge.stream(values, batch_size=8))
+    results: list[Result] = list(model.judge.stream(map(change, read_rows(model, rows)), batch_size=BATCH))
     facts = [dict(result.facts) for result in results]
     return Judged(facts, rows["group"].tolist(), sum(result.defective for result in results))
 
@@ -178,11 +198,13 @@ def fresh(model: Model, resamples: int) -> list[dict[str, Any]]:
     everything = pd.DataFrame(
         [*[dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], *judged.facts]
     ).assign(group=[*bank["group"], *judged.groups])
+    embedding_ND = np.concatenate([describe_rows(model, bank), describe_rows(model, others)])
     flagged = images = sets = decided = 0
     for _ in range(resamples):
         chosen = rng.permutation(groups)[: max(1, round(FRESH_SHARE * len(groups)))]
         is_fresh = everything["group"].isin(chosen)
-        known, new = everything[~is_fresh], everything[is_fresh]
+        distances = left_out_and_fresh(embedding_ND, everything["group"].to_numpy(str), is_fresh.to_numpy())
+        known, new = (everything.assign(embedding=distances)[side] for side in (~is_fresh, is_fresh))
         usual = Usual.learn(
             {name: known[name].tolist() for name in FACTS if name in known},
             known["group"].tolist(),
@@ -202,6 +224,16 @@ def fresh(model: Model, resamples: int) -> list[dict[str, Any]]:
             "groups": len(groups),
         }
     ]
+
+
+def left_out_and_fresh(embedding_ND: Array, group_N: Array, is_fresh_N: Array) -> Array:
+    """Say how far out embeddings lie: of known images for those of other groups, of fresh ones for all known ones."""
+    distance_N = np.full(len(group_N), np.nan)
+    known_ND = embedding_ND[~is_fresh_N]
+    if known_ND.size and len(known_ND) >= FEWEST:
+        distance_N[~is_fresh_N] = left_out(known_ND, np.unique(group_N[~is_fresh_N], return_inverse=True)[1])
+        distance_N[is_fresh_N] = Cloud.fit(known_ND).distances(embedding_ND[is_fresh_N])
+    return distance_N
 
 
 def changed(name: str, model: Model) -> list[dict[str, Any]]:

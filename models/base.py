@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
+from torch.nn import functional as F
 
 from .account import Account
 from .export_plan import Exports, plan_single
@@ -84,6 +85,13 @@ class InspectionModel(AnomalibModule):
         """
         del image_B3HW
         return None
+
+    def describe(self, image_B3HW: Tensor) -> Tensor | None:
+        """Describe pictures as ``embedding`` does; where they are judged tile by tile, scaled down to a single tile."""
+        if self.tiling is None:
+            return self.embedding(image_B3HW)
+        size = (self.tiling.size, self.tiling.size)
+        return self.embedding(F.interpolate(image_B3HW, size, mode="bilinear", antialias=True))
 
     def bottleneck(self, image_B3HW: Tensor) -> Tensor | None:
         """Return what a network keeps of pictures (B, 3, H, W) in its middle, to look at: (B, Z, h, w).

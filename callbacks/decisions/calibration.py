@@ -13,20 +13,23 @@ from anomalib.data import InferenceBatch
 from lightning import Callback
 from torch import nn
 
+from callbacks.statistics.cloud import Cloud
 from callbacks.statistics.curves import best_f_score, count_scores, roc_auc
 from callbacks.statistics.probability import Method, Probability, fit_probability
 from callbacks.statistics.usual import Usual
 from datamodules.table import DEFECTIVE, GOOD
 
 from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
+from .described import describe
 from .evidence import PixelEvidence
-from .familiarity import learn_usual, map_medians
+from .familiarity import learn_cloud, learn_usual, map_medians
 from .region_rules import RegionRules
 from .scopes import Scope, Scoped, check_scopes, is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     import pandas as pd
     from lightning import LightningModule, Trainer
     from torch import Tensor
@@ -64,6 +67,7 @@ class Calibration(nn.Module):
         to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
         scores: What was seen of every calibration picture.
         usual: What the images of the run are like, so that others can be told from them; None where nobody noted it.
+        cloud: Where their embeddings lie; None where the model has none, or too few were seen.
     """
 
     image_threshold: Tensor
@@ -96,7 +100,9 @@ class Calibration(nn.Module):
         self.probability_note = ""
         self.scores: list[Seen] = []
         self.usual: Usual | None = None
+        self.cloud: Cloud | None = None
         self._median_of: dict[str, float] = {}
+        self._embedding_of: dict[str, npt.NDArray[np.float32]] = {}
         self._device: torch.device | str = "cpu"
         self._everything = PixelEvidence()
         self._parts: dict[tuple[Scope, str], PixelEvidence] = {}
@@ -145,6 +151,7 @@ class Calibration(nn.Module):
         """Forget what was seen; keep the thresholds until new ones are chosen."""
         self.scores = []
         self._median_of = {}
+        self._embedding_of = {}
         self._device = device
         self._everything = PixelEvidence(device)
         self._parts = {}
@@ -192,10 +199,15 @@ class Calibration(nn.Module):
         self.map_range = self._display_range(self.pixel.all.value)
         self._fit_probability()
 
+    def note_embeddings(self, name_N: Sequence[str], embedding_ND: npt.NDArray[np.float32]) -> None:
+        """See embeddings of good calibration pictures."""
+        self._embedding_of |= dict(zip(name_N, embedding_ND, strict=True))
+
     def note_images(self, samples: pd.DataFrame) -> None:
         """Note what the images of the run are like, once thresholds are chosen."""
         line = (self.map_range[0], self._thresholds()[1].all.value)
-        self.usual = learn_usual(samples, self._median_of, line)
+        self.cloud, distance_of = learn_cloud(samples, self._embedding_of)
+        self.usual = learn_usual(samples, self._median_of, line, distance_of)
 
     def objective(self) -> float | None:
         """Score the calibration itself, for choosing a checkpoint: AUROC; None where only one class was seen."""
@@ -241,6 +253,7 @@ class Calibration(nn.Module):
             "map_range": list(self.map_range),
             "scores": [list(seen) for seen in self.scores],
             "usual": None if self.usual is None else self.usual.to_dict(),
+            "cloud": None if self.cloud is None else self.cloud.to_dict(),
         }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -262,8 +275,9 @@ class Calibration(nn.Module):
         self.map_range = (state["map_range"][0], state["map_range"][1])
         self.scores = [Seen(*row) for row in state["scores"]]
         self._require_finite()
-        usual = state.get("usual")  # checkpoints of earlier versions know nothing of it
+        usual, cloud = state.get("usual"), state.get("cloud")  # checkpoints of earlier versions know nothing of them
         self.usual = None if usual is None else Usual.from_dict(usual)
+        self.cloud = None if cloud is None else Cloud.from_dict(cloud)
 
     def _require_finite(self) -> None:
         """Refuse thresholds by which everything, or nothing, would be defective.
@@ -319,7 +333,12 @@ class Calibrate(Callback):
     ) -> None:
         """See a batch."""
         del trainer, args
-        calibration_of(pl_module).update(outputs)
+        calibration = calibration_of(pl_module)
+        calibration.update(outputs)
+        good = (outputs.label_index == GOOD).nonzero().flatten().tolist()
+        described_ND = describe(pl_module, outputs.image[good])
+        if described_ND is not None:
+            calibration.note_embeddings([outputs.name[index] for index in good], described_ND)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose thresholds, and log how well good and defective calibration pictures separate.

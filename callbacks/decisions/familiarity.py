@@ -5,18 +5,21 @@ Letters: N images of a batch, H and W pixels.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.statistics.cloud import Cloud, left_out
 from callbacks.statistics.examined import FORGOTTEN
 from callbacks.statistics.novelty import FACTS, FEWEST
-from callbacks.statistics.usual import LEVEL, Usual
+from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
     import pandas as pd
     from torch import Tensor
 
@@ -41,13 +44,42 @@ def map_medians(map_NHW: Tensor) -> list[float]:
     return medians
 
 
-def learn_usual(samples: pd.DataFrame, median_of: Mapping[str, float], line: tuple[float, float]) -> Usual:
+def learn_cloud(
+    samples: pd.DataFrame, embedding_of: Mapping[str, npt.NDArray[np.float32]]
+) -> tuple[Cloud | None, dict[str, float]]:
+    """Learn where embeddings of good calibration images lie, and how far out each lies for those of other groups.
+
+    Args:
+        samples: The sample table.
+        embedding_of: Of calibration images, by name.
+
+    Returns:
+        None, and nothing, where too few groups tell.
+    """
+    names = sorted(embedding_of)
+    embedding_ND = np.stack([embedding_of[name] for name in names]) if names else np.empty((0, 1), np.float32)
+    if len(names) < FEWEST or not np.isfinite(embedding_ND).all():
+        return None, {}
+    group_N = samples.set_index("name")["group"].reindex(names).to_numpy(str)
+    distances = left_out(embedding_ND, np.unique(group_N, return_inverse=True)[1].astype(np.int64))
+    if not np.isfinite(distances).any():
+        return None, {}
+    return Cloud.fit(embedding_ND), dict(zip(names, distances, strict=True))
+
+
+def learn_usual(
+    samples: pd.DataFrame,
+    median_of: Mapping[str, float],
+    line: tuple[float, float],
+    distance_of: Mapping[str, float] = MappingProxyType({}),
+) -> Usual:
     """Learn what is usual from a run's images: good and unlabelled ones of training, good ones of calibration.
 
     Args:
         samples: The sample table, surveyed.
         median_of: Of calibration images, by name: the median of the map.
         line: The raw map value that is usual, and the pixel threshold.
+        distance_of: Of calibration images, by name: how far out their embeddings lie.
     """
     trained = (samples["split"] == TRAIN) & (samples["label_index"] != DEFECTIVE)
     calibrated = (samples["split"] == CALIBRATION) & (samples["label_index"] == GOOD)
@@ -58,11 +90,17 @@ def learn_usual(samples: pd.DataFrame, median_of: Mapping[str, float], line: tup
     columns = {name: rows[name].tolist() for name in FACTS if name in rows}
     if told:
         columns[LEVEL] = ((medians - line[0]) / (line[1] - line[0])).tolist()
+    if distance_of:
+        columns[EMBEDDING] = rows["name"].map(dict(distance_of)).astype(np.float64).tolist()
     return Usual.learn(columns, rows["group"].tolist(), rows["kind"].tolist(), line if told else None)
 
 
 def examine_test(
-    usual: Usual | None, predictions: pd.DataFrame, samples: pd.DataFrame, median_of: Mapping[str, float]
+    usual: Usual | None,
+    predictions: pd.DataFrame,
+    samples: pd.DataFrame,
+    median_of: Mapping[str, float],
+    distance_of: Mapping[str, float] = MappingProxyType({}),
 ) -> Familiarity:
     """Examine test images; where enough are known to be good, those alone decide whether the set differs.
 
@@ -71,6 +109,7 @@ def examine_test(
         predictions: Of the test.
         samples: The sample table, surveyed.
         median_of: The median of each image's map, by name.
+        distance_of: How far out each image's embedding lies, by name, where the model has one.
     """
     if usual is None or samples.empty:
         return Familiarity([""] * len(predictions), {}, [] if samples.empty else [FORGOTTEN])
@@ -79,6 +118,8 @@ def examine_test(
     if usual.level_range is not None:
         low, high = usual.level_range
         columns[LEVEL] = [(median_of[name] - low) / (high - low) for name in predictions["name"]]
+    if distance_of:
+        columns[EMBEDDING] = [distance_of[name] for name in predictions["name"]]
     facts = [{name: values[row] for name, values in columns.items()} for row in range(len(predictions))]
     good_N = (predictions["label_index"] == GOOD).tolist()
     found = usual.examine(

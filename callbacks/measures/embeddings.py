@@ -5,30 +5,17 @@ Letters: N images of a batch, D values of an embedding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
+
+from callbacks.decisions.described import describe
 
 from .atlas import AtlasMaker
 from .measure import ContextMeasure, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    import numpy.typing as npt
-    from lightning import LightningModule
-    from torch import Tensor
-
     from datamodules.samples.batch import InspectionBatch
 
     from .measure import Tested
-
-
-@runtime_checkable
-class HasEmbedding(Protocol):
-    """A model that may describe images (B, 3, H, W) by one vector each (B, D)."""
-
-    def embedding(self, image_B3HW: Tensor) -> Tensor | None:
-        """Describe images; None where the method has no natural vector."""
 
 
 class Embeddings(ContextMeasure):
@@ -44,17 +31,9 @@ class Embeddings(ContextMeasure):
     def update(self, batch: InspectionBatch) -> None:
         """Describe the images that may be kept."""
         wanted = self._maker.wanted(batch.name)
-        self._maker.update(batch, wanted, embed(self.tested.module, batch, wanted))
+        self._maker.update(batch, wanted, describe(self.tested.module, batch.image[wanted]))
 
     def result(self) -> Section:
         """Return the atlas, where anything was kept."""
         atlas = self._maker.atlas()
         return Section() if atlas is None else Section(figures=[atlas])
-
-
-def embed(module: LightningModule, batch: InspectionBatch, wanted: Sequence[int]) -> npt.NDArray[np.float32] | None:
-    """Describe the wanted images of a batch by one vector each (N, D), where the model can."""
-    if not isinstance(module, HasEmbedding) or not wanted:
-        return None
-    embedding_ND = module.embedding(batch.image[list(wanted)])
-    return None if embedding_ND is None else embedding_ND.float().flatten(1).cpu().numpy()

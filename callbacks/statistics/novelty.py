@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-RATE = 0.0005  # of fresh images beyond each limit: seven facts with two limits each come to less than one image in 100
+RATE = 0.0005  # of fresh images beyond each limit: eight facts with two limits each come to less than 1 image in 100
 TAIL = 0.3
 DIGITS = 6  # of limits, and of the facts that travel with a model
 FEWEST = 5  # images that a limit needs
@@ -35,11 +35,16 @@ class Fact(NamedTuple):
         words: Its name, for people.
         logarithm: Whether ratios matter and not differences.
         least: Distance from the median within which it is never unusual, for sets that hardly vary.
+        spread: Distance of the furthest group that is taken for granted, and stretched as one that was seen: a few
+            groups that are alike do not show how sizes of crops, and focus, vary from part to part.
+        far_alone: Whether large values alone are unusual, as of a distance.
     """
 
     words: str
     logarithm: bool
     least: float
+    spread: float = 0.0
+    far_alone: bool = False
 
 
 FACTS: Mapping[str, Fact] = {
@@ -47,9 +52,10 @@ FACTS: Mapping[str, Fact] = {
     "width": Fact("width", logarithm=True, least=0.0),
     "brightness": Fact("brightness", logarithm=False, least=0.02),
     "contrast": Fact("contrast", logarithm=True, least=0.1),
-    "sharpness": Fact("sharpness", logarithm=True, least=0.1),
+    "sharpness": Fact("sharpness", logarithm=True, least=0.1, spread=0.08),
     "warmth": Fact("warmth (red less blue)", logarithm=False, least=0.02),
     "level": Fact("level of the anomaly map", logarithm=False, least=0.1),
+    "embedding": Fact("distance of the features", logarithm=True, least=0.1, far_alone=True),
 }
 _SMALLEST = 1e-6  # whose logarithm stands for that of 0
 
@@ -84,20 +90,21 @@ def find_limits(name: str, value_N: npt.NDArray[np.float64], group_N: npt.NDArra
     highest_G, lowest_G = np.full(len(groups), -np.inf), np.full(len(groups), np.inf)
     np.maximum.at(highest_G, code_N, scale_N)
     np.minimum.at(lowest_G, code_N, scale_N)
-    above, below = _reach(highest_G - middle), _reach(middle - lowest_G)
     fact = FACTS[name]
+    above, below = _reach(highest_G - middle, fact.spread), _reach(middle - lowest_G, fact.spread)
     low, high = middle - max(below, fact.least), middle + max(above, fact.least)
+    low = -math.inf if fact.far_alone else low
     ends = (math.exp(low), math.exp(high)) if fact.logarithm else (low, high)
     return Limits(rounded(ends[0]), rounded(ends[1]), len(groups))
 
 
-def _reach(distance_G: npt.NDArray[np.float64]) -> float:
-    """Say how far from the median all but ``RATE`` of fresh groups lie."""
+def _reach(distance_G: npt.NDArray[np.float64], spread: float) -> float:
+    """Say how far from the median all but ``RATE`` of fresh groups lie, if the furthest seen is beyond ``spread``."""
     count = len(distance_G)
     beyond = int(RATE * (count + 1))  # groups that may lie beyond
     if beyond:
         return float(np.sort(distance_G)[-beyond])
-    return float(distance_G.max()) * math.pow(1 / ((count + 1) * RATE), TAIL)
+    return max(float(distance_G.max()), spread) * math.pow(1 / ((count + 1) * RATE), TAIL)
 
 
 def unusual(facts: Facts, limits: Mapping[str, Limits]) -> list[str]:

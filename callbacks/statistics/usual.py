@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from .novelty import FACTS, FEWEST, Facts, Limits, find_limits, rounded, unusual
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LEVEL = "level"  # the fact that a model's map tells; all others are the file's
+LEVEL = "level"  # the fact that a model's map tells
+EMBEDDING = "embedding"  # the fact that a model's features tell; all others are the file's
 KEPT = 250  # reference images of each sort, with and without a level, that travel with the model
 COMPARED = 2000  # images of a set that the test compares at most: it has power to spare by then
 Floats = npt.NDArray[np.float64]
@@ -78,6 +79,9 @@ class Usual:
         value_NF = np.stack([np.asarray(columns.get(name, unknown), np.float64) for name in FACTS], axis=1)
         codes = _codes(group_N)
         found = {name: find_limits(name, value_NF[:, fact], codes) for fact, name in enumerate(FACTS)}
+        value_NF[:, list(FACTS).index(EMBEDDING)] = (
+            np.nan
+        )  # left-out images lie a little further out: no set is compared
         kept = _spread(np.isfinite(value_NF[:, list(FACTS).index(LEVEL)]))
         return cls(
             {name: limits for name, limits in found.items() if limits is not None},
@@ -100,6 +104,10 @@ class Usual:
     def level(self, map_HW: npt.NDArray[Any]) -> float:
         """Return the level of an image's map; NaN where maps tell none."""
         return math.nan if self.level_range is None else map_level(map_HW, self.level_range)
+
+    def without(self, fact: str) -> Usual:
+        """Flag no image by a fact, where nothing can tell it."""
+        return replace(self, limits={name: found for name, found in self.limits.items() if name != fact})
 
     def judge(self, facts: Facts) -> str:
         """Say which facts of an image are unusual, and what would be usual; empty where none is."""

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from timm.models import get_pretrained_cfg
 
 from callbacks.decisions.calibration import calibration_of
+from callbacks.statistics.usual import EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import SCHEMA
 from tools.runs.accepting import acceptance_of
@@ -85,7 +86,7 @@ def describe(
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
         "thresholds": summary,
-        "usual": None if calibration.usual is None else calibration.usual.to_dict(),
+        "usual": None if calibration.usual is None else calibration.usual.without(EMBEDDING).to_dict(),
         "defects": measuring_of(config, calibration).to_dict(),
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},

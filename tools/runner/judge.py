@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from callbacks.statistics.usual import LEVEL, Usual
+from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.files.appearance import appearance
@@ -191,6 +191,7 @@ class Judge:
         facts: dict[str, float] = {}
         if self.usual is not None and picture.facts:
             facts = {**picture.facts, LEVEL: self.usual.level(map_HW)}
+            facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
         detections = [] if found.detections is None else found.detections[row]
         return Result(
             picture=picture.name,

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 class Prediction(NamedTuple):
     """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
 
-    Boxes and masks of detections are in pixels of the model's picture.
+    Boxes and masks of detections are in pixels of the model's picture. ``distance_B`` says how far out the embedding of
+    each picture lies, where whatever judges knows that.
     """
 
     score_B: Array
     map_BHW: Array
     detections: list[Detections] | None = None
+    distance_B: list[float] | None = None
 
 
 class Region(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from callbacks.decisions.calibration import calibration_of
+from callbacks.decisions.described import describe
 from tools.errors import ConfigError
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
@@ -97,4 +98,7 @@ def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> P
     if found.pred_score is None or found.anomaly_map is None:
         raise TypeError("Expected raw scores and maps, but the model returned none.")
     scores, maps = found.pred_score.cpu().numpy(), found.anomaly_map.cpu().numpy()
-    return Prediction(scores, maps, detections)
+    cloud = calibration_of(module).cloud
+    described_BD = None if cloud is None else describe(module, image)
+    distance_B = None if cloud is None or described_BD is None else cloud.distances(described_BD)
+    return Prediction(scores, maps, detections, distance_B)

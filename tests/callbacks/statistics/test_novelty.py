@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from callbacks.statistics.novelty import FACTS, RATE, find_limits, unusual
+from callbacks.statistics.novelty import FACTS, RATE, TAIL, find_limits, unusual
 
 
 def limits(values: np.ndarray, groups: np.ndarray | None = None, name: str = "sharpness") -> tuple[float, float]:
@@ -51,6 +51,12 @@ def test_what_never_varied_is_exact_where_it_must_be_and_has_room_where_it_may()
     assert low == high == 64
     low, high = limits(np.full(20, 0.5), name="brightness")
     assert (low, high) == pytest.approx((0.48, 0.52))
+
+
+def test_a_few_groups_that_are_alike_do_not_show_how_focus_varies() -> None:
+    few, many = (limits(np.full(count, 0.2)) for count in (5, 3000))
+    assert few[1] == pytest.approx(0.2 * np.exp(0.08 * (1 / (6 * RATE)) ** TAIL), rel=1e-4)
+    assert many[1] == pytest.approx(0.2 * np.exp(0.1), rel=1e-4)
 
 
 def test_a_fact_that_is_always_zero_is_usual_at_zero() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from callbacks.decisions.familiarity import map_medians
 from callbacks.statistics.novelty import FACTS
-from callbacks.statistics.usual import KEPT, Usual, map_level
+from callbacks.statistics.usual import EMBEDDING, KEPT, LEVEL, Usual, map_level
 
 RNG = np.random.default_rng(0)
 
@@ -127,7 +127,7 @@ def test_what_travels_is_bounded() -> None:
     drawn = columns(3000) | {"level": [math.nan] * 2400 + columns(600)["level"]}
     large = Usual.learn(drawn, names(3000))
     assert large.reference_NF.shape == (2 * KEPT, len(FACTS))
-    assert np.isfinite(large.reference_NF[:, -1]).sum() == KEPT
+    assert np.isfinite(large.reference_NF[:, list(FACTS).index(LEVEL)]).sum() == KEPT
 
 
 @pytest.mark.parametrize("size", [(5, 7), (4, 6), (1, 1)])
@@ -136,3 +136,21 @@ def test_the_level_is_the_same_by_torch_and_by_numpy(size: tuple[int, int]) -> N
     (median,) = map_medians(torch.from_numpy(map_HW)[None])
     assert map_level(map_HW, (1.0, 3.0)) == (median - 1.0) / 2.0
     assert math.isnan(Usual.learn(columns(9), names(9)).level(map_HW))
+
+
+def test_a_fact_that_nothing_tells_is_forgotten() -> None:
+    drawn = columns(40) | {EMBEDDING: (1 + 0.1 * RNG.random(40)).tolist()}
+    usual = Usual.learn(drawn, names(40))
+    far = facts(30)[0] | {EMBEDDING: 90.0}
+    assert usual.judge(far).startswith("distance of the features 90 (usual: 0 to ")
+    assert usual.judge(far | {EMBEDDING: 0.001}) == ""  # near is not unusual
+    forgotten = usual.without(EMBEDDING)
+    assert forgotten.judge(far) == ""
+    assert set(forgotten.limits) == set(usual.limits) - {EMBEDDING}
+
+
+def test_distances_of_those_that_were_left_out_flag_images_and_compare_no_set() -> None:
+    usual = Usual.learn(columns(40) | {EMBEDDING: (1 + 0.1 * RNG.random(40)).tolist()}, names(40))
+    found = usual.examine([one | {EMBEDDING: 1.1} for one in facts(30)], names(30), names(30))
+    assert (found.flagged, found.drift.drifted) == (0, False)
+    assert usual.examine([one | {EMBEDDING: 90.0} for one in facts(30)], names(30), names(30)).flagged == 30
