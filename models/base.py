@@ -86,8 +86,8 @@ class InspectionModel(AnomalibModule):
         del image_B3HW
         return None
 
-    def describe(self, image_B3HW: Tensor) -> Tensor | None:
-        """Describe pictures as ``embedding`` does; where they are judged tile by tile, scaled down to a single tile."""
+    def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
+        """Describe pictures by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
         if self.tiling is None:
             return self.embedding(image_B3HW)
         size = (self.tiling.size, self.tiling.size)

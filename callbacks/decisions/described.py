@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Describes(Protocol):
     """A model that may describe images (B, 3, H, W) by one vector each (B, D)."""
 
-    def describe(self, image_B3HW: Tensor) -> Tensor | None:
+    def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe images; None where the method has no natural vector."""
 
 
@@ -22,5 +22,5 @@ def describe(module: nn.Module, image_B3HW: Tensor) -> npt.NDArray[np.float32] |
     """Describe images by one vector each (B, D); None where the model has none, or there is no image."""
     if not isinstance(module, Describes) or not len(image_B3HW):
         return None
-    described = module.describe(image_B3HW)
+    described = module.embed_whole(image_B3HW)
     return None if described is None else described.float().flatten(1).cpu().numpy()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from callbacks.statistics.cloud import AXES, Cloud, left_out
 
 
-def drawn(count: int, size: int, seed: int = 0) -> np.ndarray:
+def drawn(count: int, size: int, seed: int = 0) -> npt.NDArray[np.float32]:
     """Embeddings that vary along a few directions, and a little along all."""
     rng, fixed = np.random.default_rng(seed), np.random.default_rng(size)
     along = fixed.normal(size=(4, size)) * np.array([3.0, 2.0, 1.0, 0.5])[:, None]
-    return (rng.normal(size=(count, 4)) @ along + 0.1 * rng.normal(size=(count, size)) + 5.0).astype(np.float32)
+    values_ND: npt.NDArray[np.float64] = (
+        rng.normal(size=(count, 4)) @ along + 0.1 * rng.normal(size=(count, size)) + 5.0
+    )
+    return values_ND.astype(np.float32)
 
 
 @pytest.mark.parametrize(("count", "size"), [(60, 12), (40, 40), (30, 200), (7, 5), (5, 1)])
