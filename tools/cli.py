@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from .mishaps import explain, surprise
+from .output import UNREAD, let_go
 from .signals import Interrupted, heard, sentence
 
 if TYPE_CHECKING:
@@ -42,12 +44,21 @@ def main(args: Sequence[str] | None = None) -> int:
         _print_anything()
     try:
         with heard():  # from here on, since loading a verb takes a while
-            return _run(list(sys.argv[1:] if args is None else args))
+            status = _run(list(sys.argv[1:] if args is None else args))
+            if not status:
+                sys.stdout.flush()  # while errors can still be told
+            return status
     except Interrupted as error:
         print(f"loupe: {sentence(error)}", file=sys.stderr)
         return error.status
+    except BrokenPipeError:
+        return UNREAD
+    except OSError as error:
+        print(f"loupe: {explain(error) or surprise(error)}", file=sys.stderr)
+        return 1
     finally:
         if args is None:  # the process is about to end: a late Ctrl-C shall not complain about that
+            let_go()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -22,6 +22,7 @@ from .configuring.positions import usage, with_keys
 from .configuring.trust import take_trust, trusting
 from .errors import ConfigError, FailedTrialsError
 from .mishaps import explain, first_line, quiet_threads, surprise
+from .output import UNREAD, is_unread
 from .signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:
@@ -58,17 +59,15 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         The exit status: 0 done, 1 data, weights or the machine are not usable, 2 the command is wrong, 130 or 143 ended
         by SIGINT or SIGTERM.
     """
-    if HELP_FLAGS & set(args):
-        print(help_text(verb, epilog, shown))
-        return 0
     settle_process()
     quiet_libraries()
     try:
-        given, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
-        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN), trusting(trust=trust):
-            if flags := [arg for arg in given if arg.startswith("-")]:
-                raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
-            run(with_keys(verb, given), show=PRINT_FLAG in args)
+        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
+            if HELP_FLAGS & set(args):
+                print(help_text(verb, epilog, shown))
+            else:
+                _run(verb, args, run)
+            sys.stdout.flush()  # while errors can still be told
     except (ConfigError, OmegaConfBaseException) as error:
         lost = f"Expected every ${{...}} of the config to lead to a value, but: {first_line(error)}"
         return _fail(verb, sentence(error) if isinstance(error, ConfigError) else lost, 2)
@@ -76,10 +75,20 @@ def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequ
         return _fail(verb, explain(error) or sentence(error), 1)
     except Interrupted as error:
         return _fail(verb, sentence(error), error.status)
+    except BrokenPipeError as error:
+        return _unread(verb, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, a user reads a sentence, and a developer may ask for more
-        said = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
-        return _fail(verb, "; ".join([said, *getattr(error, "__notes__", ())]), 1)
+        return _fail(verb, _surprised(error), 1)
     return 0
+
+
+def _run(verb: str, args: Sequence[str], run: Run) -> None:
+    """Run a verb with its overrides."""
+    given, trust = take_trust([arg for arg in args if arg != PRINT_FLAG])
+    if flags := [arg for arg in given if arg.startswith("-")]:
+        raise ConfigError(f"No option {flags[0]!r}; there are {PRINT_FLAG} and --help, all else is KEY=VALUE.")
+    with trusting(trust=trust):
+        run(with_keys(verb, given), show=PRINT_FLAG in args)
 
 
 def debugging() -> bool:
@@ -156,6 +165,19 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)  # the parents' levels are reset when lightning is imported
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(anomalib|timm)\.")  # their own renames
     warnings.filterwarnings("ignore", module=r"lightning\.")  # worker counts, log intervals: chosen on purpose
+
+
+def _surprised(error: Exception) -> str:
+    said = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
+    return "; ".join([said, *getattr(error, "__notes__", ())])
+
+
+def _unread(verb: str, error: BrokenPipeError) -> int:
+    """End a command whose output nobody takes any more: with a word where something had begun."""
+    if not is_unread():
+        return _fail(verb, _surprised(error), 1)
+    notes = [note for note in error.__notes__ if note != NOT_BEGUN]
+    return _fail(verb, "; ".join(["nobody takes what it prints", *notes]), UNREAD) if notes else UNREAD
 
 
 def _fail(verb: str, said: str, status: int) -> int:
