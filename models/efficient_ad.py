@@ -20,7 +20,7 @@ from .base import InspectionModel
 from .components.efficient_ad_model import EfficientAdModel, pads
 from .components.efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
 from .components.penalty import PenaltyPictures
-from .errors import WeightsError
+from .errors import keys_under
 from .features.backbones import Backbone
 from .features.patch_description import PATCH_DESCRIPTION
 
@@ -174,7 +174,5 @@ def build_teacher(teacher: Mapping[str, Any], student: str) -> Backbone:
     if arguments.get("name") in PATCH_DESCRIPTION:
         padding = {"padding": pads(arguments["name"], student)}
         arguments["options"] = dict(arguments.get("options") or {}) | padding
-    try:
+    with keys_under("model.teacher"):
         return Backbone(**arguments)
-    except WeightsError as error:
-        raise WeightsError(str(error).replace("backbone.", "model.teacher.")) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from callbacks.policies.base import PICTURES, count_float32, describe_calls
 from callbacks.policies.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def set_image_threshold(scoped: Scoped, value: float, seen_N: Sequence[Seen], no
         raise ValueError(f"Expected kind to be one that calibration saw ({there}), but found {kind!r}.")
     chosen = Fixed(value).choose([seen.score for seen in of_kind], [seen.label_index for seen in of_kind])
     return _with(scoped, replace(chosen, promise=f"{note} {chosen.promise}"), kind)
+
+
+def calls_of(scoped: Scoped, seen_N: Sequence[Seen], kind: str = "") -> str:
+    """Say what the threshold of images does to those of the calibration, or to those of one kind."""
+    of_kind = [seen for seen in seen_N if not kind or seen.kind == kind]
+    counts = count_float32([seen.score for seen in of_kind], [seen.label_index for seen in of_kind])
+    return describe_calls(counts, scoped.of_kind(kind), PICTURES)
 
 
 def set_pixel_threshold(scoped: Scoped, value: float, note: str, kind: str = "") -> Scoped:

@@ -119,4 +119,6 @@ def too_few(policy: Policy, name: str, good: int, defective: int, least: int, un
 def stand_in(threshold: Threshold, why: str, good: int, defective: int) -> Threshold:
     """The threshold of all as that of a scope with too few samples of its own."""
     promise = why + threshold.promise
-    return replace(threshold, promise=promise, n_good=good, n_defective=defective, fallback=True, table=None)
+    return replace(
+        threshold, promise=promise, n_good=good, n_defective=defective, fallback=True, shared=True, table=None
+    )

@@ -34,6 +34,7 @@ class Threshold:
         n_good: Good samples in the calibration set.
         n_defective: Defective samples in the calibration set.
         fallback: Whether another policy, or another scope's threshold, stands in for the one asked for.
+        shared: Whether it is the threshold of all, for want of samples of this scope.
         table: What each candidate of a given list would have done; None for policies that try no list.
     """
 
@@ -43,12 +44,14 @@ class Threshold:
     n_good: int
     n_defective: int
     fallback: bool = False
+    shared: bool = False
     table: list[dict[str, Any]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for checkpoints and JSON; ``table`` only where there is one."""
+        """Plain values, for checkpoints and JSON; ``shared`` and ``table`` only where they say anything."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if not (name == "table" and value is None)}
+        silent = {"shared": False, "table": None}
+        return {name: value for name, value in values.items() if name not in silent or value != silent[name]}
 
 
 class Policy(ABC):

@@ -18,7 +18,7 @@ from segmentation_models_pytorch.encoders import TimmUniversalEncoder, get_encod
 from torch import nn
 from torch.nn import functional as F
 
-from models.errors import WeightsError
+from models.errors import keys_under
 from models.features.backbones import UNTRAINED, load_weights
 
 if TYPE_CHECKING:
@@ -148,12 +148,8 @@ def load_encoder(network: SegmentationModel, encoder: str, weights: str) -> dict
         return {}
     inner = network.encoder
     part = inner.model if isinstance(inner, TimmUniversalEncoder) else inner
-    try:
+    with keys_under("model"):
         sha256 = load_weights(part, Path(weights).expanduser())
-    except WeightsError as error:
-        raise WeightsError(
-            str(error).replace("backbone.weights", "model.weights").replace("backbone=", "model.encoder=")
-        ) from error
     return {"name": encoder, "weights": weights, "sha256": sha256}
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from timm.models._features import FeatureGetterNet  # timm exports it nowhere else
 from torch import nn
 
-from models.errors import WeightsError
+from models.errors import WeightsError, key
 
 from .loupe_net import WEIGHTS, LoupeNet
 from .patch_description import PATCH_DESCRIPTION
@@ -70,13 +70,13 @@ class Backbone(nn.Module):
         if name in PATCH_DESCRIPTION and weights in {HUB, BUNDLED}:
             raise WeightsError(
                 f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
-                f"student={name}, and set backbone.weights=FILE, or ask for untrained features with "
-                "backbone.weights=none."
+                f"student={name}, and set {key('weights')}=FILE, or ask for untrained features with "
+                f"{key('weights')}=none."
             )
         if (name == LOUPE_NET and weights == HUB) or (name != LOUPE_NET and weights == BUNDLED):
             other = BUNDLED if weights == HUB else HUB
             raise WeightsError(
-                f"Expected weights of {name} that exist, but found {weights!r}; set backbone.weights={other}."
+                f"Expected weights of {name} that exist, but found {weights!r}; set {key('weights')}={other}."
             )
         self.network = _create(name, layers, options or {}, download=weights == HUB)
         if weights not in {UNTRAINED, HUB}:
@@ -134,7 +134,7 @@ def load_weights(network: nn.Module, path: Path) -> str:
         WeightsError: There is no such file, it is no file of weights, or it belongs to another network.
     """
     if not path.is_file():
-        raise WeightsError(f"Expected a file of weights at {path}, but found none; {_WAYS_OUT}.")
+        raise WeightsError(f"Expected a file of weights at {path}, but found none; {_ways_out()}.")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # any reader's error means the same to the user
@@ -150,16 +150,19 @@ def load_weights(network: nn.Module, path: Path) -> str:
     if missing:
         raise WeightsError(
             f"Expected {path} to hold every weight of this network, but found no {missing[0]} "
-            f"({len(missing)} are missing); check that backbone= names the network that the file was made for."
+            f"({len(missing)} are missing); give a file of the same network with {key('weights')}=PATH."
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 _FETCHING = frozenset({"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})
-_WAYS_OUT = (
-    "give a file with backbone.weights=PATH, choose a backbone that ships with Loupe, or ask for untrained features "
-    "with backbone.weights=none"
-)
+
+
+def _ways_out() -> str:
+    return (
+        f"give a file with {key('weights')}=PATH, choose a backbone that ships with Loupe, or ask for untrained "
+        f"features with {key('weights')}=none"
+    )
 
 
 class LoupeLevels(LoupeNet):
@@ -168,7 +171,7 @@ class LoupeLevels(LoupeNet):
     def __init__(self, layers: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
         if not layers or not {1, 2, 3}.issuperset(layers):
-            raise ValueError(f"Expected backbone.layers to be some of 1, 2 and 3, but found {list(layers)}.")
+            raise ValueError(f"Expected {key('layers')} to be some of 1, 2 and 3, but found {list(layers)}.")
         self.layers = tuple(layers)
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
@@ -184,27 +187,25 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
         WeightsError: Names it.
     """
     if ":" in name:
-        raise WeightsError(f"Expected backbone.name to be a network of timm, but found the address {name!r}.")
+        raise WeightsError(f"Expected {key('name')} to be a network of timm, but found the address {name!r}.")
     if found := sorted(_FETCHING.intersection(options)):
         raise WeightsError(
-            f"Expected backbone.options to describe the network alone, but found {found[0]}; {_WAYS_OUT}."
+            f"Expected {key('options')} to describe the network alone, but found {found[0]}; {_ways_out()}."
         )
 
 
 def _create(name: str, layers: Sequence[int], options: Mapping[str, Any], *, download: bool) -> nn.Module:
     _check_plain(name, options)
-    build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
     ours = {LOUPE_NET: LoupeLevels, **PATCH_DESCRIPTION}
+    if name not in ours and not timm.is_model(name):
+        near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)) or "see timm.list_models()"
+        raise WeightsError(f"Expected {key('name')} to be a network of timm, but found {name!r}; near: {near}.")
+    build = partial(timm.create_model, name, features_only=True, out_indices=tuple(layers), **options)
     try:
         network: nn.Module = ours[name](layers=layers, **options) if name in ours else build(pretrained=False)
     except Exception as error:  # of whatever kind the network's own code raises
-        if "Unknown model" in str(error):
-            near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)) or "see timm.list_models()"
-            raise WeightsError(
-                f"Expected backbone.name to be a network of timm, but found {name!r}; near: {near}."
-            ) from error
         raise WeightsError(
-            f"Expected backbone.layers and backbone.options to suit {name}, but found {list(layers)} and "
+            f"Expected {key('layers')} and {key('options')} to suit {name}, but found {list(layers)} and "
             f"{dict(options)}: {error}"
         ) from error
     if download:
@@ -222,7 +223,7 @@ def _download(name: str, build: partial[nn.Module]) -> nn.Module:
         return build(pretrained=True)
     except Exception as error:  # of the hub, of its client, or of the network beneath
         found = str(error) if answers else f"the hub does not answer, and its cache holds no copy of {_file_of(name)}"
-        raise WeightsError(f"Expected to download the weights of {name}, but {found}; {_WAYS_OUT}.") from error
+        raise WeightsError(f"Expected to download the weights of {name}, but {found}; {_ways_out()}.") from error
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = was_offline
 

@@ -46,7 +46,7 @@ def scope_notes(calibration: Calibration) -> list[str]:
     for level, scoped in (("pictures", calibration.image), ("pixels", calibration.pixel)):
         parts = {} if scoped is None else {f"kind {k}": t for k, t in scoped.kind.items()}
         parts |= {} if scoped is None else {f"zone {z}": t for z, t in scoped.zone.items()}
-        shared = [name for name, threshold in parts.items() if "the threshold of all stands in" in threshold.promise]
+        shared = [name for name, threshold in parts.items() if threshold.shared]
         if shared:
             notes.append(
                 f"Too few calibration pictures for a threshold of their own for {level}: {', '.join(shared)}; the "

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules.errors import DataError
 from datamodules.files.whole_files import write_whole
 from datamodules.unlabelled.crops import CropSource, hold_out, read_pictures
-from models.errors import WeightsError
+from models.errors import keys_under
 from models.features.backbones import Backbone
 from models.features.distillation import distill
 from models.features.distillation_recipe import Recipe
@@ -159,10 +159,8 @@ def build_teacher(config: DictConfig) -> Backbone:
         WeightsError: Its weights cannot be had.
     """
     arguments: Any = OmegaConf.to_container(config.teacher, resolve=True)
-    try:
+    with keys_under("teacher"):
         teacher = Backbone(**arguments)
-    except WeightsError as error:
-        raise WeightsError(str(error).replace("backbone.", "teacher.")) from error
     teacher.network.to(memory_format=torch.contiguous_format)  # in which the weights that ship were learnt, to the bit
     return teacher
 

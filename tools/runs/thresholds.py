@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from callbacks.decisions.choosing import Seen
-from callbacks.decisions.moving import follow, set_image_threshold, set_pixel_threshold
+from callbacks.decisions.moving import calls_of, follow, set_image_threshold, set_pixel_threshold
 from callbacks.decisions.scopes import Scoped
 from tools.errors import ConfigError
 
 from .checkpoint import KEY, load_tensors
 from .checkpoint_io import WholeCheckpointIO
 from .ownership import owned
+from .run_files import CALIBRATION
 
 if TYPE_CHECKING:
     from .run_folder import RunFolder
@@ -104,13 +105,14 @@ def _keep(
     entry: dict[str, Any] = {"when": _now(), "by": wanted.who, "why": wanted.why, "kind": wanted.kind}
     entry |= {"before": {level: before[level].to_dict() for level in LEVELS}}
     entry |= {"after": {level: after[level].to_dict() for level in LEVELS}}
+    seen = [Seen(*row) for row in content["state_dict"][STATE]["scores"]]
+    entry["calls"] = calls_of(after["image"], seen, wanted.kind)
     folder.write_text(JOURNAL, "".join(f"{line}\n" for line in [*_journal(folder), json.dumps(entry)]))
     for level in LEVELS:
         content["state_dict"][STATE][level] = after[level].to_dict()
         content["state_dict"][BUFFERS[level]] = torch.tensor(after[level].all.value)
     WholeCheckpointIO().save_checkpoint(content, folder.best_checkpoint)
-    calibration = folder.read_json("calibration.json")
-    folder.write_json("calibration.json", calibration | entry["after"])
+    folder.write_json(CALIBRATION, folder.read_json(CALIBRATION) | entry["after"])
     return f"{_told(entry)}\n{folder.path / JOURNAL} keeps it; loupe threshold {folder.path} undo=true takes it back."
 
 
@@ -123,10 +125,8 @@ def _told(entry: dict[str, Any]) -> str:
             if was != now:
                 changes.append(f"{level} threshold of {scope}: {was:.6g} -> {now:.6g}")
     why = f" ({entry['why']})" if entry["why"] else ""
-    promise = Scoped.from_dict(entry["after"]["image"])
-    said = promise.kind.get(entry["kind"], promise.all).promise.partition("On the calibration set:")[2].strip()
     told = f"{entry['when']} {entry['by']}{why}: {'; '.join(changes) or 'nothing changed'}."
-    return told + (f" On the calibration images: {said}" if said else "")
+    return told + (f" On the calibration images: {entry['calls']}." if entry.get("calls") else "")
 
 
 def _read(folder: RunFolder) -> dict[str, Any]:

@@ -181,7 +181,9 @@ def test_the_summary_has_the_agreed_form() -> None:
     assert set(summary) >= {"image", "pixel", "regions", "probability", "map_range"}
     for level in ("image", "pixel"):
         for threshold in (summary[level]["all"], *summary[level]["kind"].values()):
-            assert set(threshold) == {"value", "policy", "promise", "n_good", "n_defective", "fallback"}
+            agreed = {"value", "policy", "promise", "n_good", "n_defective", "fallback"}
+            assert set(threshold) == agreed | ({"shared"} if threshold["fallback"] else set())
+            assert threshold.get("shared", True)
     assert set(summary["regions"]) == {"min_area", "low", "erode", "usual"}
 
 

@@ -102,7 +102,7 @@ def test_the_hash_of_real_weights(shared_data: Path) -> None:
     [
         ("missing.safetensors", r"a file of weights at .*missing\.safetensors, but found none; give .*weights=none\."),
         ("resnet26.safetensors", "to fit this network, but found other shapes"),
-        ("part.safetensors", r"found no layer2\.1\.conv1\.weight \(\d+ are missing\); check that backbone= names"),
+        ("part.safetensors", r"found no layer2\.1\.conv1\.weight \(\d+ are missing\); give a file of the same network"),
         ("garbage.safetensors", "to be safetensors or a state dict, but could not read it"),
         ("garbage.pth", "to be safetensors or a state dict, but could not read it"),
         ("pickled.pth", "to be safetensors or a state dict, but could not read it"),  # its code is never run
