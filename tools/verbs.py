@@ -21,6 +21,7 @@ from .command import quiet_libraries
 from .configuring.positions import quoted, with_keys
 from .configuring.trust import take_trust, trusting
 from .notebook import metrics_html, predictions_html
+from .runner.writing import DEFECTS, TABLE
 from .runs.known_runs import find_run
 from .runs.run_files import METRICS, PREDICTIONS, REPORT
 from .runs.run_folder import RunFolder
@@ -111,12 +112,12 @@ class Predictions:
     @property
     def frame(self) -> pd.DataFrame:
         """One row per image: score, verdict, and ``error`` where it could not be judged."""
-        return _frame(self.path / PREDICTIONS)
+        return _frame(self.path / TABLE)
 
     @property
     def defects(self) -> pd.DataFrame:
         """One row per defect; none where nobody measures them."""
-        path = self.path / "defects.csv"
+        path = self.path / DEFECTS
         return _frame(path) if path.is_file() else pd.DataFrame()
 
     @property

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from lightning import LightningModule, Trainer
 
-LAST = "last.ckpt"
 PROGRESS = "loupe_progress"
 
 
@@ -40,18 +39,18 @@ class Progress(NamedTuple):
 
 
 class LastCheckpoint(Callback):
-    """Writes ``last.ckpt`` when an epoch is over, whatever it is worth.
+    """Writes a checkpoint when an epoch is over, whatever it is worth.
 
     Lightning's own checkpoints are written within an epoch, before its last logs and before learning rates change. This
     one is written when the next epoch begins, and when training ends: nothing is left of the epoch to be done. Stands
     before ``BestCheckpoint``, whose state of an epoch is complete by then.
 
     Args:
-        folder: Of ``last.ckpt``.
+        path: Of the file, such as ``last.ckpt``.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / LAST
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
         self._before = 0.0
         self._started = time.perf_counter()
         self._entered: dict[str, Any] | None = None

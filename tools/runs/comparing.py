@@ -25,7 +25,7 @@ from datamodules.table import DEFECTIVE, GOOD, TRAIN
 from .disputes import disputed_rows, look_again
 from .matching import common_pictures, differing_settings, read_run, trained_on_tests
 from .reporting import subject
-from .run_files import CONFIG
+from .run_files import CONFIG, REPORT
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder]) -> RunFolder:
     folder.write_json("compare.json", as_values(comparison, names, len(pictures), content.warnings))
     folder.write_text("compare.csv", csv_text(as_table(comparison, names)))
     with working("writing the page"):
-        folder.write_text("report/index.html", render_comparison(content))
+        path = folder.write_text(REPORT, render_comparison(content))
     for note in notes:
         print(note)
     print(f"{plural(len(pictures), 'common test picture')}. {verdict(content)}")
-    print(f"Report {folder.path / 'report' / 'index.html'}")
+    print(f"Report {path}")
     return folder
 
 

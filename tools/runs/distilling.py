@@ -23,12 +23,13 @@ from tools.errors import ConfigError
 from tools.signals import keeping_note
 
 from .distillation_card import card
+from .run_files import CONFIG, TENSORBOARD
 
 if TYPE_CHECKING:
     from datamodules.unlabelled.procedural import Picture
     from models.features.students import Student
 
-SETTINGS, CHECKPOINT, CARD = "config.yaml", "checkpoint.ckpt", "card.md"
+CHECKPOINT, CARD = "checkpoint.ckpt", "card.md"
 THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
 _NOT_SETTINGS = {"out", "device", "choices"}  # what may change from one call to the next
 
@@ -70,7 +71,7 @@ def kept(out: Path) -> str:
 def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Backbone, out: Path) -> Path:
     crops = gather(config)
     print(describe(crops))
-    with SummaryWriter(str(out / "tensorboard")) as writer:
+    with SummaryWriter(str(out / TENSORBOARD)) as writer:
         try:
             result = distill(
                 student.lessons(teacher),
@@ -195,7 +196,7 @@ def keep_settings(out: Path, settings: dict[str, Any]) -> None:
     Raises:
         ConfigError: They differ; names every key.
     """
-    path = out / SETTINGS
+    path = out / CONFIG
     if not path.is_file() or not (out / CHECKPOINT).is_file():
         write_whole(path, OmegaConf.to_yaml(OmegaConf.create(settings)).encode())
         return

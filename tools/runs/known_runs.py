@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.errors import ConfigError
 
-from .run_files import CONFIG, METRICS
+from .run_files import CHECKPOINTS, CONFIG, METRICS
 from .run_folder import RunFolder
 from .run_state import state_of
 
@@ -49,7 +49,7 @@ class KnownRun:
 def known_runs(out: str | Path = HOME) -> list[KnownRun]:
     """List the runs below a folder, the latest first; what cannot be read has no figure, and is listed all the same."""
     configs = Path(out).expanduser().glob(f"*/*/{CONFIG}")
-    folders = [path.parent for path in configs if (path.parent / "checkpoints").is_dir()]
+    folders = [path.parent for path in configs if (path.parent / CHECKPOINTS).is_dir()]
     return sorted(map(_known, folders), key=lambda run: (run.started, run.name), reverse=True)
 
 

@@ -17,6 +17,7 @@ from tools.runner.predicting import predict as predict_sources
 from tools.runner.result import Prediction
 from tools.runner.sources import require_pictures
 from tools.runner.specification import BundleError, hash_file
+from tools.runner.writing import TABLE
 from tools.signals import keeping_note
 
 from .accepting import acceptance_of
@@ -64,7 +65,7 @@ def _predict(trained: Trained) -> RunFolder:
     with keeping_note(lambda: kept(folder.path)):
         summary = predict_sources(judge, sources, folder.path, options)
         print(summary)
-    print(f"Predictions {folder.path / 'predictions.csv'}")
+    print(f"Predictions {folder.path / TABLE}")
     require_all(summary, options, ERRORS_EXPECTED)
     return folder
 

@@ -131,7 +131,7 @@ def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
 
 def is_finished(parent: RunFolder, part: Part) -> bool:
     """Tell whether a part has all that its training would leave."""
-    files = [*FINISHED, *(["report/index.html"] if part.config.get("report", True) else [])]
+    files = [*FINISHED, *([REPORT] if part.config.get("report", True) else [])]
     run = RunFolder(parent.path / part.name)
     return all((run.path / name).is_file() for name in files) and state_of(run) == "finished"
 
@@ -158,7 +158,7 @@ def _open_or_create(config: DictConfig, overrides: Sequence[str]) -> RunFolder:
         if asked.config.is_file():
             if asked.config.read_text(encoding="utf-8") != settings:
                 raise ConfigError(
-                    f"Expected the settings of {asked.path} to go on with it, but found others; its config.yaml has "
+                    f"Expected the settings of {asked.path} to go on with it, but found others; its {CONFIG} has "
                     "them. For a new run, choose another id=."
                 )
             return asked
@@ -197,11 +197,11 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
         pooled="" if pooled is None else pooled.sentence(),
         rates=() if pooled is None else tuple(by_rate(pooled.rates)),
     )
-    parent.write_text("report/index.html", render_repeats(content))
+    path = parent.write_text(REPORT, render_repeats(content))
     for said in (*_doubts(runs), headline(content), content.pooled):
         if said:
             print(said)
-    print(f"Report {parent.path / 'report' / 'index.html'}")
+    print(f"Report {path}")
 
 
 def _pool(config: DictConfig, names: Sequence[str], runs: Sequence[RunFolder]) -> Pooled:
@@ -214,7 +214,7 @@ def _pool(config: DictConfig, names: Sequence[str], runs: Sequence[RunFolder]) -
 def _address(run: RunFolder) -> str:
     """Where the page of a part is, seen from the page of all; empty where there is none."""
     there = (run.path / REPORT).is_file()
-    return f"../{run.path.name}/report/index.html" if there else ""
+    return f"../{run.path.name}/{REPORT}" if there else ""
 
 
 def tested_share(samples: Sequence[pd.DataFrame]) -> float:
@@ -259,4 +259,4 @@ def _doubts(runs: Sequence[RunFolder]) -> list[str]:
     if not stuck:
         return []
     parts = f"{len(stuck)} of {len(runs)} parts: {', '.join(stuck)}"
-    return [f"THE NETWORK DID NOT LEARN, or no more than brightness, in {parts}; their metrics.json says why."]
+    return [f"THE NETWORK DID NOT LEARN, or no more than brightness, in {parts}; their {METRICS} says why."]

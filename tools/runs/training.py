@@ -232,7 +232,7 @@ def _fit(
         KeepConfig(resolved),
         BottleneckMaps(),
     ]
-    end = LastCheckpoint(folder.checkpoints)
+    end = LastCheckpoint(folder.last_checkpoint)
     callbacks = [*own, *watchers, *others, end, BestCheckpoint(folder.checkpoints, module.monitor)]
     logger = EpochLogger(folder.tensorboard)
     build_trainer(config, callbacks, [logger]).fit(module, datamodule, ckpt_path=last, weights_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callbacks.report.sweep_content import Span, SweepContent, SweptTrial
 from callbacks.report.wording import plural
+from tools.runs.run_files import REPORT
 
 from .board import duration
 from .data_names import DATA_KEYS, data_names, place_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .leaderboard import Leaderboard
 
 SEED, FOLD = "seed", "data.fold"
-PAGE = "report/index.html"
 _LONG = 7  # characters of a number that nobody typed
 
 
@@ -65,7 +65,7 @@ def page_content(board: Leaderboard, folder: Path, *, reason: str = "", refresh_
 
 def _swept(trial: Trial, keys: Sequence[str], data: str, rank: int, board: Leaderboard, folder: Path) -> SweptTrial:
     found = trial.result
-    where = folder / "trials" / trial.id / PAGE
+    where = folder / "trials" / trial.id / REPORT
     ranked = trial.state == "complete"  # the figure of one that was pruned is of an epoch that it did not stay at
     return SweptTrial(
         id=trial.id,

@@ -44,7 +44,7 @@ def test_the_last_of_the_best_epochs_is_kept_and_the_last_of_all_beside_it(
 ) -> None:
     trainer = Trainer(
         accelerator="cpu",
-        callbacks=[BestCheckpoint(tmp_path, "value"), LastCheckpoint(tmp_path)],
+        callbacks=[BestCheckpoint(tmp_path, "value"), LastCheckpoint(tmp_path / "last.ckpt")],
         enable_model_summary=False,
         enable_progress_bar=False,
         limit_train_batches=1,
