@@ -28,6 +28,7 @@ VERBS = {
     "test": "test a run again, or on other pictures",
     "compare": "set runs against each other on the test pictures that they share",
     "predict": "judge files, folders or globs with a trained run",
+    "serve": "judge images in a browser, or for other programs, by runs and bundles",
     "export": "turn a run into a bundle that judges pictures without torch, and prove that both agree",
 }
 MODULES = {"runs": "list_runs"}  # verbs that share their name with a room

@@ -23,6 +23,7 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "compare": ("runs",),
     "threshold": ("run",),
     "runs": ("out",),
+    "serve": ("run",),
 }
 """The keys, in order, that words without one stand for."""
 SEVERAL = frozenset({"source", "runs"})  # take all words that are left
@@ -89,7 +90,7 @@ def _override(verb: str, key: str, words: Sequence[str]) -> str:
             f"Expected key=value or a folder of images, but found {word!r}, which is neither; give the path as "
             f"loupe {verb} PATH, or see loupe {verb} --help."
         )
-    if verb == "predict" and key == "run" and (Path(word).expanduser() / BUNDLE).is_file():
+    if verb in {"predict", "serve"} and key == "run" and (Path(word).expanduser() / BUNDLE).is_file():
         key = "bundle"
     return f"{key}={quoted(word)}"
 

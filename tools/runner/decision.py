@@ -37,6 +37,7 @@ class Decision:
         pixel: Thresholds for pixels: the same, and ``zone ID``.
         kinds: Sub-populations that have thresholds of their own.
         map_range: Raw map values of the darkest and the brightest colour.
+        promise: What the threshold for images promises, in words.
 
     Raises:
         BundleError: A threshold that was given is not finite.
@@ -47,6 +48,8 @@ class Decision:
         self.pixel = _by_scope(thresholds["pixel"], require_finite(pixel, "pixel_threshold"))
         self.kinds = sorted({*thresholds["image"].get("kind", {}), *thresholds["pixel"].get("kind", {})})
         self.map_range = (float(thresholds["map_range"][0]), float(thresholds["map_range"][1]))
+        given = "It was given by hand and promises nothing."
+        self.promise: str = thresholds["image"][ALL].get("promise", "") if image is None else given
         self._rules = thresholds["regions"]
         self._probability = thresholds["probability"]
 

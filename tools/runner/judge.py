@@ -140,7 +140,7 @@ class Judge:
     ) -> Iterator[list[Prepared]]:
         """Read and resize pictures, in batches."""
         named = (_named(picture, index) for index, picture in enumerate(pictures))
-        return in_batches(read_ahead(named, self._read, readers, 2 * batch_size), batch_size)
+        return in_batches(read_ahead(named, self.read_picture, readers, 2 * batch_size), batch_size)
 
     def read(self, picture: str | Path) -> Array:
         """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
@@ -149,6 +149,17 @@ class Judge:
             UnreadableImageError: It cannot be read.
         """
         return read_image(picture)
+
+    def read_picture(self, picture: Picture) -> Prepared:
+        """Read and resize a picture, or say why it cannot be."""
+        try:
+            values = picture.read()
+            return self._prepared(picture.name, picture.place, values)
+        except UnreadableImageError as error:
+            problem = f"{error.problem}; {error.remedy}"
+        except MemoryError:
+            problem = "is too large for the memory; cut it into tiles"
+        return Prepared(picture.name, picture.place, None, error=problem)
 
     def prepare(self, values: Array, name: str = "") -> Array:
         """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
@@ -216,16 +227,6 @@ class Judge:
         facts = {} if self.usual is None else facts_of(values, self.white_level)
         part = None if self.measure_part is None else self.measure_part(values)
         return Prepared(name, place, image_3HW, size, facts=facts, part=part)
-
-    def _read(self, picture: Picture) -> Prepared:
-        try:
-            values = picture.read()
-            return self._prepared(picture.name, picture.place, values)
-        except UnreadableImageError as error:
-            problem = f"{error.problem}; {error.remedy}"
-        except MemoryError:
-            problem = "is too large for the memory; cut it into tiles"
-        return Prepared(picture.name, picture.place, None, error=problem)
 
 
 def facts_of(values: Array, white_level: float | None) -> dict[str, float]:

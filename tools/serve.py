@@ -1,0 +1,78 @@
+"""``loupe serve``: trained runs and bundles in a browser, and for programs."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from configs import CONFIG_DIR
+
+from .command import open_door, print_config
+from .configuring.config import apply_overrides, parse_overrides
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEEDED = ("fastapi", "uvicorn", "python_multipart")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+LARGEST_PORT = 65535
+SHORTEST_TOKEN = 8
+EPILOG = """examples:
+  loupe serve latest                                  # then open http://127.0.0.1:8000
+  loupe serve bundle=RUN/bundle                       # needs no torch
+  loupe serve run={top: RUN, side: RUN}               # several, chosen by name
+  loupe serve latest host=0.0.0.0 token=SECRET        # for others in the house
+  curl -F files=@a.png -F files=@b.png http://127.0.0.1:8000/predict
+
+docs/serve.md has more."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Serve from overrides; return the exit status."""
+    return open_door("serve", args, run, EPILOG, shown=())
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Open what is to be served, and answer until a signal comes, unless the config is only to be shown."""
+    config = OmegaConf.load(CONFIG_DIR / "serve.yaml")
+    if not isinstance(config, DictConfig):
+        raise TypeError("Expected serve.yaml to hold keys.")
+    apply_overrides(config, parse_overrides(overrides))
+    check(config)
+    if show:
+        print_config(config)
+        return
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"Expected {missing[0]} to be installed, but found none; run: pip install 'loupe-inspect[serve]'"
+        )
+    from .serving.starting import start  # noqa: PLC0415 - help and errors must not wait for it
+
+    start(config)
+
+
+def check(config: DictConfig) -> None:
+    """Refuse values with which nothing could be served, or strangers could come in.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    if config.run is None and config.bundle is None:
+        raise ConfigError("Expected run= or bundle=, but found neither; loupe runs lists the runs that there are.")
+    if not 0 <= config.port <= LARGEST_PORT:
+        raise ConfigError(f"Expected port to be from 0 to {LARGEST_PORT}, but found {config.port}.")
+    for key in ("batch_size", "waiting", "max_files", "max_file_mb", "max_request_mb", "max_megapixels", "timeout"):
+        if not 0 < config[key] < float("inf"):
+            raise ConfigError(f"Expected {key} to be above 0, but found {config[key]}.")
+    if not str(config.host):
+        raise ConfigError("Expected host to be an address, but found nothing; host=127.0.0.1 is this machine alone.")
+    if config.token is None and str(config.host) not in LOCAL:
+        raise ConfigError(
+            f"Expected a token, since host={config.host} lets other machines in, but found none; set token=SECRET."
+        )
+    if config.token is not None and len(str(config.token)) < SHORTEST_TOKEN:
+        raise ConfigError(f"Expected token to have at least {SHORTEST_TOKEN} characters, but found fewer.")

@@ -1,0 +1,53 @@
+"""From results to what callers read: JSON without NaN, and tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from datamodules.files.csv_text import LINE_END, guarded
+from tools.runner.writing import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tools.runner.result import Result
+
+
+def answer_of(result: Result, model: str) -> dict[str, Any]:
+    """Say what was found on an image, in plain values: what ``loupe predict`` writes, and ``image`` and ``model``.
+
+    ``verdict`` is ``good`` or ``defective``; it is empty where the image could not be judged, and ``error`` says why.
+    """
+    row = result.row()
+    row.pop("image_path")
+    judged = "score" in row
+    return {
+        "image": result.picture,
+        "model": model,
+        "verdict": result.verdict,
+        "score": row.pop("score", None),
+        "threshold": row.pop("threshold", None),
+        "probability": row.pop("probability", None),
+        "accepted": row.pop("accepted", ""),
+        "reasons": row.pop("reasons", ""),
+        "height": result.size[0] if judged else None,
+        "width": result.size[1] if judged else None,
+        "defects": [defect.to_dict() for defect in result.defects or ()],
+        "error": row.pop("error", ""),
+        **{key: value for key, value in row.items() if key != "verdict"},
+    }
+
+
+def table_of(answers: Iterable[Mapping[str, Any]]) -> str:
+    """Write answers as ``predictions.csv`` is written, with the same columns."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator=LINE_END)
+    writer.writeheader()
+    for answer in answers:
+        row = {**answer, "image_path": answer["image"]}
+        if "regions" in answer:
+            row["regions"] = len(answer["regions"])
+        writer.writerow({column: guarded(row[column]) for column in COLUMNS if row.get(column) is not None})
+    return text.getvalue()
