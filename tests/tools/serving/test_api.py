@@ -195,7 +195,8 @@ def drip(server: Running, body: bytes, pause: float, *, said: bool = True) -> by
     """Send a body in small pieces; return what comes back."""
     mark = body.split(b"\r\n", 1)[0][2:].decode()
     length = f"Content-Length: {len(body)}" if said else "Transfer-Encoding: chunked"
-    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary={mark}\r\n{length}\r\n\r\n"
+    sort = f"Content-Type: multipart/form-data; boundary={mark}"
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n{sort}\r\n{length}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head.encode())
         step = 100 if pause else 10_000
