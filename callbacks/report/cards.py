@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from .view import ReportView
+
 _NO_CLASS = "needs good and defective test pictures"
 _NO_DEFECT = "needs defective test pictures"
 _NO_PIXEL = "needs test pictures with marked defects"
@@ -91,6 +93,16 @@ class Card:
     baseline_interval: str
     why: str
     bar: Markup | None
+
+
+def cards_of(view: ReportView) -> dict[str, Any]:
+    """Make all cards."""
+    metrics = view.content.metrics
+    return {
+        "cards": [card(measure, metrics) for measure in IMAGE_MEASURES],
+        "pixel_cards": pixel_cards(metrics),
+        "has_baseline": bool(metrics.get("baseline")),
+    }
 
 
 def card(measure: Measure, metrics: Mapping[str, Any]) -> Card:

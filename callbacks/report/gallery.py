@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datamodules.table import LABEL_NAMES
 
@@ -51,6 +51,11 @@ class Gallery:
     note: str
     none: str
     rows: tuple[Row, ...]
+
+
+def galleries_of(view: ReportView) -> dict[str, Any]:
+    """Gather all examples: those of each category, and those of both ends of the scores."""
+    return {"galleries": galleries(view), "ranked": ranked_galleries(view)}
 
 
 def galleries(view: ReportView) -> list[Gallery]:

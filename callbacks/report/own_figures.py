@@ -1,15 +1,16 @@
-"""Figures of any measure that has no place of its own on the page: charts of lines, and pictures."""
+"""What any measure found that has no place of its own on the page: charts of lines, images, tables and files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callbacks.measures.figures import Chart, ImageFigure
 
 from .charts.line_chart import line_chart, names_of_lines
 from .page import WIDTHS, drawn
 from .pictures import data_uri
+from .sections import own_files, own_tables, sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from callbacks.measures.figures import Figure
+
+    from .view import ReportView
 
 _EDGE = 480  # longest edge of a picture on the page, in pixels
 
@@ -40,6 +43,17 @@ class ShownPicture:
     source: str
     height: int
     width: int
+
+
+def own_of(view: ReportView) -> dict[str, Any]:
+    """Gather what the page has no place for: tables, charts, images and files of any measure."""
+    content = view.content
+    return {
+        "sections": [*sections(content.metrics), *own_tables(content.tables)],
+        "files": own_files(content.files),
+        "own_charts": own_charts(content.figures),
+        "own_pictures": own_pictures(content.figures),
+    }
 
 
 def own_charts(figures: Sequence[Figure]) -> list[DrawnChart]:

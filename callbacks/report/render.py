@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .cards import IMAGE_MEASURES, card, pixel_cards
+from .cards import cards_of
 from .drawings import figures_of
-from .facts import parts_by, threshold_of, verdict
-from .gallery import galleries, ranked_galleries
-from .own_figures import own_charts, own_pictures
+from .gallery import galleries_of
+from .own_figures import own_of
 from .page import render_page
-from .sections import own_files, own_tables, sections
+from .records import records_of
+from .summary import summary_of
 from .view import ReportView
-from .wording import DASH, defined, interval_name, percent, span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .content import ReportContent
 
-_MOST_ROWS_OPEN = 8  # of a table that is shown unfolded
-_STAGES = {
-    "loading": "waiting for pictures",
-    "model": "the model",
-    "embedding": "embeddings for the maps below",
-    "counting": "counting pixels, keeping examples",
-}
+PARTS: tuple[Callable[[ReportView], Mapping[str, Any]], ...] = (
+    summary_of,
+    cards_of,
+    figures_of,
+    own_of,
+    galleries_of,
+    records_of,
+)
+"""What fills the page: each part turns the view into values of the template, and knows nothing of the others."""
 
 
 def render_report(content: ReportContent) -> str:
-    """Renders the report as one HTML page that needs no server and no network.
+    """Render the report as one HTML page that needs no server and no network.
 
     The same content gives the same page, byte for byte.
 
@@ -39,140 +39,7 @@ def render_report(content: ReportContent) -> str:
             ``peak_memory_mib`` of its ``environment`` have places of their own on the page; the rest of it is listed.
 
     Returns:
-        HTML with its styles, script, figures and pictures inside.
+        HTML with its styles, script, figures and images inside.
     """
     view = ReportView.of(content)
-    return render_page("page.html.j2", {**_facts(view), **figures_of(view), **_records(content)})
-
-
-def _facts(view: ReportView) -> dict[str, Any]:
-    """Verdict, warnings, cards and tables of counts."""
-    content, counts = view.content, view.counts
-    unlabelled = len(content.predictions) - counts.good - counts.defective
-    return {
-        "title": content.title,
-        "verdict": verdict(counts),
-        "interval": interval_name(content.confidence),
-        "rates": _rates(view),
-        "warnings": content.warnings,
-        "cards": [card(measure, content.metrics) for measure in IMAGE_MEASURES],
-        "pixel_cards": pixel_cards(content.metrics),
-        "has_baseline": bool(content.metrics.get("baseline")),
-        "confusion": counts,
-        "unlabelled": unlabelled,
-        "by_kind": parts_by(content.predictions, "kind", content.confidence),
-        "by_defect": parts_by(content.predictions, "defect", content.confidence),
-        "galleries": galleries(view),
-        "ranked": ranked_galleries(view),
-        "sections": [*sections(content.metrics), *own_tables(content.tables)],
-        "files": own_files(content.files),
-        "own_charts": own_charts(content.figures),
-        "own_pictures": own_pictures(content.figures),
-        "training": content.metrics.get("training"),
-        "own_thresholds": len(view.of_kinds) > 0,
-    }
-
-
-def _rates(view: ReportView) -> str:
-    """Recall and false-positive rate with their intervals, as far as they are defined."""
-    content, counts, test = view.content, view.counts, view.content.metrics.get("test", {})
-    written = []
-    for name, key, value in (
-        ("recall", "image_recall", counts.recall),
-        ("false-positive rate", "image_fpr", counts.fpr),
-    ):
-        if value is not None:
-            low, high = (defined((test.get(key) or {}).get(end)) for end in ("low", "high"))
-            interval = "" if low is None or high is None else f" ({span(low, high, as_percent=True)})"
-            written.append(f"{name} {percent(value)}{interval}")
-    sentence = ", ".join(written)
-    ended = f"{sentence[:1].upper()}{sentence[1:]}"
-    return f"{ended}; in brackets, {interval_name(content.confidence)}s." if "(" in sentence else sentence
-
-
-def _records(content: ReportContent) -> dict[str, Any]:
-    """What the result rests on: thresholds, data, environment, config."""
-    environment = dict(content.environment)
-    started, command, weights = (environment.pop(name, "") for name in ("started", "command", "weights"))
-    environment.pop("overrides", None)  # the command has them
-    costs = _costs(environment)
-    return {
-        "date": _date(str(started)),
-        "command": command,
-        "thresholds": _thresholds(content),
-        "counts": content.counts.rename_axis(None),
-        "excluded": content.excluded.astype(str).to_dict("records"),
-        "most_rows_open": _MOST_ROWS_OPEN,
-        "weights": flat(weights if isinstance(weights, dict) else {"weights": weights} if weights else {}),
-        "costs": costs,
-        "environment": flat(environment),
-        "config": content.config,
-    }
-
-
-def _thresholds(content: ReportContent) -> list[dict[str, Any]]:
-    """Image and pixel thresholds of every scope, with policy and promise."""
-    rows = []
-    for level, name in (("image", "Pictures"), ("pixel", "Pixels")):
-        if chosen := threshold_of(content.calibration, level):
-            rows.append(_threshold(level, name, chosen))
-        scopes = content.calibration.get(level) or {}
-        for scope in ("kind", "zone"):
-            of_scope = scopes.get(scope) if isinstance(scopes.get(scope), dict) else {}
-            rows += [_threshold(level, f"{name} of {scope} {key}", one) for key, one in (of_scope or {}).items()]
-    return rows
-
-
-def _threshold(level: str, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": f"{float(chosen['value']):.6g}".replace("-", "\N{MINUS SIGN}"),
-        "policy": str(chosen.get("policy", "")),
-        "promise": str(chosen.get("promise", "")),
-        # What a pixel policy counts, pixels or highest values of pictures, is for its promise to say.
-        "good": chosen.get("n_good") if level == "image" else None,
-        "defective": chosen.get("n_defective"),
-        "fallback": bool(chosen.get("fallback")),
-    }
-
-
-def _costs(environment: dict[str, Any]) -> list[tuple[str, str]]:
-    """Time and memory as rows; takes them out of ``environment``."""
-    stages: Mapping[str, float] = environment.pop("milliseconds_by_stage", None) or {}
-    peak: Mapping[str, float] = environment.pop("peak_memory_mib", None) or {}
-    rows = [
-        (_STAGES.get(name, name), f"{value:,.0f} ms per picture" if value >= 100 else f"{value:.3g} ms per picture")
-        for name, value in stages.items()
-    ]
-    if stages:
-        environment.pop("milliseconds_per_picture", None)  # the model's, which is among them
-    if (seconds := environment.pop("seconds_of_training", None)) is not None:
-        rows.insert(0, ("training and calibration", f"{seconds:,} s"))
-    names = {"process": "peak memory of the process", "gpu": "peak memory of tensors on the GPU"}
-    return rows + [(names.get(name, name), f"{value:,} MiB") for name, value in peak.items()]
-
-
-def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Nested values as rows of a table: ``{"torch": {"version": 2}}`` gives ``("torch version", "2")``."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        name = f"{above} {key}".strip().replace("_", " ")
-        if isinstance(value, dict):
-            rows += flat(value, name)
-        else:
-            rows.append((name, _written(value)))
-    return rows
-
-
-def _date(started: str) -> str:
-    """Day and minute of a time in ISO 8601; anything else as it stands."""
-    try:
-        return f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M %Z}".strip()
-    except ValueError:
-        return started
-
-
-def _written(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return DASH if value is None or value == "" else str(value)
+    return render_page("page.html.j2", {name: value for part in PARTS for name, value in part(view).items()})

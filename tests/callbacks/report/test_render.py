@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter
 from callbacks.measures.atlas import Atlas
 from callbacks.measures.figures import Chart, Examples, ImageFigure, Line
 from callbacks.report.charts.live import compact
-from callbacks.report.render import flat, render_report
+from callbacks.report.records import flat
+from callbacks.report.render import render_report
 from callbacks.report.view import figure_of
 from callbacks.statistics.threshold_sweep import precision_recall_f1
 

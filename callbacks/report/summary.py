@@ -1,0 +1,46 @@
+"""What a reader sees first: the verdict, what must not be missed, and the counts behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .facts import parts_by, verdict
+from .wording import defined, interval_name, percent, span
+
+if TYPE_CHECKING:
+    from .view import ReportView
+
+
+def summary_of(view: ReportView) -> dict[str, Any]:
+    """Gather verdict, warnings and tables of counts."""
+    content, counts = view.content, view.counts
+    return {
+        "title": content.title,
+        "verdict": verdict(counts),
+        "interval": interval_name(content.confidence),
+        "rates": _rates(view),
+        "warnings": content.warnings,
+        "confusion": counts,
+        "unlabelled": len(content.predictions) - counts.good - counts.defective,
+        "by_kind": parts_by(content.predictions, "kind", content.confidence),
+        "by_defect": parts_by(content.predictions, "defect", content.confidence),
+        "training": content.metrics.get("training"),
+        "own_thresholds": len(view.of_kinds) > 0,
+    }
+
+
+def _rates(view: ReportView) -> str:
+    """Recall and false-positive rate with their intervals, as far as they are defined."""
+    content, counts, test = view.content, view.counts, view.content.metrics.get("test", {})
+    written = []
+    for name, key, value in (
+        ("recall", "image_recall", counts.recall),
+        ("false-positive rate", "image_fpr", counts.fpr),
+    ):
+        if value is not None:
+            low, high = (defined((test.get(key) or {}).get(end)) for end in ("low", "high"))
+            interval = "" if low is None or high is None else f" ({span(low, high, as_percent=True)})"
+            written.append(f"{name} {percent(value)}{interval}")
+    sentence = ", ".join(written)
+    ended = f"{sentence[:1].upper()}{sentence[1:]}"
+    return f"{ended}; in brackets, {interval_name(content.confidence)}s." if "(" in sentence else sentence
