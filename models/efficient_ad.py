@@ -143,7 +143,7 @@ class EfficientAd(InspectionModel):
         return held_back
 
     def _grid(self, image_B3HW: Tensor) -> tuple[int, int]:
-        """The student's grid for pictures of this size."""
+        """Return the student's grid for pictures of this size."""
         height, width = (math.ceil(side / 4) - 2 * self.model.border for side in image_B3HW.shape[-2:])
         return height, width
 

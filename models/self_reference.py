@@ -49,7 +49,7 @@ class Normal(NamedTuple):
         return cls(mean_D, torch.linalg.cholesky(covariance_DD))
 
     def distance(self, patch_PD: Tensor) -> Tensor:
-        """Mahalanobis distance of patches, over the root of D: about 1 for a usual patch, (P,)."""
+        """Return the Mahalanobis distance of patches, over the root of D: about 1 for a usual patch, (P,)."""
         centred_DP = (patch_PD.double() - self.mean_D).T
         white_DP = torch.linalg.solve_triangular(self.factor_DD, centred_DP, upper=False)
         distance_P: Tensor = white_DP.square().mean(dim=0).sqrt()

@@ -39,7 +39,7 @@ class RegionRules:
     erode: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses rules that mean nothing."""
+        """Refuse rules that mean nothing."""
         if self.min_area < 0 or self.erode < 0:
             raise ValueError(
                 f"Expected min_area and erode of threshold.regions to be 0 or more pixels, but found {self.min_area} "
@@ -61,7 +61,7 @@ class RegionRules:
         return asdict(self)
 
     def judged(self, zones_NHW: Tensor | None) -> Tensor | None:
-        """Where pixels are judged, (N, H, W) bool; None where all are."""
+        """Tell where pixels are judged, (N, H, W) bool; None where all are."""
         if not self.erode or zones_NHW is None:
             return None
         away = [away_from_borders(zones_HW, self.erode) for zones_HW in zones_NHW.cpu().numpy()]
@@ -101,7 +101,7 @@ class RegionRules:
 
 
 def away_from_borders(zones_HW: npt.NDArray[np.uint8], distance: int) -> npt.NDArray[np.bool_]:
-    """Where all pixels at most ``distance`` away, along rows and columns, belong to the same zone.
+    """Tell where all pixels at most ``distance`` away, along rows and columns, belong to the same zone.
 
     The picture's own border is none between zones.
     """

@@ -42,15 +42,15 @@ class Scoped:
         return not self.kind and not self.zone
 
     def of_kind(self, kind: str) -> float:
-        """The threshold for pictures of one kind, or for pixels outside of all zones in them."""
+        """Return the threshold for pictures of one kind, or for pixels outside of all zones in them."""
         return self.kind.get(kind, self.all).value
 
     def of_kinds(self, kind_N: Sequence[str], device: torch.device) -> Tensor:
-        """The same for a batch, (N,) float32."""
+        """Return the same for a batch, (N,) float32."""
         return torch.tensor([self.of_kind(kind) for kind in kind_N], dtype=torch.float32, device=device)
 
     def of_pixels(self, kind_N: Sequence[str], zones_NHW: Tensor | None, device: torch.device) -> Tensor:
-        """The threshold for each pixel, (N, 1, 1), or (N, H, W) where zones have thresholds of their own; float32."""
+        """Return the threshold of each pixel, (N, 1, 1), or (N, H, W) where zones have their own; float32."""
         line = self.of_kinds(kind_N, device)[:, None, None]
         if not self.zone or zones_NHW is None:
             return line
@@ -60,7 +60,7 @@ class Scoped:
         return line
 
     def values(self) -> dict[str, float]:
-        """Every threshold by its scope, such as ``all`` and ``kind small``."""
+        """Return every threshold by its scope, such as ``all`` and ``kind small``."""
         named = {f"{scope} {key}": t.value for scope in SCOPES for key, t in getattr(self, scope).items()}
         return {"all": self.all.value} | named
 
@@ -71,7 +71,7 @@ class Scoped:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Scoped:
-        """Thresholds from what ``to_dict`` gave."""
+        """Return thresholds from what ``to_dict`` gave."""
         scopes = {name: {key: Threshold(**t) for key, t in values.get(name, {}).items()} for name in SCOPES}
         return cls(Threshold(**values["all"]), **scopes)
 
@@ -117,7 +117,7 @@ def too_few(policy: Policy, name: str, good: int, defective: int, least: int, un
 
 
 def stand_in(threshold: Threshold, why: str, good: int, defective: int) -> Threshold:
-    """The threshold of all as that of a scope with too few samples of its own."""
+    """Let the threshold of all stand in for that of a scope with too few samples."""
     promise = why + threshold.promise
     return replace(
         threshold, promise=promise, n_good=good, n_defective=defective, fallback=True, shared=True, table=None

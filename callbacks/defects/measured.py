@@ -140,7 +140,7 @@ class DefectRules:
     severity: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        """Refuses rules that mean nothing."""
+        """Refuse rules that mean nothing."""
         if not self.min_area >= 0 or not self.merge_gap >= 0:
             raise ValueError(
                 f"Expected min_area and merge_gap of defects to be 0 or more pixels, but found {self.min_area} and "
@@ -197,7 +197,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def _split(label_P: npt.NDArray[np.int32], value_P: npt.NDArray[Any], number: int) -> list[npt.NDArray[Any]]:
-    """The values of each label from 1 to ``number``."""
+    """Return the values of each label from 1 to ``number``."""
     order = np.argsort(label_P, kind="stable")
     ends = np.searchsorted(label_P[order], np.arange(1, number + 2))
     return [value_P[order[start:end]] for start, end in pairwise(ends)]
@@ -213,7 +213,7 @@ def _measure(
     zones_HW: npt.NDArray[np.uint8] | None,
     good_peaks: Sequence[float],
 ) -> dict[str, Any]:
-    """All measures of a defect but its severity."""
+    """Return all measures of a defect but its severity."""
     half = np.array([scale.x, scale.y]) / 2
     corners = np.concatenate([outline_P2 + half * sign for sign in ((-1, -1), (-1, 1), (1, -1), (1, 1))])
     left, top = corners.min(axis=0)

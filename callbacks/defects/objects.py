@@ -63,7 +63,7 @@ def marked_objects(
 
 
 def touched(mask_HW: npt.NDArray[np.bool_], label_HW: npt.NDArray[np.int32]) -> set[int]:
-    """Numbers of the predicted defects that touch a marked one."""
+    """Return numbers of the predicted defects that touch a marked one."""
     return {int(number) for number in np.unique(label_HW[mask_HW])} - {0}
 
 
@@ -141,17 +141,17 @@ class _Groups:
         self.defective = np.isin(self.names, marked["group"].unique())
 
     def weights(self, resampling: Resampling) -> FloatArray:
-        """How often each group is drawn in each resample, (B, G)."""
+        """Tell how often each group is drawn in each resample, (B, G)."""
         return np.concatenate(list(group_weights(self.defective, resampling, resampling.resamples)))
 
     def sums(self, value: pd.Series, group: pd.Series) -> FloatArray:
-        """The sum of a column over each group, (G,)."""
+        """Return the sum of a column over each group, (G,)."""
         summed = value.astype(float).groupby(group).sum().reindex(self.names, fill_value=0.0)
         return np.asarray(summed, dtype=np.float64)
 
 
 def _classes(marked: pd.DataFrame) -> list[tuple[str, dict[str, Any], npt.NDArray[np.bool_]]]:
-    """Which defects each recall is about: the table that it belongs to, what it says of itself, and the rows."""
+    """Tell which defects each recall is about: the table that it belongs to, what it says of itself, and the rows."""
     every = np.ones(len(marked), dtype=bool)
     classes: list[tuple[str, dict[str, Any], npt.NDArray[np.bool_]]] = [("all", {}, every)]
     octave = np.floor(np.log2(marked["side"].to_numpy(np.float64))) if len(marked) else np.zeros(0)

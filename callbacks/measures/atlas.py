@@ -58,7 +58,7 @@ class AtlasMaker:
         self._kept: list[_Entry] = []
 
     def wanted(self, names: Sequence[str]) -> list[int]:
-        """Which pictures of a batch may be kept: only they need an embedding."""
+        """Tell which pictures of a batch may be kept: only they need an embedding."""
         if self.size == 0:
             return []
         worst = self._kept[0].rank if len(self._kept) == self.size else -1.0

@@ -200,7 +200,7 @@ def separability(brightness_N: npt.NDArray[np.float64], label_N: npt.NDArray[np.
 
 
 def series(rows: Rows, name: str) -> list[tuple[int, float]]:
-    """Values of one name by epoch, ascending; epochs without a finite one are left out."""
+    """Return values of one name by epoch, ascending; epochs without a finite one are left out."""
     return [(epoch, row[name]) for epoch, row in sorted(rows.items()) if name in row and math.isfinite(row[name])]
 
 
@@ -214,6 +214,6 @@ def objective_name(monitor: str) -> str:
 
 
 def loud(training: Mapping[str, Any]) -> list[str]:
-    """Sentences that nobody who uses the network should miss, from metrics.json; none where it learned."""
+    """Return sentences that nobody who uses the network should miss, from metrics.json; none where it learned."""
     doubts: list[str] = list(training.get("doubts") or [])
     return [f"{training['headline']}: {' '.join(doubts)}"] if doubts else []

@@ -43,7 +43,7 @@ class Pixels(ContextMeasure):
             self._decided.update(batch.pred_mask[known_N].float(), batch.gt_mask[known_N], groups)
 
     def result(self) -> Section:
-        """Pixel figures under ``test``, and pixel_sweep.csv; nothing where no defect is marked."""
+        """Return pixel figures under ``test``, and pixel_sweep.csv; nothing where no defect is marked."""
         if not bool(self._maps.count[1].any()):
             return Section()
         named = {f"pixel_{REPORTED_AS[name]}": estimate for name, estimate in self._estimates().items()}

@@ -13,7 +13,7 @@ class Probabilities(ContextMeasure):
     """Adds the column ``probability`` where scores become probabilities, and judges it."""
 
     def result(self) -> Section:
-        """Scores of probabilities under ``test``; nothing where the calibration has none."""
+        """Return scores of probabilities under ``test``; nothing where the calibration has none."""
         to_probability = self.tested.calibration.to_probability
         if to_probability is None:
             return Section()

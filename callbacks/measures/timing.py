@@ -14,7 +14,7 @@ class Timing(ContextMeasure):
     """Reads the stopwatch of the test."""
 
     def result(self) -> Section:
-        """Milliseconds per image by stage, and peak memory in MiB."""
+        """Return milliseconds per image by stage, and peak memory in MiB."""
         tested = self.tested
         seconds_of = {name: seconds / len(tested.predictions) for name, seconds in tested.watch.seconds.items()}
         milliseconds = {name: round(1000 * seconds, 2) for name, seconds in seconds_of.items()}

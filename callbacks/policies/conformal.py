@@ -38,11 +38,11 @@ class Conformal(Policy):
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuses what is no chance."""
+        """Refuse what is not a chance."""
         check_share("alpha", self.alpha)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses by the rank of the good scores; see `Policy.choose_from_counts`."""
+        """Choose by the rank of the good scores; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         alpha = Fraction(str(self.alpha))
         allowed = floor(alpha * (n_good + 1)) - 1
@@ -65,7 +65,7 @@ class Conformal(Policy):
 
 
 def false_positive_band(n_good: int, allowed: int, coverage: float = BAND) -> tuple[float, float]:
-    """The central band of false-positive rates over calibration sets of n good samples, of which k reach the threshold.
+    """Return the central band of false-positive rates over calibration sets of n good samples, k at the threshold.
 
     With continuous scores the rate is distributed as Beta(k + 1, n - k); ties only lower it.
     """

@@ -41,7 +41,7 @@ class Cost(Policy):
     needs_defects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses costs that are not positive and shares that are none."""
+        """Refuse costs that are not positive and what is not a share."""
         for name in ("miss", "false_alarm"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"Expected {name} to be a positive amount of money, but got {getattr(self, name)}.")
@@ -49,7 +49,7 @@ class Cost(Policy):
             check_share("prior", self.prior)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses the least expected cost; see `Policy.choose_from_counts`."""
+        """Choose the least expected cost; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         prior = n_defective / (n_good + n_defective) if self.prior is None else self.prior
         cost_T1 = self._costs(counts, prior)

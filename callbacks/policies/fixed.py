@@ -25,12 +25,12 @@ class Fixed(Policy):
     needs_good: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuses what separates nothing."""
+        """Refuse what separates nothing."""
         if not abs(self.value) <= float(np.finfo(np.float32).max):
             raise ValueError(f"Expected value to be finite in float32, but got {self.value}.")
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses nothing; see `Policy.choose_from_counts`."""
+        """Choose nothing; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         value = float(np.float32(self.value))
         promise = (

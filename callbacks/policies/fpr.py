@@ -32,13 +32,13 @@ class FalsePositiveRate(Policy):
     confidence: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuses shares that no threshold can keep."""
+        """Refuse shares that no threshold can keep."""
         check_share("rate", self.rate)
         if self.confidence is not None:
             check_share("confidence", self.confidence)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses the lowest threshold that keeps the rate; see `Policy.choose_from_counts`."""
+        """Choose the lowest threshold that keeps the rate; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         allowed = floor(Fraction(str(self.rate)) * n_good)
         if self.confidence is not None:

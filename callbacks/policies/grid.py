@@ -35,7 +35,7 @@ class Grid(Policy):
     needs_defects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses a range that is empty or endless."""
+        """Refuse a range that is empty or endless."""
         finite = isfinite(self.start) and isfinite(self.stop) and isfinite(self.step)
         if not finite or not self.step > 0 or not self.start < self.stop:
             raise ValueError(
@@ -52,7 +52,7 @@ class Grid(Policy):
         return [float(np.float32(self.start + index * self.step)) for index in range(count)]
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses the candidate of the best F1; see `Policy.choose_from_counts`."""
+        """Choose the candidate of the best F1; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         table = [confusion_row(counts, candidate) for candidate in self.candidates]
         best = max(table, key=lambda row: row["f1"])  # of equals, the first

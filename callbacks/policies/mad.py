@@ -32,11 +32,11 @@ class MedianMad(Policy):
     k: float = 3.0
 
     def __post_init__(self) -> None:
-        """Refuses a number of deviations that is not positive."""
+        """Refuse a number of deviations that is not positive."""
         check_k(self.k)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses median plus k MAD; see `Policy.choose_from_counts`."""
+        """Choose median plus k MAD; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         score, count = good_scores(counts)
         median = weighted_median(score, count)
@@ -53,7 +53,7 @@ class MedianMad(Policy):
 
 
 def weighted_median(score: FloatArray, count: FloatArray) -> float:
-    """The median of scores that occur ``count`` times each, in any order; the mean of the two middle ones if even."""
+    """Return the median of scores that occur ``count`` times each; the mean of the two middle ones if even."""
     order = np.argsort(score, kind="stable")
     up_to = np.cumsum(count[order])
     low, high = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")

@@ -29,11 +29,11 @@ class MeanSigma(Policy):
     k: float = 3.0
 
     def __post_init__(self) -> None:
-        """Refuses a number of deviations that is not positive."""
+        """Refuse a number of deviations that is not positive."""
         check_k(self.k)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses mean plus k sigma; see `Policy.choose_from_counts`."""
+        """Choose mean plus k sigma; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         score, count = good_scores(counts)
         mean = float(np.average(score, weights=count))

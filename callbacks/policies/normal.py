@@ -31,7 +31,7 @@ class Normal(Policy):
     quantile: float = 0.99
 
     def __post_init__(self) -> None:
-        """Refuses quantiles that no number of samples can back."""
+        """Refuse quantiles that no number of samples can back."""
         if not 0 < self.quantile < 1:
             raise ValueError(
                 f"Expected quantile to be between 0 and 1, both excluded, but got {self.quantile}; 0.99 lets one good "
@@ -44,7 +44,7 @@ class Normal(Policy):
         return 1 - Fraction(str(self.quantile))
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses by the quantile of the good scores; see `Policy.choose_from_counts`."""
+        """Choose by the quantile of the good scores; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         allowed = floor(self._tail * n_good)
         value, reached = just_above_all_but(counts, allowed)

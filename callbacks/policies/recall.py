@@ -38,7 +38,7 @@ class Recall(Policy):
     needs_defects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses shares that no threshold can keep."""
+        """Refuse shares that no threshold can keep."""
         if not 0 < self.recall <= 1:
             raise ValueError(f"Expected recall to be above 0 and at most 1, but got {self.recall}; 0.99 is usual.")
         if self.confidence is not None:
@@ -46,7 +46,7 @@ class Recall(Policy):
             check_share("recall, where a confidence is asked for,", self.recall)
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses the highest threshold that keeps the recall; see `Policy.choose_from_counts`."""
+        """Choose the highest threshold that keeps the recall; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         missable = n_defective - ceil(Fraction(str(self.recall)) * n_defective)
         if self.confidence is not None:

@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 
 def most_beyond(samples: int, beyond: int, confidence: float) -> float:
-    """The chance p beyond the threshold that is not exceeded with a given confidence, in (0, 1].
+    """Return the chance p beyond the threshold that is not exceeded with a given confidence, in (0, 1].
 
     Args:
         samples: Calibration samples n of the class in question, at least 1.
@@ -26,7 +26,7 @@ def most_beyond(samples: int, beyond: int, confidence: float) -> float:
 
 
 def allowed_with_confidence(samples: int, share: float, confidence: float) -> int | None:
-    """The most samples that may lie beyond, so that the chance stays at most ``share`` with ``confidence``.
+    """Return the most samples that may lie beyond, so that the chance stays at most ``share`` with ``confidence``.
 
     None where even none beyond is not enough: see `samples_needed`.
     """
@@ -41,13 +41,13 @@ def allowed_with_confidence(samples: int, share: float, confidence: float) -> in
 
 
 def samples_needed(share: float, confidence: float) -> int:
-    """The fewest samples, none beyond, that keep the chance at most ``share`` with ``confidence``."""
+    """Return the fewest samples, none beyond, that keep the chance at most ``share`` with ``confidence``."""
     needed = max(1, ceil(log(1 - confidence) / log(1 - share)))
     return needed if most_beyond(needed, 0, confidence) <= share else needed + 1  # the last bits of the logarithms
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuses what is no share between none and all.
+    """Refuse what is not a share between none and all.
 
     Raises:
         ValueError: Says so.

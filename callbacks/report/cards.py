@@ -106,7 +106,7 @@ def cards_of(view: ReportView) -> dict[str, Any]:
 
 
 def card(measure: Measure, metrics: Mapping[str, Any]) -> Card:
-    """One card from the contents of metrics.json."""
+    """Return one card from the contents of metrics.json."""
     write = percent if measure.as_percent else share
     model = _interval(metrics.get("test", {}).get(measure.key))
     baseline = _interval(metrics.get("baseline", {}).get(measure.baseline))
@@ -125,7 +125,7 @@ def card(measure: Measure, metrics: Mapping[str, Any]) -> Card:
 
 
 def pixel_cards(metrics: Mapping[str, Any]) -> list[Card]:
-    """Cards of the pixel measures; none where not one of them has a value."""
+    """Return cards of the pixel measures; none where not one of them has a value."""
     cards = [card(measure, metrics) for measure in PIXEL_MEASURES]
     return cards if any(one.bar is not None for one in cards) else []
 

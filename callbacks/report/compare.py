@@ -131,7 +131,7 @@ def render_comparison(content: CompareContent) -> str:
 
 
 def verdict(content: CompareContent) -> str:
-    """What the comparison says about ranking, in one plain sentence."""
+    """Tell what the comparison says about ranking, in one plain sentence."""
     pairs = [pair for pair in content.comparison.pairs if defined(pair.p_adjusted) is not None]
     if not pairs:
         return "These pictures hold too few of one class to tell the runs apart."
@@ -150,19 +150,19 @@ def verdict(content: CompareContent) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p value without false precision."""
+    """Write a p value without false precision."""
     if defined(value) is None:
         return DASH
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.995 else "1"
 
 
 def signed(value: float) -> str:
-    """A difference with its sign."""
+    """Write a difference with its sign."""
     return DASH if defined(value) is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """One row for each metric, one cell for each run."""
+    """Return one row for each metric, one cell for each run."""
     return [
         {
             "name": name,
@@ -179,7 +179,7 @@ def _cell(estimate: Estimate) -> tuple[str, str]:
 
 
 def _pair(pair: Pair, content: CompareContent) -> dict[str, Any]:
-    """One pair: its tests, differences and agreement."""
+    """Return one pair: its tests, differences and agreement."""
     values = [pair.differences[key] for key in METRICS if defined(pair.differences[key].value) is not None]
     reach = max([0.01, *(max(abs(one.low), abs(one.high)) for one in values)])
     limit = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if step >= reach or step == 1.0)
@@ -216,7 +216,7 @@ def _curves(content: CompareContent, *, roc: bool) -> list[tuple[str, Markup]]:
 
 
 def _dispute(dispute: Dispute) -> dict[str, Any]:
-    """A disputed picture: itself, and what each run sees in it."""
+    """Return a disputed picture: itself, and what each run sees in it."""
     first = next((shown.example for shown in dispute.shown if shown.example is not None), None)
     runs = [
         {

@@ -137,7 +137,7 @@ def _written(finding: Finding) -> dict[str, Any]:
 
 
 def _drawn(sheet: Sheet) -> dict[str, Any]:
-    """Pictures as addresses, masks outlined, in sets of those that stand together."""
+    """Return pictures as addresses, masks outlined, in sets of those that stand together."""
     shots = [
         {"caption": shot.caption, "source": data_uri(_outlined(shot), 320), "size": shot.picture.shape[:2]}
         for shot in sheet.shots

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def figures_of(view: ReportView) -> dict[str, Any]:
-    """All figures, each in the widths that the page may need, and what its script needs to make them live."""
+    """Return all figures, each in the widths that the page may need, and what its script needs to make them live."""
     content, limits = view.content, view.limits
     sheet = None if view.atlas is None else sprite(view.atlas.thumbnail_AhwC)
     maps = map_figures(view)
@@ -53,7 +53,7 @@ def figures_of(view: ReportView) -> dict[str, Any]:
 
 
 def _curves(view: ReportView) -> dict[str, Any]:
-    """The sweep, precision over recall and the ROC; empty where there are no defective pictures."""
+    """Return the sweep, precision over recall and the ROC; empty where there are no defective pictures."""
     threshold, sweep, counts, limits = view.threshold, view.sweep, view.counts, view.limits
     precision, recall, fpr = defined(counts.precision), defined(counts.recall) or 0.0, counts.fpr or 0.0
     at = [np.nan if precision is None else precision, recall, counts.f1 or 0.0]
@@ -82,7 +82,7 @@ def _defects(view: ReportView) -> dict[str, Any]:
 
 
 def _learning(content: ReportContent) -> list[tuple[str, Any]]:
-    """Loss and objective by epoch; empty where there are fewer than two epochs."""
+    """Return loss and objective by epoch; empty where there are fewer than two epochs."""
     training = content.metrics.get("training") or {}
     loss, objective = (series(content.history, name) for name in (LOSS, training.get("monitor", "")))
     if not training or max(len(loss), len(objective)) < 2:

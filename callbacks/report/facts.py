@@ -79,7 +79,7 @@ class Part:
 
 
 def confusion(predictions: pd.DataFrame) -> Confusion:
-    """Counts the labelled pictures by the verdicts that were given, whatever thresholds they rest on."""
+    """Count the labelled pictures by the verdicts that were given, whatever thresholds they rest on."""
     label = predictions["label_index"].to_numpy()
     called = (predictions["verdict"] == LABEL_NAMES[DEFECTIVE]).to_numpy()
     tp, fp = int((called & (label == DEFECTIVE)).sum()), int((called & (label == GOOD)).sum())
@@ -87,7 +87,7 @@ def confusion(predictions: pd.DataFrame) -> Confusion:
 
 
 def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -> list[Part]:
-    """Splits the labelled pictures by ``kind`` or ``defect``, in the order of names.
+    """Split the labelled pictures by ``kind`` or ``defect``, in the order of names.
 
     By ``defect``, only defective pictures count: a good one has no type of defect.
 
@@ -108,7 +108,7 @@ def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -
 
 
 def verdict(counts: Confusion) -> str:
-    """What the test says, in one plain sentence."""
+    """Tell what the test says, in one plain sentence."""
     alarms = plural(counts.fp, "false alarm") if counts.fp else "no false alarm"
     found = f"Finds {counts.tp:,} of {plural(counts.defective, 'defective picture')}"
     if counts.defective and counts.good:
@@ -122,7 +122,7 @@ def verdict(counts: Confusion) -> str:
 
 
 def threshold_of(calibration: Mapping[str, Any], level: str) -> Mapping[str, Any] | None:
-    """The threshold of a level for all pictures, with its promise, from the content of calibration.json.
+    """Return the threshold of a level for all pictures, with its promise, from the content of calibration.json.
 
     Args:
         calibration: ``image`` and ``pixel`` hold scopes, of which ``all`` is one; or, in runs of Loupe 0.1, that alone.
@@ -135,7 +135,7 @@ def threshold_of(calibration: Mapping[str, Any], level: str) -> Mapping[str, Any
 
 
 def kind_thresholds(calibration: Mapping[str, Any]) -> dict[str, float]:
-    """Thresholds of the kinds that have their own, in raw score units."""
+    """Return thresholds of the kinds that have their own, in raw score units."""
     kinds = (calibration.get("image") or {}).get("kind") or {}
     return {str(kind): float(chosen["value"]) for kind, chosen in kinds.items()}
 

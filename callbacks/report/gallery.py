@@ -59,7 +59,7 @@ def galleries_of(view: ReportView) -> dict[str, Any]:
 
 
 def galleries(view: ReportView) -> list[Gallery]:
-    """All four categories, worst mistakes first, empty ones included."""
+    """Return all four categories, worst mistakes first, empty ones included."""
     counts = view.counts
     texts: tuple[tuple[Category, str, str, int, int], ...] = (
         (

@@ -32,7 +32,7 @@ _UNMARKED = 232, 220  # two greys of the hatching that stands for "nobody marked
 
 
 def colour_map(map_HW: npt.NDArray[np.float32], low: float, high: float) -> Picture:
-    """Colours a map from black over purple and orange to pale yellow, in steps that look equally large.
+    """Colour a map from black over purple and orange to pale yellow, in steps that look equally large.
 
     Args:
         map_HW: Raw values, higher is worse. NaN is shown as the lowest value.
@@ -91,7 +91,7 @@ def overlay(
 
 
 def mask_picture(mask_HW: Mask | None, shape: tuple[int, int]) -> Picture:
-    """A mask in white on black, or a pale hatching of the given height and width where nobody marked one."""
+    """Return a mask in white on black, or a pale hatching of the given height and width where nobody marked one."""
     if mask_HW is not None:
         return np.repeat(np.where(mask_HW, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     row, column = np.indices(shape)
@@ -100,7 +100,7 @@ def mask_picture(mask_HW: Mask | None, shape: tuple[int, int]) -> Picture:
 
 
 def strip(example: Example, low: float, high: float) -> Picture:
-    """One picture of an example: image, map, mask and overlay side by side, a white gap between them.
+    """Return one picture of an example: image, map, mask and overlay side by side, a white gap between them.
 
     Args:
         example: The picture and what was found in it.
@@ -116,7 +116,7 @@ def strip(example: Example, low: float, high: float) -> Picture:
 
 
 def panels_of(example: Example, low: float, high: float) -> tuple[Picture, Picture, Picture, Picture]:
-    """Image, map, mask and overlay of an example, each (H, W, 3)."""
+    """Return image, map, mask and overlay of an example, each (H, W, 3)."""
     height, width = example.image.shape[:2]
     return (
         example.image,
@@ -127,7 +127,7 @@ def panels_of(example: Example, low: float, high: float) -> tuple[Picture, Pictu
 
 
 def enlarged(example: Example, factor: int) -> Example:
-    """The same example, every pixel ``factor`` times as high and wide; pictures and maps are interpolated."""
+    """Return the same example, every pixel ``factor`` times as high and wide; pictures and maps are interpolated."""
     height, width = example.image.shape[:2]
     size = width * factor, height * factor
 
@@ -146,7 +146,7 @@ def enlarged(example: Example, factor: int) -> Example:
 
 
 def data_uri(picture: Picture, longest_edge: int = 384, *, lossless: bool = False) -> str:
-    """A picture as a ``data:`` address in WebP, shrunk to the longest edge in pixels where it is larger."""
+    """Return a picture as a ``data:`` address in WebP, shrunk to the longest edge in pixels where it is larger."""
     height, width = picture.shape[:2]
     if (scale := longest_edge / max(height, width)) < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -157,7 +157,7 @@ def data_uri(picture: Picture, longest_edge: int = 384, *, lossless: bool = Fals
 
 
 def _position(map_HW: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.float64]:
-    """Where values lie between low and high, clipped to [0, 1]; a range without width has everything at 0 or 1."""
+    """Tell where values lie between low and high, clipped to [0, 1]; a range without width has everything at 0 or 1."""
     value = np.nan_to_num(map_HW.astype(np.float64), nan=low, posinf=high, neginf=low)
     if not high > low:
         return (value > low).astype(np.float64)
@@ -165,7 +165,7 @@ def _position(map_HW: npt.NDArray[np.float32], low: float, high: float) -> npt.N
 
 
 def _outline(picture: Picture, mask_HW: Mask, colour: tuple[int, int, int]) -> None:
-    """Draws a line around a region, in place, with a thin dark one around it."""
+    """Draw a line around a region, in place, with a thin dark one around it."""
     thickness = max(1, round(max(mask_HW.shape) / 200))
     region = mask_HW.astype(np.uint8)
     line = _grown(region, thickness)

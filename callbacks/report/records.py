@@ -45,7 +45,7 @@ def records_of(view: ReportView) -> dict[str, Any]:
 
 
 def _thresholds(content: ReportContent) -> list[dict[str, Any]]:
-    """Image and pixel thresholds of every scope, with policy and promise."""
+    """Return image and pixel thresholds of every scope, with policy and promise."""
     rows = []
     for level, name in (("image", "Pictures"), ("pixel", "Pixels")):
         if chosen := threshold_of(content.calibration, level):

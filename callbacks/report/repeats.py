@@ -90,7 +90,7 @@ def render_repeats(content: RepeatsContent) -> str:
 
 
 def headline(content: RepeatsContent) -> str:
-    """What repeating says about the AUROC, in one sentence."""
+    """Tell what repeating says about the AUROC, in one sentence."""
     found = content.spreads.get("image_auroc")
     if found is None or found.value is None:
         return f"{content.what}: no AUROC, which needs good and defective test pictures."
@@ -104,7 +104,7 @@ def headline(content: RepeatsContent) -> str:
 
 
 def dots(found: Spread, name: str) -> Markup:
-    """Every part as a dot between 0 and 1, the interval of the mean behind them, and the mean as a tick."""
+    """Draw every part as a dot between 0 and 1, the interval of the mean behind them, and the mean as a tick."""
     width, height = 240.0, 28.0
     x = Axis(0, 1, 5, width - 5)
     parts = [line(x(tick), 2, x(tick), 16, "grid") for tick in (0, 0.25, 0.5, 0.75, 1)]

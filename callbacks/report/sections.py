@@ -47,7 +47,7 @@ class Section:
 
 
 def sections(metrics: Mapping[str, Any]) -> list[Section]:
-    """All sections that the page does not know, as tables; empty ones are left out."""
+    """Return all sections that the page does not know, as tables; empty ones are left out."""
     found = []
     for key, content in metrics.items():
         if key not in KNOWN and isinstance(content, dict | list) and content:
@@ -70,7 +70,7 @@ def own_files(files: Sequence[str]) -> list[str]:
 
 
 def _sections(title: str, content: Any) -> list[Section]:
-    """One table, or several where a section holds sections."""
+    """Return one table, or several where a section holds sections."""
     if isinstance(content, list):
         rows = [row for row in content if isinstance(row, dict)]
         return [_table(title, [("", row) for row in rows])] if rows else []
@@ -104,7 +104,7 @@ def _pairs(title: str, values: Mapping[str, Any]) -> Section:
 
 
 def _table(title: str, rows: Sequence[tuple[str, Mapping[Any, Any]]], file: str = "metrics.json") -> Section:
-    """One row for each entry, one column for each key that any has; ``file`` holds the rows too many."""
+    """Return one row for each entry, one column for each key that any has; ``file`` holds the rows too many."""
     keys = list(dict.fromkeys(key for _, row in rows for key in row))
     named = any(name for name, _ in rows)
     columns = (*([""] if named else []), *(spoken(key).lower() for key in keys))
@@ -115,7 +115,7 @@ def _table(title: str, rows: Sequence[tuple[str, Mapping[Any, Any]]], file: str 
 
 
 def cell(value: Any) -> str:
-    """A value as a person reads it: estimates with their interval, numbers without false precision."""
+    """Write a value as a person reads it: estimates with their interval, numbers without false precision."""
     if _is_estimate(value):
         low, high = defined(value.get("low")), defined(value.get("high"))
         ends = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
@@ -140,6 +140,6 @@ def number(value: float | None) -> str:
 
 
 def spoken(key: str) -> str:
-    """A key as words: ``false_objects`` gives ``False objects``."""
+    """Write a key as words: ``false_objects`` gives ``False objects``."""
     words = str(key).replace("_", " ").strip()
     return f"{words[:1].upper()}{words[1:]}"

@@ -134,7 +134,7 @@ def _places(trials: Sequence[SweptTrial]) -> dict[str, int | str]:
 
 
 def _rankings(content: SweepContent) -> list[tuple[str, Drawn]]:
-    """One ranking per data set, as AUROCs of different images cannot be compared; none where nothing can be ranked."""
+    """Rank each data set by itself, as AUROCs of different images cannot be compared; none without a ranking."""
     most = max(4, _MOST_RANKED // max(1, len(content.data)))
     drawn: list[tuple[str, Drawn]] = []
     places = _places(content.trials)
@@ -170,7 +170,7 @@ def _parallel_figure(
 
 
 def _histories(content: SweepContent) -> list[tuple[str, Drawn]]:
-    """The objective in the order in which trials ended, for every data set."""
+    """Return the objective in the order in which trials ended, for every data set."""
     drawn = []
     for name in content.data:
         own = sorted((trial for trial in content.trials if trial.data == name and trial.number), key=_number)

@@ -91,7 +91,7 @@ class ReportView:
         )
 
     def threshold_of(self, kind: str) -> float:
-        """The threshold that images of a kind were judged by."""
+        """Return the threshold that images of a kind were judged by."""
         return self.of_kinds.get(kind, self.threshold)
 
     @property
@@ -106,7 +106,7 @@ def figure_of(content: ReportContent, kind: type[F]) -> F | None:
 
 
 def scores_of(table: pd.DataFrame) -> ScoreSet:
-    """Scores by label; images without one are left out."""
+    """Return scores by label; images without one are left out."""
     score_N = table["score"].to_numpy(dtype=np.float64)
     label_N = table["label_index"].to_numpy()
     return ScoreSet(score_N[label_N == 0], score_N[label_N == 1])

@@ -12,12 +12,12 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def defined(value: float | None) -> float | None:
-    """The value, or None where it is missing or not a number."""
+    """Return the value, or None where it is missing or not a number."""
     return None if value is None or value != value else float(value)  # noqa: PLR0124 - only NaN differs from itself
 
 
 def share(value: float | None) -> str:
-    """A number in [0, 1] with three decimals. What is not exactly 0 or 1 is never rounded to it."""
+    """Write a number in [0, 1] with three decimals. What is not exactly 0 or 1 is never rounded to it."""
     if (known := defined(value)) is None:
         return DASH
     if 0.9995 <= known < 1:
@@ -26,7 +26,7 @@ def share(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A proportion in [0, 1] as a percentage with one decimal; 0 and 100 % have none, and mean exactly that."""
+    """Write a proportion in [0, 1] as a percentage with one decimal; 0 and 100 % have none, and mean exactly that."""
     if (known := defined(value)) is None:
         return DASH
     if 0.9995 <= known < 1:
@@ -37,30 +37,30 @@ def percent(value: float | None) -> str:
 
 
 def span(low: float, high: float, *, as_percent: bool = False) -> str:
-    """An interval in [0, 1], with the unit said once."""
+    """Write an interval in [0, 1], with the unit said once."""
     if not as_percent:
         return f"{share(low)} to {share(high)}"
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def interval_name(confidence: float) -> str:
-    """What an interval of this confidence, in (0, 1), is called."""
+    """Name an interval of a confidence in (0, 1)."""
     return f"{100 * confidence:g} % interval"
 
 
 def breakable(name: str) -> Markup:
-    """A name of a file that may be broken into lines after its separators, escaped for the page."""
+    """Return a name of a file that may be broken into lines after its separators, escaped for the page."""
     return Markup("<wbr>").join(re.split(r"(?<=[/_\\-])", name))
 
 
 def score_decimals(low: float, high: float) -> int:
-    """Decimals that show a thousandth of the range of scores."""
+    """Return decimals that show a thousandth of the range of scores."""
     span = high - low
     return min(8, max(0, 3 - floor(log10(span)))) if isfinite(span) and span > 0 else 3
 
 
 def score(value: float, decimals: int) -> str:
-    """A raw score."""
+    """Write a raw score."""
     if not isfinite(value):
         return "\N{INFINITY}" if value > 0 else f"{_MINUS}\N{INFINITY}" if value < 0 else DASH
     written = f"{value:.{decimals}f}" if abs(value) < 1e9 else f"{value:.6g}"
@@ -68,12 +68,12 @@ def score(value: float, decimals: int) -> str:
 
 
 def distance(value: float, threshold: float, decimals: int) -> str:
-    """How far a score lies from the threshold, and on which side; at the threshold counts as above."""
+    """Tell how far a score lies from the threshold, and on which side; at the threshold counts as above."""
     side = "above" if value >= threshold else "below"
     gap = abs(value - threshold)
     return f"just {side} the line" if gap < 0.5 * 10.0**-decimals else f"{score(gap, decimals)} {side} the line"
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: ``1 picture``, ``1,204 pictures``."""
+    """Write a count with its noun: ``1 picture``, ``1,204 pictures``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

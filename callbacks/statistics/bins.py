@@ -31,7 +31,7 @@ def bin_count(mantissa_bits: int) -> int:
 
 
 def bin_index(x: Tensor, mantissa_bits: int) -> Tensor:
-    """The bin of each number, in the order of the numbers.
+    """Return the bin of each number, in the order of the numbers.
 
     Args:
         x: Any shape and floating type, on any device; converted to float32. NaN lands in no bin that means anything.
@@ -46,14 +46,14 @@ def bin_index(x: Tensor, mantissa_bits: int) -> Tensor:
 
 
 def lowest_in_bin(index: npt.ArrayLike, mantissa_bits: int) -> FloatArray:
-    """The lowest number of each bin, exactly; float64, same shape as ``index``."""
+    """Return the lowest number of each bin, exactly; float64, same shape as ``index``."""
     ordered = (np.asarray(index, dtype=np.int64) - bin_count(mantissa_bits) // 2) << (_MANTISSA_BITS - mantissa_bits)
     bits = np.where(ordered < 0, _SIGN - ordered, ordered).astype(np.int32)
     return bits.view(np.float32).astype(np.float64)
 
 
 def highest_in_bin(index: npt.ArrayLike, mantissa_bits: int) -> FloatArray:
-    """The highest float32 of each bin, exactly; float64, same shape as ``index``."""
+    """Return the highest float32 of each bin, exactly; float64, same shape as ``index``."""
     with np.errstate(invalid="ignore", over="ignore"):  # the bin after that of infinity begins with NaN
         following = lowest_in_bin(np.asarray(index, dtype=np.int64) + 1, mantissa_bits).astype(np.float32)
         highest = np.nextafter(following, np.float32(-np.inf)).astype(np.float64)

@@ -57,7 +57,7 @@ class Resampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses numbers from which no interval follows."""
+        """Refuse numbers from which no interval follows."""
         if self.resamples < 2 or not 0 < self.confidence < 1:
             raise ValueError(
                 f"Expected at least 2 resamples and a confidence between 0 and 1, but got {self.resamples} and "
@@ -66,7 +66,7 @@ class Resampling:
 
 
 def group_weights(defective_G: npt.ArrayLike, resampling: Resampling, chunk: int) -> Iterator[FloatArray]:
-    """How often each group was drawn in each resample, a few resamples at a time to bound the memory.
+    """Tell how often each group was drawn in each resample, a few resamples at a time to bound the memory.
 
     Args:
         defective_G: Whether each group holds a defective picture.
@@ -110,7 +110,7 @@ def order_by_content(group_index_N: npt.NDArray[np.intp], *column_N: npt.NDArray
 
 
 def interval(value: float, resampled_B: FloatArray, groups: int, confidence: float = 0.95) -> Estimate:
-    """The percentile interval of the resampled values, or Wilson's where resampling can say nothing.
+    """Return the percentile interval of the resampled values, or Wilson's where resampling can say nothing.
 
     Where all resamples agree, as under perfect separation (a value of exactly 0 or 1), the percentile interval has no
     width and would claim certainty. The same holds where fewer than two groups carry the value. Then the value is
@@ -142,7 +142,7 @@ def interval(value: float, resampled_B: FloatArray, groups: int, confidence: flo
 
 
 def wilson(proportion: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval for a proportion in [0, 1] seen on a number of trials; (0, 1) on none.
+    """Return Wilson's score interval for a proportion in [0, 1] seen on a number of trials; (0, 1) on none.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927, p. 209.
     """

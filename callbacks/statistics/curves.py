@@ -37,7 +37,7 @@ class ScoreCounts(NamedTuple):
 
 
 def labelled(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Checks scores and labels and keeps the samples whose label is known.
+    """Check scores and labels and keep the samples whose label is known.
 
     Args:
         score_N: Raw scores, unbounded. Infinities are allowed: they rank below or above everything else.
@@ -68,7 +68,7 @@ def labelled(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> tuple[FloatArray
 
 
 def count_scores(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> ScoreCounts:
-    """Counts good and defective samples at each distinct score, in O(N log N); unknown samples are left out.
+    """Count good and defective samples at each distinct score, in O(N log N); unknown samples are left out.
 
     Raises:
         ValueError: See `labelled`.
@@ -136,7 +136,7 @@ def f_score(negative_T: npt.ArrayLike, positive_T: npt.ArrayLike, beta: float = 
 
 
 def best_f_score(negative_T: npt.ArrayLike, positive_T: npt.ArrayLike, beta: float = 1.0) -> FloatArray:
-    """The highest F-beta over all thresholds, shape (...); NaN where there are no defective samples."""
+    """Return the highest F-beta over all thresholds, shape (...); NaN where there are no defective samples."""
     score = f_score(negative_T, positive_T, beta)
     return score.max(axis=-1) if score.shape[-1] else np.full(score.shape[:-1], np.nan)
 

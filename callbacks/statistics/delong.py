@@ -87,7 +87,7 @@ def auroc_covariance(
 
 
 def placements(score_KP: FloatArray, score_KQ: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Placements of defective (K, P) and good (K, Q) samples, each in [0, 1]; both have the AUROC for their mean."""
+    """Return placements of defective (K, P) and good (K, Q) samples in [0, 1]; both have the AUROC for their mean."""
     positives, negatives = score_KP.shape[1], score_KQ.shape[1]
     rank_KN = rankdata(np.concatenate([score_KP, score_KQ], axis=1), axis=1)
     place_KP = (rank_KN[:, :positives] - rankdata(score_KP, axis=1)) / negatives
@@ -102,7 +102,7 @@ def compare_aurocs(
     group_N: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> AurocTest:
-    """Tests whether two detectors differ in AUROC on the same samples.
+    """Test whether two detectors differ in AUROC on the same samples.
 
     The normal approximation wants some 20 samples (groups) of each class; where both detectors separate perfectly, or
     rank alike, there is no variance and the p value is 1.
@@ -123,7 +123,7 @@ def compare_aurocs(
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
-    """Adjusts p values for having asked several questions; NaN is no question and stays NaN.
+    """Adjust p values for having asked several questions; NaN is no question and stays NaN.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
     """
@@ -135,7 +135,7 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
 
 
 def _summed(value_KN: FloatArray, group_N: npt.NDArray[np.intp], groups: int) -> FloatArray:
-    """Sums within each group: (K, G)."""
+    """Sum within each group: (K, G)."""
     return np.stack([np.bincount(group_N, weights=value_N, minlength=groups) for value_N in value_KN])
 
 

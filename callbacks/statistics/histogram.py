@@ -74,7 +74,7 @@ class PixelHistogram:
 
     @torch.no_grad()
     def update(self, map_NHW: Tensor, mask_NHW: Tensor, group_N: Sequence[str] | None = None) -> None:
-        """Adds pictures.
+        """Add pictures.
 
         Args:
             map_NHW: Raw anomaly maps, floating, higher is worse, unbounded; compared in float32. Infinities are
@@ -110,7 +110,7 @@ class PixelHistogram:
 
     @torch.no_grad()
     def update_pixels(self, value_P: Tensor, defect_P: Tensor) -> None:
-        """Adds loose pixels, such as those of one zone: they count, but make no regions and have no pictures.
+        """Add loose pixels, such as those of one zone: they count, but make no regions and have no pictures.
 
         Args:
             value_P: Raw map values.
@@ -133,7 +133,7 @@ class PixelHistogram:
         self.overlap.index_add_(0, defect_D, weight_D)
 
     def merge(self, other: PixelHistogram) -> None:
-        """Adds all that another histogram has seen."""
+        """Add all that another histogram has seen."""
         self.count += other.count.to(self.count.device)
         self.overlap += other.overlap.to(self.overlap.device)
         self.pictures += other.pictures
@@ -155,7 +155,7 @@ class PixelHistogram:
 
 
 def refuse_nan(map_NHW: Tensor) -> None:
-    """Refuses maps that no threshold can judge.
+    """Refuse maps that no threshold can judge.
 
     Raises:
         ValueError: Some value is NaN.
@@ -165,7 +165,7 @@ def refuse_nan(map_NHW: Tensor) -> None:
 
 
 def shared_bins(negative_T: npt.ArrayLike, positive_T: npt.ArrayLike) -> FloatArray:
-    """How far AUROC can be from its exact value: half the chance that a good and a defect pixel share a bin.
+    """Tell how far AUROC can be from its exact value: half the chance that a good and a defect pixel share a bin.
 
     With region weights for ``positive_T``, and divided by the limit, twice this bounds the error of AU-PRO.
     """

@@ -21,7 +21,7 @@ _DEFAULT = Resampling()
 
 
 def image_metrics(counts: ScoreCounts, threshold: float | None = None) -> dict[str, FloatArray]:
-    """All image metrics from counts per distinct score, whose counts may have leading axes (...).
+    """Return all image metrics from counts per distinct score, whose counts may have leading axes (...).
 
     Returns:
         ``auroc``, ``average_precision``, ``best_f1`` and, where a threshold is given, ``precision``, ``recall``,
@@ -42,7 +42,7 @@ def image_intervals(
     threshold: float | None = None,
     resampling: Resampling = _DEFAULT,
 ) -> dict[str, Estimate]:
-    """Image metrics with confidence intervals from resampled groups.
+    """Return image metrics with confidence intervals from resampled groups.
 
     Args:
         score_N: Raw scores, higher is worse; infinities are allowed, NaN is not.
@@ -87,7 +87,7 @@ def image_intervals(
 
 
 def carrying_groups(metric: str, good: int, defective: int) -> int:
-    """How many groups carry a metric: those of one class where only that class enters it, of the scarcer one otherwise.
+    """Count the groups that carry a metric: those of the class that enters it, of the scarcer one where both do.
 
     Args:
         metric: Name of the metric; ``recall`` reads defective pictures only, ``fpr`` good ones only.
@@ -99,7 +99,7 @@ def carrying_groups(metric: str, good: int, defective: int) -> int:
 
 
 def chunk_of(pictures: int) -> int:
-    """How many resamples to count at a time, so that the arrays stay in the processor's caches."""
+    """Tell how many resamples to count at a time, so that the arrays stay in the processor's caches."""
     return max(1, _CHUNK_ELEMENTS // max(pictures, 1))
 
 

@@ -50,7 +50,7 @@ def dice(predicted_HW: Mask, true_HW: Mask) -> float:
 
 
 def boundary(mask_HW: Mask, width: float = TOLERANCE) -> Mask:
-    """The marked pixels that are no further than ``width`` from an unmarked one: (H, W).
+    """Return the marked pixels that are no further than ``width`` from an unmarked one: (H, W).
 
     A line of up to twice that width is its own boundary. The border of the picture is none.
 

@@ -42,7 +42,7 @@ class Judged(NamedTuple):
 def judged_intervals(
     judged: Judged, label_N: npt.ArrayLike, group_N: npt.ArrayLike, resampling: Resampling = _DEFAULT
 ) -> dict[str, Estimate]:
-    """Image metrics of one detector, its rates by its own verdicts; names as in `intervals.image_metrics`."""
+    """Return image metrics of one detector, its rates by its own verdicts; names as in `intervals.image_metrics`."""
     verdict_N = judged.verdict_N.astype(np.float64)
     rates = image_intervals(verdict_N, label_N, group_N, VERDICT_LINE, resampling)
     ranking = image_intervals(judged.score_N, label_N, group_N, resampling=resampling)
@@ -87,7 +87,7 @@ def paired_differences(
 def _resampled(
     judged: Judged, label_N: npt.ArrayLike, group_N: npt.ArrayLike, resampling: Resampling
 ) -> dict[str, FloatArray]:
-    """Every metric on every resample, (B,)."""
+    """Return every metric on every resample, (B,)."""
     known = np.asarray(label_N) != -1
     score, label = labelled(judged.score_N, label_N)
     verdict = judged.verdict_N[known].astype(np.float64)
@@ -103,7 +103,7 @@ def _resampled(
 
 
 def _difference(difference_B: FloatArray, alone: tuple[Estimate, Estimate], alike: bool, confidence: float) -> Estimate:
-    """The percentile interval of resampled differences, or one made of both detectors' own intervals."""
+    """Return the percentile interval of resampled differences, or one made of both detectors' own intervals."""
     first, second = alone
     value = first.value - second.value
     if np.isnan(value):

@@ -34,7 +34,7 @@ _GROUPS_PER_CHUNK = 64
 def pixel_metrics(
     counts: ScoreCounts, overlap_T: npt.ArrayLike, threshold: float | None = None
 ) -> dict[str, FloatArray]:
-    """All pixel metrics from counts and region weights per bin, both with the same leading axes (...).
+    """Return all pixel metrics from counts and region weights per bin, both with the same leading axes (...).
 
     Returns:
         What `image_metrics` returns, over pixels, with ``aupro`` and ``aupro_05``: the area under the per-region
@@ -49,7 +49,7 @@ def pixel_metrics(
 def pixel_intervals(
     histogram: PixelHistogram, threshold: float | None = None, resampling: Resampling = _DEFAULT
 ) -> dict[str, Estimate]:
-    """Pixel metrics with confidence intervals from resampled groups.
+    """Return pixel metrics with confidence intervals from resampled groups.
 
     Args:
         histogram: A histogram whose pictures all came with a group name.
@@ -90,7 +90,7 @@ def pixel_intervals(
 
 
 def _matching_edge(coarse: ScoreCounts, fine: ScoreCounts, threshold: float) -> float:
-    """The edge of a coarse bin at or above which lie nearest as many pixels as at or above the threshold."""
+    """Return the edge of a coarse bin at or above which lie nearest as many pixels as at or above the threshold."""
     if not coarse.threshold.size:
         return threshold
     called = (fine.negative + fine.positive)[fine.threshold >= threshold].sum()
@@ -125,7 +125,7 @@ class _CoarseGroups:
         self.column[self.bin_U] = np.arange(self.bin_U.size)
 
     def counts(self, weight_BG: FloatArray) -> tuple[ScoreCounts, FloatArray]:
-        """Pixels and region weights of resamples at each coarse bin, (B, U)."""
+        """Return pixels and region weights of resamples at each coarse bin, (B, U)."""
         sums_3BU = np.zeros((3, len(weight_BG), self.bin_U.size))
         # Dense histograms of a few groups at a time: all of them at once could take gigabytes.
         for start in range(0, len(self.pictures_G), _GROUPS_PER_CHUNK):

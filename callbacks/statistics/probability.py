@@ -57,7 +57,7 @@ class Probability:
     promise: str
 
     def __call__(self, score_N: npt.ArrayLike) -> FloatArray:
-        """Probabilities in [0, 1] of raw scores."""
+        """Return probabilities in [0, 1] of raw scores."""
         score = np.asarray(score_N, dtype=np.float64)
         if self.method == "platt":
             squashed: FloatArray = expit(self.slope * score + self.offset)
@@ -71,7 +71,7 @@ class Probability:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Probability:
-        """A function from what ``to_dict`` gave."""
+        """Return a function from what ``to_dict`` gave."""
         lists = {name: tuple(values[name]) for name in ("scores", "probabilities")}
         return cls(**{**values, **lists})
 
@@ -108,7 +108,7 @@ def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLi
 
 
 def fit_isotonic(score_N: FloatArray, label_N: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-    """The rising step function nearest to the labels, by its first and last score on each level: (K,) and (K,).
+    """Return the rising step function nearest to the labels, by its first and last score on each level: (K,) and (K,).
 
     Source: Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD
         2002; the pool-adjacent-violators algorithm is scipy's.
@@ -150,7 +150,7 @@ def fit_platt(score_N: FloatArray, label_N: npt.NDArray[np.int64]) -> tuple[floa
 def probability_intervals(
     probability_N: npt.ArrayLike, label_N: npt.ArrayLike, group_N: npt.ArrayLike, resampling: Resampling
 ) -> dict[str, Estimate]:
-    """How far probabilities agree with labels: ``brier`` and ``ece``, in [0, 1], lower is better, with intervals.
+    """Tell how far probabilities agree with labels: ``brier`` and ``ece``, in [0, 1], lower is better, with intervals.
 
     Args:
         probability_N: Of a defect, in [0, 1].

@@ -30,7 +30,7 @@ def regions_of(mask_HW: npt.NDArray[np.bool_]) -> tuple[int, npt.NDArray[np.int3
 
 
 def region_weights(mask_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Weighs each defect pixel by one over the size of its region, in units of ``1 / REGION_UNIT``.
+    """Weigh each defect pixel by one over the size of its region, in units of ``1 / REGION_UNIT``.
 
     Regions are connected components with 8 neighbours, as in the evaluation code of MVTec AD.
 

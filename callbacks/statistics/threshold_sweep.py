@@ -34,7 +34,7 @@ def precision_recall_f1(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> pd.Da
 
 
 def sweep_table(counts: ScoreCounts, most_rows: int | None = None) -> pd.DataFrame:
-    """The same table from counts per distinct score, or per bin as a pixel histogram gives them.
+    """Return the same table from counts per distinct score, or per bin as a pixel histogram gives them.
 
     Args:
         counts: (T,) each, without leading axes.

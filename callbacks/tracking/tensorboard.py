@@ -117,7 +117,7 @@ def _log_embeddings(writer: SummaryWriter, results: Results, epoch: int) -> None
 
 
 def projector_pictures(thumbnail_AhwC: npt.NDArray[np.uint8]) -> Tensor:
-    """Thumbnails as the projector takes them, (A, 3, s, s) in [0, 1]: square, and small enough for its one sheet.
+    """Return thumbnails for the projector, (A, 3, s, s) in [0, 1]: square, and small enough for its one sheet.
 
     The sheet's sides must not be longer than 8192 pixels.
     """

@@ -111,7 +111,7 @@ class EpochPictures(Callback):
 
 
 def stride(max_epochs: int | None) -> int:
-    """Epochs from one log to the next, so that a training is logged some twenty times; 10 where its end is open."""
+    """Return the epochs from one log to the next, for some twenty logs of a training; 10 where its end is open."""
     return max(1, round(max_epochs / LOGS)) if max_epochs and max_epochs > 0 else 10
 
 

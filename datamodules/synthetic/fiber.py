@@ -174,7 +174,7 @@ def _specks(identity: Identity, face: EndFace, scene: Floats) -> Floats:
 
 
 def _scratch(rng: np.random.Generator, face: EndFace, scene: Floats, severity: float) -> list[Layer]:
-    """A bundle of nearly parallel grooves across the face: dark, with a bright flank, broken here and there."""
+    """Draw a bundle of nearly parallel grooves across the face: dark, with a bright flank, broken here and there."""
     size = scene.shape[-1]
     unit = size / 256.0
     aim = rng.uniform(0.0, 2.0 * np.pi)
@@ -219,7 +219,7 @@ def _pit(rng: np.random.Generator, face: EndFace, scene: Floats, severity: float
 
 
 def _chip(rng: np.random.Generator, face: EndFace, scene: Floats, severity: float) -> list[Layer]:
-    """A bite out of the cladding's edge, with conchoidal facets that catch the light."""
+    """Draw a bite out of the cladding's edge, with conchoidal facets that catch the light."""
     size = scene.shape[-1]
     unit = size / 256.0
     angle = rng.uniform(0.0, 2.0 * np.pi)

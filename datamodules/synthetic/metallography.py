@@ -177,7 +177,7 @@ def _nuggets(
 
 
 def _inclusion(rng: np.random.Generator, scan: Scan, scene: Floats, severity: float) -> list[Layer]:
-    """An inclusion far larger and more jagged than the others, with a stained halo and glints inside."""
+    """Draw an inclusion far larger and more jagged than the others, with a stained halo and glints inside."""
     del scan
     size = scene.shape[-1]
     unit = size / 256.0
@@ -194,7 +194,7 @@ def _inclusion(rng: np.random.Generator, scan: Scan, scene: Floats, severity: fl
 
 
 def _stringer(rng: np.random.Generator, scan: Scan, scene: Floats, severity: float) -> list[Layer]:
-    """Inclusions broken up and strung out along the direction of rolling."""
+    """Draw inclusions broken up and strung out along the direction of rolling."""
     size = scene.shape[-1]
     unit = size / 256.0
     along = np.array([np.cos(scan.rolling), np.sin(scan.rolling)])
@@ -240,7 +240,7 @@ def _zigzag(rng: np.random.Generator, line: Floats, amplitude: float) -> Floats:
 
 
 def _porosity(rng: np.random.Generator, scan: Scan, scene: Floats, severity: float) -> list[Layer]:
-    """A cloud of round pores of all sizes, each with a lit lower lip."""
+    """Draw a cloud of round pores of all sizes, each with a lit lower lip."""
     del scan
     size = scene.shape[-1]
     unit = size / 256.0

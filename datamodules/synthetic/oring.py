@@ -187,7 +187,7 @@ def _spoil(
 
 
 def _hole(rng: np.random.Generator, ring: Ring, table: Floats, scene: Floats, severity: float) -> list[Layer]:
-    """Voids in the rubber: matt grey pits with a bright far edge, the deepest going through to the table."""
+    """Draw voids in the rubber: matt grey pits with a bright far edge, the deepest going through to the table."""
     size = scene.shape[-1]
     pits, glints, depths = [], [], []
     for _ in range(1 + round(severity * rng.integers(0, 3))):
@@ -206,7 +206,7 @@ def _hole(rng: np.random.Generator, ring: Ring, table: Floats, scene: Floats, se
 
 
 def _cut(rng: np.random.Generator, ring: Ring, table: Floats, scene: Floats, severity: float) -> list[Layer]:
-    """A slit from the outside inwards through which the table shows; a gross one parts the ring."""
+    """Draw a slit from the outside inwards through which the table shows; a gross one parts the ring."""
     size, unit = scene.shape[-1], scene.shape[-1] / 256.0
     angle, slant = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(-0.5, 0.5)
     wide = max(between(0.9, 5.5, severity) * rng.uniform(0.8, 1.2) * unit, 0.8) / ring.radius / 2.0
@@ -231,7 +231,7 @@ def _cut(rng: np.random.Generator, ring: Ring, table: Floats, scene: Floats, sev
 
 
 def _flash(rng: np.random.Generator, ring: Ring, _table: Floats, scene: Floats, severity: float) -> list[Layer]:
-    """A ragged fin of rubber that squeezed out of the mould's parting line, outside or inside the ring."""
+    """Draw a ragged fin of rubber that squeezed out of the mould's parting line, outside or inside the ring."""
     size, unit = scene.shape[-1], scene.shape[-1] / 256.0
     side = 1.0 if rng.random() < 0.7 else -1.0
     middle, half = rng.uniform(0.0, 2.0 * np.pi), between(0.07, 0.42, severity) * rng.uniform(0.7, 1.3)

@@ -175,7 +175,7 @@ def _with_walls(build: Build, scene: Floats) -> Floats:
 
 
 def _recoater_streak(rng: np.random.Generator, build: Build, scene: Floats, severity: float) -> list[Layer]:
-    """Furrows that a nicked blade or a dragged particle leaves: dark, straight along the travel, with a bright bank."""
+    """Draw furrows of a nicked blade or a dragged particle: dark, straight along the travel, with a bright bank."""
     del build
     size = scene.shape[-1]
     unit = size / 256.0
@@ -223,7 +223,7 @@ def _super_elevation(rng: np.random.Generator, build: Build, scene: Floats, seve
 
 
 def _uneven_powder(rng: np.random.Generator, build: Build, scene: Floats, severity: float) -> list[Layer]:
-    """A patch, mostly along a wall, where the blade left too little powder: dull swirls with dark folds."""
+    """Draw a patch, mostly along a wall, where the blade left too little powder: dull swirls with dark folds."""
     del build
     size = scene.shape[-1]
     unit = size / 256.0
@@ -240,7 +240,7 @@ def _uneven_powder(rng: np.random.Generator, build: Build, scene: Floats, severi
 
 
 def _spatter(rng: np.random.Generator, build: Build, scene: Floats, severity: float) -> list[Layer]:
-    """Droplets thrown from the melt pool: bright beads and dark ones, each with a shadow, in a drifting cloud."""
+    """Draw droplets thrown from the melt pool: bright beads and dark ones, each with a shadow, in a drifting cloud."""
     del build
     size = scene.shape[-1]
     unit = size / 256.0

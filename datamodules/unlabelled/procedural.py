@@ -33,13 +33,13 @@ def draw_picture(side: int, rng: np.random.Generator) -> Picture:
 
 
 def flat(side: int, rng: np.random.Generator) -> Grey:
-    """One grey level with a little sensor noise."""
+    """Draw one grey level with a little sensor noise."""
     level, noise = rng.uniform(0.05, 0.95), rng.uniform(0.0, 0.03)
     return _as_grey(level + noise * rng.standard_normal((side, side)))
 
 
 def gradient(side: int, rng: np.random.Generator) -> Grey:
-    """A linear or radial change of light."""
+    """Draw a linear or radial change of light."""
     x, y = _grid(side)
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * np.pi)
@@ -83,7 +83,7 @@ def cells(side: int, rng: np.random.Generator) -> Grey:
 
 
 def shapes(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of a few filled or outlined ellipses and polygons, smooth at the edge."""
+    """Draw a mask of a few filled or outlined ellipses and polygons, smooth at the edge."""
     mask = np.zeros((side, side), np.uint8)
     for _ in range(rng.integers(1, 8)):
         centre = rng.uniform(0, side, 2)
@@ -98,7 +98,7 @@ def shapes(side: int, rng: np.random.Generator) -> Grey:
 
 
 def lattice(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of equal discs or squares in rows: pillars, holes, pads."""
+    """Draw a mask of equal discs or squares in rows: pillars, holes, pads."""
     pitch = int(rng.integers(8, max(9, side // 3)))
     reach = int(max(2, pitch * rng.uniform(0.2, 0.48)))
     cell = np.zeros((pitch, pitch), np.uint8)
@@ -112,7 +112,7 @@ def lattice(side: int, rng: np.random.Generator) -> Grey:
 
 
 def strokes(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of thin curves: scratches, hairs, cracks."""
+    """Draw a mask of thin curves: scratches, hairs, cracks."""
     mask = np.zeros((side, side), np.uint8)
     for _ in range(rng.integers(1, 10)):
         heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.02, 0.6), 20))
@@ -124,7 +124,7 @@ def strokes(side: int, rng: np.random.Generator) -> Grey:
 
 
 def specks(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of scattered dots: dust, pores, powder."""
+    """Draw a mask of scattered dots: dust, pores, powder."""
     count, softness = int(np.exp(rng.uniform(np.log(5), np.log(600)))), rng.uniform(0.5, 3.0)
     mask = np.zeros((side, side), np.float32)
     at = rng.integers(0, side, (count, 2))
@@ -134,7 +134,7 @@ def specks(side: int, rng: np.random.Generator) -> Grey:
 
 
 def writing(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of printed letters and digits."""
+    """Draw a mask of printed letters and digits."""
     mask = np.zeros((side, side), np.uint8)
     for _ in range(rng.integers(1, 5)):
         text = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 9))))
@@ -145,7 +145,7 @@ def writing(side: int, rng: np.random.Generator) -> Grey:
 
 
 def rod(side: int, rng: np.random.Generator) -> Grey:
-    """A mask of a threaded rod with a head, at any angle: a body whose edge and shade follow a saw-tooth."""
+    """Draw a mask of a threaded rod with a head, at any angle: a body whose edge and shade follow a saw-tooth."""
     x, y = _grid(side)
     angle, cx, cy = rng.uniform(0, 2 * np.pi), *rng.uniform(-0.4, 0.4, 2)
     along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
@@ -184,7 +184,7 @@ def _pick(choices: tuple[Draw, ...], rng: np.random.Generator) -> Draw:
 
 
 def _grid(side: int) -> tuple[Grey, Grey]:
-    """Coordinates x and y of every pixel, from -1 to 1."""
+    """Return coordinates x and y of every pixel, from -1 to 1."""
     line = np.linspace(-1, 1, side, dtype=np.float32)
     return np.broadcast_to(line[None], (side, side)), np.broadcast_to(line[:, None], (side, side))
 

@@ -154,7 +154,7 @@ def load_encoder(network: SegmentationModel, encoder: str, weights: str) -> dict
 
 
 def dice_loss(logit_NHW: Tensor, mask_NHW: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient over all pixels of a batch, in [0, 1].
+    """Return one minus the soft Dice coefficient over all pixels of a batch, in [0, 1].
 
     Over the batch and not per picture, so that pictures without marks do no more than add false ones.
 
@@ -166,7 +166,7 @@ def dice_loss(logit_NHW: Tensor, mask_NHW: Tensor) -> Tensor:
 
 
 def dice_bce_loss(logit_NHW: Tensor, mask_NHW: Tensor) -> Tensor:
-    """Dice loss plus binary cross-entropy: the one looks at marks as a whole, the other at every pixel."""
+    """Add Dice loss and binary cross-entropy: the one looks at marks as a whole, the other at every pixel."""
     return dice_loss(logit_NHW, mask_NHW) + F.binary_cross_entropy_with_logits(logit_NHW, mask_NHW)
 
 

@@ -69,5 +69,5 @@ class Decorrelation(nn.Module):
 
 
 def _orthonormal(size: int) -> Tensor:
-    """An orthonormal matrix (size, size) in whose rows no number stands out: the discrete cosine transform."""
+    """Return an orthonormal matrix (size, size) in whose rows no number stands out: the discrete cosine transform."""
     return torch.from_numpy(dct(torch.eye(size, dtype=torch.float64).numpy(), axis=0, norm="ortho"))

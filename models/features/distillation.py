@@ -288,7 +288,7 @@ def vary_view(x_BCHW: Tensor, strength: float, generator: torch.Generator) -> Te
 
 
 def _as_input(crops: Picture, device: torch.device) -> Tensor:
-    """Crops (B, S, S, 3) uint8 to (B, 3, S, S) in [0, 1], stored channels last."""
+    """Turn crops (B, S, S, 3) uint8 to (B, 3, S, S) in [0, 1], stored channels last."""
     return torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2).float() / 255
 
 

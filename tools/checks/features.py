@@ -42,7 +42,7 @@ class Pictures(NamedTuple):
 
 
 def check_features(case: Case) -> Finding | str:
-    """The features that ship, beside untrained ones, on pictures that no test will score."""
+    """Compare the features that ship with untrained ones on pictures that no test will score."""
     pictures = choose_pictures(case)
     if pictures is None:
         return "Features: too few labelled pictures outside the test split to compare any."

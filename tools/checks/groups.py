@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_supplied_splits(case: Case) -> Finding | str:
-    """Groups that the data's own split cuts."""
+    """Find groups that the data's own split cuts."""
     rows = [row for row, split in enumerate(case.supplied) if split != UNASSIGNED]
     group = case.table["group"].tolist()
     cut = cut_groups([group[row] for row in rows], [case.supplied[row] for row in rows])
@@ -42,7 +42,7 @@ def check_supplied_splits(case: Case) -> Finding | str:
 
 
 def check_tiles(case: Case) -> Finding | str:
-    """Tiles of one picture that lie in different splits, or only by chance in one."""
+    """Find tiles of one picture that lie in different splits, or only by chance in one."""
     source = tile_sources(case.table["name"].tolist())
     tiles = [row for row, name in enumerate(source) if name]
     group, split = case.table["group"].tolist(), case.table["split"].tolist()

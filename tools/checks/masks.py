@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_unusable_masks(case: Case) -> Finding | str:
-    """Masks, zones or outlines for which training leaves their pictures out."""
+    """Find masks, zones or outlines for which training leaves their pictures out."""
     unusable = case.inspection.unusable
     if not unusable:
         return "Masks that are empty, damaged or of another size than their picture."
@@ -39,7 +39,7 @@ def check_unusable_masks(case: Case) -> Finding | str:
 
 
 def check_inverted(case: Case) -> Finding | str:
-    """Masks that mark the background."""
+    """Find masks that mark the background."""
     rows = [row for row, facts in enumerate(case.inspection.masks) if facts is not None and is_inverted(facts)]
     if not rows:
         return "Inverted masks."
@@ -58,7 +58,7 @@ def check_inverted(case: Case) -> Finding | str:
 
 
 def check_shifted(case: Case) -> Finding | str:
-    """Masks that lie beside what they mark."""
+    """Find masks that lie beside what they mark."""
     masks = [facts for facts in case.inspection.masks if facts is not None and not is_inverted(facts)]
     common = find_common_shift(masks)
     shifts = {

@@ -32,7 +32,7 @@ _SHIFTED = 0.9  # AUROC between good pictures of two splits, from which on they 
 
 
 def check_left_out(case: Case) -> Finding | str:
-    """Files that cannot be used, other than for their masks."""
+    """Find files that cannot be used, other than for their masks."""
     masks = {problem.path for problem in case.inspection.unusable.values()}
     excluded = case.datamodule.excluded
     rest = excluded[~excluded["path"].isin(masks)]
@@ -80,7 +80,7 @@ def check_amounts(case: Case) -> Finding | str:
 
 
 def check_depth(case: Case) -> Finding | str:
-    """Pictures that use less of their range than they could: a 12-bit camera in 16-bit files looks nearly black."""
+    """Find images that use less of their range than they could: 12 bits in 16-bit files look nearly black."""
     deep = case.table[case.table["bits"] == 16]
     if deep.empty or case.datamodule.white_level is not None:
         return "Pictures whose bit depth hides them."
@@ -102,7 +102,7 @@ def check_depth(case: Case) -> Finding | str:
 
 
 def check_flat(case: Case) -> Finding | str:
-    """Pictures of one grey value: a lamp or a lens cap, not a part."""
+    """Find pictures of one grey value: a lamp or a lens cap, not a part."""
     rows = np.flatnonzero(case.table["contrast"].to_numpy() < _FLAT).tolist()
     if not rows:
         return "Blank pictures."
@@ -120,7 +120,7 @@ def check_flat(case: Case) -> Finding | str:
 
 
 def check_copies(case: Case) -> Finding | str:
-    """The same file more than once."""
+    """Find files that are there more than once."""
     if not case.copies:
         return "Copies of one file."
     split = case.table["split"].to_numpy(dtype=object)
@@ -142,7 +142,7 @@ def check_copies(case: Case) -> Finding | str:
 
 
 def check_near(case: Case) -> Finding | str:
-    """Pictures that look alike: saved, resized or taken again."""
+    """Find pictures that look alike: saved, resized or taken again."""
     near = case.near
     if not len(near):
         return "Near-duplicates: pictures saved, resized or taken again."
@@ -170,7 +170,7 @@ def check_near(case: Case) -> Finding | str:
 
 
 def check_contradictions(case: Case) -> Finding | str:
-    """The same picture, or nearly, called good once and defective once."""
+    """Find copies, or nearly, of which one is called good and one defective."""
     label = case.table["label_index"].to_numpy()
     pairs = [pair for rows in case.copies for pair in combinations(rows, 2)]
     exact = len([pair for pair in pairs if {int(label[pair[0]]), int(label[pair[1]])} == {GOOD, DEFECTIVE}])
@@ -206,7 +206,7 @@ def shortcuts_of(case: Case) -> dict[str, list[Shortcut]]:
 
 
 def check_shortcuts(case: Case) -> Finding | str:
-    """One number that tells the labels apart."""
+    """Find single numbers that tell the labels apart."""
     ranked = sorted(
         ((one, where) for where, ones in shortcuts_of(case).items() for one in ones if one.separates or one.leans),
         key=lambda pair: -pair[0].separability,

@@ -70,7 +70,7 @@ def takes_words(annotation: Any) -> bool:
 
 
 def items_of(annotation: Any) -> Any:
-    """What each item of a list is asked to be; None where no list is."""
+    """Tell what each item of a list is asked to be; None where no list is."""
     for kind in typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,):
         origin, args = typing.get_origin(kind), typing.get_args(kind)
         if origin is not None and isinstance(origin, type) and issubclass(origin, _LISTS) and args:
@@ -101,7 +101,7 @@ def _read(annotations: dict[str, Any], module: str) -> dict[str, Any]:
 
 @cache
 def _names(module: str) -> dict[str, Any]:
-    """Every name that a module can see, and those that only its type checker would."""
+    """Return every name that a module can see, and those that only its type checker would."""
     loaded = sys.modules.get(module) or importlib.import_module(module)
     names = dict(vars(loaded))
     try:

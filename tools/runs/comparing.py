@@ -106,7 +106,7 @@ def as_values(comparison: Comparison, names: Sequence[str], pictures: int, notes
 
 
 def as_table(comparison: Comparison, names: Sequence[str]) -> pd.DataFrame:
-    """One row for each figure: of a run, or of the difference of two."""
+    """Return one row for each figure: of a run, or of the difference of two."""
     rows: list[dict[str, Any]] = []
     for name, estimates in zip(names, comparison.estimates, strict=True):
         rows += [{"run": name, "less": "", "metric": metric, **vars(one)} for metric, one in estimates.items()]
@@ -131,7 +131,7 @@ def _contender(index: int, run: TestedRun, name: str) -> Contender:
 
 
 def _short_names(folders: Sequence[RunFolder]) -> list[str]:
-    """Paths of the runs without the part that all of them share."""
+    """Return paths of the runs without the part that all of them share."""
     paths = [folder.path for folder in folders]
     if len(set(paths)) < len(paths):
         return [f"{path.name} ({number})" for number, path in enumerate(paths, 1)]

@@ -42,7 +42,7 @@ UNREADABLE = (ConfigError, DataError, WeightsError, ImportError, KeyError, Runti
 
 
 def disputed_rows(judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Rows of labelled pictures with different verdicts, those first that the runs rank most differently."""
+    """Return rows of labelled pictures with different verdicts, those first that the runs rank most differently."""
     verdict_RN = np.stack([judged.verdict_N for judged in judged_R])
     rank_RN = np.stack([rankdata(judged.score_N) for judged in judged_R])
     apart_N = rank_RN.max(axis=0) - rank_RN.min(axis=0)
@@ -102,7 +102,7 @@ def examples_of(run: TestedRun, names: set[str]) -> dict[str, Example]:
 
 
 def _checkpoint(run: TestedRun) -> str:
-    """The run's checkpoint; of what ``loupe test`` wrote, that of the run which it tested."""
+    """Return the run's checkpoint; of what ``loupe test`` wrote, that of the run which it tested."""
     best = run.folder.best_checkpoint
     if not best.is_file() and run.config.get("run"):
         tested = str(run.config.run)

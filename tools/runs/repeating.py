@@ -111,7 +111,7 @@ def _train_parts(parent: RunFolder, parts: Sequence[Part]) -> None:
 
 
 def parts_of(config: DictConfig, parent: RunFolder) -> list[Part]:
-    """The trainings that a config with ``repeat`` and ``folds`` asks for."""
+    """Return the trainings that a config with ``repeat`` and ``folds`` asks for."""
     parts = []
     for seed in range(config.seed, config.seed + config.repeat):
         for fold in range(1, (config.folds or 1) + 1):
@@ -212,7 +212,7 @@ def _pool(config: DictConfig, names: Sequence[str], runs: Sequence[RunFolder]) -
 
 
 def _address(run: RunFolder) -> str:
-    """Where the page of a part is, seen from the page of all; empty where there is none."""
+    """Tell where the page of a part is, seen from the page of all; empty where there is none."""
     there = (run.path / REPORT).is_file()
     return f"../{run.path.name}/{REPORT}" if there else ""
 
@@ -224,7 +224,7 @@ def tested_share(samples: Sequence[pd.DataFrame]) -> float:
 
 
 def summary(spreads: dict[str, Spread], names: Sequence[str]) -> pd.DataFrame:
-    """One row for each figure: mean, deviation, interval, and the value of every part."""
+    """Return one row for each figure: mean, deviation, interval, and the value of every part."""
     rows: list[dict[str, Any]] = []
     for key, found in spreads.items():
         row = {"metric": key, "mean": found.value, "std": found.std, "low": found.low, "high": found.high}

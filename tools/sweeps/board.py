@@ -43,19 +43,19 @@ class Board:
         self._headed = False
 
     def known(self, trial: Trial) -> None:
-        """A trial was done before."""
+        """Note that a trial was done before."""
         self._known += 1
         self._consider(trial)
 
     def started(self, trial_id: str, setting: Mapping[str, str]) -> None:
-        """A trial was handed out."""
+        """Note that a trial was handed out."""
         if not self._new and not self._running:
             self._begun = time.monotonic()  # what came before, such as loading torch, says nothing about trials
         self._running[trial_id] = (setting, time.monotonic())
         self._redraw()
 
     def ended(self, trial: Trial) -> None:
-        """A trial has ended."""
+        """Note that a trial has ended."""
         self._running.pop(trial.id, None)
         self._new += 1
         self._pruned += trial.state == "pruned"

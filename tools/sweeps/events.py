@@ -97,7 +97,7 @@ def _word(text: str) -> str:
 
 
 def figures(trial: Trial) -> dict[str, float]:
-    """Figures that the trial's own scalars lack, for the columns beside its row."""
+    """Return figures that the trial's own scalars lack, for the columns beside its row."""
     found = {"sweep/objective": trial.objective, **{f"sweep/{name}": value_of(trial, name) for name in PLAIN}}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -126,7 +126,7 @@ class Leaderboard:
         ]
 
     def ranks(self) -> list[int]:
-        """The place of every trial's setting among those of its data set; what cannot be ranked follows."""
+        """Return the place of every trial's setting among those of its data set; what cannot be ranked follows."""
         last: Counter[Place] = Counter()
         groups: dict[tuple[Place, object], int] = {}
         ranked = _places(self.settings)

@@ -166,7 +166,7 @@ class OptunaSearch:
             )
 
     def _sampler(self, number: int) -> Any:
-        """A sampler for one suggestion, seeded by its number."""
+        """Return a sampler for one suggestion, seeded by its number."""
         samplers, seed = self._optuna.samplers, (self._seed * 100_003 + number) % 2**32
         if self._kind in {"random", "qmc"}:  # a point of the sequence leaves nothing to a sampler
             return samplers.RandomSampler(seed)

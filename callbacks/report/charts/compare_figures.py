@@ -49,7 +49,7 @@ def precision_recall_curves(sweeps: Sequence[pd.DataFrame], at: Sequence[Point],
 
 
 def difference_bar(estimate: Estimate, limit: float, name: str) -> Markup:
-    """A difference and its interval on an axis from ``-limit`` to ``limit``, zero in the middle."""
+    """Draw a difference and its interval on an axis from ``-limit`` to ``limit``, zero in the middle."""
     width, height = 200.0, 26.0
     x = Axis(-limit, limit, 6, width - 6)
     side = "first" if estimate.low > 0 else "second" if estimate.high < 0 else "open"

@@ -48,7 +48,7 @@ class Interval(NamedTuple):
 
 
 def step_corners(threshold_T: FloatArray, value_T: FloatArray, low: float, high: float) -> list[Point]:
-    """Corners of what ``score >= threshold`` gives at every threshold from low to high, not only at the scores.
+    """Return corners of what ``score >= threshold`` gives at every threshold from low to high, not only at the scores.
 
     Above one score and up to the next, decisions do not change: the value of a row holds back to the row before. The
     curve ends at the highest score, beyond which nothing is called defective; ``high`` only cuts it.
@@ -62,7 +62,7 @@ def step_corners(threshold_T: FloatArray, value_T: FloatArray, low: float, high:
 
 
 def kept_rows(x_T: FloatArray, value_T: FloatArray) -> npt.NDArray[np.int64]:
-    """Rows that must be drawn so that a long sweep looks like itself, to the pixel.
+    """Return rows that must be drawn so that a long sweep looks like itself, to the pixel.
 
     Args:
         x_T: Pixel of each row, ascending.
@@ -157,7 +157,7 @@ def _unit_figure(
     width: float,
     title: str,
 ) -> Markup:
-    """A curve in the unit square, what guessing would give, and the point of the calibrated threshold."""
+    """Draw a curve in the unit square, what guessing would give, and the point of the calibrated threshold."""
     height = min(width, 330.0)
     x, y = Axis(0, 1, _LEFT, width - _RIGHT), Axis(0, 1, height - _BOTTOM, _TOP)
     pixel_T = [(x(float(a)), y(float(b))) for a, b in corners]
@@ -176,7 +176,7 @@ def _unit_figure(
 
 
 def kept_pixels(pixel_T: Sequence[Point]) -> list[int]:
-    """Points of a line without those that repeat the one before or lie between neighbours on a straight way."""
+    """Return points of a line without those that repeat the one before or lie between neighbours on a straight way."""
     keep: list[int] = []
     for index, (x, y) in enumerate(pixel_T):
         if keep and abs(x - pixel_T[keep[-1]][0]) < 0.25 and abs(y - pixel_T[keep[-1]][1]) < 0.25:
@@ -191,7 +191,7 @@ def kept_pixels(pixel_T: Sequence[Point]) -> list[int]:
 
 
 def interval_bar(model: Interval, baseline: Interval | None, name: str) -> Markup:
-    """A value and its interval between 0 and 1, with the baseline's underneath."""
+    """Draw a value and its interval between 0 and 1, with the baseline's underneath."""
     width, height = 150.0, 40.0 if baseline else 28.0
     x = Axis(0, 1, 5, width - 5)
     bottom = height - 12
@@ -212,7 +212,7 @@ def interval_bar(model: Interval, baseline: Interval | None, name: str) -> Marku
 
 
 def colour_scale(colours: Sequence[str], limits: Point, threshold: float | None, width: float) -> Markup:
-    """The colours of the maps with their values, and the pixel threshold where there is one.
+    """Draw the colours of the maps with their values, and the pixel threshold where there is one.
 
     Args:
         colours: From the lowest to the highest value, as ``rgb(...)``.
@@ -252,5 +252,5 @@ def unit_grid(x: Axis, y: Axis, name: str, width: float) -> list[Markup]:
 
 
 def _anchor(x: float, width: float) -> str:
-    """Keeps a line's name inside the drawing."""
+    """Keep a line's name inside the drawing."""
     return "start" if x < 80 else "end" if x > width - 80 else "middle"

@@ -118,7 +118,7 @@ def size_ticks(low: float, high: float) -> list[float]:
 
 
 def heat_map_picture(heat_HW: npt.NDArray[np.int64]) -> HeatMap | None:
-    """Colours from black (never) to pale yellow (most often); None where nothing was found anywhere."""
+    """Return colours from black (never) to pale yellow (most often); None where nothing was found anywhere."""
     most = int(heat_HW.max(initial=0))
     if most == 0:
         return None

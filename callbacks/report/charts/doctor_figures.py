@@ -20,7 +20,7 @@ _ROW, _TOP, _BOTTOM, _LEFT = 26.0, 34.0, 44.0, 150.0
 
 
 def shortcut_figure(shortcuts: Mapping[str, Sequence[Shortcut]], width: float) -> Markup:
-    """One row per number, from 0 (higher on good pictures) over 0.5 (says nothing) to 1 (higher on defective ones).
+    """Draw one row per number, from 0 (higher on good images) over 0.5 (says nothing) to 1 (higher on defective).
 
     Args:
         shortcuts: Set of pictures to its numbers, the most telling first; the first set is drawn as dots, the second as

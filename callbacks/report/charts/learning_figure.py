@@ -48,7 +48,7 @@ class _Panel(NamedTuple):
 
 
 def learning_figure(loss_E: Curve, objective_E: Curve, kept: int, objective: str, width: float) -> Markup:
-    """Loss and objective over the epochs.
+    """Draw loss and objective over the epochs.
 
     Args:
         loss_E: May be empty.
@@ -87,7 +87,7 @@ def _panel(name: str, kind: str, curve: Curve, *, top: float) -> _Panel:
 
 
 def _logarithmic(name: str, kind: str, curve: Curve, top: float) -> _Panel:
-    """A loss that falls to a fraction of itself; the axis has powers of ten."""
+    """Draw a loss that falls to a fraction of itself; the axis has powers of ten."""
     low, high = padded_range([log10(value) for _, value in curve])
     axis = Axis(low, high, top + _PANEL, top)
     powers = range(ceil(low), floor(high) + 1)
@@ -97,7 +97,7 @@ def _logarithmic(name: str, kind: str, curve: Curve, top: float) -> _Panel:
 
 
 def _shares(values: Sequence[float]) -> tuple[float, float]:
-    """Ends of an axis for values in [0, 1] that is not so short that noise fills it."""
+    """Return ends of an axis for values in [0, 1] that is not so short that noise fills it."""
     low, high = padded_range(values, 0.08)
     short = max(0.0, _LEAST - (high - low)) / 2
     low, high = low - short, high + short
@@ -116,7 +116,7 @@ def _draw(panel: _Panel, x: Axis, kept: int) -> list[Markup]:
 
 
 def _epochs(x: Axis, bottom: float, width: float) -> list[Markup]:
-    """The axis of epochs, which are whole."""
+    """Draw the axis of epochs, which are whole."""
     count = 10 if width > 600 else 5
     step = max(1.0, nice_step(x.high - x.low, count))
     ticks = [tick for tick in nice_ticks(x.low, x.high, count) if decimals_of(step) == 0 and tick == round(tick)]
@@ -127,5 +127,5 @@ def _epochs(x: Axis, bottom: float, width: float) -> list[Markup]:
 
 
 def _anchor(x: float, width: float) -> str:
-    """Keeps the kept epoch's name inside the drawing."""
+    """Keep the kept epoch's name inside the drawing."""
     return "start" if x < 80 else "end" if x > width - 80 else "middle"

@@ -68,7 +68,7 @@ def _grid(x: Axis, y: Axis, width: float) -> list[Markup]:
 
 
 def _line(one: Line, kind: str, x: Axis, y: Axis) -> list[Markup]:
-    """A line, and its points where they can be told apart."""
+    """Draw a line, and its points where they can be told apart."""
     points = [(x(float(a)), y(float(b))) for a, b in zip(one.x_P, one.y_P, strict=True)]
     drawn = [polyline(points, kind if one.guide else f"curve {kind}")]
     return drawn if one.guide or len(points) > _MOST_DOTS else [*drawn, *(circle(a, b, 3, "dot") for a, b in points)]

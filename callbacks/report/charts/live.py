@@ -31,7 +31,7 @@ _RUG = 1000.0, 44.0  # width and height of its drawing, which is stretched to th
 
 
 def live_data(view: ReportView, sheet: Sprite | None) -> dict[str, Any]:
-    """Scores, labels and kinds in ascending order of scores, the tiles, and the decisions at rest.
+    """Return scores, labels and kinds in ascending order of scores, the tiles, and the decisions at rest.
 
     Scores beyond the axis, such as infinite ones, are clipped, which no decision notices.
 
@@ -62,13 +62,13 @@ def live_data(view: ReportView, sheet: Sprite | None) -> dict[str, Any]:
 
 
 def compact(value: float) -> float:
-    """A number as short as float32 needs it where float32 holds it: two scores still compare as they did."""
+    """Return a number as short as float32 needs it where float32 holds it: two scores still compare as they did."""
     short = np.float32(value)
     return float(str(short)) if float(short) == value else value
 
 
 def rug(predictions: pd.DataFrame, limits: tuple[float, float]) -> Markup:
-    """Scores as fine lines, defective ones above the middle and good ones below; bars where there are many."""
+    """Draw scores as fine lines, defective ones above the middle and good ones below; bars where there are many."""
     width, height = _RUG
     low, high = limits
     marks = []
@@ -88,7 +88,7 @@ def _lines(x_N: FloatArray, top: float, height: float) -> Sequence[Markup]:
 
 
 def _bars(x_N: FloatArray, top: float, height: float) -> Sequence[Markup]:
-    """A histogram of at most 100 bins, growing from the middle line."""
+    """Draw a histogram of at most 100 bins, growing from the middle line."""
     edges = bin_edges(0.0, _RUG[0], 100)
     count_N, _ = np.histogram(x_N, edges)
     size_N = height * count_N / max(1, int(count_N.max()))
@@ -115,7 +115,7 @@ def _rest(kind: str, threshold: float, counts: Confusion) -> dict[str, Any]:
 
 
 def _tiles(atlas: Atlas | None, sheet: Sprite | None, table: pd.DataFrame) -> dict[str, Any] | None:
-    """How to cut the sheet, and for each tile the picture's row and name."""
+    """Tell how to cut the sheet, and for each tile the picture's row and name."""
     if atlas is None or sheet is None:
         return None
     row_of: Mapping[str, int] = {name: row for row, name in enumerate(table["name"])}

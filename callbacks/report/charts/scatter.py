@@ -71,7 +71,7 @@ def score_levels(score_N: FloatArray) -> FloatArray:
 
 
 def fitted(place_N2: FloatArray) -> FloatArray:
-    """Places in pixels: one scale for both directions, centred."""
+    """Return places in pixels: one scale for both directions, centred."""
     low, high = place_N2.min(axis=0), place_N2.max(axis=0)
     room = np.array([WIDTH, HEIGHT]) - 2 * _MARGIN
     scale = float(np.min(room / np.maximum(high - low, 1e-12)))
@@ -81,7 +81,7 @@ def fitted(place_N2: FloatArray) -> FloatArray:
 
 
 def _mark(place_2: FloatArray, label_index: int, level: int) -> Markup:
-    """A circle for good, a diamond for defective, a small square for unknown."""
+    """Draw a circle for good, a diamond for defective, a small square for unknown."""
     x, y = place_2.tolist()
     if label_index == GOOD:
         name, mark = "good", circle(x, y, 4, f"point s{level}")

@@ -54,7 +54,7 @@ class _Half:
     up: int
 
     def drawn(self, axis: Axis, most: float, edges: FloatArray) -> tuple[Callable[[float], Markup], float]:
-        """How to draw it from a given base line, and the height that takes: marks where they fit, bars otherwise."""
+        """Tell how to draw it from a base line, and the height that takes: marks where they fit, bars otherwise."""
         pixel = np.array(sorted(axis(value) for value in self.scores))
         for diameter in _DIAMETERS if pixel.size <= _MOST_MARKS else ():
             level = stack_level(pixel, diameter)
@@ -70,7 +70,7 @@ class _Half:
         return element("g", {"class": self.kind}, *marks)
 
     def _bars(self, axis: Axis, height: float, edges: FloatArray, base: float) -> Markup:
-        """A histogram on a scale of its own, since defects are rare; one tick at a round number says which."""
+        """Draw a histogram on a scale of its own, since defects are rare; one tick at a round number says which."""
         count, _ = np.histogram(np.clip(self.scores, axis.low, axis.high), edges)
         per_bin = max(1, int(count.max()))
         round_count = nice_ticks(0, per_bin, 2)[-1]
@@ -87,7 +87,7 @@ class _Half:
 
 
 def stack_level(x_N: FloatArray, diameter: float) -> npt.NDArray[np.int64]:
-    """How high each mark of a dot plot must sit so that none covers another: exact positions, no bins.
+    """Tell how high each mark of a dot plot must sit so that none covers another: exact positions, no bins.
 
     Args:
         x_N: Positions in pixels, ascending.
@@ -108,7 +108,7 @@ def stack_level(x_N: FloatArray, diameter: float) -> npt.NDArray[np.int64]:
 def score_figure(
     test: ScoreSet, calibration: ScoreSet, threshold: float, limits: tuple[float, float], width: float
 ) -> Markup:
-    """The score figure.
+    """Draw the score figure.
 
     Args:
         test: Scores that the verdict rests on.
@@ -170,7 +170,7 @@ def _panel(
 
 
 def _words(x: float, axis: Axis, room: tuple[float, int], name: str, half: _Half, judged: str) -> list[Markup]:
-    """How many pictures there are and how they were judged, on one line or on two, clear of the threshold at x."""
+    """Tell how many pictures there are and how they were judged, on one line or on two, clear of the threshold at x."""
     y, lines = room
     left = axis.start if x > axis.start + _WORDS else x + 8
     words = [text(left, y + 14, f"{name}: {half.scores.size:,} {half.kind}", f"label on {half.kind}")]
@@ -183,7 +183,7 @@ def _words(x: float, axis: Axis, room: tuple[float, int], name: str, half: _Half
 
 
 def bin_edges(low: float, high: float, count: int) -> FloatArray:
-    """Edges of at most ``count`` plus two bins of a round width that cover low to high."""
+    """Return edges of at most ``count`` plus two bins of a round width that cover low to high."""
     step = nice_step(high - low, count)
     return step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
 
@@ -198,5 +198,5 @@ def _score_axis(axis: Axis, y: float, width: float) -> Sequence[Markup]:
 
 
 def _anchor(x: float, width: float) -> str:
-    """Keeps a line's name inside the drawing."""
+    """Keep a line's name inside the drawing."""
     return "start" if x < 80 else "end" if x > width - 80 else "middle"

@@ -97,7 +97,7 @@ def ranking_figure(rows: Sequence[Ranked], width: float) -> Markup:
 def parallel_figure(
     axes: Mapping[str, Sequence[str]], rows: Sequence[tuple[Mapping[str, str], float]], width: float, name: str
 ) -> Markup:
-    """One line per trial through its values, ending at its objective; the better, the stronger.
+    """Draw one line per trial through its values, ending at its objective; the better, the stronger.
 
     Args:
         axes: The values of every key, in order.
@@ -143,7 +143,7 @@ def parallel_figure(
 
 
 def importance_figure(shares: Sequence[tuple[str, float]], width: float) -> Markup:
-    """How much of the objective's spread each key explains, as bars.
+    """Show how much of the objective's spread each key explains, as bars.
 
     Args:
         shares: Key and share in [0, 1], largest first; at least one.
