@@ -36,11 +36,13 @@ from .cells import (
     typical_cell,
 )
 from .repeats import SIDE, LatticeError, find_steps, flatten
+from .stagger import Stagger, straighten_index
 
 Floats = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 
 
+SQUARE = 0.1  # radians that steps may be off a right angle
 SAME_SCORE = 0.97  # of the best fit's: the difference that a pillar's own irregularities make
 
 
@@ -52,7 +54,8 @@ class Lattice:
         origin: (2,) x and y of the centre of the first cell: top row, left column.
         across: (2,) x and y of the step from one column to the next.
         down: (2,) the same from one row to the next.
-        shift_RC2: (R, C, 2) how far cells lie from where those steps put them: the work of seams.
+        shift_RC2: (R, C, 2) how far cells lie from where those steps put them: the work of seams, and of rows, or
+            columns, that are staggered, as in a hexagonal array.
         likeness_RC: (R, C) correlation with the typical cell, -1 to 1: low where a pillar is missing.
     """
 
@@ -69,10 +72,10 @@ class Lattice:
 
     @property
     def angle(self) -> float:
-        """Rotation in degrees, positive where rows sink to the right: the mean over both steps."""
+        """Rotation in degrees, positive where rows sink to the right: the mean over both steps, if they are square."""
         right = math.atan2(self.across[1], self.across[0])
         below = math.atan2(-self.down[0], self.down[1])
-        return math.degrees((right + below) / 2)
+        return math.degrees((right + below) / 2 if abs(right - below) < SQUARE else right)
 
     def centres(self) -> Floats:
         """Return the centre of every cell, (R, C, 2), x before y."""
@@ -158,7 +161,7 @@ def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Flo
     return straight.astype(np.float32), np.column_stack([turn, -low])
 
 
-def fit_steps(point_N2: Floats, index_N2: npt.NDArray[np.intp], weight_N: Floats) -> tuple[Floats, Floats, Floats]:
+def fit_steps(point_N2: Floats, index_N2: Floats, weight_N: Floats) -> tuple[Floats, Floats, Floats]:
     """Fit origin, across and down to votes by least squares, reweighted (Huber, at 2 % of the pitch)."""
     design_N3 = np.column_stack([np.ones(len(index_N2)), index_N2])
     robust_N = np.ones(len(index_N2))
@@ -197,15 +200,18 @@ def _fit(straight_HW: Plane, first_PP: Plane, ground: Ground, grid: tuple[int, i
         alike_HW = likeness(straight_HW, typical_PP)
     symmetry = float(np.corrcoef(typical_PP.ravel(), typical_PP[::-1, ::-1].ravel())[0, 1])
     votes, index_N2 = number_votes(collect_votes(alike_HW))
+    index_N2, stagger = straighten_index(index_N2)
     voted = np.zeros(np.ptp(index_N2, axis=0)[::-1] + 1)
+    stagger = stagger.counted_from(index_N2.min(axis=0))
     index_N2 = index_N2 - index_N2.min(axis=0)
     voted[index_N2[:, 1], index_N2[:, 0]] = votes.likeness_N
-    index_N2 = index_N2 - fullest_window(voted, grid)
+    first_2 = fullest_window(voted, grid)
+    index_N2, stagger = index_N2 - first_2, stagger.counted_from(first_2)
     inside = ((index_N2 >= 0) & (index_N2 < grid[::-1])).all(axis=1)
     within = Votes(votes.point_N2[inside], votes.likeness_N[inside])
     rows, columns = (count_full(voted.mean(axis=axis)) for axis in (1, 0))
     score = float(within.likeness_N.sum() - votes.likeness_N[~inside].sum())
-    return _Fit(_lattice(within, index_N2[inside], alike_HW, grid), (rows, columns), score, symmetry)
+    return _Fit(_lattice(within, index_N2[inside], stagger, alike_HW, grid), (rows, columns), score, symmetry)
 
 
 def count_full(likeness_N: Floats) -> int:
@@ -223,13 +229,18 @@ def fullest_window(voted: Floats, grid: tuple[int, int]) -> npt.NDArray[np.intp]
     return np.array([column - left, row - up])
 
 
-def _lattice(votes: Votes, index_N2: npt.NDArray[np.intp], alike_HW: Plane, grid: tuple[int, int]) -> Lattice:
+def _lattice(
+    votes: Votes, index_N2: npt.NDArray[np.intp], stagger: Stagger, alike_HW: Plane, grid: tuple[int, int]
+) -> Lattice:
     """Fit the steps to votes whose column and row are known, and keep what then still moves neighbourhoods."""
-    origin, across, down = fit_steps(votes.point_N2, index_N2, votes.likeness_N)
+    along_N2 = index_N2 + stagger.shift(index_N2)
+    origin, across, down = fit_steps(votes.point_N2, along_N2, votes.likeness_N)
     shift_RC2 = np.full((*grid, 2), np.nan)
-    expected_N2 = origin + index_N2[:, :1] * across + index_N2[:, 1:] * down
+    expected_N2 = origin + along_N2[:, :1] * across + along_N2[:, 1:] * down
     shift_RC2[index_N2[:, 1], index_N2[:, 0]] = votes.point_N2 - expected_N2
-    lattice = Lattice(origin, across, down, neighbourhood_median(shift_RC2), np.zeros(grid))
+    place_N2 = np.indices(grid)[::-1].reshape(2, -1).T
+    staggered_RC2 = (stagger.shift(place_N2) @ np.stack([across, down])).reshape(*grid, 2)
+    lattice = Lattice(origin, across, down, neighbourhood_median(shift_RC2) + staggered_RC2, np.zeros(grid))
     place = np.rint(lattice.centres() + 0.5).astype(int)
     x, y = (np.clip(place[..., axis], 0, alike_HW.shape[1 - axis] - 1) for axis in (0, 1))
     near_HW = ndimage.maximum_filter(alike_HW, size=5)

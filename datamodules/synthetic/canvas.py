@@ -44,10 +44,12 @@ class Camera:
     read_noise: float
     shot_noise: float
 
-    def light(self, size: int) -> Floats:
-        """Return the (size, size) factor by which the illumination multiplies a scene."""
-        axis = np.linspace(-1.0, 1.0, size, dtype=np.float32)
-        x, y = axis[None, :], axis[:, None]
+    def light(self, height: int, width: int) -> Floats:
+        """Return the (height, width) factor by which the illumination multiplies a scene."""
+        x, y = (
+            np.linspace(-1.0, 1.0, width, dtype=np.float32),
+            np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None],
+        )
         falloff = 1.0 - self.vignette * 0.25 * (x * x + y * y) ** 2
         return floats(self.exposure * (1.0 + self.slope_x * x + self.slope_y * y) * falloff)
 
@@ -57,7 +59,7 @@ class Camera:
         Returns:
             (H, W) grey or (H, W, 3) RGB, uint8.
         """
-        lit = scene * (self.light(scene.shape[-1]) * 255.0)
+        lit = scene * (self.light(*scene.shape[1:]) * 255.0)
         deviation = np.sqrt(np.maximum(lit, 0.0) * (255.0 * self.shot_noise**2) + (255.0 * self.read_noise) ** 2)
         lit += deviation * white_noise(rng, scene.shape)
         counts = np.clip(lit + 0.5, 0.0, 255.0).astype(np.uint8)

@@ -43,6 +43,7 @@ class Pillar:
         top: Light of the pillar's top relative to the substrate.
         rim: Strength of the dark rim, 0 to 1.
         presence: 1 standing, 0 gone.
+        relief: How much the light from one side shows, 1 as usual.
         lobes: Strengths and phases of the waves 2, 3, ... that distort the outline.
     """
 
@@ -60,6 +61,7 @@ class Pillar:
     top: float
     rim: float
     presence: float = 1.0
+    relief: float = 1.0
     lobes: tuple[tuple[float, float], ...] = ()
 
 
@@ -85,7 +87,7 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
             f"Expected a slot below {ROWS * COLUMNS} (rows x columns), got {identity.slot}; use the next group."
         )
     row, col = divmod(identity.slot, COLUMNS)
-    pillar = _pillar(identity, row, col)
+    pillar = draw_pillar(identity, row, col)
     camera = make_camera(identity, size, exposure=0.11, blur=0.6, noise=0.007, tilt=0.05)
     substrate = _substrate(identity, pillar, size)
     scene = _scene(pillar, substrate)
@@ -104,7 +106,8 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     )
 
 
-def _pillar(identity: Identity, row: int, col: int) -> Pillar:
+def draw_pillar(identity: Identity, row: int, col: int) -> Pillar:
+    """Draw lots for the pillar of a tile: its array's habits, and its own small departures from them."""
     group, own = identity.shared("array"), identity.own("pillar")
     kind = tuple(KINDS)[identity.group % len(KINDS)]
     drift = group.uniform(-0.045, 0.045, 4)
@@ -140,18 +143,18 @@ def _substrate(identity: Identity, pillar: Pillar, size: int) -> Floats:
 def _scene(pillar: Pillar, substrate: Floats) -> Floats:
     """Stand the pillar and what shows of its neighbours on the substrate, as the optics blur them."""
     size = max(substrate.shape[-1] // 2, 32)  # the optics blur far more than half the resolution loses
-    shade = _shade(pillar, size)
+    shade = shade(pillar, size)
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         beside = dataclasses.replace(
             pillar, x=pillar.x + dx * pillar.pitch, y=pillar.y + dy * pillar.pitch, presence=1.0, lobes=()
         )
         if -0.38 < beside.x < 1.38 and -0.38 < beside.y < 1.38:
-            shade *= _shade(beside, size)
+            shade *= shade(beside, size)
     full = substrate.shape[1:]
     return floats(substrate * cv2.resize(blurred(shade, pillar.soft * size), full, interpolation=cv2.INTER_LINEAR))
 
 
-def _distance(pillar: Pillar, size: int) -> Floats:
+def outside(pillar: Pillar, size: int) -> Floats:
     """Return about how far each pixel lies outside the pillar's outline, in tiles (negative inside)."""
     x, y = pixel_grid(size)
     dx, dy = (x + 0.5) / size - pillar.x, (y + 0.5) / size - pillar.y
@@ -169,14 +172,14 @@ def _distance(pillar: Pillar, size: int) -> Floats:
     return floats(reach - outline)
 
 
-def _shade(pillar: Pillar, size: int) -> Floats:
+def shade(pillar: Pillar, size: int) -> Floats:
     """Return the factor by which a pillar changes the light: a top lit from one side, a dark rim, a halo."""
-    distance = _distance(pillar, size)
+    distance = outside(pillar, size)
     x, y = pixel_grid(size)
     toward = ((x + 0.5) / size - pillar.x) * math.cos(pillar.lamp) + ((y + 0.5) / size - pillar.y) * math.sin(
         pillar.lamp
     )
-    toward = np.clip(toward / pillar.radius, -1.3, 1.3)
+    toward = np.clip(toward / pillar.radius, -1.3, 1.3) * pillar.relief
     top = coverage(distance * size) * (pillar.top - 1.0 + 0.11 * toward)
     rim = pillar.rim * (1.0 - 0.6 * toward) * np.exp(-((distance / 0.022) ** 2))
     halo = 0.15 * np.clip(1.0 - np.maximum(distance, 0.0) / 0.12, 0.0, 1.0) ** 2
@@ -208,7 +211,7 @@ def _collapsed(
         power=KINDS["disc"],
         lobes=lobes,
     )
-    distance = _distance(fallen, size)
+    distance = outside(fallen, size)
     pool = blurred(coverage(distance * size), 1.1 * pillar.soft * size)
     dark = 0.42 + 0.05 * smooth_field(rng, size, size / 6.0)
     opacity = between(0.14, 0.95, severity)
@@ -248,7 +251,7 @@ def _irregular(
 
 
 def _footprint(pillar: Pillar, scene: Floats) -> Mask:
-    return np.asarray(_distance(pillar, scene.shape[-1]) <= 0.0)
+    return np.asarray(outside(pillar, scene.shape[-1]) <= 0.0)
 
 
 def _swap(scene: Floats, altered: Floats, mask: Mask) -> tuple[Floats, Mask]:

@@ -6,17 +6,20 @@ Letters: R and C rows and columns of cells, N cells (row by row), S side of a ce
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.arrays.lattice import cut_tiles, find_lattice
+from datamodules.arrays.lattice import find_lattice
 from datamodules.arrays.mosaic import lay_together
 from datamodules.arrays.repeats import LatticeError
+from datamodules.boxes import cut
 from datamodules.errors import DataError
 from datamodules.files.images import Array, resize, scale
+
+from .alignment import radius_grid, symmetric_middle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +29,13 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
 
-GROUND_QUANTILE = 0.9  # of a cell's grey values: the ground that shows between pillars
+GROUND_QUANTILE = (
+    0.9  # of a cell's grey values: the ground that shows between pillars, or where they are brighter, they
+)
+GROUND_RING, RING_WIDTH = 0.39, 0.04  # of a cell's side: no pillar reaches so far, and no neighbour begins so near
 LARGEST_TILT = 0.1  # of the light, from the middle of a tile to its border
+ROUNDS_OF_CENTRING = 2
+MARGIN_OF_CENTRING = 0.1  # of neighbours, in pitches
 LARGEST_SIDE = 96  # pixels; larger cells are shrunk first: no pillar needs more
 
 
@@ -45,6 +53,7 @@ class ArrayCells:
         pitch: Distance of neighbours in pixels of the picture; None likewise.
         window_N4: The part of the picture that every cell shows, x and y of its first and last corner; None likewise.
         first: Row and column of the first place.
+        angle: By how many degrees rows sink to the right in the picture; 0 for tiles.
     """
 
     name: str
@@ -55,6 +64,7 @@ class ArrayCells:
     pitch: float | None = None
     window_N4: Floats | None = None
     first: tuple[int, int] = (1, 1)
+    angle: float = 0.0
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -86,14 +96,21 @@ def cells_of_picture(
     Raises:
         LatticeError: There is no lattice, or another one than ``grid``.
     """
-    lattice = lattice_of(picture, grid)
     grey_HW = grey_of(picture, white_level)
+    lattice = centred_on_pillars(lattice_of(picture, grid), grey_HW)
     rows, columns = lattice.likeness_RC.shape
-    tile_NSS = cut_tiles(grey_HW, lattice, margin).reshape(rows * columns, *_side(lattice, margin))
+    tile_NSS = cut_upright(grey_HW, lattice, margin)
     centre_N2 = lattice.centres().reshape(-1, 2) + 0.5
     half = tile_NSS.shape[1] / 2
     window_N4 = np.concatenate([centre_N2 - half, centre_N2 + half], axis=1)
-    return ArrayCells(name, shrunk(tile_NSS), (rows, columns), centre_N2, grey_HW, lattice.pitch, window_N4)
+    place = centre_N2, grey_HW, lattice.pitch, window_N4
+    return ArrayCells(name, shrunk(tile_NSS), (rows, columns), *place, angle=lattice.angle)
+
+
+def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float) -> Plane:
+    """Cut the cells of a lattice, (N, S, S), upright whatever its angle: turned pixels would be less sharp."""
+    boxes = [box._replace(angle=0.0) for row in lattice.boxes(margin) for box in row]
+    return np.stack([cut(grey_HW, box) for box in boxes])
 
 
 def lattice_of(picture: Array, grid: tuple[int, int] | None) -> Lattice:
@@ -110,6 +127,18 @@ def lattice_of(picture: Array, grid: tuple[int, int] | None) -> Lattice:
         if error.found is None:
             raise
         return find_lattice(picture, error.found)
+
+
+def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
+    """Move a lattice so that its typical cell is symmetric about its middle.
+
+    The lattice is where the picture repeats; under light from one side its nodes lie towards a pillar's bright or dark
+    side, by up to a tenth of the pitch.
+    """
+    for _ in range(ROUNDS_OF_CENTRING):
+        typical_SS = np.median(cut_upright(grey_HW, lattice, MARGIN_OF_CENTRING), axis=0).astype(np.float32)
+        lattice = replace(lattice, origin=lattice.origin + symmetric_middle(typical_SS))
+    return lattice
 
 
 def cells_of_tiles(name: str, tiles: Mapping[tuple[int, int], Array], white_level: float | None = None) -> ArrayCells:
@@ -171,20 +200,46 @@ def shrunk(tile_NSS: Plane) -> Plane:
     return np.stack([resize(tile, LARGEST_SIDE, LARGEST_SIDE) for tile in tile_NSS])
 
 
-def relief(cells: ArrayCells) -> Plane:
-    """Return every cell relative to its ground, (N, S, S): 0 is the ground, -0.3 is three tenths darker.
+class Relief(NamedTuple):
+    """Cells relative to the ground between the pillars.
 
-    Cells of one picture share its light: the ground is the median over 5 x 5 cells of what shows between the pillars,
-    so that a hole does not count as more light. Tiles may have been lit one by one: each has a ground of its own, a
-    plane through its corners.
+    Attributes:
+        cell_NSS: 0 is the ground; -0.3 is darker than the ground by three tenths of the light.
+        depth: How far black lies below the ground: 1 where the ground is what is bright, less where pillars are.
+        dark_ground: Whether pillars are brighter than the ground, as an electron microscope shows them.
+    """
+
+    cell_NSS: Plane
+    depth: float
+    dark_ground: bool
+
+
+def relief(cells: ArrayCells) -> Relief:
+    """Return every cell relative to its ground.
+
+    Cells of one picture share its light: ground and light are medians over 5 x 5 cells of the darkest and the brightest
+    tenth of a cell, so that a hole does not count as more light. Tiles may have been lit one by one: each has a ground
+    of its own, a plane through its corners.
     """
     grey_NSS, present_N = cells.grey_NSS, cells.present
+    dark = has_dark_ground(np.median(grey_NSS[present_N], axis=0))
     if cells.picture_HW is None:
-        return np.asarray(grey_NSS / np.maximum(corner_plane(grey_NSS), 1e-3) - 1, dtype=np.float32)
-    level_N = np.full(len(grey_NSS), np.nan)
-    level_N[present_N] = np.quantile(grey_NSS[present_N].reshape(int(present_N.sum()), -1), GROUND_QUANTILE, axis=1)
-    smooth_N = around(level_N.reshape(cells.shape), np.nanmedian, reach=2).ravel()
-    return np.asarray(grey_NSS / np.maximum(smooth_N, 1e-3)[:, None, None] - 1, dtype=np.float32)
+        own = grey_NSS / np.maximum(corner_plane(grey_NSS), 1e-3) - 1
+        return Relief(np.asarray(own, dtype=np.float32), 1.0, dark)
+    ends = (GROUND_QUANTILE, 1 - GROUND_QUANTILE) if dark else (GROUND_QUANTILE,)
+    level_KN = np.full((len(ends), len(grey_NSS)), np.nan)
+    level_KN[:, present_N] = np.quantile(grey_NSS[present_N].reshape(int(present_N.sum()), -1), ends, axis=1)
+    smooth_KN = np.stack([around(level_N.reshape(cells.shape), np.nanmedian, reach=2).ravel() for level_N in level_KN])
+    light_N, ground_N = np.maximum(smooth_KN[0], 1e-3), smooth_KN[-1]
+    own = (grey_NSS - ground_N[:, None, None]) / light_N[:, None, None]
+    return Relief(np.asarray(own, dtype=np.float32), float(np.nanmedian(ground_N / light_N)), dark)
+
+
+def has_dark_ground(typical_SS: Floats) -> bool:
+    """Tell whether what lies around the pillar of the typical cell is nearer to its dark end than to its bright one."""
+    around_it = typical_SS[np.abs(radius_grid(typical_SS.shape[0]) / typical_SS.shape[0] - GROUND_RING) < RING_WIDTH]
+    low, high = np.quantile(typical_SS, (1 - GROUND_QUANTILE, GROUND_QUANTILE))
+    return bool(np.median(around_it) < (low + high) / 2)
 
 
 def corner_plane(grey_NSS: Plane) -> Floats:
@@ -219,11 +274,6 @@ def around(value_RC: Floats, reduce: object, reach: int = 1) -> Floats:
     empty_RC = np.asarray(~np.isfinite(windows).any(axis=2))
     filled = np.where(empty_RC[..., None], 0.0, windows)
     return np.where(empty_RC, np.nan, reduce(filled, axis=2))
-
-
-def _side(lattice: Lattice, margin: float) -> tuple[int, int]:
-    box = lattice.boxes(margin)[0][0]
-    return box.height, box.width
 
 
 def as_picture(grey_SS: Plane) -> npt.NDArray[np.uint8]:

@@ -127,7 +127,7 @@ def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, 
     layers = []
     for index, name in enumerate(CLASSES):
         chosen = rng.choice(donors, PLANTED)
-        planted = plant(name, relief_NSS[chosen], aligned.offset_N2[chosen], gauge.radius, rng)
+        planted = plant(name, relief_NSS[chosen], aligned.offset_N2[chosen], gauge, rng)
         centred = np.stack(
             [shifted(cell, *offset) for cell, offset in zip(planted, aligned.offset_N2[chosen], strict=True)]
         )
@@ -136,6 +136,8 @@ def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, 
         layers.append(Layer(name, limit, float((found_N >= limit).mean()), MEANINGS[name]))
     score_N4 = deviation_N4 / np.array([layer.limit for layer in layers])
     taken_N4 = score_N4 >= 1
+    if gauge.dark_ground:  # what is darker than the ground has lost its bright pillar, and is not merely missing
+        taken_N4[:, 0] &= ~taken_N4[:, 1]
     names = np.array([*CLASSES, GOOD])
     class_N = names[np.where(taken_N4.any(axis=1), taken_N4.argmax(axis=1), len(CLASSES))]
     return Sorted(class_N, score_N4, tuple(layers))

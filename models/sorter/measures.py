@@ -24,6 +24,7 @@ DISC_REACH = 0.9  # of the radius: how far from the middle it may lie
 SMOOTH = 1.0  # pixels: the noise of single pixels has no form
 STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
 STRETCHES = (7, 8)  # the modes that stretch the pillar along the axes and along the diagonals
+OBLIQUE = 0.5  # degrees from which a lattice is not along the pixels
 RIM = 0.06  # of the side: not searched for seams, where neighbours begin
 
 
@@ -62,19 +63,26 @@ class Gauge(NamedTuple):
         radius: Of its pillar, where its outline is steepest, in pixels.
         modes_PK: Usual changes of the reference: light, contrast, place, size, stretch, turn, focus.
         near_SS: The pixels near the pillar.
+        depth: How far black lies below the ground, see ``cells.Relief``.
+        dark_ground: Whether pillars are brighter than the ground.
+        angle: Of the lattice in the cells, in degrees: seams run along it, or along the pixels.
     """
 
     reference_SS: Plane
     radius: float
     modes_PK: Floats
     near_SS: npt.NDArray[np.bool_]
+    depth: float = 1.0
+    dark_ground: bool = False
+    angle: float = 0.0
 
 
-def make_gauge(reference_SS: Plane) -> Gauge:
+def make_gauge(reference_SS: Plane, depth: float = 1.0, *, dark_ground: bool = False, angle: float = 0.0) -> Gauge:
     """Prepare what the measures of an array need."""
     radius = pillar_radius(reference_SS)
     near_SS = radius_grid(reference_SS.shape[0]) <= WINDOW * radius
-    return Gauge(reference_SS, radius, usual_changes(reference_SS, near_SS), near_SS)
+    modes_PK = usual_changes(reference_SS, near_SS)
+    return Gauge(reference_SS, radius, modes_PK, near_SS, depth, dark_ground, angle)
 
 
 def pillar_radius(reference_SS: Plane) -> float:
@@ -119,8 +127,8 @@ def measure(aligned_NSS: Plane, relief_NSS: Plane, gauge: Gauge) -> Measures:
     misfit, changes_NK = fit_changes(aligned_NSS, gauge)
     return Measures(
         absence=absence(aligned_NSS[:, pillar_SS], gauge.reference_SS[pillar_SS]),
-        darkness=darkness(aligned_NSS, gauge.radius),
-        seam=seam_strength(relief_NSS),
+        darkness=darkness(aligned_NSS, gauge),
+        seam=seam_strength(relief_NSS, gauge.angle),
         misfit=misfit,
         stretch=changes_NK[:, STRETCHES[0]],
         skew=changes_NK[:, STRETCHES[1]],
@@ -141,33 +149,53 @@ def absence(cell_NP: Floats, reference_P: Floats) -> Floats:
     return np.asarray(np.minimum(lacking_N, 1 - cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6)))
 
 
-def darkness(cell_NSS: Plane, radius: float) -> Floats:
-    """Return how dark the darkest disc of a pillar's size near the middle is, in parts of the ground's light."""
-    reach = max(round(DISC * radius), 1)
+def darkness(cell_NSS: Plane, gauge: Gauge) -> Floats:
+    """Return how dark the darkest disc of a pillar's size near the middle is, in parts of the light.
+
+    Where pillars are brighter than the ground, only what is darker than the ground counts: a hole is none.
+    """
+    reach = max(round(DISC * gauge.radius), 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)).astype(np.float32)
-    middle_SS = radius_grid(cell_NSS.shape[1]) <= max(DISC_REACH * radius, 1.0)
-    return -np.array([cv2.filter2D(cell, -1, disc / disc.sum())[middle_SS].min() for cell in cell_NSS])
+    middle_SS = radius_grid(cell_NSS.shape[1]) <= max(DISC_REACH * gauge.radius, 1.0)
+    dark_N = -np.array([cv2.filter2D(cell, -1, disc / disc.sum())[middle_SS].min() for cell in cell_NSS])
+    return np.maximum(dark_N, 0.0) if gauge.dark_ground else dark_N
 
 
-def seam_strength(relief_NSS: Plane) -> Floats:
-    """Return the strength of the sharpest straight line or step along rows or columns of pixels, (N,)."""
-    return np.asarray(np.maximum(*(line_profile(relief_NSS, axis).max(axis=1) for axis in (1, 2))))
+def seam_strength(relief_NSS: Plane, angle: float = 0.0) -> Floats:
+    """Return the strength of the sharpest straight line or step, (N,): along the pixels, or along the lattice."""
+    sharp_NSS = np.stack([cell - cv2.GaussianBlur(cell, (0, 0), 2.0) for cell in relief_NSS])
+    found = [line_profile(sharp_NSS, axis).max(axis=1) for axis in (1, 2)]
+    if abs(angle) >= OBLIQUE:
+        found += [line_profile(slanted(sharp_NSS, angle, axis), axis).max(axis=1) for axis in (1, 2)]
+    return np.asarray(np.max(found, axis=0))
 
 
-def line_profile(relief_NSS: Plane, axis: int) -> Floats:
+def slanted(cell_NSS: Plane, angle: float, axis: int) -> Plane:
+    """Slant cells so that what runs along a lattice of this angle, in degrees, runs along ``axis``."""
+    middle, slope = (cell_NSS.shape[1] - 1) / 2, float(np.tan(np.radians(angle)))
+    move = (
+        np.array([[1, -slope, slope * middle], [0, 1, 0]])
+        if axis == 1
+        else (np.array([[1, 0, 0], [slope, 1, -slope * middle]]))
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_REFLECT_101
+    slant = [cv2.warpAffine(cell, move, cell.shape[::-1], flags=flags, borderMode=border) for cell in cell_NSS]
+    return np.stack(slant).astype(np.float32)
+
+
+def line_profile(sharp_NSS: Plane, axis: int) -> Floats:
     """Return the strength of a straight line or step at every place, (N, L), rims left out.
 
     The optics blur a pillar over pixels; only where two shots or write fields meet do all pixels of a line change at
-    once. Taken is what is sharp (smoothed by 2 pixels, and subtracted), averaged along the line, as a line one pixel
-    wide or as a step.
+    once. What is sharp is averaged along the line, and taken as a line one pixel wide or as a step.
 
     Args:
-        relief_NSS: Cells.
+        sharp_NSS: Cells less what is left of them once smoothed by 2 pixels.
         axis: Along which to average: 1 for upright lines, 2 for level ones.
     """
-    rim = max(round(RIM * relief_NSS.shape[1]), 2)
-    sharp = np.stack([cell - cv2.GaussianBlur(cell, (0, 0), 2.0) for cell in relief_NSS])
-    mean_NL = sharp.mean(axis=axis)[:, rim:-rim]
+    rim = max(round(RIM * sharp_NSS.shape[1]), 2)
+    mean_NL = sharp_NSS.mean(axis=axis)[:, rim:-rim]
     line = np.abs(2 * mean_NL[:, 1:-2] - mean_NL[:, :-3] - mean_NL[:, 2:-1]) / 2
     step = np.abs(mean_NL[:, 3:] - 3 * mean_NL[:, 2:-1] + 3 * mean_NL[:, 1:-2] - mean_NL[:, :-3]) / 4
     return np.asarray(np.maximum(line, step))

@@ -19,6 +19,8 @@ from .alignment import radius_grid, shifted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .measures import Gauge
+
 Plane = npt.NDArray[np.float32]
 
 FADE = (0.5, 0.8)  # share of a missing pillar that is gone
@@ -31,7 +33,7 @@ WAVES = (2, 3, 4)  # lobes of an irregular outline
 
 
 def plant(
-    kind: str, relief_NSS: Plane, offset_N2: npt.NDArray[np.floating], radius: float, rng: np.random.Generator
+    kind: str, relief_NSS: Plane, offset_N2: npt.NDArray[np.floating], gauge: Gauge, rng: np.random.Generator
 ) -> Plane:
     """Plant one kind of defect into every cell given.
 
@@ -39,34 +41,34 @@ def plant(
         kind: ``Missing``, ``Collapsed``, ``Stitching`` or ``Irregular``.
         relief_NSS: Relief of good cells, as they lie.
         offset_N2: Where their pillars stand, from the middle, x before y.
-        radius: Of the pillar in pixels.
+        gauge: Of the array.
         rng: Decides severities and places.
     """
     planted = [
-        _PLANT[kind](cell, float(x), float(y), radius, rng) for cell, (x, y) in zip(relief_NSS, offset_N2, strict=True)
+        _PLANT[kind](cell, float(x), float(y), gauge, rng) for cell, (x, y) in zip(relief_NSS, offset_N2, strict=True)
     ]
     return np.stack(planted).astype(np.float32)
 
 
-def _missing(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random.Generator) -> Plane:
+def _missing(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.Generator) -> Plane:
     """Fade the pillar; the noise stays."""
-    share = rng.uniform(*FADE) * _inside(cell_SS, x, y, 1.5 * radius, 0.25 * radius)
-    smooth = cv2.GaussianBlur(cell_SS, (0, 0), 1.0)
-    return np.asarray(cell_SS - share * smooth, dtype=np.float32)
+    return _faded(cell_SS, x, y, gauge.radius, rng.uniform(*FADE))
 
 
-def _collapsed(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random.Generator) -> Plane:
+def _collapsed(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.Generator) -> Plane:
     """Lay a dark disc over the pillar."""
-    disc = _inside(cell_SS, x, y, radius * rng.uniform(0.9, 1.15), 0.1 * radius)
+    if gauge.dark_ground:  # it must be seen against the ground, beside which any pillar is bright
+        cell_SS = _faded(cell_SS, x, y, gauge.radius, 1.0)
+    disc = _inside(cell_SS, x, y, gauge.radius * rng.uniform(0.9, 1.15), 0.1 * gauge.radius)
     opacity = rng.uniform(*OPACITY) * disc
-    return np.asarray(cell_SS + opacity * (-rng.uniform(*DARK) - cell_SS), dtype=np.float32)
+    return np.asarray(cell_SS + opacity * (-rng.uniform(*DARK) * gauge.depth - cell_SS), dtype=np.float32)
 
 
-def _stitching(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random.Generator) -> Plane:
+def _stitching(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.Generator) -> Plane:
     """Move all that lies beyond a line through the pillar, and darken the line."""
     side = cell_SS.shape[0]
     upright = rng.random() < 0.5
-    place = (side - 1) / 2 + (x if upright else y) + rng.uniform(-0.4, 0.4) * radius
+    place = (side - 1) / 2 + (x if upright else y) + rng.uniform(-0.4, 0.4) * gauge.radius
     step = rng.choice([-1.0, 1.0]) * rng.uniform(*SHIFT) * side
     slide = rng.uniform(-0.4, 0.4) * abs(step)
     moved = shifted(cell_SS, *((slide, step) if upright else (step, slide)))
@@ -78,9 +80,9 @@ def _stitching(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random
     return np.asarray((1 + joined) * (1 - dark) - 1, dtype=np.float32)
 
 
-def _irregular(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random.Generator) -> Plane:
+def _irregular(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.Generator) -> Plane:
     """Bend the outline into lobes: what lies near it is moved in and out along the radius."""
-    side = cell_SS.shape[0]
+    side, radius = cell_SS.shape[0], gauge.radius
     axis = np.arange(side) - (side - 1) / 2
     right_SS, down_SS = np.meshgrid(axis - x, axis - y)
     distance = np.hypot(right_SS, down_SS)
@@ -98,6 +100,12 @@ def _irregular(cell_SS: Plane, x: float, y: float, radius: float, rng: np.random
     return np.asarray(bent, dtype=np.float32)
 
 
+def _faded(cell_SS: Plane, x: float, y: float, radius: float, share: float) -> Plane:
+    """Fade a pillar by a share; the noise stays."""
+    smooth = cv2.GaussianBlur(cell_SS, (0, 0), 1.0)
+    return np.asarray(cell_SS - share * _inside(cell_SS, x, y, 1.5 * radius, 0.25 * radius) * smooth, dtype=np.float32)
+
+
 def _inside(cell_SS: Plane, x: float, y: float, radius: float, soft: float) -> npt.NDArray[np.floating]:
     """Return 1 within ``radius`` of the pillar's middle, falling to 0 over ``soft`` pixels to each side."""
     side = cell_SS.shape[0]
@@ -110,7 +118,7 @@ def _distance(side: int, x: float, y: float) -> npt.NDArray[np.floating]:
     return np.asarray(np.hypot(axis[:, None] - y, axis[None, :] - x))
 
 
-_PLANT: dict[str, Callable[[Plane, float, float, float, np.random.Generator], Plane]] = {
+_PLANT: dict[str, Callable[[Plane, float, float, Gauge, np.random.Generator], Plane]] = {
     "Missing": _missing,
     "Collapsed": _collapsed,
     "Stitching": _stitching,

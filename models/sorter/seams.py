@@ -23,6 +23,8 @@ LEAST_VOTES = 25.0  # of a line, or LEAST_PART of what it could have: never reac
 LEAST_PART = 0.8
 SHOWN = 2  # pixels of a cell's window beyond a seam, so that it counts
 LEAST_PIECES = 3
+RIVAL = 0.5  # of a line's sharpness: another line as far as this is a rival
+MOST_RIVALS = 1  # whole pitches away: two seams of one mosaic may lie so by chance
 BLOCK = 8  # pixels along a side of the blocks of JPEG (ITU-T T.81)
 EXCLUSIVE = 0.25  # pitches: of two lines so near to each other, the stronger is kept
 
@@ -81,7 +83,8 @@ def cells_on(seams: list[Seam], window_N4: Floats) -> npt.NDArray[np.bool_]:
 def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
     step = round(pitch)
     pieces = max(picture_HW.shape[0] // step, 1)
-    vote_GL = piece_votes(picture_HW[: pieces * step], pieces)
+    excess_GL = piece_excess(picture_HW[: pieces * step], pieces)
+    vote_GL = piece_votes(excess_GL)
     found: list[Seam] = []
     near = max(round(EXCLUSIVE * pitch), 1)
     while True:
@@ -91,22 +94,44 @@ def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
         if votes[place] < min(LEAST_VOTES, LEAST_PART * (STRONGEST - GAP) * pieces):
             return found
         start, end = int(first[place]), int(last[place])
-        found.append(Seam(upright, place + 1.0, start * step, (end + 1) * step, float(votes[place])))
+        if rivals(excess_GL[start : end + 1], place, pitch) <= MOST_RIVALS:
+            found.append(Seam(upright, place + 1.0, start * step, (end + 1) * step, float(votes[place])))
         vote_GL[start : end + 1, max(place - near, 0) : place + near + 1] = -STRONGEST
 
 
-def piece_votes(picture_HW: Plane, pieces: int) -> Floats:
-    """Return how many standard deviations each piece of each line between two columns stands out, (G, W - 1).
+def rivals(excess_GL: Floats, place: int, pitch: float) -> int:
+    """Count the lines a whole number of pitches away that are half as sharp: the edges of pillars repeat, seams do not.
 
-    What stands out is the mean absolute step across the line, less the largest of the two on either side of it. A
-    picture that was once a JPEG has steps between its blocks: lines are compared with those of the same phase.
+    Args:
+        excess_GL: Of the pieces that the line runs over.
+        place: Of the line.
+        pitch: Distance of neighbouring pillars in pixels.
+    """
+    sharp_L = np.maximum(excess_GL.mean(axis=0), 0)
+    around_L = np.max([np.roll(sharp_L, shift) for shift in (-1, 0, 1)], axis=0)
+    number = np.arange(-int(place / pitch), int((len(sharp_L) - 1 - place) / pitch) + 1)
+    others = np.rint(place + number[number != 0] * pitch).astype(int)
+    return int((around_L[np.clip(others, 0, len(sharp_L) - 1)] >= RIVAL * sharp_L[place]).sum())
+
+
+def piece_excess(picture_HW: Plane, pieces: int) -> Floats:
+    """Return by how much each piece of each line between two columns is sharper than those beside it, (G, W - 1).
+
+    That is the mean absolute step across the line, less the largest of the two on either side of it.
     """
     step_HL = np.abs(np.diff(picture_HW.astype(np.float64), axis=1))
     step_GL = step_HL.reshape(pieces, -1, step_HL.shape[1]).mean(axis=1)
     padded = np.pad(step_GL, ((0, 0), (2, 2)), mode="reflect")
     width = step_GL.shape[1]
     beside_GL = np.max([padded[:, start : start + width] for start in (0, 1, 3, 4)], axis=0)
-    excess_GL = step_GL - beside_GL
+    return np.asarray(step_GL - beside_GL)
+
+
+def piece_votes(excess_GL: Floats) -> Floats:
+    """Return how many standard deviations each piece of each line stands out, (G, L).
+
+    A picture that was once a JPEG has steps between its blocks: lines are compared with those of the same phase.
+    """
     votes: Floats = np.empty_like(excess_GL)
     for phase in range(BLOCK):
         alike = excess_GL[:, phase::BLOCK]

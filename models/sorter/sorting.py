@@ -77,9 +77,10 @@ def sort_array(
         )
     places = Places(cells.shape, present)
     place_N2 = cells.places[present]
-    relief_NSS = relief(cells)[present]
+    seen = relief(cells)
+    relief_NSS = seen.cell_NSS[present]
     aligned = align(relief_NSS, place_N2, loose=cells.picture_HW is None)
-    gauge = make_gauge(aligned.reference_SS)
+    gauge = make_gauge(aligned.reference_SS, seen.depth, dark_ground=seen.dark_ground, angle=cells.angle)
     measures = measure(aligned.cell_NSS, relief_NSS, gauge)
     found = sort(relief_NSS, aligned, measures, gauge, places, seed)
     seams = find_seams(cells.picture_HW, cells.pitch) if cells.picture_HW is not None and cells.pitch else []
