@@ -1,7 +1,7 @@
 """Staggered rows: in a hexagonal array every second row, or column, is shifted by half a pitch.
 
-The two shortest steps of such an array are oblique, so that its cells, numbered by them, lie in a parallelogram. Numbered
-along straight rows and columns they fill a rectangle.
+The two shortest steps of such an array are oblique, so that its cells, numbered by them, lie in a parallelogram.
+Numbered along straight rows and columns they fill a rectangle.
 
 Letters: N votes, L lines (rows or columns).
 """

@@ -143,15 +143,15 @@ def _substrate(identity: Identity, pillar: Pillar, size: int) -> Floats:
 def _scene(pillar: Pillar, substrate: Floats) -> Floats:
     """Stand the pillar and what shows of its neighbours on the substrate, as the optics blur them."""
     size = max(substrate.shape[-1] // 2, 32)  # the optics blur far more than half the resolution loses
-    shade = shade(pillar, size)
+    light = shade(pillar, size)
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         beside = dataclasses.replace(
             pillar, x=pillar.x + dx * pillar.pitch, y=pillar.y + dy * pillar.pitch, presence=1.0, lobes=()
         )
         if -0.38 < beside.x < 1.38 and -0.38 < beside.y < 1.38:
-            shade *= shade(beside, size)
+            light *= shade(beside, size)
     full = substrate.shape[1:]
-    return floats(substrate * cv2.resize(blurred(shade, pillar.soft * size), full, interpolation=cv2.INTER_LINEAR))
+    return floats(substrate * cv2.resize(blurred(light, pillar.soft * size), full, interpolation=cv2.INTER_LINEAR))
 
 
 def outside(pillar: Pillar, size: int) -> Floats:

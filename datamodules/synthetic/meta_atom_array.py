@@ -4,8 +4,8 @@ The pillars and their defects are those of the tiles (see ``meta_atom``). What i
 its rows and columns, its pitch, its angle, staggered rows, and seams, where the shots of a mosaic or two write fields
 were joined.
 
-Letters: H and W of the picture, N cells, S side of a patch, in pixels. Points are x before y; the picture's outer corner
-is (0, 0).
+Letters: H and W of the picture, N cells, S side of a patch, in pixels. Points are x before y; the picture's outer
+corner is (0, 0).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Layout:
         aspect: Distance of rows over that, for ``square`` lattices: 1.2 makes a rectangular one.
         lattice: ``hexagonal`` shifts every second row by half a pitch.
         angle: By how many degrees rows sink to the right.
-        contrast: ``optical``: pillars about as bright as the ground, with a dark rim, lit from one side; ``sem``: bright
-            rims on a dark ground, sharp, noisy, in grey.
+        contrast: ``optical``: pillars about as bright as the ground, with a dark rim, lit from one side; ``sem``:
+            bright pillars with brighter rims on a dark ground, sharp, noisy, in grey.
         seams: Straight seams through the whole array, by turns upright and level.
     """
 

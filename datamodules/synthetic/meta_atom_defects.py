@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Window = tuple[slice, slice]
+CELL = 0.43  # of a pitch, to each side: rows of a hexagonal lattice are 0.87 pitches apart
 ROUND = 0.4  # of a patch: a defect's traces end this far from the pillar's middle
 
 
@@ -99,9 +100,9 @@ def _near(patch: Patch) -> Floats:
 
 
 def _cell(patch: Patch) -> Floats:
-    """Return 1 within half a pitch of the pillar along both axes, 0 beyond: a seam crosses the whole cell."""
+    """Return 1 in the square around the pillar that no neighbour's shares, 0 beyond: a seam crosses it all."""
     x, y = pixel_grid(patch.size)
-    reach = patch.pillar.pitch / 2
+    reach = CELL * patch.pillar.pitch
     inside = (np.abs((x + 0.5) / patch.size - patch.pillar.x) < reach) & (
         np.abs((y + 0.5) / patch.size - patch.pillar.y) < reach
     )

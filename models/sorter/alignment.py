@@ -73,6 +73,21 @@ def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> 
     return aligned
 
 
+def find_pillars(relief_NSS: Plane, reference_SS: Plane) -> tuple[Floats, Floats]:
+    """Find every pillar by a known reference alone, wherever in its cell it stands.
+
+    Returns:
+        Offsets, (N, 2), and correlations with the reference, (N,).
+    """
+    side = relief_NSS.shape[1]
+    core, reach = int(CORE * side) // 2 * 2, round(LOOSE_REACH * side)
+    core_TT = _core(reference_SS, core)
+    search = (_framed(cv2.GaussianBlur(cell, (0, 0), side / 64), core, reach) for cell in relief_NSS)
+    maps = [np.asarray(cv2.matchTemplate(cell, core_TT, cv2.TM_CCOEFF_NORMED), np.float32) for cell in search]
+    offset_N2, score_N = _peaks(maps, reach)
+    return np.where(score_N[:, None] < SURE, 0.0, offset_N2), score_N
+
+
 def drift(offset_N2: Floats, weight_N: Floats, place_N2: npt.NDArray[np.intp]) -> Floats:
     """Fit offsets by a plane over rows and columns, robustly (Geman-McClure), and return it at every cell, (N, 2)."""
     design_N3 = np.column_stack([np.ones(len(place_N2)), place_N2 - place_N2.mean(axis=0)])

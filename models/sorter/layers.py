@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import shifted
-from .cells import around
+from .light import around
 from .measures import measure
 from .planting import plant
 
@@ -36,6 +36,7 @@ WAY = (
 PLANTED_END = 0.1  # quantile of the planted defects: their lower end
 PLANTED = 32  # cells that are planted into, for every class
 NEIGHBOURS = 2  # cells to each side, against which darkness is taken
+MEASURED = ("absence", "darkness", "seam", "misfit", "stretch", "skew")
 LEAST_SPREAD = {"absence": 0.01, "darkness": 0.003, "seam": 0.05, "misfit": 0.03, "stretch": 1e-4, "skew": 1e-4}
 MOST_ABSENCE = 0.09  # standard deviation: a pillar of which half is gone is missing, however much the others vary
 ENOUGH = 100  # cells from which their upper quintile says how far good ones reach
@@ -88,11 +89,15 @@ class Sorted(NamedTuple):
         class_N: ``good`` or the class of the layer that took the cell.
         score_N4: What each layer measured, in parts of its limit: 1 and more is taken, unless an earlier layer did.
         layers: The layers with their limits, in order.
+        spreads: Of every measure over the array.
+        usual: How dark a cell of the array usually is.
     """
 
     class_N: npt.NDArray[np.str_]
     score_N4: Floats
     layers: tuple[Layer, ...]
+    spreads: dict[str, Spread]
+    usual: float
 
     @property
     def score(self) -> Floats:
@@ -131,16 +136,21 @@ def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, 
         centred = np.stack(
             [shifted(cell, *offset) for cell, offset in zip(planted, aligned.offset_N2[chosen], strict=True)]
         )
-        found_N = deviations(measure(centred, planted, gauge), usual_N[chosen], spreads)[:, index]
+        found_N = deviations(measure(centred, planted, aligned.offset_N2[chosen], gauge), usual_N[chosen], spreads)[
+            :, index
+        ]
         limit = limit_between(found_N)
         layers.append(Layer(name, limit, float((found_N >= limit).mean()), MEANINGS[name]))
     score_N4 = deviation_N4 / np.array([layer.limit for layer in layers])
+    return Sorted(classes_of(score_N4), score_N4, tuple(layers), spreads, float(np.median(usual_N)))
+
+
+def classes_of(score_N4: Floats) -> npt.NDArray[np.str_]:
+    """Let the layers take cells, one after another; the first whose limit a cell reaches names it."""
     taken_N4 = score_N4 >= 1
-    if gauge.dark_ground:  # what is darker than the ground has lost its bright pillar, and is not merely missing
-        taken_N4[:, 0] &= ~taken_N4[:, 1]
+    taken_N4[:, 0] &= ~taken_N4[:, 1]  # where a dark disc lies, the pillar has gone, but is not merely missing
     names = np.array([*CLASSES, GOOD])
-    class_N = names[np.where(taken_N4.any(axis=1), taken_N4.argmax(axis=1), len(CLASSES))]
-    return Sorted(class_N, score_N4, tuple(layers))
+    return np.asarray(names[np.where(taken_N4.any(axis=1), taken_N4.argmax(axis=1), len(CLASSES))])
 
 
 class Places(NamedTuple):

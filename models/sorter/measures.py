@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .alignment import radius_grid
+from .alignment import radius_grid, shifted
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
@@ -114,12 +114,13 @@ def usual_changes(reference_SS: Plane, near_SS: npt.NDArray[np.bool_]) -> Floats
     return np.stack([mode[near_SS] for mode in modes], axis=1).astype(np.float64)
 
 
-def measure(aligned_NSS: Plane, relief_NSS: Plane, gauge: Gauge) -> Measures:
+def measure(aligned_NSS: Plane, relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Measures:
     """Measure cells.
 
     Args:
         aligned_NSS: Relief, with the pillar in the middle.
         relief_NSS: The same as it lies in the cell, where every pixel is as sharp as it was taken.
+        offset_N2: Where the pillar stands there, from the middle, x before y.
         gauge: Of the array.
     """
     distance = radius_grid(aligned_NSS.shape[1])
@@ -128,7 +129,7 @@ def measure(aligned_NSS: Plane, relief_NSS: Plane, gauge: Gauge) -> Measures:
     return Measures(
         absence=absence(aligned_NSS[:, pillar_SS], gauge.reference_SS[pillar_SS]),
         darkness=darkness(aligned_NSS, gauge),
-        seam=seam_strength(relief_NSS, gauge.angle),
+        seam=seam_strength(beside_reference(relief_NSS, offset_N2, gauge), gauge.angle),
         misfit=misfit,
         stretch=changes_NK[:, STRETCHES[0]],
         skew=changes_NK[:, STRETCHES[1]],
@@ -139,14 +140,16 @@ def measure(aligned_NSS: Plane, relief_NSS: Plane, gauge: Gauge) -> Measures:
 def absence(cell_NP: Floats, reference_P: Floats) -> Floats:
     """Return how much of the reference is missing in cells.
 
-    That is what lacks of its projection on the reference. A pillar that shows by its rim more than by its mean could
-    also be another one there: then its contrast must have gone as well.
+    That is what lacks of its projection on the reference. A pillar that is displaced, or another one, lacks up to half
+    of it: there, as much must have gone of all that differs from the ground.
     """
     power = float(reference_P @ reference_P) / len(reference_P)
     lacking_N: Floats = 1 - cell_NP @ reference_P / max(power * len(reference_P), 1e-12)
     if float(reference_P.mean()) ** 2 >= BLOB * power:
-        return lacking_N
-    return np.asarray(np.minimum(lacking_N, 1 - cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6)))
+        left_N = np.sqrt((cell_NP**2).mean(axis=1) / max(power, 1e-12))
+    else:
+        left_N = cell_NP.std(axis=1) / max(float(reference_P.std()), 1e-6)
+    return np.asarray(np.minimum(lacking_N, np.maximum(1 - left_N, 2 * lacking_N - 1)))
 
 
 def darkness(cell_NSS: Plane, gauge: Gauge) -> Floats:
@@ -159,6 +162,12 @@ def darkness(cell_NSS: Plane, gauge: Gauge) -> Floats:
     middle_SS = radius_grid(cell_NSS.shape[1]) <= max(DISC_REACH * gauge.radius, 1.0)
     dark_N = -np.array([cv2.filter2D(cell, -1, disc / disc.sum())[middle_SS].min() for cell in cell_NSS])
     return np.maximum(dark_N, 0.0) if gauge.dark_ground else dark_N
+
+
+def beside_reference(relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Plane:
+    """Return cells less the reference, laid over where their pillars stand: a pillar's own straight edges cancel."""
+    laid = [shifted(gauge.reference_SS, -float(x), -float(y)) for x, y in offset_N2]
+    return np.asarray(relief_NSS - np.stack(laid), dtype=np.float32)
 
 
 def seam_strength(relief_NSS: Plane, angle: float = 0.0) -> Floats:

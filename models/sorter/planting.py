@@ -77,7 +77,7 @@ def _stitching(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.
     dark = np.exp(-((line / 0.8) ** 2)) * rng.uniform(*LINE)
     beyond, dark = (beyond, dark) if upright else (beyond[:, None], dark[:, None])
     joined = cell_SS + beyond * (moved - cell_SS)
-    return np.asarray((1 + joined) * (1 - dark) - 1, dtype=np.float32)
+    return np.asarray((gauge.depth + joined) * (1 - dark) - gauge.depth, dtype=np.float32)
 
 
 def _irregular(cell_SS: Plane, x: float, y: float, gauge: Gauge, rng: np.random.Generator) -> Plane:

@@ -23,8 +23,8 @@ LEAST_VOTES = 25.0  # of a line, or LEAST_PART of what it could have: never reac
 LEAST_PART = 0.8
 SHOWN = 2  # pixels of a cell's window beyond a seam, so that it counts
 LEAST_PIECES = 3
-RIVAL = 0.5  # of a line's sharpness: another line as far as this is a rival
-MOST_RIVALS = 1  # whole pitches away: two seams of one mosaic may lie so by chance
+RIVAL = 0.35  # of a line's votes: another line with as many is a rival
+MOST_RIVALS = 3  # seams of one mosaic that run the same way, beside the one
 BLOCK = 8  # pixels along a side of the blocks of JPEG (ITU-T T.81)
 EXCLUSIVE = 0.25  # pitches: of two lines so near to each other, the stronger is kept
 
@@ -83,8 +83,8 @@ def cells_on(seams: list[Seam], window_N4: Floats) -> npt.NDArray[np.bool_]:
 def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
     step = round(pitch)
     pieces = max(picture_HW.shape[0] // step, 1)
-    excess_GL = piece_excess(picture_HW[: pieces * step], pieces)
-    vote_GL = piece_votes(excess_GL)
+    vote_GL = piece_votes(piece_excess(picture_HW[: pieces * step], pieces))
+    all_L = best_runs(vote_GL)[0]
     found: list[Seam] = []
     near = max(round(EXCLUSIVE * pitch), 1)
     while True:
@@ -94,24 +94,23 @@ def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
         if votes[place] < min(LEAST_VOTES, LEAST_PART * (STRONGEST - GAP) * pieces):
             return found
         start, end = int(first[place]), int(last[place])
-        if rivals(excess_GL[start : end + 1], place, pitch) <= MOST_RIVALS:
+        if rivals(all_L, place, near) <= MOST_RIVALS:
             found.append(Seam(upright, place + 1.0, start * step, (end + 1) * step, float(votes[place])))
         vote_GL[start : end + 1, max(place - near, 0) : place + near + 1] = -STRONGEST
 
 
-def rivals(excess_GL: Floats, place: int, pitch: float) -> int:
-    """Count the lines a whole number of pitches away that are half as sharp: the edges of pillars repeat, seams do not.
+def rivals(votes_L: Floats, place: int, near: int) -> int:
+    """Count the other lines with a good part of the votes of one: edges of pillars repeat, and noisy lines of a scan.
 
     Args:
-        excess_GL: Of the pieces that the line runs over.
-        place: Of the line.
-        pitch: Distance of neighbouring pillars in pixels.
+        votes_L: Of every line.
+        place: Of the one.
+        near: Lines to each side that count as one.
     """
-    sharp_L = np.maximum(excess_GL.mean(axis=0), 0)
-    around_L = np.max([np.roll(sharp_L, shift) for shift in (-1, 0, 1)], axis=0)
-    number = np.arange(-int(place / pitch), int((len(sharp_L) - 1 - place) / pitch) + 1)
-    others = np.rint(place + number[number != 0] * pitch).astype(int)
-    return int((around_L[np.clip(others, 0, len(sharp_L) - 1)] >= RIVAL * sharp_L[place]).sum())
+    window = np.lib.stride_tricks.sliding_window_view(np.pad(votes_L, near, constant_values=-np.inf), 2 * near + 1)
+    tops = votes_L >= np.maximum(window.max(axis=1), RIVAL * votes_L[place])
+    tops[max(place - near, 0) : place + near + 1] = False
+    return int(tops.sum())
 
 
 def piece_excess(picture_HW: Plane, pieces: int) -> Floats:

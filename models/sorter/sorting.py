@@ -16,6 +16,7 @@ from .layers import CLASSES, GOOD, Layer, Places, Sorted, sort
 from .measures import make_gauge, measure
 from .ranking import Ranking, inconsistency
 from .seams import Seam, cells_on, find_seams
+from .standard import Standard, departure
 
 if TYPE_CHECKING:
     from .cells import ArrayCells
@@ -37,7 +38,8 @@ class SortedArray:
         layers: With their limits.
         seams: Straight seams of the picture; none where there are only tiles.
         grey_NSS: The cells in grey, in the order of the table.
-        reference_SS: The typical cell, relative to the ground.
+        standard: What a cell of this array is judged against, wherever it lies.
+        departure_NSS: How far every pixel is from the reference, in parts of the light.
     """
 
     name: str
@@ -46,7 +48,8 @@ class SortedArray:
     layers: tuple[Layer, ...]
     seams: tuple[Seam, ...]
     grey_NSS: Plane
-    reference_SS: Plane
+    standard: Standard
+    departure_NSS: Plane
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,7 +84,7 @@ def sort_array(
     relief_NSS = seen.cell_NSS[present]
     aligned = align(relief_NSS, place_N2, loose=cells.picture_HW is None)
     gauge = make_gauge(aligned.reference_SS, seen.depth, dark_ground=seen.dark_ground, angle=cells.angle)
-    measures = measure(aligned.cell_NSS, relief_NSS, gauge)
+    measures = measure(aligned.cell_NSS, relief_NSS, aligned.offset_N2, gauge)
     found = sort(relief_NSS, aligned, measures, gauge, places, seed)
     seams = find_seams(cells.picture_HW, cells.pitch) if cells.picture_HW is not None and cells.pitch else []
     if cells.window_N4 is not None:
@@ -95,7 +98,9 @@ def sort_array(
     rank_N[np.argsort(-score_N, kind="stable")] = np.arange(1, len(score_N) + 1)
     order = pd.DataFrame({"inconsistency": score_N, "outlier": outlier_N, "rank": rank_N})
     table = pd.concat([table, columns, order], axis=1)
-    return SortedArray(cells.name, cells.shape, table, found.layers, tuple(seams), grey_NSS, aligned.reference_SS)
+    standard = Standard.of(gauge, found)
+    away_NSS = departure(relief_NSS, aligned.offset_N2, gauge)
+    return SortedArray(cells.name, cells.shape, table, found.layers, tuple(seams), grey_NSS, standard, away_NSS)
 
 
 class TooFewCellsError(ValueError):

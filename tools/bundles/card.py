@@ -20,6 +20,10 @@ COMPOSED = {  # what the runner adds, where a graph holds only a part of the mod
     "instances": "Its graph finds instances, which the runner lays onto the picture.",
     "hybrid": "One graph screens; another inspects the pictures that it does not pass, and finds instances on them.",
     "self_reference": "It compares a picture with nothing but itself: there is no graph, the runner computes it.",
+    "layered": (
+        "It compares a cell with the reference of the training array that it is most like: there is no graph, the "
+        "runner computes it. In the test, each cell was compared with its own array, which a bundle does not see."
+    ),
 }
 USE = (
     "`pip install -r requirements.txt`, then `python predict.py PICTURES`; `python predict.py --check` examines the "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .instances import judge_instances
+from .layered import judge_layered
 from .result import Prediction
 from .self_reference import judge_alone
 from .specification import BundleError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 INPUT, SCORE, MAP = "image", "score", "map"
 MODEL, SCREENING = "model", "screening"
 SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
+LAYERED = "layered"
 
 
 def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
@@ -35,6 +37,7 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     * ``instances``: one graph, from one picture to boxes and the masks in them, which are laid onto the picture here.
     * ``hybrid``: a single one screens; an instance graph inspects the pictures that reach its threshold.
     * ``self_reference``: no graph; every picture is judged by a model of itself.
+    * ``layered``: no graph; every cell of an array is judged by the standards of the training arrays.
 
     Where it names ``tiles``, the graphs judge tiles, which are put together here.
 
@@ -43,7 +46,7 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     """
     composition = spec["composition"]
     known: dict[str, Callable[[dict[str, Any], dict[str, Graph], Array], Prediction]]
-    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone}
+    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone, LAYERED: _layered}
     if composition["kind"] not in known:
         raise BundleError(
             f"Expected a composition that this runner knows, but found {composition['kind']!r}; use the runner that "
@@ -62,6 +65,11 @@ def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: A
 def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     del graphs
     return judge_alone(composition, image_B3HW)
+
+
+def _layered(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    del graphs
+    return judge_layered(composition, image_B3HW)
 
 
 def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
