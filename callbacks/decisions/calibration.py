@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "calibration/objective"
 PIXEL_OBJECTIVE = "calibration/pixel_objective"
+NOTHING = 0.0  # score and map of an instance model that finds nothing
 FORM = 2  # of what is kept in checkpoints
 
 
@@ -103,6 +104,7 @@ class Calibration(nn.Module):
         self.cloud: Cloud | None = None
         self._median_of: dict[str, float] = {}
         self._embedding_of: dict[str, npt.NDArray[np.float32]] = {}
+        self._nothing: float | None = None
         self._device: torch.device | str = "cpu"
         self._everything = PixelEvidence()
         self._parts: dict[tuple[Scope, str], PixelEvidence] = {}
@@ -152,12 +154,15 @@ class Calibration(nn.Module):
         self.scores = []
         self._median_of = {}
         self._embedding_of = {}
+        self._nothing = None
         self._device = device
         self._everything = PixelEvidence(device)
         self._parts = {}
 
     def update(self, batch: InspectionBatch) -> None:
         """See scored calibration pictures."""
+        if batch.detections is not None:
+            self._nothing = NOTHING
         known_N = batch.has_mask & (batch.label_index >= GOOD)
         judged = self.regions.judged(batch.zones)
         looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
@@ -190,9 +195,11 @@ class Calibration(nn.Module):
             ValueError: No picture was labelled, or scores are not finite.
         """
         by_kind = "kind" in self.scopes
-        self.image = choose_image_thresholds(self.policy, self.fallback, self.scores, self.least, by_kind=by_kind)
+        self.image = choose_image_thresholds(
+            self.policy, self.fallback, self.scores, self.least, by_kind=by_kind, nothing=self._nothing
+        )
         self.pixel = choose_pixel_thresholds(
-            self.pixel_policy, self.fallback, self._everything, self._parts, self.least
+            self.pixel_policy, self.fallback, self._everything, self._parts, self.least, self._nothing
         )
         self.image_threshold.fill_(self.image.all.value)
         self.pixel_threshold.fill_(self.pixel.all.value)

@@ -33,7 +33,13 @@ class Seen(NamedTuple):
 
 
 def choose_image_thresholds(
-    policy: Policy, fallback: Policy, seen_N: Sequence[Seen], least: int, *, by_kind: bool
+    policy: Policy,
+    fallback: Policy,
+    seen_N: Sequence[Seen],
+    least: int,
+    *,
+    by_kind: bool,
+    nothing: float | None = None,
 ) -> Scoped:
     """Choose a threshold for all pictures, and for every kind that has enough of its own.
 
@@ -43,6 +49,7 @@ def choose_image_thresholds(
         seen_N: Calibration pictures.
         least: Pictures of each class that the policy needs, below which a kind shares the threshold of all.
         by_kind: Whether kinds get thresholds of their own.
+        nothing: The score of pictures on which nothing was found, which no threshold reaches; None: there is none.
 
     Raises:
         ValueError: No picture is labelled, or scores are not finite.
@@ -50,7 +57,7 @@ def choose_image_thresholds(
     score_N = np.array([seen.score for seen in seen_N])
     label_N = np.array([seen.label_index for seen in seen_N])
     kind_N = np.array([seen.kind for seen in seen_N])
-    everywhere = choose_threshold(policy, score_N, label_N, fallback)
+    everywhere = choose_threshold(policy, score_N, label_N, fallback, nothing)
     kinds: dict[str, Threshold] = {}
     for kind in sorted(set(kind_N.tolist()) - {""}) if by_kind else ():
         score, label = score_N[kind_N == kind], label_N[kind_N == kind]
@@ -58,7 +65,7 @@ def choose_image_thresholds(
         if why := too_few(policy, f"kind {kind!r}", good, defective, least):
             kinds[kind] = stand_in(everywhere, why, good, defective)
         else:
-            kinds[kind] = choose_threshold(policy, score, label, fallback)
+            kinds[kind] = choose_threshold(policy, score, label, fallback, nothing)
     return Scoped(everywhere, kind=kinds)
 
 
@@ -68,6 +75,7 @@ def choose_pixel_thresholds(
     everything: PixelEvidence,
     parts: Mapping[tuple[Scope, str], PixelEvidence],
     least: int,
+    nothing: float | None = None,
 ) -> Scoped:
     """Choose a threshold for all pixels, and for every kind and zone that has enough pictures of its own.
 
@@ -77,15 +85,16 @@ def choose_pixel_thresholds(
         everything: All that was seen.
         parts: The same, for each kind and zone.
         least: As in `choose_image_thresholds`; pictures in which the part is marked count as defective.
+        nothing: As there, of pixels.
 
     Raises:
         ValueError: No picture is labelled, or maps are not finite.
     """
-    everywhere = everything.choose(policy, fallback)
+    everywhere = everything.choose(policy, fallback, nothing)
     chosen: dict[Scope, dict[str, Threshold]] = {"kind": {}, "zone": {}}
     for (scope, name), part in sorted(parts.items()):
         if why := too_few(policy, f"{scope} {name!r}", part.good, part.marked, least):
             chosen[scope][name] = stand_in(everywhere, why, part.good, part.marked)
         else:
-            chosen[scope][name] = part.choose(policy, fallback)
+            chosen[scope][name] = part.choose(policy, fallback, nothing)
     return Scoped(everywhere, **chosen)

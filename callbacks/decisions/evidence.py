@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _NORMAL = Normal()
 
 
-def choose_pixel_threshold(policy: Policy, histogram: PixelHistogram, fallback: Policy = _NORMAL) -> Threshold:
+def choose_pixel_threshold(
+    policy: Policy, histogram: PixelHistogram, fallback: Policy = _NORMAL, nothing: float | None = None
+) -> Threshold:
     """Choose a threshold for anomaly maps, as `choose_threshold` does for scores.
 
     The threshold is moved down to the lowest number of its bin, which crosses no calibration pixel. So the decisions
@@ -35,9 +37,10 @@ def choose_pixel_threshold(policy: Policy, histogram: PixelHistogram, fallback: 
     Raises:
         ValueError: Where there is no good pixel, a pixel is infinite, or the fallback needs defects too.
     """
-    chosen = choose_threshold_from_counts(policy, histogram.counts(), fallback, unit="pixels")
+    chosen = choose_threshold_from_counts(policy, histogram.counts(), fallback, "pixels", nothing)
     index = bin_index(torch.tensor(chosen.value, dtype=torch.float64), FINE_BITS).item()
-    return replace(chosen, value=float(lowest_in_bin(index, FINE_BITS)))
+    lowest = float(lowest_in_bin(index, FINE_BITS))
+    return chosen if nothing is not None and lowest <= nothing else replace(chosen, value=lowest)
 
 
 class PixelEvidence:
@@ -91,7 +94,7 @@ class PixelEvidence:
         """Good pictures seen."""
         return self.labels.count(GOOD)
 
-    def choose(self, policy: Policy, fallback: Policy) -> Threshold:
+    def choose(self, policy: Policy, fallback: Policy, nothing: float | None = None) -> Threshold:
         """Choose a pixel threshold: from pixels where the policy needs defects and some are marked.
 
         Elsewhere each good picture counts by its peak, so that the promise is about pictures that show any false
@@ -101,13 +104,13 @@ class PixelEvidence:
             ValueError: No picture is labelled, or a value is infinite.
         """
         if policy.needs_defects and bool(self.histogram.count[1].any()):
-            return choose_pixel_threshold(policy, self.histogram, fallback)
+            return choose_pixel_threshold(policy, self.histogram, fallback, nothing)
         label_N = np.array(self.labels, dtype=np.int64)
         if GOOD in label_N:
             label_N = np.where(label_N == DEFECTIVE, UNKNOWN, label_N)  # without a mask, its pixels may all be good
         if not policy.needs_defects:
-            return choose_threshold(policy, self.peaks, label_N, fallback)
-        chosen = choose_threshold(fallback, self.peaks, label_N)
+            return choose_threshold(policy, self.peaks, label_N, fallback, nothing)
+        chosen = choose_threshold(fallback, self.peaks, label_N, nothing=nothing)
         why = "No defect is marked in the calibration pictures, so each picture counts by its highest map value. "
         return replace(chosen, promise=why + chosen.promise, fallback=True)
 

@@ -8,7 +8,7 @@ the one in the sweep's table, whether it is compared in float32 or in float64.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -73,6 +73,17 @@ class Policy(ABC):
             ValueError: Where samples that the rule needs are missing, or a score is infinite.
         """
 
+    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
+        """Chooses as `choose_from_counts` does, but above the score of samples on which nothing was found.
+
+        Such samples are not defective, whatever a rule would gain by calling them so.
+
+        Raises:
+            ValueError: As `choose_from_counts`.
+        """
+        chosen = self.choose_from_counts(counts, unit)
+        return chosen if chosen.value > nothing else raised(chosen, counts, nothing, unit)
+
     def choose(self, score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> Threshold:
         """Chooses a threshold from raw scores and labels (0 good, 1 defective, -1 unknown and ignored).
 
@@ -136,6 +147,18 @@ def in_the_gap_below(counts: ScoreCounts, first: int) -> float:
         return next_above(counts.highest[-1])
     upper = counts.threshold[first]
     return _middle(counts.highest[first - 1], upper) if first else float(np.float32(upper))
+
+
+def raised(chosen: Threshold, counts: ScoreCounts, nothing: float, unit: str) -> Threshold:
+    """Move a threshold to the lowest one at which only samples are defective on which something was found."""
+    above = counts.threshold > nothing
+    value = in_the_gap_below(counts, int(np.argmax(above))) if above.any() else next_above(nothing)
+    value = value if value > nothing else next_above(nothing)
+    promise = (
+        f"{chosen.policy} would call all {unit} defective, also those on which nothing was found. The threshold lies "
+        f"above their score instead: {describe_calls(counts, value, unit)}."
+    )
+    return replace(chosen, value=value, promise=promise)
 
 
 def called_at(counts: ScoreCounts, threshold: float) -> tuple[int, int]:

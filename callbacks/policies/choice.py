@@ -19,7 +19,11 @@ _EVERY_DEFECT = Recall(1.0)
 
 
 def choose_threshold(
-    policy: Policy, score_N: npt.ArrayLike, label_N: npt.ArrayLike, fallback: Policy = _NORMAL
+    policy: Policy,
+    score_N: npt.ArrayLike,
+    label_N: npt.ArrayLike,
+    fallback: Policy = _NORMAL,
+    nothing: float | None = None,
 ) -> Threshold:
     """Chooses a threshold by ``policy``, or by another where samples that it needs are missing.
 
@@ -29,6 +33,8 @@ def choose_threshold(
         label_N: 0 good, 1 defective, -1 unknown (ignored).
         fallback: Takes over where it can; where there are no good samples it cannot, and the lowest defective score
             becomes the threshold, which finds every calibration defect and promises nothing about good samples.
+        nothing: The score of samples on which a model found nothing at all, above which the threshold lies; None: the
+            model always finds something.
 
     Returns:
         The threshold; where another policy was used, ``fallback`` is true and the promise begins by saying why.
@@ -36,15 +42,19 @@ def choose_threshold(
     Raises:
         ValueError: Where no sample is labelled, or a score is not finite.
     """
-    return choose_threshold_from_counts(policy, count_float32(score_N, label_N), fallback)
+    return choose_threshold_from_counts(policy, count_float32(score_N, label_N), fallback, nothing=nothing)
 
 
 def choose_threshold_from_counts(
-    policy: Policy, counts: ScoreCounts, fallback: Policy = _NORMAL, unit: str = PICTURES
+    policy: Policy,
+    counts: ScoreCounts,
+    fallback: Policy = _NORMAL,
+    unit: str = PICTURES,
+    nothing: float | None = None,
 ) -> Threshold:
     """`choose_threshold` from counts, as a pixel histogram gives them; ``unit`` names the samples in the promise."""
     if policy.can_choose(counts):
-        return policy.choose_from_counts(counts, unit)
+        return _chosen(policy, counts, unit, nothing)
     stand_in = next((other for other in (fallback, _NORMAL, _EVERY_DEFECT) if other.can_choose(counts)), None)
     if stand_in is None:
         raise ValueError(
@@ -53,5 +63,9 @@ def choose_threshold_from_counts(
         )
     missing = "defective" if policy.needs_defects and not counts.positive.sum() else "good"
     why = f"{policy!r} needs {missing} {unit} and the calibration set holds none, so {stand_in!r} was used instead. "
-    chosen = stand_in.choose_from_counts(counts, unit)
+    chosen = _chosen(stand_in, counts, unit, nothing)
     return replace(chosen, promise=why + chosen.promise, fallback=True)
+
+
+def _chosen(policy: Policy, counts: ScoreCounts, unit: str, nothing: float | None) -> Threshold:
+    return policy.choose_from_counts(counts, unit) if nothing is None else policy.choose_above(counts, nothing, unit)

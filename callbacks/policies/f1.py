@@ -12,7 +12,7 @@ from callbacks.statistics.curves import f_score, rates_at
 from .base import PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
 
 if TYPE_CHECKING:
-    from callbacks.statistics.curves import ScoreCounts
+    from callbacks.statistics.curves import FloatArray, ScoreCounts
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,19 @@ class F1(Policy):
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
         """Chooses the best F-beta; see `Policy.choose_from_counts`."""
+        return self._choose(counts, unit, f_score(counts.negative, counts.positive, self.beta))
+
+    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
+        """Chooses the best F-beta of all thresholds above ``nothing``; see `Policy.choose_above`."""
+        f_T = np.where(counts.threshold > nothing, f_score(counts.negative, counts.positive, self.beta), -1.0)
+        if f_T.size and f_T.max() >= 0:
+            return self._choose(counts, unit, f_T)
+        return super().choose_above(counts, nothing, unit)
+
+    def _choose(self, counts: ScoreCounts, unit: str, f_T: FloatArray) -> Threshold:
+        """Chooses the threshold of the best of some figures, one for each distinct score."""
         n_good, n_defective = self.require(counts, unit)
-        first = int(np.argmax(f_score(counts.negative, counts.positive, self.beta)))  # of equals, the first
+        first = int(np.argmax(f_T))  # of equals, the first
         value = in_the_gap_below(counts, first)
         f1 = float(rates_at(counts, counts.threshold[first])["f1"])
         promise = (

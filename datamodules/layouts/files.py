@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datamodules.errors import UnreadableImageError
 from datamodules.files.suffixes import is_hidden, is_image, unread_file, unusable_name
 from datamodules.files.walking import entries_of, is_folder, unusable_folder
 from datamodules.masks.naming import is_mask_folder
@@ -13,9 +15,6 @@ from datamodules.outlines.documents import SUFFIXES
 from datamodules.outlines.parsing import load_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from datamodules.errors import UnreadableImageError
     from datamodules.outlines.names import Parts
 
 SUMMARY = "dataset_summary.json"
@@ -56,6 +55,15 @@ def read_summary(root: Path) -> dict[str, Any]:
     path = root / SUMMARY
     content = load_json(path) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
+
+
+def is_evened(root: str | Path) -> bool:
+    """Tell whether ``loupe prepare oring`` made the background of the images in a folder even."""
+    try:
+        settings = read_summary(Path(root).expanduser()).get("settings")
+    except UnreadableImageError:
+        return False
+    return isinstance(settings, dict) and bool(settings.get("remove_background"))
 
 
 def walk_tree(root: Path, problems: list[UnreadableImageError]) -> Tree:

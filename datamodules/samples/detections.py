@@ -57,6 +57,7 @@ class Instance(NamedTuple):
         region: Where the mask lies; ``EMPTY`` where no pixel belongs to it.
         mask: (h, w) bool, of the region's size, True somewhere in every border row and column.
         seen: The part of the image that its detector looked at.
+        tiles: How many tiles of the image saw a part of it; 1 where it was judged whole.
     """
 
     box: Box
@@ -65,6 +66,7 @@ class Instance(NamedTuple):
     region: Region
     mask: Mask
     seen: Region
+    tiles: int = 1
 
     def within(self, region: Region) -> Mask:
         """Cut a part of its region out of the mask."""

@@ -139,7 +139,8 @@ def unite(instances: Sequence[Instance]) -> Instance:
         top, left = one.region.top - region.top, one.region.left - region.left
         mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] |= one.mask
     best = max(instances, key=lambda one: one.score)
-    return Instance(box, best.label, best.score, region, mask, _around([one.seen for one in instances]))
+    tiles = len({one.seen for one in instances})
+    return Instance(box, best.label, best.score, region, mask, _around([one.seen for one in instances]), tiles)
 
 
 def _around(regions: Sequence[Region]) -> Region:

@@ -1,16 +1,18 @@
 """The line of o-rings: every ring found, measured and judged; one call from images to tables, overlays and a page.
 
-It writes ``parts.csv`` (a row per part, one that says why per image without any), ``source_measures.csv`` with
-``mode=source``, ``overlays/``, ``summary.json``, ``errors.csv`` where something could not be measured, and
-``index.html``. The same command again goes on where one was interrupted.
+It writes ``parts.csv`` (a row per part, one that says why per image without any), ``instances.csv`` and
+``instances.json`` (COCO) where a model looks for defects, ``source_measures.csv`` with ``mode=source``, ``overlays/``,
+``summary.json``, ``errors.csv`` where something could not be measured, and ``index.html``. The same command again goes
+on where one was interrupted.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,7 +20,7 @@ import cv2
 import numpy as np
 
 from callbacks.acceptance.judgement import Acceptance  # noqa: TC001 - typeguard reads the annotation
-from callbacks.report.ring_drawing import draw_rings
+from callbacks.report.ring_drawing import draw_instances, draw_rings
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import check_content
 from datamodules.files.whole_files import write_whole
@@ -26,20 +28,25 @@ from datamodules.progress import track
 from datamodules.zones.ring_parts import measure_parts
 from datamodules.zones.ring_source import source_measures
 from tools.errors import ConfigError
+from tools.runner.instance_rows import instance_row
 from tools.runner.sources import find_pictures, require_pictures
 
 from .line import Judged
+from .oring_models import Asked, Background, open_searches
 from .oring_record import RECORD, Record
 from .oring_results import summary_text, write_results
-from .oring_rows import Judge, make_judge, rounded
+from .oring_rows import Judge, defect_facts, make_judge, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from callbacks.acceptance.facts import DefectFacts
     from datamodules.files.images import Array
+    from datamodules.samples.detections import Instance
     from datamodules.zones.ring_parts import Part
     from tools.runner.picture import Picture
 
+    from .oring_models import Searches
     from .oring_rows import Row
 
 WORKERS = 2  # images measured at a time; OpenCV and NumPy release the interpreter lock
@@ -54,20 +61,27 @@ class OringLine:
 
     record: ClassVar[str] = RECORD
 
+    run: str | dict[str, str] | None = None
+    bundle: str | dict[str, str] | None = None
     limits: str | None = None
     acceptance: Acceptance | None = None
     kind: str | None = None
     bare_kind: str = "model2"
     mode: Literal["robust", "source"] = "robust"
     mm_per_pixel: float | None = None
+    background: Background = "auto"
+    bin: int = 1
+    threshold: float | None = None
     overlay: Overlays = "all"
     every: int = 1
 
     def __post_init__(self) -> None:
         if self.mm_per_pixel is not None and not 0 < self.mm_per_pixel < float("inf"):
             raise ConfigError(f"Expected mm_per_pixel to be above 0, or null, but found {self.mm_per_pixel}.")
-        if self.every < 1:
-            raise ConfigError(f"Expected every to be at least 1, but found {self.every}.")
+        if min(self.every, self.bin) < 1:
+            raise ConfigError(f"Expected every and bin to be at least 1, but found {self.every} and {self.bin}.")
+        if self.threshold is not None and not 0 < self.threshold < float("inf"):
+            raise ConfigError(f"Expected threshold to be above 0, or null, but found {self.threshold}.")
 
     def predict(self, sources: Sequence[str], out: Path, *, page: bool, command: str) -> Judged:
         """Measure and judge every ring of the sources.
@@ -77,11 +91,14 @@ class OringLine:
             DataError: There is no image, or no ring at all.
         """
         require_pictures(sources)
-        judge = make_judge(self.limits, self.acceptance, self.kind, self.bare_kind, searched=False)
-        with Record(out, self._about(judge)) as record:
+        asked = Asked(self.background, self.bin, self.threshold)
+        searches = open_searches(self.run, self.bundle, asked)
+        judge = make_judge(self.limits, self.acceptance, self.kind, self.bare_kind, searched=searches is not None)
+        with Record(out, self._about(judge, searches)) as record:
             earlier = len(record.entries)
             pictures = find_pictures(sources, self.every, record.done)
-            for entry in track(self._entries(pictures, judge, out), "measuring rings"):
+            work = Work(judge, searches, out)
+            for entry in track(self._entries(pictures, work), "measuring rings"):
                 record.add(entry)
             entries = record.entries
         found = [entry for entry in entries if "error" not in entry]
@@ -90,50 +107,115 @@ class OringLine:
             raise DataError(f"Expected rings on the images, but found none; for example: {entries[0]['error']}")
         return Judged(summary_text(entries, judge, earlier), len(entries) - len(found), index)
 
-    def _about(self, judge: Judge) -> dict[str, Any]:
+    def _about(self, judge: Judge, searches: Searches | None) -> dict[str, Any]:
         """Say what decides about results, in plain values."""
         rules = None if judge.acceptance is None else judge.acceptance.to_dict()
-        values = asdict(self) | {"acceptance": rules}
-        return {key: value for key, value in values.items() if key != "limits"}
+        values = asdict(self) | {"acceptance": rules, "models": None if searches is None else dict(searches.about)}
+        return {key: value for key, value in values.items() if key not in {"limits", "run", "bundle"}}
 
-    def _entries(self, pictures: Iterator[Picture], judge: Judge, out: Path) -> Iterator[dict[str, Any]]:
+    def _entries(self, pictures: Iterator[Picture], work: Work) -> Iterator[dict[str, Any]]:
         """Measure images, some ahead, in their order."""
         with ThreadPoolExecutor(WORKERS) as pool:
-            waiting = deque(pool.submit(self._entry, one, judge, out) for one in itertools.islice(pictures, AHEAD))
+            waiting = deque(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, AHEAD))
             while waiting:
                 entry = waiting.popleft().result()
-                waiting.extend(pool.submit(self._entry, one, judge, out) for one in itertools.islice(pictures, 1))
+                waiting.extend(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, 1))
                 yield entry
 
-    def _entry(self, picture: Picture, judge: Judge, out: Path) -> dict[str, Any]:
+    def _entry(self, picture: Picture, work: Work) -> dict[str, Any]:
         """Measure one image, whatever is wrong with it."""
         entry: dict[str, Any] = {"image": picture.name}
         try:
             values = picture.read()
             check_content(values, picture.name)
             parts = measure_parts(values, picture.name, self.mm_per_pixel)
+            defects = self._search(values, parts, picture, work, entry)
         except UnreadableImageError as error:
-            return entry | {"error": f"{error.problem}; {error.remedy}"}
-        rows = [judge.row(picture.name, part, None) for part in parts]
+            return {"image": picture.name, "error": f"{error.problem}; {error.remedy}"}
+        facts = [self._facts(found, kind, work) for found, kind in defects]
+        rows = [work.judge.row(picture.name, part, one) for part, one in zip(parts, facts, strict=True)]
         entry |= {"parts": rows}
         if self.mode == "source":
             measured = source_measures(values)
             entry["source"] = None if measured is None else measured
         if self.overlay == "all" or (self.overlay == "refused" and any(row["accepted"] in REFUSED for row in rows)):
-            entry["overlay"] = self._draw(values, parts, rows, picture, out)
+            found = [one for several, _ in defects for one in several or ()]
+            entry["overlay"] = self._draw(values, parts, rows, found, picture, work.out)
         return entry
 
+    def _search(
+        self, values: Array, parts: Sequence[Part], picture: Picture, work: Work, entry: dict[str, Any]
+    ) -> list[tuple[list[Instance] | None, str]]:
+        """Look for the defects of every part, each with its type's own model; write them to the entry."""
+        kinds = [work.judge.kind_of(picture.name, part) for part in parts]
+        found: list[tuple[list[Instance] | None, str]] = [(None, kind) for kind in kinds]
+        if work.searches is None:
+            return found
+        entry |= {"size": list(values.shape[:2]), "tiles": 0, "passed": 0, "instances": []}
+        for search in {id(one): one for kind in kinds if (one := work.searches.of(kind)) is not None}.values():
+            with work.lock:  # a network takes all cores for itself
+                seen = search(values, picture.name, [part.ring for part in parts], kinds)
+            entry["tiles"] += seen.tiles
+            entry["passed"] += seen.passed
+            for index, kind in enumerate(kinds):
+                if work.searches.of(kind) is search:
+                    found[index] = seen.defects[index], kind
+        for part, (several, kind) in zip(parts, found, strict=True):
+            classes = work.classes(kind)
+            rows = [
+                {"part": part.number} | instance_row(number, one, values.shape[:2], part.measures["area"], classes)
+                for number, one in enumerate(several or (), start=1)
+            ]
+            entry["instances"] += rows
+        return found
+
+    def _facts(self, found: list[Instance] | None, kind: str, work: Work) -> list[DefectFacts] | None:
+        if found is None:
+            return None
+        classes = work.classes(kind)
+        return [defect_facts(number, one, classes, self.mm_per_pixel) for number, one in enumerate(found, start=1)]
+
     @staticmethod
-    def _draw(values: Array, parts: Sequence[Part], rows: Sequence[Row], picture: Picture, out: Path) -> str:
+    def _draw(
+        values: Array,
+        parts: Sequence[Part],
+        rows: Sequence[Row],
+        found: Sequence[Instance],
+        picture: Picture,
+        out: Path,
+    ) -> str:
         """Draw an overlay; return its path below the folder of results."""
         drawn = draw_rings(
             values,
             [(part.number, part.ring, row["accepted"], _words(row)) for part, row in zip(parts, rows, strict=True)],
         )
+        draw_instances(drawn, [(f"{number}: {one.score:.2f}", one) for number, one in enumerate(found, start=1)])
         name = Path("overlays") / picture.place.with_name(f"{picture.place.name}.jpg")
         _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(drawn[..., ::-1]))
         write_whole(out / name, encoded.tobytes())
         return name.as_posix()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What images are judged with.
+
+    Attributes:
+        judge: Of parts.
+        searches: For defects; None: geometry alone.
+        out: Folder of results.
+        lock: Held by whoever looks for defects.
+    """
+
+    judge: Judge
+    searches: Searches | None
+    out: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def classes(self, kind: str) -> Sequence[str]:
+        """Return the names of labels of the model for a type."""
+        search = None if self.searches is None else self.searches.of(kind)
+        return () if search is None else search.classes
 
 
 def _words(row: Row) -> str:

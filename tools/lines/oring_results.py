@@ -14,6 +14,7 @@ from datamodules.files.csv_text import csv_text
 from datamodules.files.whole_files import write_whole
 from datamodules.zones.ring_parts import TO_JUDGE
 from datamodules.zones.ring_source import LIMITED
+from tools.runner.instance_files import write_instances
 
 from .oring_rows import columns_of, limits_by_kind
 
@@ -58,6 +59,9 @@ def write_results(
     for column in ("part", "defects", "gaps"):
         table[column] = table[column].astype("Int64")
     write_whole(out / PARTS, csv_text(table).encode())
+    if any("instances" in entry for entry in entries):
+        looked = [entry for entry in entries if "instances" in entry]
+        write_instances(out, [({"image": one["image"]}, tuple(one["size"]), one["instances"]) for one in looked])
     if source:
         measured = [{"image": entry["image"], **entry["source"]} for entry in entries if entry.get("source")]
         write_whole(out / SOURCE, csv_text(pd.DataFrame(measured, columns=list(SOURCE_COLUMNS))).encode())
@@ -70,7 +74,7 @@ def write_results(
     write_whole(out / SUMMARY, (json.dumps(summary_of(entries, judge), indent=2) + "\n").encode())
     if not page:
         return None
-    write_whole(out / "index.html", render_oring_lot(_content(rows, failed, judge, command)).encode())
+    write_whole(out / "index.html", render_oring_lot(_content(entries, rows, failed, judge, command)).encode())
     return out / "index.html"
 
 
@@ -90,8 +94,15 @@ def summary_of(entries: Sequence[dict[str, Any]], judge: Judge) -> dict[str, Any
         "parts": len(rows),
         "states": {state: sum(row["accepted"] == state for row in rows) for state in STATES},
         "kinds": {kind: {state: counted[kind, state] for state in STATES} for kind in kinds},
-        "notes": list(judge.notes),
+        "notes": notes_of(entries, judge),
     }
+
+
+def notes_of(entries: Sequence[dict[str, Any]], judge: Judge) -> list[str]:
+    """Say what a reader must not miss: rules that were not asked, and tiles that a first stage let pass."""
+    tiles, passed = (sum(entry.get(name, 0) for entry in entries) for name in ("tiles", "passed"))
+    saved = f"A first stage let {passed} of {tiles} tiles pass; the second never saw them, nor any defect on them."
+    return [*judge.notes, *([saved] if passed else [])]
 
 
 def summary_text(entries: Sequence[dict[str, Any]], judge: Judge, earlier: int) -> str:
@@ -106,10 +117,12 @@ def summary_text(entries: Sequence[dict[str, Any]], judge: Judge, earlier: int) 
             f"{kind or 'one type':<16}" + "".join(f"{counts[state]:>10}" for state in STATES)
             for kind, counts in summary["kinds"].items()
         ]
-    return "\n".join([*said, *judge.notes])
+    return "\n".join([*said, *summary["notes"]])
 
 
-def _content(rows: Sequence[Row], failed: Sequence[dict[str, Any]], judge: Judge, command: str) -> LotOfRings:
+def _content(
+    entries: Sequence[dict[str, Any]], rows: Sequence[Row], failed: Sequence[dict[str, Any]], judge: Judge, command: str
+) -> LotOfRings:
     limits = limits_by_kind(judge.acceptance)
     scaled = any(name.endswith("_mm") for row in rows for name in row)
     return LotOfRings(
@@ -118,7 +131,7 @@ def _content(rows: Sequence[Row], failed: Sequence[dict[str, Any]], judge: Judge
         measures=_measures(limits, scaled=scaled),
         problems=[(entry["image"], entry["error"]) for entry in failed],
         judged=judge.acceptance is not None,
-        notes=judge.notes,
+        notes=notes_of(entries, judge),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         command=command,
     )

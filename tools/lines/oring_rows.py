@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import cv2
+import numpy as np
 import yaml
 
 from callbacks.acceptance.facts import DefectFacts, Facts
@@ -15,15 +17,17 @@ from datamodules.layouts.words import parse_folder
 from datamodules.zones.ring_parts import COLUMNS as MEASURES
 from datamodules.zones.ring_parts import MORE
 from tools.errors import ConfigError
+from tools.runner.instance_rows import class_name
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
+    from datamodules.samples.detections import Instance
     from datamodules.zones.ring_parts import Part
 
 Row: TypeAlias = dict[str, Any]
 CONTRACT = ("image", "part", *MEASURES)
-ENDING = ("kind", "whole", "defects", "accepted", "reasons", "error")
+ENDING = ("kind", "whole", "defects", "verdict", "accepted", "reasons", "error")
 SEARCHED = ("defects", "verdict", "image_types", "no_image_types")  # rules that ask what a model saw
 DIGITS = 4
 SIZE = "outer_diameter"
@@ -65,6 +69,7 @@ class Judge:
         row: Row = {"image": image, "part": part.number}
         row |= {name: rounded(value) for name, value in part.measures.items()}
         row |= {"kind": kind, "whole": part.ring.whole, "defects": None if defects is None else len(defects)}
+        row["verdict"] = "" if defects is None else "defective" if defects else "good"
         if self.acceptance is None:
             return row | {"accepted": "", "reasons": "", "rules": []}
         judged = self.acceptance(facts_of(part, kind, defects))
@@ -74,16 +79,38 @@ class Judge:
 
 def facts_of(part: Part, kind: str, defects: Sequence[DefectFacts] | None) -> Facts:
     """Gather what is known of a part; one that the border cuts was not measured."""
-    cut = {} if part.ring.whole else {"part": "the border of the image cuts it"}
+    missing = {"zones": "the line knows none"}
+    if not part.ring.whole:
+        missing["part"] = "the border of the image cuts it"
+    if defects is None or any(defect.type is None for defect in defects):
+        missing["types"] = "no model told them"
+    if not any(name.endswith("_mm") for name in part.measures):
+        missing["scale"] = "nobody said how many millimetres a pixel is (mm_per_pixel)"
     return Facts(
         verdict=None if defects is None else "defective" if defects else "good",
         defects=None if defects is None else tuple(defects),
         kind=kind,
-        measures={}
-        if cut
-        else {name: kept for name, value in part.measures.items() if (kept := rounded(value)) is not None},
-        missing=cut,
+        measures={name: rounded(value) for name, value in part.measures.items()} if part.ring.whole else {},
+        missing=missing,
     )
+
+
+def defect_facts(number: int, one: Instance, classes: Sequence[str], mm_per_pixel: float | None) -> DefectFacts:
+    """Gather what is known of a defect that a model found, in pixels of the image, and in micrometres where known."""
+    row_P, column_P = np.nonzero(one.mask)
+    points_P2 = np.stack([column_P, row_P], axis=1).astype(np.float32)
+    _, sides, _ = cv2.minAreaRect(points_P2) if len(points_P2) else ((0, 0), (0.0, 0.0), 0)
+    length, width = max(sides) + 1.0, min(sides) + 1.0
+    measures: dict[str, float | None] = {
+        "area": float(len(row_P)),
+        "length": length,
+        "width": width,
+        "score": one.score,
+    }
+    if mm_per_pixel is not None:
+        um = 1000 * mm_per_pixel
+        measures |= {"area_um2": len(row_P) * um**2, "length_um": length * um, "width_um": width * um}
+    return DefectFacts(number, measures, class_name(one.label, classes) if classes else None)
 
 
 def folder_kind(image: str, bare_kind: str, known: Container[str] = ()) -> str | None:

@@ -1,0 +1,102 @@
+"""Instances as plain rows: box, outline, run lengths, area, class, score and tiles, in pixels of the picture as read.
+
+Letters: H and W height and width of a picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from datamodules.outlines.regions import mask_rings
+from datamodules.samples.detections import EMPTY, Instance, Region, run_lengths, trim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datamodules.samples.detections import Mask
+
+DIGITS = 3
+MEASURES = ("left", "top", "width", "height", "area", "area_percent", "tiles", "outline")
+COLUMNS = ("instance", "class", "score", *MEASURES)
+"""Of instances.csv, behind what names the picture; ``area_percent`` is a share of the part, or of the picture."""
+UNNAMED = "defect"
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """Name a label, from 1; ``defect`` where the model tells no classes."""
+    return (classes[label - 1] if 0 < label <= len(classes) else "") or UNNAMED
+
+
+def instance_row(
+    number: int, one: Instance, size: tuple[int, int], whole: float, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Turn an instance into plain values.
+
+    Args:
+        number: Within its part or picture, from 1.
+        one: Its region, mask and box in pixels of the picture.
+        size: H and W.
+        whole: Area that its own is a share of, in square pixels.
+        classes: Names of labels, from label 1.
+    """
+    top, left = one.region[:2]
+    height, width = one.region.size
+    area = int(np.count_nonzero(one.mask))
+    return {
+        "instance": number,
+        "class": class_name(one.label, classes),
+        "label": one.label,
+        "score": one.score,
+        "left": left,
+        "top": top,
+        "width": width,
+        "height": height,
+        "area": area,
+        "area_percent": round(100 * area / whole, DIGITS + 2) if whole > 0 else None,
+        "tiles": one.tiles,
+        "box": [round(edge, DIGITS) for edge in one.box],
+        "outline": outline_of(one),
+        "rle": {"size": [*size], "counts": run_lengths(one, size)},
+    }
+
+
+def outline_of(one: Instance) -> list[list[float]]:
+    """Outline a mask by polygons, x and y in turn, that fill to the very same pixels."""
+    if one.region == EMPTY:
+        return []
+    origin = np.array([one.region.left, one.region.top], dtype=np.float64)
+    return [(ring + origin).ravel().tolist() for ring in mask_rings(one.mask)]
+
+
+def on_picture(one: Instance, seen: tuple[int, int], size: tuple[int, int]) -> Instance:
+    """Lay an instance that was found on a picture of another size onto the picture as read; its box, too.
+
+    Args:
+        one: In pixels of what was judged.
+        seen: Height and width of that.
+        size: H and W of the picture as read.
+    """
+    if seen == size:
+        return one
+    tall, wide = size[0] / seen[0], size[1] / seen[1]
+    left, top, right, bottom = one.box
+    mask, region = _resized(one, tall, wide, size)
+    return one._replace(box=(left * wide, top * tall, right * wide, bottom * tall), mask=mask, region=region)
+
+
+def _resized(one: Instance, tall: float, wide: float, size: tuple[int, int]) -> tuple[Mask, Region]:
+    if one.region == EMPTY:
+        return one.mask, one.region
+    top, bottom = _ends(one.region.top, one.region.bottom, tall, size[0])
+    left, right = _ends(one.region.left, one.region.right, wide, size[1])
+    grown = cv2.resize(one.mask.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_NEAREST_EXACT)
+    return trim(grown > 0, Region(top, left, bottom, right))
+
+
+def _ends(low: int, high: int, factor: float, length: int) -> tuple[int, int]:
+    """Scale the ends of a side; at least one pixel is left."""
+    first = min(round(low * factor), length - 1)
+    return first, min(max(round(high * factor), first + 1), length)
