@@ -126,6 +126,7 @@ class MaskRcnn(InspectionModel):
         nms_threshold: Of two boxes with a larger intersection over union, the better is kept.
         mask_threshold: A pixel belongs to an instance from this probability on.
         limit: Detections per picture, at most.
+        proposals: Boxes of the first stage that the second looks at, in evaluation: the surest of each picture or tile.
         lr: Of SGD.
         momentum: Of SGD.
         weight_decay: Of SGD.
@@ -160,6 +161,7 @@ class MaskRcnn(InspectionModel):
         nms_threshold: float = 0.3,
         mask_threshold: float = 0.5,
         limit: int = 100,
+        proposals: int = 200,
         lr: float = 0.005,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
@@ -172,10 +174,10 @@ class MaskRcnn(InspectionModel):
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f"Expected model.{name} to be at least 0 and below 1, but found {value}.")
-        if min(channels, num_classes, limit, lr_step) < 1:
+        if min(channels, num_classes, limit, proposals, lr_step) < 1:
             raise ValueError(
-                "Expected model.channels, num_classes, limit and lr_step to be at least 1, but found "
-                f"{channels}, {num_classes}, {limit} and {lr_step}."
+                "Expected model.channels, num_classes, limit, proposals and lr_step to be at least 1, but found "
+                f"{channels}, {num_classes}, {limit}, {proposals} and {lr_step}."
             )
         if not 0 < backbone_rate <= 1:
             raise ValueError(
@@ -187,7 +189,7 @@ class MaskRcnn(InspectionModel):
         self.patience = patience
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.lr_step, self.lr_gamma = lr_step, lr_gamma
-        selection = Selection(score_threshold, nms_threshold, limit)
+        selection = Selection(score_threshold, nms_threshold, limit, proposals)
         if network == RESNET50:
             built, sha256 = resnet50_network(weights, trainable_layers, num_classes, selection)
             origin = {"name": network, "weights": weights} | ({"sha256": sha256} if sha256 else {})

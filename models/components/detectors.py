@@ -45,11 +45,14 @@ class Selection(NamedTuple):
         score_threshold: Boxes with lower scores are dropped.
         nms_threshold: Of two boxes with a larger intersection over union, only the better is kept.
         limit: At most so many per picture.
+        proposals: Boxes of the first stage that the second looks at, the surest, in evaluation; of every level of the
+            pyramid twice as many are compared.
     """
 
     score_threshold: float
     nms_threshold: float
     limit: int
+    proposals: int = 200
 
 
 class PictureTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no annotations for mypy
@@ -103,6 +106,8 @@ def small_network(
         box_score_thresh=selection.score_threshold,
         box_nms_thresh=selection.nms_threshold,
         box_detections_per_img=selection.limit,
+        rpn_pre_nms_top_n_test=2 * selection.proposals,
+        rpn_post_nms_top_n_test=selection.proposals,
     )
     network.transform = PictureTransform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     return network
@@ -133,6 +138,8 @@ def resnet50_network(weights: str, trainable_layers: int, classes: int, selectio
         box_score_thresh=selection.score_threshold,
         box_nms_thresh=selection.nms_threshold,
         box_detections_per_img=selection.limit,
+        rpn_pre_nms_top_n_test=2 * selection.proposals,
+        rpn_post_nms_top_n_test=selection.proposals,
     )
     sha256 = "" if weights == UNTRAINED else load_weights(network, _file_of(weights))
     if weights != UNTRAINED:

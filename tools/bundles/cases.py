@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from datamodules.samples.dataset import Reading
 
 
+MOST_TILES = 96  # that a checkpoint and each form of its bundle judge
+LEAST_TILED = 4  # pictures, however many tiles each has
+
+
 class Case(NamedTuple):
     """One picture, as both sides come by it.
 
@@ -69,6 +73,26 @@ def challenge_cases(paths: Sequence[Path], reading: Reading) -> list[Case]:
         Case(path.name, path, UNKNOWN, partial(read_image, path), partial(dataset.__getitem__, index))
         for index, path in enumerate(paths)
     ]
+
+
+def graph_cases(cases: Sequence[Case], tiles: int) -> frozenset[str]:
+    """Name the cases that graphs are compared on: all, or of tiled pictures as many as take a minute or two.
+
+    The others are compared up to what the graph is given. To the graph every tile is a picture: few pictures are many.
+
+    Args:
+        cases: Of known labels first.
+        tiles: Of a picture; 1 where it is judged whole.
+    """
+    if tiles <= 1:
+        return frozenset(case.name for case in cases)
+    most = max(MOST_TILES // tiles, LEAST_TILED)
+    known = [case for case in cases if case.label_index != UNKNOWN]
+    rest = [case for case in cases if case.label_index == UNKNOWN]
+    first = sorted(rest, key=lambda case: case.name.partition(".")[0] != "colours")[: max(1, most // 4)]
+    defective = [case for case in known if case.label_index == 1][: (most - len(first)) // 2]
+    good = [case for case in known if case.label_index != 1][: most - len(first) - len(defective)]
+    return frozenset(case.name for case in (*good, *defective, *first))
 
 
 def spread(table: pd.DataFrame, limit: int) -> pd.DataFrame:

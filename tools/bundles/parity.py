@@ -18,6 +18,7 @@ from datamodules.progress import track
 from datamodules.samples.batch import Sample, collate
 
 from .agreement import FULL, Agreement, sum_up
+from .cases import graph_cases
 from .shipping import load_runner
 from .stages import STAGES, Difference, compare_inputs, compare_pixels, compare_plain
 
@@ -51,9 +52,10 @@ class Comparison:
 
 
 def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Comparison:
-    """Judge every case by the checkpoint and by each form that the bundle holds."""
+    """Judge cases, all or those that ``graph_cases`` names, by the checkpoint and by each form of the bundle."""
     runner = load_runner(folder)
     spec = runner.specification.read_spec(folder)
+    judged = graph_cases(cases, tiles_in(spec["composition"]))
     comparison = Comparison()
     bundles = []
     for form in spec["forms"]:
@@ -65,7 +67,7 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
         samples, prepared = [], []
         for case in chunk:
             pair = _compare_reading(bundles[0], case, comparison)
-            if pair is not None:
+            if pair is not None and case.name in judged:
                 samples.append((case, pair[0]))
                 prepared.append(pair[1])
         if not samples:
@@ -78,6 +80,12 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
     for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
         _look_for_exchanged_colours(bundle, agreement, {case.name: case for case in cases}, comparison)
     return comparison
+
+
+def tiles_in(composition: dict[str, Any]) -> int:
+    """Count the tiles of a picture; 1 where it is judged whole."""
+    tiles = composition.get("tiles")
+    return len(tiles["rows"]) * len(tiles["columns"]) if tiles else 1
 
 
 def conclude(comparison: Comparison) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from timm.models import get_pretrained_cfg
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.usual import EMBEDDING
+from datamodules.layouts.files import is_evened
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import SCHEMA
 from tools.runs.accepting import acceptance_of
@@ -94,6 +95,7 @@ def describe(
             "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,
             "splits": pictures.splits,
             "calibration": summary["pictures"],
+            "even": is_evened(pictures.datamodule.root),
         },
         "metrics": evidence["metrics"],
     }
