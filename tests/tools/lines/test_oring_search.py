@@ -151,7 +151,9 @@ def test_binned_by_two_it_is_found_where_it_is() -> None:
     found = search(bin=2)(image, "image", rings, [""]).defects[0]
     one = max(found, key=lambda instance: instance.mask.sum())  # a pixel of the rim may have the other shade
     area = int(np.count_nonzero(one.mask))
-    assert area == pytest.approx(truth[0].sum(), rel=0.06)  # half pixels at the rim are grey after binning
+    assert area == pytest.approx(
+        truth[0].sum(), rel=0.12
+    )  # pixels of the rim are grey after binning, and this detector knows white alone
     assert (one.region.left + one.region.right) / 2 == pytest.approx(250, abs=2)
 
 
