@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from callbacks.measures.coco import Instances
-from datamodules.outlines.instances import PART
+from datamodules.outlines.classes import PART
 from models.components.joining import merge_tiles
 from models.components.laying import lay
 from models.components.tiled import Tiling

@@ -70,6 +70,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         fold: Which of them is the test split, from 1; calibration pictures come from the others.
         defects_in_train: Give the train split its part of the defective pictures (supervised models need them).
         instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
+        classes: Of outlined defects, in the order of their labels, for instance models; null: as a training finds them
+            (where there are two or more); none: all defects are of one class.
         limit: At most so many pictures of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
@@ -94,6 +96,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     fold: int = 1
     defects_in_train: bool = False
     instances: bool = False
+    classes: tuple[str, ...] | None = None
     limit: int | None = None
     white_level: float | None = None
     mask_on: int = 127
@@ -151,6 +154,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             None if self.void is None else tuple(self.void),
             instances=instances,
             enhance=self.enhancement,
+            classes=tuple(self.classes or ()),
         )
 
     @property

@@ -89,7 +89,9 @@ class ViewDataset(InspectionDataset):
             mask=None if mask is None else torch.from_numpy(mask),
             group=row.group,
             kind=row.kind,
-            target=component_target(marked) if self.reading.instances and marked is not None else None,
+            target=component_target(marked, self.reading.classes)
+            if self.reading.instances and marked is not None
+            else None,
         )
 
 

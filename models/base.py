@@ -8,6 +8,8 @@ from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
 from torch.nn import functional as F
 
+from datamodules.samples.detections import type_of
+
 from .account import Account
 from .export_plan import Exports, plan_single
 
@@ -59,6 +61,8 @@ class InspectionModel(AnomalibModule):
         size_multiple: Both sides of a picture must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
         tiling: How pictures are cut to tiles and put together; None: they are judged whole.
+        classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
+            A model that says a type of a whole image detects one instance that is as large as the image.
     """
 
     supervision: ClassVar[Supervision] = "good"
@@ -68,6 +72,7 @@ class InspectionModel(AnomalibModule):
     size_multiple: int = 1
     not_exportable: ClassVar[str] = ""
     tiling: Tiling | None = None
+    classes: tuple[str, ...] = ()
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
 
     def __init__(self) -> None:
@@ -195,7 +200,7 @@ class InspectionModel(AnomalibModule):
         del args
         self.check_pictures(batch.image)
         prediction, batch.detections = self.look(batch.image)
-        return self._decide(self._update(batch, self._decided(prediction)))
+        return self._name(self._decide(self._update(batch, self._decided(prediction))))
 
     def predict_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide, as the test does."""
@@ -209,6 +214,16 @@ class InspectionModel(AnomalibModule):
     def _decide(self, batch: InspectionBatch) -> InspectionBatch:
         """Let a post-processor that knows more than scores and maps have the last word."""
         return self.post_processor.decide(batch) if isinstance(self.post_processor, Decides) else batch
+
+    def _name(self, batch: InspectionBatch) -> InspectionBatch:
+        """Tell the type of each image that was called defective, in place."""
+        batch.classes = self.classes
+        found = batch.detections or [[] for _ in batch.name]
+        defective = [False] * len(found) if batch.pred_label is None else batch.pred_label.tolist()
+        batch.pred_type = [
+            type_of(one, self.classes) if called else "" for one, called in zip(found, defective, strict=True)
+        ]
+        return batch
 
     @staticmethod
     def _update(batch: InspectionBatch, prediction: InferenceBatch) -> InspectionBatch:

@@ -180,6 +180,7 @@ class Hybrid(InspectionModel):
         self.screening_recall = screening_recall
         self.pass_share = pass_share
         self.patience = inspection.patience
+        self.classes = inspection.classes
         self.model: HybridModel = HybridModel(screening.model, inspection.model)
         self.stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
 

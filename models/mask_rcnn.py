@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
 
-from datamodules.outlines.instances import PART
+from datamodules.outlines.classes import PART, highest_label, names_of_labels
 
 from .base import InspectionModel
 from .components.detectors import RESNET50, Selection, resnet50_network, small_network
@@ -120,7 +120,9 @@ class MaskRcnn(InspectionModel):
         backbone_rate: Of the backbone of ``fpn``, as a share of ``lr``: large steps undo what it knows; 1 for an
             untrained one.
         channels: Width of ``fpn``.
-        num_classes: 2: defects (1), and the part itself (2).
+        classes: Names of the classes of defects, in the order of their labels (``datamodules.outlines.classes``); none:
+            all defects are of one class.
+        num_classes: Labels that the network knows at least; 2: defects (1), and the part itself (2).
         score_threshold: Detections with lower scores are dropped. Calibration draws the line between good and
             defective, and average precision ranks the unsure ones too: keep it low.
         nms_threshold: Of two boxes with a larger intersection over union, the better is kept.
@@ -156,6 +158,7 @@ class MaskRcnn(InspectionModel):
         trainable_layers: int = 3,
         backbone_rate: float = 0.1,
         channels: int = 64,
+        classes: Sequence[str] | None = None,
         num_classes: int = 2,
         score_threshold: float = 0.05,
         nms_threshold: float = 0.3,
@@ -185,7 +188,8 @@ class MaskRcnn(InspectionModel):
                 "that does not learn, set model.trainable_layers=0."
             )
         self.backbone_rate = backbone_rate
-        self.num_classes = num_classes
+        self.classes = names_of_labels(classes or ())
+        self.num_classes = num_classes = max(num_classes, highest_label(classes or ()))
         self.patience = patience
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.lr_step, self.lr_gamma = lr_step, lr_gamma

@@ -10,6 +10,7 @@ import pandas as pd
 from datamodules.table import DEFECTIVE, GOOD
 
 from .measured import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
+from .naming import name_defects
 from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def find_in_batch(
     """Find the defects of every picture of a decided batch; arguments as in ``Findings``."""
     good_peaks = sorted(calibration.good_peaks())
     masks_NHW, maps_NHW = batch.pred_mask.bool().cpu().numpy(), batch.anomaly_map.float().cpu().numpy()
-    return [
+    found_N = [
         find_defects(
             masks_NHW[index],
             maps_NHW[index],
@@ -134,6 +135,10 @@ def find_in_batch(
             good_peaks,
         )
         for index, name in enumerate(batch.name)
+    ]
+    detections_N = batch.detections or [[] for _ in found_N]
+    return [
+        name_defects(found, detections, batch.classes) for found, detections in zip(found_N, detections_N, strict=True)
     ]
 
 

@@ -71,6 +71,8 @@ def seen_of(batch: InspectionBatch, index: int, scale: PictureScale) -> Seen:
         kind=batch.kind[index],
         um_per_pixel=scale.um_per_pixel,
         zoned=batch.zones is not None and bool(batch.zones[index].any()),
+        typed=bool(batch.classes),
+        type=batch.pred_type[index] if batch.pred_type else "",
         part=None if batch.part is None else batch.part[index],
     )
 

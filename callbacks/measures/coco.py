@@ -22,7 +22,7 @@ from lightning import Callback
 
 from callbacks.statistics.average_precision import Ranking, average_precision, match
 from callbacks.statistics.bootstrap import Estimate, Resampling, group_weights, interval
-from datamodules.outlines.instances import PART
+from datamodules.outlines.classes import PART
 from datamodules.samples.detections import Instance, Region, run_lengths
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def prediction_rows(batch: InspectionBatch) -> list[dict[str, Any]]:
     """Turn a decided batch into rows of predictions.csv."""
     tensors = (batch.label_index.tolist(), batch.pred_score.tolist(), batch.pred_label.tolist())
-    columns = zip(batch.name, batch.image_path, *tensors, batch.kind, batch.group, strict=True)
+    types = batch.pred_type or [""] * len(batch)
+    columns = zip(batch.name, batch.image_path, *tensors, batch.kind, batch.group, types, strict=True)
     return [
         {
             "name": name,
@@ -28,8 +29,9 @@ def prediction_rows(batch: InspectionBatch) -> list[dict[str, Any]]:
             "verdict": LABEL_NAMES[DEFECTIVE if verdict else GOOD],
             "kind": kind,
             "group": group,
+            "predicted_type": predicted_type,
         }
-        for name, path, label_index, score, verdict, kind, group in columns
+        for name, path, label_index, score, verdict, kind, group, predicted_type in columns
     ]
 
 

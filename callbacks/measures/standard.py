@@ -18,6 +18,7 @@ from .objects import Objects
 from .pixels import Pixels
 from .probabilities import Probabilities
 from .timing import Timing
+from .types import Types
 from .unusual import Unusual
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def standard_measures() -> dict[str, Measure]:
         "pixels": Pixels(),
         "baseline": Baseline(),
         "objects": Objects(),
+        "types": Types(),
         "unusual": Unusual(),
         "instances": DetectedInstances(),
         "gallery": Gallery(),

@@ -13,6 +13,7 @@ import torch
 
 from datamodules.files.images import resize_mask
 
+from .classes import ANY, PART, label_of
 from .polygons import bounding_box, fill
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from datamodules.files.images import Array
 
     from .polygons import Outline
-
-DEFECT, PART = 1, 2  # 0 is the background, as torchvision's detectors have it
-CLASSES = ("defect", "part")
 
 
 def is_named(label: str, names: Collection[str]) -> bool:
@@ -44,7 +42,11 @@ def without_background(outlines: Sequence[Outline], background: Collection[str])
 
 
 def instance_target(
-    outlines: Sequence[Outline], picture_size: tuple[int, int], size: tuple[int, int], parts: Collection[str] = ()
+    outlines: Sequence[Outline],
+    picture_size: tuple[int, int],
+    size: tuple[int, int],
+    parts: Collection[str] = (),
+    classes: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Make the target of one picture; without outlines, that of a negative.
 
@@ -53,10 +55,12 @@ def instance_target(
         picture_size: Height and width of the picture.
         size: H and W.
         parts: Labels of outlines that mark the part itself.
+        classes: Of defects; none: all have one label.
 
     Returns:
         ``boxes`` (n, 4) float32, x1, y1, x2, y2 in pixels, the last two exclusive, so that no box is empty; ``labels``
-        (n,) int64, 1 defect, 2 part; ``masks`` (n, H, W) uint8, 0 or 1, shrunk like every mask: none is lost.
+        (n,) int64, 2 part, all others as ``label_of`` has them; ``masks`` (n, H, W) uint8, 0 or 1, shrunk like every
+        mask: none is lost.
     """
     boxes, labels, masks = [], [], []
     for outline in outlines:
@@ -64,7 +68,7 @@ def instance_target(
         box = bounding_box(mask)
         if box is not None:  # an outline between the middles of the pixels fills none
             boxes.append((box.x1, box.y1, box.x2, box.y2))
-            labels.append(PART if is_part(outline, parts) else DEFECT)
+            labels.append(PART if is_part(outline, parts) else label_of(outline.label, classes))
             masks.append(mask)
     stacked = np.stack(masks).astype(np.uint8) if masks else np.zeros((0, *size), dtype=np.uint8)
     return {
@@ -74,14 +78,15 @@ def instance_target(
     }
 
 
-def component_target(mask_HW: Array) -> dict[str, Tensor]:
+def component_target(mask_HW: Array, classes: Sequence[str] = ()) -> dict[str, Tensor]:
     """Make the target of a picture from its mask alone: what is connected, diagonals included, is one defect.
 
     Args:
         mask_HW: (H, W) bool, at the size that models see.
+        classes: Of defects; those of a mask, which nobody named, are of the class ``defect``.
 
     Returns:
-        As ``instance_target``, from the top; every label is 1.
+        As ``instance_target``, from the top.
     """
     count, component_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
     x, y, width, height = statistics[1:, : cv2.CC_STAT_AREA].T  # the first component is the ground
@@ -89,11 +94,11 @@ def component_target(mask_HW: Array) -> dict[str, Tensor]:
     masks = component_HW == np.arange(1, count)[:, None, None]
     return {
         "boxes": torch.from_numpy(boxes).float(),
-        "labels": torch.full((count - 1,), DEFECT, dtype=torch.int64),
+        "labels": torch.full((count - 1,), label_of(ANY, classes), dtype=torch.int64),
         "masks": torch.from_numpy(masks.astype(np.uint8)),
     }
 
 
 def defect_mask(target: dict[str, Tensor]) -> Tensor:
     """Return the union of the defects of a target, (H, W) bool: what models that know no instances learn from."""
-    return target["masks"][target["labels"] == DEFECT].bool().any(dim=0)
+    return target["masks"][target["labels"] != PART].bool().any(dim=0)

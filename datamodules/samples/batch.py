@@ -61,7 +61,10 @@ class InspectionBatch(ImageBatch):
         zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no picture of the batch has zones.
         target: N dictionaries for instance models, None where nobody knows a picture's instances; or None.
         part: N dictionaries with measures of the part, None where nobody measured it; or None.
-        detections: N dictionaries that an instance model found, or None.
+        detections: N lists of what an instance model found, or None.
+        classes: Names of the labels of detections, from label 1, empty where one is no defect; none where the model
+            tells no types.
+        pred_type: N names: the type that the model tells of each image that it calls defective; empty for all others.
     """
 
     if TYPE_CHECKING:
@@ -85,6 +88,8 @@ class InspectionBatch(ImageBatch):
     target: Any = None
     part: Any = None
     detections: Any = None
+    classes: tuple[str, ...] = ()
+    pred_type: Any = None
 
     def __len__(self) -> int:
         """Count the pictures."""

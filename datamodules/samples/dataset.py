@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,13 @@ from datamodules.files.images import (
 )
 from datamodules.masks.reading import read_mask
 from datamodules.outlines.annotations import read_annotation
-from datamodules.outlines.instances import component_target, defect_mask, instance_target, without_background
+from datamodules.outlines.instances import (
+    component_target,
+    defect_mask,
+    instance_target,
+    is_part,
+    without_background,
+)
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
 from .batch import Sample
@@ -49,6 +55,7 @@ class Reading(NamedTuple):
         parts: Labels of outlines that mark the part itself, not a defect.
         background: Labels of outlines that mark neither.
         enhance: What happens to every image before it is resized.
+        classes: Of outlined defects; none: they are not told apart.
     """
 
     height: int
@@ -60,6 +67,7 @@ class Reading(NamedTuple):
     parts: tuple[str, ...] = ()
     background: tuple[str, ...] = ()
     enhance: Enhancement = Enhancement()
+    classes: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):
@@ -103,7 +111,7 @@ class InspectionDataset(SizedDataset[Sample]):
         target = read_target(row, values, self.reading) if self.reading.instances else None
         mask = read_truth(row, target, self.reading)
         if self.reading.instances and target is None and mask is not None:
-            target = component_target(mask.numpy())
+            target = component_target(mask.numpy(), self.reading.classes)
         return Sample(
             image=image_tensor(values, self.reading, self.zones_on_disk(index, values.shape[:2])),
             name=row.name,
@@ -173,8 +181,17 @@ def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] 
     if row.annotation_path:
         outlines = read_annotation(row.annotation_path, row.image_path, *picture_size).outlines
         marks = without_background(outlines, reading.background)
-        return instance_target(marks, picture_size, size, reading.parts)
+        return instance_target(marks, picture_size, size, reading.parts, reading.classes)
     return instance_target([], picture_size, size) if row.label_index == GOOD else None
+
+
+def labels_of(row: Any, reading: Reading) -> list[str]:
+    """List the labels of the defects that are marked on the image of a row; those of a mask have no name."""
+    if not row.annotation_path:
+        return [""] if row.mask_path else []
+    outlines = read_annotation(row.annotation_path, row.image_path, int(row.height), int(row.width)).outlines
+    marks = without_background(outlines, reading.background)
+    return [outline.label for outline in marks if not is_part(outline, reading.parts)]
 
 
 def read_truth(row: Row, target: dict[str, Tensor] | None, reading: Reading) -> Tensor | None:

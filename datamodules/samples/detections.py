@@ -78,6 +78,22 @@ Detections: TypeAlias = "list[Instance]"
 """Of one image, from the surest."""
 
 
+def type_of(detections: Sequence[Instance], classes: Sequence[str]) -> str:
+    """Name the type of an image: that of the surest detection that is a defect; empty where there is none.
+
+    Args:
+        detections: Of the image.
+        classes: Names of labels, from label 1; an empty one is no defect.
+    """
+    named = [one for one in detections if class_of(one.label, classes)]
+    return class_of(max(named, key=lambda one: one.score).label, classes) if named else ""
+
+
+def class_of(label: int, classes: Sequence[str]) -> str:
+    """Name a label; empty where it has no name."""
+    return classes[label - 1] if 0 < label <= len(classes) else ""
+
+
 def trim(mask: Mask, region: Region) -> tuple[Mask, Region]:
     """Cut a mask to what is True in it, with the region that this takes."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -15,8 +15,8 @@ from datamodules.errors import DataError
 from datamodules.files.images import read_image
 from datamodules.layouts.words import parse_folder
 from datamodules.oring import OringDataModule
+from datamodules.outlines.classes import DEFECT, PART
 from datamodules.outlines.image_heads import image_head
-from datamodules.outlines.instances import DEFECT, PART
 from datamodules.samples.dataset import InspectionDataset
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import DEFECTIVE, GOOD, SPLITS, TEST, TRAIN, UNKNOWN

@@ -9,7 +9,8 @@ from lightning import seed_everything
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from callbacks.measures.coco import Instances, instance_estimates
-from datamodules.outlines.instances import DEFECT, PART, component_target
+from datamodules.outlines.classes import DEFECT, PART
+from datamodules.outlines.instances import component_target
 from datamodules.samples.batch import InspectionBatch, Sample, collate
 from datamodules.samples.detections import dense_masks
 from models.components.detectors import RESNET50, Selection, small_network

@@ -12,7 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from datamodules.oring import OringDataModule
-from datamodules.outlines.instances import DEFECT
+from datamodules.outlines.classes import DEFECT
 from datamodules.prepare.oring_tiles import OringTiles
 from datamodules.prepare.tiling import even_background, find_part, tiles_of
 from datamodules.synthetic import DOMAINS, Order, defective_picture, good_picture

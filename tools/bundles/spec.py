@@ -89,6 +89,7 @@ def describe(
         "thresholds": summary,
         "usual": None if calibration.usual is None else calibration.usual.without(EMBEDDING).to_dict(),
         "defects": measuring_of(config, calibration).to_dict(),
+        "classes": list(module.classes),
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {

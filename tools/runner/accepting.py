@@ -40,4 +40,5 @@ def accept(
     defects = tuple(measuring(result, zones_HW))
     zoned = zones_HW is not None and bool(zones_HW.any())
     seen = Seen(result.defective, result.kind, measuring.um_per_pixel, zoned=zoned, part=part)
+    seen = seen._replace(typed=bool(result.classes), type=result.type)
     return replace(result, defects=defects, acceptance=acceptance(gather(seen, defects)))

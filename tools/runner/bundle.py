@@ -71,5 +71,6 @@ class Bundle(Judge):
             measuring=Measuring.read(self.spec["defects"]),
             usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
             enhance=read_enhancement(**enhance),
+            classes=self.spec.get("classes") or (),
             acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

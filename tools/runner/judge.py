@@ -24,6 +24,7 @@ from datamodules.files.images import (
     resize_zones,
     scale,
 )
+from datamodules.samples.detections import type_of
 
 from .accepting import accept
 from .picture import Picture
@@ -76,6 +77,7 @@ class Judge:
         usual: What images of the training are like; None: nobody noted it.
         enhance: What happens to an image before it is resized.
         acceptance: The rules that accept a part or do not; None: there are none.
+        classes: Names of the labels of detections, from label 1; none: no types are told.
         measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
     """
 
@@ -91,6 +93,7 @@ class Judge:
         enhance: Enhancement = Enhancement(),  # noqa: B008 - immutable
         acceptance: Acceptance | None = None,
         measure_part: Callable[[Array], Measures] | None = None,
+        classes: Sequence[str] = (),
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -102,6 +105,7 @@ class Judge:
         self.enhance = enhance
         self.acceptance = acceptance
         self.measure_part = measure_part
+        self.classes = tuple(classes)
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -220,6 +224,8 @@ class Judge:
             unusual="" if self.usual is None else self.usual.judge(facts),
             facts=facts,
             detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
+            type=type_of(detections, self.classes) if self.decision.is_defective(score, kind) else "",
+            classes=self.classes,
         )
 
     def _prepared(self, name: str, place: PurePosixPath, values: Array) -> Prepared:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from callbacks.defects.measured import MEASURES, Defect, DefectRules, PictureScale, find_defects
+from callbacks.defects.naming import name_defects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,4 +57,5 @@ class Measuring:
         height, width = result.mask.shape
         scale = PictureScale(result.size[1] / width, result.size[0] / height, self.um_per_pixel)
         about = (scale, zones_HW, result.kind, self.good_peaks)
-        return find_defects(result.mask, result.anomaly_map, self.rules, *about).defects
+        found = find_defects(result.mask, result.anomaly_map, self.rules, *about)
+        return name_defects(found, list(result.detections), result.classes).defects

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from callbacks.statistics.examined import plain
+from datamodules.samples.detections import class_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,8 @@ class Result:
             of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
         unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
         facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
+        type: That the model tells of a picture that it calls defective; empty where it tells none.
+        classes: Names of the labels of detections, from label 1; an empty one is no defect.
         defects: As defects.csv lists them; None where nobody has measured them yet.
         acceptance: What the rules say of the part; None where there are no rules.
         error: Why there is no verdict; empty if there is one.
@@ -90,6 +93,8 @@ class Result:
     detections: tuple[Instance, ...] = ()
     unusual: str = ""
     facts: Mapping[str, float] = field(default_factory=dict)
+    type: str = ""
+    classes: tuple[str, ...] = ()
     defects: tuple[Defect, ...] | None = None
     acceptance: Judgement | None = None
     error: str = ""
@@ -131,10 +136,15 @@ class Result:
             "threshold": self.threshold,
             "verdict": self.verdict,
             **judged,
+            "predicted_type": self.type,
             "probability": self.probability,
             "kind": self.kind,
             "unusual": self.unusual,
             "facts": {name: plain(value) for name, value in self.facts.items()},
             "regions": [region._asdict() for region in self.regions],
-            "detections": [{"box": one.box, "label": one.label, "score": one.score} for one in self.detections],
+            "detections": [self._detection(one) for one in self.detections],
         }
+
+    def _detection(self, one: Instance) -> dict[str, Any]:
+        found = {"box": one.box, "label": one.label, "score": one.score}
+        return found | ({"type": class_of(one.label, self.classes)} if self.classes else {})

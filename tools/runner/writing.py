@@ -40,7 +40,18 @@ if TYPE_CHECKING:
 Which = Literal["defective", "all", "none"]
 CHOICES: tuple[str, ...] = get_args(Which)
 COLUMNS = (
-    *("image_path", "score", "threshold", "verdict", "accepted", "reasons", "probability", "kind", "regions"),
+    *(
+        "image_path",
+        "score",
+        "threshold",
+        "verdict",
+        "accepted",
+        "reasons",
+        "predicted_type",
+        "probability",
+        "kind",
+        "regions",
+    ),
     *("unusual", "error"),
 )
 RECORD, TABLE, ABOUT = "predictions.jsonl", "predictions.csv", "predictions.json"

@@ -86,6 +86,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         usual=calibration.usual,
         enhance=reading.enhance,
         acceptance=acceptance_of(config),
+        classes=module.classes,
     )
 
 

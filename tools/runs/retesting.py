@@ -46,6 +46,8 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
     if config.get("compile"):
         module.model.compile()
     datamodule: InspectionDataModule = build(config.data, "data")
+    if datamodule.classes is None:  # labels mean what they meant to the model
+        datamodule.classes = tuple(filter(None, module.classes))
     saved = trained.folder.samples if trained.folder is not None else None
     known = read_table(saved) if saved is not None and saved.is_file() else pd.DataFrame()
     if other_data or known.empty:

@@ -26,6 +26,7 @@ from tools.signals import keeping_note
 from .accepting import acceptance_of
 from .checkpoint import KeepConfig, build_module, read_checkpoint
 from .chosen import chosen_keys
+from .classes import settle_classes
 from .course import training_section
 from .environment import describe_environment
 from .first_lines import first_lines
@@ -147,7 +148,7 @@ def prepare(
     datamodule.setup()
     print("\n".join(first_lines(datamodule)))
     datamodule.check_training(module.supervision)
-    return module, datamodule
+    return settle_classes(config, module, datamodule), datamodule
 
 
 def check_parts(config: DictConfig) -> None:

@@ -25,7 +25,8 @@ from callbacks.measures.coco import (
 )
 from callbacks.statistics.average_precision import average_precision, match
 from callbacks.statistics.bootstrap import Resampling
-from datamodules.outlines.instances import DEFECT, PART, component_target
+from datamodules.outlines.classes import DEFECT, PART
+from datamodules.outlines.instances import component_target
 from datamodules.samples.batch import Sample, collate
 from datamodules.samples.detections import dense_masks
 from tests.found import as_instances

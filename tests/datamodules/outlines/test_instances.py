@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.outlines.instances import DEFECT, PART, component_target, defect_mask, instance_target
+from datamodules.outlines.classes import DEFECT, PART
+from datamodules.outlines.instances import component_target, defect_mask, instance_target
 from datamodules.outlines.polygons import Outline, fill
 from datamodules.samples.batch import Sample, collate
 

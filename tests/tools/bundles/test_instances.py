@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.outlines.instances import PART
+from datamodules.outlines.classes import PART
 from models.components.laying import lay
 from models.mask_rcnn import as_arrays, best_score
 from tests.found import same
