@@ -135,11 +135,12 @@ def without_strays(faces: Sequence[Face]) -> list[Face]:
     for face in faces:
         if face.zones is not None and face.zones.cladding is not None:
             radius.setdefault((face.kind, face.size), []).append(face.zones.cladding.radius)
-    usual = {key: _usual(values) for key, values in radius.items()}
+    usual = {key: usual_radius(values) for key, values in radius.items()}
     return [_checked(face, usual.get((face.kind, face.size))) for face in faces]
 
 
-def _usual(values: Sequence[float]) -> float | None:
+def usual_radius(values: Sequence[float]) -> float | None:
+    """Return the median radius where nearly all claddings keep to it; None where there are too few, or they differ."""
     middle = median(values)
     steady = sum(abs(value / middle - 1) <= STEADY for value in values)
     return middle if len(values) >= FEWEST_STEADY and steady >= MOSTLY * len(values) else None

@@ -33,9 +33,9 @@ from tools.runner.sources import find_pictures, require_pictures
 
 from .line import Judged
 from .oring_models import Asked, Background, open_searches
-from .oring_record import RECORD, Record
 from .oring_results import summary_text, write_results
 from .oring_rows import Judge, defect_facts, make_judge, rounded
+from .record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .oring_models import Searches
     from .oring_rows import Row
 
+RECORD = "parts.jsonl"
 WORKERS = 2  # images measured at a time; OpenCV and NumPy release the interpreter lock
 AHEAD = 4  # images read before their turn: memory is bounded, whatever the source holds
 REFUSED = ("rework", "rejected", "unknown")
@@ -94,7 +95,7 @@ class OringLine:
         asked = Asked(self.background, self.bin, self.threshold)
         searches = open_searches(self.run, self.bundle, asked)
         judge = make_judge(self.limits, self.acceptance, self.kind, self.bare_kind, searched=searches is not None)
-        with Record(out, self._about(judge, searches)) as record:
+        with Record(out, RECORD, self._about(judge, searches)) as record:
             earlier = len(record.entries)
             pictures = find_pictures(sources, self.every, record.done)
             work = Work(judge, searches, out)

@@ -1,4 +1,4 @@
-"""``parts.jsonl``, the record of a lot of rings: a line of JSON per image, so that an interrupted call goes on."""
+"""The record of a lot: a line of JSON per image, so that an interrupted call goes on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-RECORD, ABOUT = "parts.jsonl", "parts.json"
-
 
 class Record:
     """Owns a folder of results while it is open, and knows which images are done.
 
     Args:
         folder: That is there.
+        name: Of the file, such as ``parts.jsonl``; what judges lies beside it, in ``parts.json``.
         about: What judges, in plain values: nothing is mixed with results of something else.
 
     Attributes:
@@ -32,14 +31,14 @@ class Record:
         ConfigError: The folder holds results of something else, or another process writes to it.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        self.path = folder / RECORD
+    def __init__(self, folder: Path, name: str, about: dict[str, Any]) -> None:
+        self.path = folder / name
         try:
             self._owner = Owner(folder)
         except BundleError as error:
             raise ConfigError(str(error)) from error
         try:
-            self._compare(folder / ABOUT, about)
+            self._compare(self.path.with_suffix(".json"), about)
             self.entries = list(_whole_lines(self.path))
             write_whole(self.path, "".join(map(_written, self.entries)).encode())  # without what a kill cut
         except BaseException:
