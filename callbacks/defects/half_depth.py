@@ -25,7 +25,11 @@ GROUND = 4  # pixels off a region from which its ground begins
 NOISY = 15.0  # per cent of a region's pixels whose height is left to noise, once there are ...
 MANY = 100  # ... so many of them; the peak of a speck is its height
 NOISE = 5.0  # standard deviations of the ground that a depth must reach
-AGAIN = 6  # defects that one region of a model may hold
+AGAIN, MORE, MOST = (
+    6,
+    1500,
+    40,
+)  # defects that one region of a model may hold: a few, one more per so many pixels, at most
 FINE, MEDIUM = 160 * 160, 500 * 500  # pixels up to which a part is measured by quarters, and by halves
 HALO = 13  # pixels: side of the square about a thing in which its echoes lie
 OPPOSITE, ECHO = 0.6, 0.25  # of its depth: what is weaker than this near it, of the other sign or its own, is its echo
@@ -130,7 +134,7 @@ def _within(
     noise = max(1.4826 * float(np.median(np.abs(ground_hw - ground))), least)
     smooth_hw = cv2.GaussianBlur(plane_hw, (0, 0), 0.7) - ground
     left_hw = region_hw.copy()
-    for _ in range(AGAIN):
+    for _ in range(min(AGAIN + int(region_hw.sum()) // MORE, MOST)):
         if not left_hw.any():
             return
         place = int(np.argmax(np.where(left_hw, np.abs(smooth_hw), 0)))

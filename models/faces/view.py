@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.zones.masks import CORE, FERRULE, zone_map
+from datamodules.zones.masks import CLADDING, CORE, FERRULE, zone_map
 from datamodules.zones.rays import along_rays
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ Floats: TypeAlias = npt.NDArray[np.floating]
 UNKNOWN_RADIUS = 1 / 6  # of the shorter side: a cladding's radius where none is found (real images: 144 of 864)
 FEWEST_RAYS = 20  # that reach a distance before their median says what is usual there
 FLOOR = 0.5  # grey levels: rounding to 8 bits leaves no zone quieter
-FEWEST_PIXELS = 100  # of a zone before it has a scatter of its own
+FEWEST_PIXELS = 100  # of a zone before it has a scatter of its own ...
+SMALLEST_ZONE = (
+    0.04  # ... and of the cladding's area: one defect may fill a smaller zone, as the core of a single mode fiber
+)
 NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defect may fill it
 BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
 EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
@@ -196,14 +199,21 @@ def _step(grey_HW: Plane, distance_HW: Floats) -> float:
 
 
 def standardised(response_HW: Plane, face: FaceView) -> Plane:
-    """Return a response in robust standard deviations above the median of its zone, or of its zone's border."""
+    """Return a response in robust standard deviations above the median of its zone, or of its zone's border.
+
+    A zone that is too small to say what is usual on it is judged by what is usual on the cladding.
+    """
     result_HW: Plane = np.zeros_like(response_HW)
     label_HW = face.labels()
+    fewest = max(FEWEST_PIXELS, SMALLEST_ZONE * np.pi * face.radius**2)
+    instead = response_HW[label_HW == CLADDING]
+    if len(instead) < fewest:
+        instead = response_HW.ravel()
     for label in np.unique(label_HW):
         inside = label_HW == label
         sample = response_HW[inside]
-        if len(sample) < FEWEST_PIXELS:
-            sample = response_HW.ravel()
+        if len(sample) < fewest:
+            sample = instead
         middle = float(np.median(sample))
         scatter = 1.4826 * float(np.median(np.abs(sample - middle)))
         result_HW[inside] = np.maximum((response_HW[inside] - middle) / max(scatter, FLOOR), 0.0)
