@@ -110,8 +110,9 @@ def _why_unknown(entry: Mapping[str, Any]) -> str:
         return "the circle is no cladding of its kind" if zones.get("stray") else "the cladding was not found"
     if entry["scale"] is None:
         return "micrometres per pixel are unknown"
-    hidden = [name for name, share in zones["in_view"].items() if share < 0.995]
-    return f"zone {', '.join(hidden)} not whole in the image" if hidden else "a fact is missing"
+    if zones["hidden"]:
+        return f"zone {', '.join(zones['hidden'])} not whole in the image"
+    return "a fact of a defect is missing"
 
 
 def places_of(looked: Sequence[Mapping[str, Any]]) -> tuple[list[Place], int]:

@@ -79,7 +79,11 @@ class FiberLine:
             raise ConfigError(f"Expected um_per_pixel to be above 0, or null, but found {self.um_per_pixel}.")
         if self.every < 1:
             raise ConfigError(f"Expected every to be at least 1, but found {self.every}.")
-        self.prior_of("")  # refuses sizes that mean nothing before any image is read
+        named = {kind for sizes in (self.core_um, self.cladding_um) if isinstance(sizes, dict) for kind in sizes}
+        try:  # before any image is read
+            _ = [self.prior_of(kind) for kind in ("", *named)]
+        except DataError as error:
+            raise ConfigError(str(error)) from error
 
     def predict(self, sources: Sequence[str], out: Path, *, page: bool, command: str) -> Judged:
         """Inspect every end face of the sources.

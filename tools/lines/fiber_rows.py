@@ -13,7 +13,7 @@ from .fiber_face import INSIDE
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbacks.acceptance.judgement import Acceptance
+    from callbacks.acceptance.judgement import Acceptance, Judgement
     from callbacks.defects.region_shape import Extent
     from datamodules.zones.detectors import Detection
     from datamodules.zones.ellipse import Ellipse
@@ -57,12 +57,26 @@ def _missing(face: Face, zones: Collection[str]) -> dict[str, str]:
     if not face.zones.found:
         said = f"the cladding was not found for certain (support {face.zones.support:.2f} of {SUPPORT:g})"
         why = {"zones": said, "part": said} | ({"defects": said} if face.defects is None else {})
-    hidden = [f"zone {name} to {share:.0%}" for name, share in face.in_view.items() if name in zones and share < INSIDE]
-    if hidden:
-        why["zones"] = f"the image shows {' and '.join(hidden)} only"
+    if hidden := hidden_zones(face, zones):
+        said = " and ".join(f"zone {name} to {face.in_view[name]:.0%}" for name in hidden)
+        why["zones"] = f"the image shows {said} only"
     if face.scale is None:
         why["scale"] = "micrometres per pixel are unknown; set um_per_pixel"
     return why
+
+
+def hidden_zones(face: Face, zones: Collection[str]) -> list[str]:
+    """Return the zones that rules ask for and that the image does not show whole."""
+    return [name for name, share in face.in_view.items() if name in zones and share < INSIDE]
+
+
+def condensed(judged: Judgement, facts: Facts) -> Judgement:
+    """Say once what is unknown, which every rule would say again."""
+    if judged.state != "unknown":
+        return judged
+    asked = {why for why in facts.missing.values() if any(why in reason for reason in judged.reasons)}
+    others = tuple(reason for reason in judged.reasons if not any(why in reason for why in asked))
+    return judged._replace(reasons=(*sorted(asked), *others))
 
 
 def _defect_facts(defect: FaceDefect) -> DefectFacts:
@@ -79,7 +93,8 @@ def measures_of(extent: Extent) -> Measures:
 
 def entry_of(face: Face, name: str, kind: str, time: str, acceptance: Acceptance | None, zones: Collection[str]) -> Row:
     """Return the record of an image: all that its report, its rows and the page say."""
-    judged = None if acceptance is None else acceptance(facts_of(face, kind, zones))
+    facts = facts_of(face, kind, zones)
+    judged = None if acceptance is None else condensed(acceptance(facts), facts)
     marks, found = face.marks, face.zones
     return {
         "image": name,
@@ -96,6 +111,7 @@ def entry_of(face: Face, name: str, kind: str, time: str, acceptance: Acceptance
             "cladding": ellipse_row(found.cladding),
             "core": ellipse_row(found.core),
             "core_source": found.core_source,
+            "hidden": hidden_zones(face, zones),
             "in_view": {zone: round(share, 4) for zone, share in face.in_view.items()},
             "detectors": [_detector_row(one, face.corner) for one in found.detections],
         },
