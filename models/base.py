@@ -124,8 +124,13 @@ class InspectionModel(AnomalibModule):
         """Tell whether it learns in epochs, and not in a single pass."""
         return self.trainer_arguments.get("max_epochs") != 1
 
-    def export_plan(self) -> ExportPlan | None:
-        """Say which graphs hold the network, and how their answers are put together; None where no graph can."""
+    def export_plan(self, size: tuple[int, int]) -> ExportPlan | None:
+        """Say which graphs hold the network, and how their answers are put together; None where no graph can.
+
+        Args:
+            size: Height and width of the images that a bundle will judge.
+        """
+        del size
         if isinstance(self.model, Exports):
             return self.model.export_plan()
         return None if self.not_exportable else plan_single(self.model)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-MODEL, SCREENING = "model", "screening"
+MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,12 @@ class Graph:
     Attributes:
         network: From images (B, 3, H, W) in [0, 1] to raw scores and maps; or torchvision's Mask R-CNN.
         instances: Whether it is the latter, which takes one image at a time, and answers with instances.
+        side: Of the square images that it takes; None: it takes what the bundle judges, or its tiles.
     """
 
     network: nn.Module
     instances: bool = False
+    side: int | None = None
 
 
 @dataclass(frozen=True)

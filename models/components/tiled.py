@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
@@ -111,6 +111,19 @@ class Tiling:
         reach = self.size - self.rim - flank // 2
         count = 1 + max(0, math.ceil((length + before - reach) / stride))
         return Axis([index * stride - before for index in range(count)], window(self.size, flank, self.rim))
+
+    def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:
+        """Say where tiles lie on images of ``size`` (height, width), and how they are blended, in plain values."""
+        rows, columns = (self.axis(length) for length in size)
+        return {
+            "size": self.size,
+            "rows": rows.starts,
+            "columns": columns.starts,
+            "row_weights": rows.weight_S.tolist(),
+            "column_weights": columns.weight_S.tolist(),
+            "merge_overlap": self.merge_overlap,
+            "limit": self.limit,
+        }
 
     def judge(self, look: Look, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge pictures tile by tile.

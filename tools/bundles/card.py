@@ -19,6 +19,7 @@ MOVING = (
 COMPOSED = {  # what the runner adds, where a graph holds only a part of the model
     "instances": "Its graph finds instances, which the runner lays onto the picture.",
     "hybrid": "One graph screens; another inspects the pictures that it does not pass, and finds instances on them.",
+    "chain": "One graph marks inclusions, which the runner paints over before another marks boundaries.",
     "self_reference": "It compares a picture with nothing but itself: there is no graph, the runner computes it.",
     "layered": (
         "It compares a cell with the reference of the training array that it is most like: there is no graph, the "

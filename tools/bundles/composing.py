@@ -8,17 +8,19 @@ from tools.errors import ConfigError
 
 if TYPE_CHECKING:
     from models.base import InspectionModel
-    from models.components.tiled import Tiling
     from models.export_plan import ExportPlan
 
 
-def plan_of(module: InspectionModel) -> ExportPlan:
-    """Ask a model how it leaves torch.
+def plan_of(module: InspectionModel, size: tuple[int, int]) -> ExportPlan:
+    """Ask a model how it leaves torch, for images of a size (height, width).
 
     Raises:
         ConfigError: No graph can hold the model, and no runner makes up for it.
     """
-    plan = module.export_plan()
+    try:
+        plan = module.export_plan(size)
+    except ValueError as error:  # a setting that no runner can follow
+        raise ConfigError(str(error)) from error
     if plan is None:
         raise ConfigError(
             f"Expected a model that can be exported, but {type(module).__name__} cannot: {module.not_exportable}; "
@@ -37,19 +39,5 @@ def composition_of(module: InspectionModel, size: tuple[int, int]) -> dict[str, 
     Raises:
         ConfigError: As ``plan_of``.
     """
-    composition = dict(plan_of(module).composition)
-    return composition if module.tiling is None else composition | {"tiles": tiles_of(module.tiling, size)}
-
-
-def tiles_of(tiling: Tiling, size: tuple[int, int]) -> dict[str, Any]:
-    """Say where tiles lie on pictures of ``size`` (height, width), and how they are blended, in plain values."""
-    rows, columns = (tiling.axis(length) for length in size)
-    return {
-        "size": tiling.size,
-        "rows": rows.starts,
-        "columns": columns.starts,
-        "row_weights": rows.weight_S.tolist(),
-        "column_weights": columns.weight_S.tolist(),
-        "merge_overlap": tiling.merge_overlap,
-        "limit": tiling.limit,
-    }
+    composition = dict(plan_of(module, size).composition)
+    return composition if module.tiling is None else composition | {"tiles": module.tiling.to_plain(size)}

@@ -116,9 +116,10 @@ def fill(
     precisions = [name for name in TOLERANCES if name in {"fp32", *config.precisions}]
     with working("writing graphs"):
         tiles = composition.get("tiles")
-        size = (tiles["size"], tiles["size"]) if tiles else (datamodule.reading.height, datamodule.reading.width)
+        whole = datamodule.reading.height, datamodule.reading.width
+        size = (tiles["size"], tiles["size"]) if tiles else whole
         images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
-        forms = write_forms(plan_of(module).graphs, size, folder, precisions, images)
+        forms = write_forms(plan_of(module, whole).graphs, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     evidence = {
         "metrics": {} if trained.tested is None else trained.tested.read_json(METRICS),

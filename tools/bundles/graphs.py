@@ -173,8 +173,13 @@ def write_forms(
         if wrong := [name for name in precisions if name != "fp32"]:
             raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
         return [{"runtime": "numpy", "precision": "fp32", "files": {}}]
+    if "int8" in precisions and any(graph.side for graph in graphs.values()):
+        raise ConfigError(
+            "Expected precisions=[fp32] or [fp32,fp16] for a model whose graphs take images of their own sizes, but "
+            "found int8, which is fitted to whole images."
+        )
     for name, graph in graphs.items():
-        _write_graph(graph, size, folder / f"{name}.onnx")
+        _write_graph(graph, (graph.side, graph.side) if graph.side else size, folder / f"{name}.onnx")
     forms = []
     for precision in precisions:
         stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in graphs}

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from callbacks.decisions.calibration import calibration_of
 from callbacks.grains.closing import Grains, boundaries_of, grains_of_logits
 from callbacks.grains.counting import whole_areas
 from callbacks.grains.measures import Facts, grain_facts
@@ -29,9 +28,8 @@ from datamodules.progress import track
 from models.components.inpainting import Method  # noqa: TC001 - as above
 from models.components.micrograph import Micrograph, Stage, analyse
 from tools.errors import ConfigError
-from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.reading import reading_of
-from tools.runs.run_folder import RunFolder
+from tools.runs.taken_runs import marking_run
 
 from .grain_maps import grains_text, write_grains
 from .inclusions import (
@@ -132,15 +130,8 @@ def stage_of(run: str, key: str) -> Stage:
     Raises:
         ConfigError: There is no run, it cannot be read, or its model marks no pixels.
     """
-    checkpoint = read_checkpoint(RunFolder.open(run).best_checkpoint if not run.endswith(".ckpt") else run)
-    module = restore(checkpoint).eval()
-    threshold = float(calibration_of(module).pixel_threshold)
-    if not np.isfinite(threshold):
-        raise ConfigError(
-            f"Expected {key} to be a run whose model marks pixels, with a threshold for them, but {run} has none; "
-            "train one on images with masks, such as experiment=metallography_inclusions."
-        )
-    enhance = reading_of(checkpoint.config.data).enhance
+    module, threshold, config = marking_run(run, key)
+    enhance = reading_of(config.data).enhance
 
     def logits(image_K3SS: Tensor) -> Tensor:
         found, _ = module.look(image_K3SS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .chain import judge_chain
 from .instances import judge_instances
 from .layered import judge_layered
 from .result import Prediction
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from .network import Array, Graph
 
 INPUT, SCORE, MAP = "image", "score", "map"
-MODEL, SCREENING = "model", "screening"
+MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
 SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
-LAYERED = "layered"
+LAYERED, CHAIN = "layered", "chain"
 
 
 def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
@@ -37,6 +38,7 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     * ``instances``: one graph, from one picture to boxes and the masks in them, which are laid onto the picture here.
     * ``hybrid``: a single one screens; an instance graph inspects the pictures that reach its threshold.
     * ``self_reference``: no graph; every picture is judged by a model of itself.
+    * ``chain``: one graph marks inclusions, which are painted over here before another marks boundaries.
     * ``layered``: no graph; every cell of an array is judged by the standards of the training arrays.
 
     Where it names ``tiles``, the graphs judge tiles, which are put together here.
@@ -46,7 +48,7 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     """
     composition = spec["composition"]
     known: dict[str, Callable[[dict[str, Any], dict[str, Graph], Array], Prediction]]
-    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone, LAYERED: _layered}
+    known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone, LAYERED: _layered, CHAIN: _chain}
     if composition["kind"] not in known:
         raise BundleError(
             f"Expected a composition that this runner knows, but found {composition['kind']!r}; use the runner that "
@@ -70,6 +72,11 @@ def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Ar
 def _layered(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     del graphs
     return judge_layered(composition, image_B3HW)
+
+
+def _chain(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
+    first, second = (partial(_single, composition, {MODEL: graphs[name]}) for name in (INCLUSIONS, MODEL))
+    return judge_chain(composition, first, second, image_B3HW)
 
 
 def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:

@@ -27,6 +27,7 @@ from tools.runs.checkpoint import build_module, read_checkpoint, restore
 from tools.runs.course import SECTION
 from tools.runs.run_files import ENVIRONMENT, METRICS
 from tools.runs.run_folder import RunFolder
+from tools.runs.taken_runs import take_runs
 from tools.runs.testing import Provenance, run_test
 from tools.runs.training import check_size, train
 
@@ -80,6 +81,7 @@ def check(config: dict[str, Any]) -> None:
     """
     resolved = OmegaConf.create(config)
     check_arguments(resolved.trainer, "trainer")
+    take_runs(resolved.model)
     module = build_module(resolved)
     check_size(module, build(resolved.data, "data"))
     for name, entry in resolved.callbacks.items():

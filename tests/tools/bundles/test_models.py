@@ -44,11 +44,21 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def parts_of(model: str, root: Path, out: Path) -> tuple[str, ...]:
+    """Train a run that marks pixels for both parts of a chain, if the model is one."""
+    if model != "metallography":
+        return ()
+    small = ("model=unet", "model.width=4", "model.depth=2", f"data.root={root}", f"out={out}", "name=a", "id=part")
+    assert main(["train", *DATA, *small]) == 0
+    return f"model.inclusions={out / 'a' / 'part'}", f"model.boundaries={out / 'a' / 'part'}"
+
+
 def export(model: str, root: Path, out: Path, *more: str) -> Path:
     options = [
         f"model={model}",
         *DATA,
         *NEEDS.get(model, ()),
+        *parts_of(model, root, out),
         f"data.root={root}",
         f"out={out}",
         "name=a",

@@ -11,7 +11,6 @@ from anomalib.data import InferenceBatch
 
 from models.components.tiled import Tiling
 from tests.found import as_instances
-from tools.bundles.composing import tiles_of
 from tools.runner.result import Prediction
 from tools.runner.tiles import judge_tiles
 
@@ -50,7 +49,7 @@ def test_tiles_are_put_together_as_the_model_does(size: tuple[int, int], tiling:
     image = torch.rand(3, 3, *size, generator=torch.Generator().manual_seed(0))
     image[:, :, : size[0] // 3] *= 1.2
     wanted, detections = tiling.judge(look, image)
-    found = judge_tiles(tiles_of(tiling, size), as_runner, image.numpy())
+    found = judge_tiles(tiling.to_plain(size), as_runner, image.numpy())
     assert wanted.pred_score is not None
     assert wanted.anomaly_map is not None
     assert detections is not None
@@ -71,8 +70,8 @@ def test_pictures_that_no_tile_finds_anything_on_have_no_detections() -> None:
         return Prediction(image_B3HW.mean(axis=(1, 2, 3)), image_B3HW.mean(axis=1), [[] for _ in image_B3HW])
 
     image = np.random.default_rng(0).random((2, 3, 40, 40), dtype=np.float32)
-    assert judge_tiles(tiles_of(Tiling(size=32), (40, 40)), nothing, image).detections == [[], []]
+    assert judge_tiles(Tiling(size=32).to_plain((40, 40)), nothing, image).detections == [[], []]
     assert (
-        judge_tiles(tiles_of(Tiling(size=32), (40, 40)), lambda x: nothing(x)._replace(detections=None), image)[2]
+        judge_tiles(Tiling(size=32).to_plain((40, 40)), lambda x: nothing(x)._replace(detections=None), image)[2]
         is None
     )

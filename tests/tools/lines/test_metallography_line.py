@@ -126,3 +126,32 @@ def test_a_run_that_cannot_be_used_is_refused(
     command = ["line=metallography", f"source={tmp_path / 'a.png'}", f"boundaries={runs[1]}"]
     assert main([*command, f"out={tmp_path / 'out2'}"]) == 2
     assert "inclusions" in capsys.readouterr().err
+
+
+def test_both_runs_are_one_model_in_test_predict_and_bundle(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    root = tmp_path / "scans"
+    for seed in range(8):
+        scan, _, line = draw(200 + seed, 150, 203)
+        write(root / "images" / f"{seed}.png", scan)
+        write(root / "masks" / f"{seed}.png", line)
+    words = ["model=metallography", f"model.inclusions={runs[0]}", f"model.boundaries={runs[1]}", "model.tile=64"]
+    words += ["data=metallography", f"data.root={root}", "data.square=null", "data.image_size=[150,203]"]
+    words += ["data.marks=boundary", "data.batch_size=2", "trainer.accelerator=cpu"]
+    assert loupe(["train", *words, f"out={tmp_path}", "name=chain", "id=run"]) == 0
+    run = tmp_path / "chain" / "run"
+    metrics = json.loads((run / "metrics.json").read_text())["test"]
+    assert metrics["boundary_f1"]["value"] > 0.8
+    for path in runs:
+        path.rename(path.with_name(f"{path.name}_away"))  # the chain holds all that it needs
+    try:
+        assert loupe(["export", f"run={run}", "pictures=4", "samples=2"]) == 0
+        scores = []
+        for who in (f"run={run}", f"bundle={run / 'bundle'}"):
+            out = tmp_path / who.partition("=")[0]
+            assert loupe(["predict", who, f"source={root / 'images'}", f"out={out}", "mask=all"]) == 0
+            scores.append(pd.read_csv(out / "predictions.csv"))
+    finally:
+        for path in runs:
+            path.with_name(f"{path.name}_away").rename(path)
+    np.testing.assert_allclose(scores[0]["score"], scores[1]["score"], rtol=1e-4)
+    assert json.loads((run / "bundle" / "parity.json").read_text())["passed"]

@@ -1,0 +1,53 @@
+"""The metallographic chain: inclusions are marked by one graph and painted over, then boundaries are by another.
+
+Letters: B batch, H and W height and width of the images in pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datamodules.enhancing.enhancement import read_enhancement
+from models.components.painting import enhanced, painted
+
+from .result import Prediction
+from .tiles import judge_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .network import Array
+
+    Graph = Callable[[Array], Prediction]
+
+
+def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Graph, image_B3HW: Array) -> Prediction:
+    """Judge images.
+
+    Args:
+        composition: ``stages``, of each graph ``tiles`` (see ``judge_tiles``) and ``enhance``; ``threshold``, the raw
+            value from which a pixel is an inclusion; ``inpaint``, how these are painted over; ``marks``, whose map is
+            the answer; ``top_share``, the share of its pixels, the highest, whose mean is the score.
+        inclusions: From tiles to raw maps.
+        boundaries: From tiles to raw maps.
+        image_B3HW: In [0, 1].
+    """
+    first, second = composition["stages"]
+    map_BHW = _stage(first, inclusions, image_B3HW)
+    if composition["marks"] == "boundary":
+        over_B3HW = painted(image_B3HW, map_BHW, composition["threshold"], composition["inpaint"])
+        map_BHW = _stage(second, boundaries, over_B3HW)
+    return Prediction(_top_mean(map_BHW, composition["top_share"]), map_BHW)
+
+
+def _stage(stage: dict[str, Any], graph: Graph, image_B3HW: Array) -> Array:
+    enhancement = read_enhancement(stage["enhance"]["entries"], stage["enhance"]["mode"])
+    return judge_tiles(stage["tiles"], graph, enhanced(image_B3HW, enhancement)).map_BHW
+
+
+def _top_mean(map_BHW: Array, share: float) -> Array:
+    map_BP = map_BHW.reshape(len(map_BHW), -1)
+    count = max(1, round(share * map_BP.shape[1]))
+    return np.asarray(np.partition(map_BP, -count, axis=1)[:, -count:].mean(axis=1), np.float32)
