@@ -191,7 +191,10 @@ class Metallography(OnePassModel):
         rules = {"threshold": model.threshold, "inpaint": model.method, "marks": model.marks}
         return ExportPlan(
             {"kind": "chain", "stages": stages, "top_share": model.top_share, **rules},
-            {MODEL: Graph(model.boundaries, side=tilings[1].size), INCLUSIONS: Graph(model.inclusions, side=tilings[0].size)},
+            {
+                MODEL: Graph(model.boundaries, side=tilings[1].size),
+                INCLUSIONS: Graph(model.inclusions, side=tilings[0].size),
+            },
         )
 
     def collect(self, image_B3HW: Tensor) -> None:

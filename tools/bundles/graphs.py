@@ -169,15 +169,9 @@ def write_forms(
     Returns:
         What ``spec.json`` says of them, the preferred one first.
     """
+    _check_precisions(graphs, precisions)
     if not graphs:
-        if wrong := [name for name in precisions if name != "fp32"]:
-            raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
         return [{"runtime": "numpy", "precision": "fp32", "files": {}}]
-    if "int8" in precisions and any(graph.side for graph in graphs.values()):
-        raise ConfigError(
-            "Expected precisions=[fp32] or [fp32,fp16] for a model whose graphs take images of their own sizes, but "
-            "found int8, which is fitted to whole images."
-        )
     for name, graph in graphs.items():
         _write_graph(graph, (graph.side, graph.side) if graph.side else size, folder / f"{name}.onnx")
     forms = []
@@ -196,6 +190,17 @@ def write_forms(
                 files = {name: f"{stem}{suffix}" for name, stem in stems.items()}
                 forms.append({"runtime": runtime, "precision": precision, "files": files})
     return forms
+
+
+def _check_precisions(graphs: Mapping[str, Graph], precisions: Sequence[str]) -> None:
+    wrong = [name for name in precisions if name != "fp32"]
+    if wrong and not graphs:
+        raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
+    if "int8" in wrong and any(graph.side for graph in graphs.values()):
+        raise ConfigError(
+            "Expected precisions=[fp32] or [fp32,fp16] for a model whose graphs take images of their own sizes, but "
+            "found int8, which is fitted to whole images."
+        )
 
 
 def _write_graph(graph: Graph, size: tuple[int, int], path: Path) -> None:
