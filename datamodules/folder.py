@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
+from .layouts.strays import unused_documents
 from .masks.beside import masks_beside
 from .masks.looks import are_masks, are_photographs
 from .masks.naming import bare_name, is_image_folder, is_mask_folder, masks_of
@@ -22,6 +23,7 @@ from .table import DEFECTIVE, GOOD, UNASSIGNED, UNKNOWN
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_LOOKED_AT = 20  # folders below classes
 SHOWN = 2  # names in a sentence
 
 
@@ -61,6 +63,7 @@ class FolderDataModule(InspectionDataModule):
         refuse_drawn(root)
         problems: list[UnreadableImageError] = []
         found = self._sorted(root, walk_images(root, problems))
+        problems += unused_documents(root)
         self._ask(root, found)
         self._check_masks(root, found)
         problems += found.problems(root)
@@ -99,6 +102,7 @@ class FolderDataModule(InspectionDataModule):
             else:
                 found.samples.append(Sample(path, rest[0], rest[1:-1], supplied.get(parts[0], UNASSIGNED)))
         found.leave_out_image_folders()
+        found.take_splits_below_classes()
         masks = masks_beside(sample.path for sample in found.samples)
         found.masks += sorted(masks)
         found.samples = [sample for sample in found.samples if sample.path not in masks]
@@ -137,6 +141,7 @@ class FolderDataModule(InspectionDataModule):
                     f"rename the folder to masks if they are, or set data.defective=['{name}']."
                 )
             found.take_for_masks(name)
+        self._check_below(root, found)
         tops = {path.parts[len(root.parts)] for path in found.masks}
         for name in sorted(top for top in tops if is_mask_folder(top)):
             paths = [path for path in found.masks if path.parts[len(root.parts)] == name]
@@ -144,6 +149,24 @@ class FolderDataModule(InspectionDataModule):
                 raise DataError(
                     f"Expected masks in {name}/ under {root}, by its name, but found {len(paths)} that look like "
                     f"photographs; set data.defective=['{name}'] if that is a type of defect, or move it away."
+                )
+
+    def _check_below(self, root: Path, found: Sorted) -> None:
+        """Refuse folders below a class that look like masks, where what lies beside them does not.
+
+        Raises:
+            DataError: Names one.
+        """
+        below: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+        for sample in found.samples:
+            below[(sample.split, sample.name, *sample.folders)].append(sample.path)
+        for place, paths in list(below.items())[:MOST_LOOKED_AT]:
+            beside = [path for other, others in below.items() if other != place for path in others]
+            if len(place) > 2 and are_masks(paths) and not are_masks(beside):
+                name = paths[0].parent.relative_to(root)
+                raise DataError(
+                    f"Expected images in {name}/ under {root}, but found {len(paths)} that look like masks; rename the "
+                    "folder to masks if they are, or move it away."
                 )
 
     def _row(self, root: Path, sample: Sample) -> dict[str, object]:
@@ -225,6 +248,16 @@ class Sorted:
             self.samples = [
                 Sample(sample.path, sample.folders[0], sample.folders[1:], sample.split) for sample in self.samples
             ]
+
+    def take_splits_below_classes(self) -> None:
+        """Take ``good/train`` and ``scratch/test`` for the splits that they name, where all images lie in such."""
+        inner = [sample.folders[0].lower() if sample.folders else "" for sample in self.samples]
+        if self.splits or not set(inner) <= {*SPLIT_FOLDERS}:
+            return
+        self.samples = [
+            Sample(sample.path, sample.name, sample.folders[1:], SPLIT_FOLDERS[split])
+            for sample, split in zip(self.samples, inner, strict=True)
+        ]
 
     def problems(self, root: Path) -> list[UnreadableImageError]:
         """Name what is neither an image of a class nor a mask."""

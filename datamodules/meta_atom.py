@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,12 +22,13 @@ from .files.walking import walk_images
 from .layouts.label_table import read_text_table
 from .layouts.strays import unused_documents
 from .masks.naming import in_mask_folder
+from .outlines.names import same_name
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .views import ViewDataModule, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ENOUGH_ARRAYS = 3
 
@@ -102,6 +103,12 @@ class MetaAtomDataModule(ViewDataModule):
         table = root / "labels.csv"
         problems += unused_documents(root, {table})
         rows = self._labelled(rows, read_classes(table, problems), masks, problems)
+        used = {row.get("mask_path") for row in rows}
+        problems += [
+            UnreadableImageError(path, "is a mask of no tile called defective", "label its tile, or move it away")
+            for path in masks.values()
+            if path not in used
+        ]
         if not rows:
             first = f"for example: {problems[0]}" if problems else "there are no pictures at all"
             raise DataError(f"Expected tiles or pictures of arrays under {root}, but found none to use; {first}")
@@ -132,6 +139,7 @@ class MetaAtomDataModule(ViewDataModule):
     ) -> list[dict[str, object]]:
         """Give rows their labels and masks; leave out those whose class says so."""
         verdicts = self._verdicts()
+        classes = spelt_as_files(classes, {str(row["array"]) for row in rows})
         there = {Cell(str(row["array"]), int(str(row["row"])), int(str(row["col"]))) for row in rows}
         problems += strange_classes(Path(self.root).expanduser() / "labels.csv", set(classes) - there, rows)
         kept = []
@@ -296,9 +304,38 @@ def read_classes(path: Path, problems: list[UnreadableImageError]) -> dict[Cell,
                 if match is None
             ]
             table = table[[match is not None for match in matches]]
-        return dict(zip(cells, table[column].str.strip(), strict=True))
+        named = list(zip(cells, table[column].str.strip(), strict=True))
     except (ValueError, KeyError) as error:
         raise DataError(f"{expected}, but could not read it so: {error}.") from error
+    return one_class_each(path, named)
+
+
+def one_class_each(path: Path, named: Iterable[tuple[Cell, str]]) -> dict[Cell, str]:
+    """Return the class of every cell.
+
+    Raises:
+        DataError: A cell has two.
+    """
+    classes: dict[Cell, str] = {}
+    for cell, name in named:
+        if classes.setdefault(cell, name) != name:
+            where = f"row {cell.row}, column {cell.col} of {cell.array}"
+            raise DataError(f"Expected one class for {where} in {path}, but found {classes[cell]!r} and {name!r}.")
+    return classes
+
+
+def spelt_as_files(classes: Mapping[Cell, str], arrays: Iterable[str]) -> dict[Cell, str]:
+    """Name arrays as their files do, where a table writes them in another case or Unicode form."""
+    known = set(arrays)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for array in known:
+        alike[same_name(array)].append(array)
+
+    def spelt(cell: Cell) -> Cell:
+        found = [] if cell.array in known else alike[same_name(cell.array)]
+        return cell._replace(array=found[0]) if len(found) == 1 else cell
+
+    return {spelt(cell): name for cell, name in classes.items()}
 
 
 def strange_classes(path: Path, cells: set[Cell], rows: list[dict[str, object]]) -> list[UnreadableImageError]:

@@ -20,6 +20,7 @@ from .files.walking import walk_images
 from .layer_groups import group_layers, layer_features
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
+from .masks.beside import without_masks
 from .progress import track
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
@@ -101,7 +102,9 @@ class Print3dDataModule(ViewDataModule):
         """List the layers by folder and number."""
         root = existing_root(self.root, "folders of layers, such as No_Defect/ or build_01/")
         problems: list[UnreadableImageError] = []
-        paths = [path.relative_to(root) for path in walk_images(root, problems)]
+        images, masks = without_masks(root, walk_images(root, problems), "print3d")
+        problems += masks
+        paths = [path.relative_to(root) for path in images]
         labels = self._labels(root / "labels.csv", paths, problems)
         problems += unused_documents(root, {root / "labels.csv"})
         tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}

@@ -35,7 +35,11 @@ _NAMED = (
     (ARCHIVES, ("is an archive among images", "unpack it, or judge it by itself")),
 )
 _SYSTEM = frozenset(
-    {"$recycle.bin", "@eadir", "__macosx", "desktop.ini", "lost+found", "system volume information", "thumbs.db"}
+    {
+        *("#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recycle", "__macosx", "__pycache__", "desktop.ini"),
+        *("lost+found", "recycled", "recycler", "system volume information", "thumbs.db"),
+        *("thumb", "thumbnail", "thumbnails", "thumbs"),  # small copies that viewers keep
+    }
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datamodules.errors import UnreadableImageError
 
+from .own_output import own_output
 from .suffixes import SUFFIXES, is_hidden, unread_file, unusable_name
 
 
@@ -68,7 +69,9 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def unusable_folder(path: Path, parent: Path, *, linked: bool) -> UnreadableImageError | None:
-    """Say why a folder is not walked into: its name, or a link that leads back to where it lies."""
+    """Say why a folder is not walked into: its name, a link back to where it lies, or that Loupe itself wrote it."""
     if linked and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(path)):
         return UnreadableImageError(path, "is a link to a folder that it lies in", "delete the link")
+    if what := own_output(path):
+        return UnreadableImageError(path, f"is {what}, which is not read as data", "move it out of data.root")
     return unusable_name(path)

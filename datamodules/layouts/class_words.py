@@ -23,6 +23,12 @@ GOOD_WORDS = {
     *("neg", "negative", "negatives", "pos", "positive", "positives"),  # tests say one, inspectors the other
 }
 BAD_WORDS = {"bad", "defect", "defective", "fail", "failed", "nio", "nok", "ng", "nogood", "notgood", "notok"}
+# Kept beside the classes, and good or nobody's as likely as bad.
+_STANDARD = {"golden", "reference", "references", "template", "templates"}
+_UNCLEAR = _STANDARD | {
+    *("ambiguous", "background", "doubtful", "ignore", "ignored", "maybe", "review", "skip", "skipped", "unclear"),
+    *("uncertain", "undecided", "unsure"),
+}
 _NOT = {"no", "non", "not", "without"}
 # Names made of these alone say nothing about what is in a folder.
 _PLAIN_WORDS = {
@@ -39,7 +45,7 @@ def words_of(name: str) -> list[str]:
 
 def sounds_good(name: str) -> bool:
     """Tell whether one of the words of a name may mean that what bears it is good."""
-    return bool(GOOD_WORDS & set(words_of(name)))
+    return bool((GOOD_WORDS | _STANDARD) & set(words_of(name)))
 
 
 def may_be_either(name: str) -> bool:
@@ -49,6 +55,6 @@ def may_be_either(name: str) -> bool:
         return False
     if words and words[0] in _NOT:
         return not GOOD_WORDS & set(words[1:])
-    if GOOD_WORDS & set(words):
+    if (GOOD_WORDS | _UNCLEAR) & set(words):
         return True
     return not BAD_WORDS & set(words) and all(word in _PLAIN_WORDS for word in words)

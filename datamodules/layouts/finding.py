@@ -9,6 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.masks.beside import without_masks
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.names import same_name
 from datamodules.outlines.polygon_files import holds_outlines
@@ -34,6 +35,8 @@ def find_images(root: Path, bare_kind: str, problems: list[UnreadableImageError]
     """
     check_complete(root)
     tree = walk_tree(root, problems)
+    tree.images[:], masks = without_masks(root, tree.images, "oring")
+    problems += masks
     matched = match_labels(tree)
     problems += [_of_masks(folder, count) for folder, count in tree.masks.items()]
     if files := coco_files(tree, matched.loose):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -63,9 +64,26 @@ def read_text_table(path: Path, expected: str) -> pd.DataFrame:
             ""
         )
     except ValueError as error:
-        raise DataError(f"Expected {path} to be a table with {expected}, but could not read it: {error}") from error
+        said = " ".join(str(error).split())
+        raise DataError(
+            f"Expected {path} to be a table with {expected}, but could not read it: {said}; close every quote, and put "
+            "names with a comma between quotes."
+        ) from error
+    _check_columns(path, head, delimiter)
     table.columns = table.columns.str.strip().str.lower()
     return table
+
+
+def _check_columns(path: Path, head: str, delimiter: str) -> None:
+    """Refuse a table with two columns of one name, which may say two things of an image.
+
+    Raises:
+        DataError: Names the column.
+    """
+    names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    twice = next((name for name, count in Counter(filter(None, names)).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"Expected {path} to name every column once, but found {twice} twice; delete or rename one.")
 
 
 class FileIndex:

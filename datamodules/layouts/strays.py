@@ -7,18 +7,23 @@ nothing is read until it is gone or can be read. Where folders or a table say wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.regular_files import LARGEST_LABELS, read_regular
+from datamodules.outlines.coco import is_coco
 from datamodules.outlines.documents import JSON, TABLES, TEXTS, recognise_file
 from datamodules.outlines.forms import READ_FORMS
 from datamodules.outlines.names import same_name
 from datamodules.outlines.parsing import load_json
 from datamodules.outlines.polygon_files import is_outlines, parse_labels
 
+from .class_words import SPLIT_FOLDERS, words_of
 from .files import LABEL_FOLDERS, walk_tree
 
 if TYPE_CHECKING:
@@ -27,8 +32,11 @@ if TYPE_CHECKING:
 
     from .files import Tree
 
-Sort = Literal["labels", "stray", "broken", "unknown", "harmless"]
+Sort = Literal["labels", "stray", "broken", "list", "unknown", "harmless"]
 _GOOD = "An image without a label would count as good, so nothing is read before that."
+_OUTLINES = "is a label file of outlines, which this data does not read"
+_FOR_OUTLINES = "draw them as masks, or use data=oring, which reads outlines"
+MOST_LOOKED_AT = 20  # files of one folder and suffix, where none is read
 _NONE_USED = "No outline is read as it is; move them out of data.root to go on without any."
 
 
@@ -39,7 +47,7 @@ class Stray:
     Attributes:
         path: The file.
         sort: ``labels`` of a form that is not read; ``stray``: of one that is, for no image; ``broken``: unreadable;
-            ``unknown``; or ``harmless``: it is known to hold no labels.
+            a ``list`` of images; ``unknown``; or ``harmless``: it is known to hold no labels.
         said: What it is; a sentence that begins with its path goes on like that.
         remedy: What to do about it.
     """
@@ -79,6 +87,11 @@ class Setting:
         """The names of all images, in any case and Unicode form."""
         return {same_name(image.name) for image in self.tree.images}
 
+    @cached_property
+    def stems(self) -> set[str]:
+        """Their names without suffix."""
+        return {same_name(image.stem) for image in self.tree.images}
+
 
 def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImageError]:
     """List files that belong to no image, or refuse to go on.
@@ -87,8 +100,9 @@ def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImag
         DataError: Labels are there that cannot be read, or belong to no image, and images without any would count as
             good; or labels are there, and none of them can be used.
     """
-    strays = [stray for path in paths if (stray := look_at_stray(path)) is not None]
-    for sort in ("labels", "broken", "stray", "unknown"):
+    looked_at = (look_at_stray(path) or look_at_list(path, setting) for path in paths)
+    strays = [stray for stray in looked_at if stray is not None]
+    for sort in ("labels", "broken", "stray", "list", "unknown"):
         grave = [stray for stray in strays if stray.sort == sort and _misleads(stray, setting)]
         if grave:
             raise DataError(refusal(setting, grave))
@@ -97,8 +111,22 @@ def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImag
 
 def unused_documents(root: Path, used: Collection[Path] = ()) -> list[UnreadableImageError]:
     """List files below ``root`` that may hold labels, where none but those in ``used`` is read."""
-    found = (look_at_stray(path) for path in walk_tree(root, []).documents if path not in used)
-    return [stray.problem for stray in found if stray is not None and stray.sort != "harmless"]
+    folders: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in walk_tree(root, []).documents:
+        if path not in used:
+            folders[path.parent, path.suffix.lower()].append(path)
+    return [problem for paths in folders.values() for problem in _unused(paths)]
+
+
+def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
+    """Name what holds labels among the files of one folder and suffix; of many, some speak for all."""
+    looked_at = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_LOOKED_AT).astype(int)})]
+    found = [stray for stray in map(look_at_stray, looked_at) if stray is not None and stray.sort != "harmless"]
+    said = [replace(stray, said=_OUTLINES, remedy=_FOR_OUTLINES) if stray.sort == "stray" else stray for stray in found]
+    if len(paths) <= MOST_LOOKED_AT or not said:
+        return [stray.problem for stray in said]
+    what = f"holds {len(paths)} files such as {said[0].path.name}, which {said[0].said}"
+    return [UnreadableImageError(paths[0].parent, what, said[0].remedy)]
 
 
 def look_at_stray(path: Path) -> Stray | None:
@@ -110,6 +138,8 @@ def look_at_stray(path: Path) -> Stray | None:
             empty = not labels.outlines and not labels.problems
             said = "is a label file without a picture" + (", and outlines nothing" if empty else "")
             return Stray(path, "harmless" if empty else "stray", said, "add the picture, or delete it")
+        if is_coco(data):
+            return Stray(path, "stray", "is a COCO file whose images are not here", "add them, or delete it")
     except UnreadableImageError:
         pass  # JSON lines, perhaps
     try:
@@ -121,6 +151,22 @@ def look_at_stray(path: Path) -> Stray | None:
     if not form.labels:
         return None if path.suffix.lower() in TEXTS else Stray(path, "harmless", f"{form.said}: no labels", form.remedy)
     return Stray(path, "labels", f"{form.said}, which is not read", form.remedy)
+
+
+def look_at_list(path: Path, setting: Setting) -> Stray | None:
+    """Tell whether a text is a list of images, and may say which of them are defective."""
+    if path.suffix.lower() not in TEXTS or not setting.absence_is_good:
+        return None
+    try:
+        lines = read_regular(path, LARGEST_LABELS).decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    firsts = [same_name(re.split(r"[,;\s]", line.strip())[0]).rpartition("/")[2] for line in lines if line.strip()]
+    if sum(first in setting.names or first in setting.stems for first in firsts) * 2 <= len(firsts):
+        return None
+    remedy = "say it in labels.csv, with columns image and label; if it says nothing of them, move it out of data.root"
+    splits = set(words_of(path.stem)) <= {*SPLIT_FOLDERS, "trainval"}
+    return Stray(path, "harmless" if splits else "list", "lists images, and is not read", remedy)
 
 
 def refusal(setting: Setting, strays: Sequence[Stray]) -> str:
@@ -146,6 +192,8 @@ def _misleads(stray: Stray, setting: Setting) -> bool:
         return setting.absence_is_good or not setting.any_used
     if not setting.absence_is_good or stray.sort == "harmless":
         return False
+    if stray.sort == "list":
+        return True
     if stray.path.suffix.lower() in TABLES:
         return not setting.any_used or _names_an_image(stray.path, setting)
     return not setting.any_used or _is_looked_at(stray.path, setting)

@@ -5,14 +5,16 @@ A mask is given to an image by the first of these rules that finds one; what the
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
+from datamodules.files.suffixes import SUFFIXES
 from datamodules.outlines.names import same_name
 
-from .naming import is_image_folder, is_mask_folder, mask_stem, masks_of
+from .naming import image_stem, is_image_folder, is_mask_folder, joined_stem, mask_stem, masks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -127,6 +129,28 @@ def _by_suffix(key: Key) -> Sequence[Key]:
     return [] if said is None else _alike((*key[:-1], said[0]))
 
 
+def _by_image_suffix(key: Key) -> Sequence[Key]:
+    """Take ``000.jpg.png`` for the mask of ``000.jpg``."""
+    bare, suffix = os.path.splitext(key[-1])  # noqa: PTH122 - a stem
+    return _alike((*key[:-1], bare)) if suffix.lower() in SUFFIXES else []
+
+
+def _joined(key: Key) -> Sequence[Key]:
+    said = joined_stem(key[-1])
+    return [] if said is None else _alike((*key[:-1], said[0]))
+
+
+def _bare_image(key: Key) -> Sequence[Key]:
+    """Leave out what says that an image is one: ``000_image``, ``img_000``."""
+    stem = image_stem(key[-1])
+    return [] if stem is None else _alike((*key[:-1], stem))
+
+
+def _by_folder_that_says_so(key: Key) -> Sequence[Key]:
+    """Take the folder ``000_mask`` for the stem of its image."""
+    return _by_suffix(key[:-1]) if len(key) > 1 else []
+
+
 def _by_either(key: Key) -> Sequence[Key]:
     return [*_alike(key), *_by_suffix(key)]
 
@@ -143,6 +167,11 @@ def _of_class(key: Key) -> Sequence[Key]:
 
 def _numbered(relative: PurePosixPath) -> bool:
     said = mask_stem(relative.stem)
+    return said is not None and said[1]
+
+
+def _joined_number(relative: PurePosixPath) -> bool:
+    said = joined_stem(relative.stem)
     return said is not None and said[1]
 
 
@@ -167,6 +196,12 @@ _RULES = (
     _Rule(_above, _by_folder, _always),
     _Rule(_alike, _of_class, _numbered),  # scratch_masks/000.png
     _Rule(_below_first, _of_class, _numbered),
+    _Rule(_alike, _by_image_suffix, _never),  # 000.jpg.png
+    _Rule(_alike, _joined, _joined_number),  # 000mask.png
+    _Rule(_above, _joined, _joined_number),
+    _Rule(_alike, _by_folder_that_says_so, _always),  # 000_mask/1.png
+    _Rule(_below_first, _by_folder_that_says_so, _always),
+    _Rule(_bare_image, _by_either, _numbered),  # 000_mask.png of 000_image.png
 )
 
 
@@ -187,7 +222,8 @@ def _settle(
 ) -> None:
     """Use what is clear; refuse images that several masks claim, and those that one mask claims together."""
     for mask, found in sorted(contested.items()):
-        names = ", ".join(path.name for path in found[:SHOWN])
+        parts = 1 if len({path.name for path in found}) > 1 else 2
+        names = ", ".join("/".join(path.parts[-parts:]) for path in found[:SHOWN])
         for path in found:
             what = f"shares the mask {mask.name} with {len(found) - 1} more of its name ({names})"
             matched.refused.append(UnreadableImageError(path, what, "give each image a mask of its own name"))

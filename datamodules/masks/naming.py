@@ -24,6 +24,8 @@ _FOLDERS = {
     "labelmask",
     "labelmasks",
     "labels",
+    "lbl",
+    "lbls",
     "mask",
     "maskimages",
     "masks",
@@ -39,7 +41,7 @@ _FOLDERS = {
 }
 _MASK_WORDS = {
     *("annotation", "annotations", "groundtruth", "groundtruths", "gt", "gts", "label", "labels", "mask", "masks"),
-    *("msk", "seg", "segmentation", "segmentations", "truth"),
+    *("lbl", "lbls", "msk", "seg", "segmentation", "segmentations", "truth"),
 }
 # Words beside those that only say of what kind masks are, or where they belong.
 _QUALIFIERS = {
@@ -49,9 +51,16 @@ _QUALIFIERS = {
 }
 _IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "rgb"}
 
-_WORD = r"(?:defect[-_ ]?)?(?:ground[-_ ]?truth|gt|labels?|masks?|msk|seg(?:mentation)?s?|annot?(?:ation)?s?)"
+_WORD = (
+    r"(?:defect[-_ ]?|binary[-_ ]?|color[-_ ]?)?"
+    r"(?:ground[-_ ]?truth|truth|gt|label(?:s|ids)?|lbl|masks?|msk|seg(?:mentation)?s?|annot?(?:ation)?s?|bw|binary)"
+)
 _BEHIND = re.compile(rf"^(?P<stem>.+?)[-_. ]{_WORD}(?:[-_. (]*(?P<number>\d+)\)?)?$", re.IGNORECASE)
 _BEFORE = re.compile(rf"^{_WORD}[-_. ](?P<stem>.+)$", re.IGNORECASE)
+_JOINED = re.compile(r"^(?P<stem>.+?)(?:groundtruth|gt|labels?|masks?|msk|seg)(?P<number>\d+)?$", re.IGNORECASE)
+_JOINED_BEFORE = re.compile(r"^(?:groundtruth|gt|labels?|masks?|msk|seg)(?P<stem>.+)$", re.IGNORECASE)
+_IMAGE_BEHIND = re.compile(r"^(?P<stem>.+?)[-_. ](?:image|img|rgb|photo|orig(?:inal)?|raw)$", re.IGNORECASE)
+_IMAGE_BEFORE = re.compile(r"^(?:image|img|rgb|photo|orig(?:inal)?|raw)[-_. ](?P<stem>.+)$", re.IGNORECASE)
 
 
 def bare_name(name: str) -> str:
@@ -92,3 +101,21 @@ def mask_stem(stem: str) -> tuple[str, bool] | None:
     if match := _BEFORE.match(stem):
         return match["stem"], False
     return None
+
+
+def joined_stem(stem: str) -> tuple[str, bool] | None:
+    """Return what ``mask_stem`` does, where nothing stands between the words: ``000mask``, ``000GT2``, ``mask000``.
+
+    That is likely only where there is an image of that stem.
+    """
+    if match := _JOINED.match(stem):
+        return match["stem"], match["number"] is not None
+    if match := _JOINED_BEFORE.match(stem):
+        return match["stem"], False
+    return None
+
+
+def image_stem(stem: str) -> str | None:
+    """Return the stem that an image shares with its mask: ``000`` of ``000_image`` or ``img_000``; None of others."""
+    match = _IMAGE_BEHIND.match(stem) or _IMAGE_BEFORE.match(stem)
+    return None if match is None else match["stem"]

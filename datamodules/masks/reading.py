@@ -31,6 +31,7 @@ LABELS = 32  # values of a mask at most that was saved without loss, and numbers
 VOID = 255  # marks borders that nobody decided on in PASCAL VOC and what follows it
 MOST_CLASSES = 64  # the largest number of a class
 SHOWN = 6  # values in a message
+_GROUND = 0.5  # of a mask, and the most common colour of its border: what is around the marks
 
 
 def read_mask(path: str | Path, mask_on: int = 127, void: Sequence[int] | None = None) -> Marks:
@@ -111,7 +112,9 @@ def mask_values(path: str | Path) -> Values:
     alpha, entries = _beside_colours(data)
     if entries is not None and values.ndim == 3 and (values != values[..., :1]).any():
         return entries
-    values = values if values.ndim == 2 else values.max(axis=2)
+    if values.ndim == 3:
+        _check_ground(path, values)
+        values = values.max(axis=2)
     if alpha is None or alpha.min() == alpha.max():
         return values
     if values.min() == values.max():
@@ -121,6 +124,23 @@ def mask_values(path: str | Path) -> Values:
             path, "has other marks in its colours than in its alpha channel", "save it as grey, without alpha"
         )
     return values
+
+
+def _check_ground(path: str | Path, values: Values) -> None:
+    """Refuse marks in colours on a ground that is itself bright: the brightest channel would mark the ground, too."""
+    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    colours, counts = np.unique(border, axis=0, return_counts=True)
+    ground = colours[counts.argmax()]
+    is_ground = (values == ground).all(axis=2)
+    others = values[~is_ground]
+    if ground.max() == 0 or not len(others) or is_ground.mean() <= _GROUND or others.max(axis=1).min() < ground.max():
+        return
+    if np.ptp(ground) or np.ptp(others, axis=1).any():
+        raise UnreadableImageError(
+            path,
+            f"has its marks in colours on a ground of {_listed(ground)}, not of black",
+            "save it with 0 where nothing is marked",
+        )
 
 
 def check_whole(path: str | Path, values: Values, mask_on: int) -> None:

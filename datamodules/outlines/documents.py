@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-JSON, LINES, XML = {".json"}, {".jsonl", ".ndjson", ".manifest"}, {".xml"}
-TABLES, TEXTS = {".csv", ".tsv"}, {".txt"}
-SUFFIXES = frozenset(JSON | LINES | XML | TABLES | TEXTS)
+JSON, LINES, XML = {".json", ".geojson"}, {".jsonl", ".ndjson", ".manifest"}, {".xml"}
+TABLES, TEXTS, SHEETS = {".csv", ".tsv"}, {".txt"}, {".ods", ".xls", ".xlsx"}
+SUFFIXES = frozenset(JSON | LINES | XML | TABLES | TEXTS | SHEETS)
 
 _LOOKED_AT = 65_536  # bytes of a file that is only to be called by its name
 _NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
@@ -40,6 +40,8 @@ def recognise_file(path: Path) -> Form:
         UnreadableImageError: It cannot be read, is empty, or is not what its suffix says.
     """
     suffix = path.suffix.lower()
+    if suffix in SHEETS:
+        return _SPREADSHEET
     looks = ((LINES, _of_lines), (XML, _of_xml), (TABLES, _of_table), (TEXTS, _of_text))
     for suffixes, look in looks:
         if suffix in suffixes:
@@ -140,6 +142,11 @@ def _of_text(text: str) -> Form:
 _TOOL = coco_from("the tool that wrote it")
 _VIA = "save the project as COCO (Annotation, Export Annotations in COCO format)"
 _LABELS = "name it labels.csv and put it into data.root"
+_SPREADSHEET = Form(
+    "a spreadsheet",
+    "if it holds labels, save them as labels.csv, with columns image and label; if not, move it out of data.root",
+    None,
+)
 _CORNERS = {"xmin", "ymin", "xmax", "ymax"}
 
 _TABLES_KNOWN: tuple[tuple[Form, Callable[[list[str]], bool]], ...] = (

@@ -104,6 +104,7 @@ _OBJECTS: tuple[tuple[Form, Callable[[dict[str, Any]], bool]], ...] = (
     (Form("a label file of Supervisely", _SUPERVISELY), _any_in("objects", "geometryType")),
     (Form("a label file of Supervisely", _SUPERVISELY), _has("objects", "size")),
     (Form("Supervisely's list of classes", "delete it", labels=False), _has("classes", "tags", "projectType")),
+    (Form("Supervisely's list of classes", "delete it", labels=False), _any_in("classes", "title")),
     (Form("a label file of Cityscapes", _TO_COCO), _has("imgHeight", "imgWidth", "objects")),
     (Form("a label file of ISAT", coco_from("ISAT")), _has("info", "objects")),
     (Form("a label file of SuperAnnotate", coco_from("SuperAnnotate")), _has("metadata", "instances")),

@@ -19,6 +19,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.costs import require_affordable
 from datamodules.files.csv_text import written
 from datamodules.files.images import Array, decode_image, read_image
+from datamodules.files.own_output import own_output
 from datamodules.files.regular_files import kind_of
 from datamodules.files.suffixes import ARCHIVES, VIDEOS, is_hidden, is_image, unread_file
 
@@ -120,7 +121,10 @@ def _files(entry: Entry, base: Path) -> Iterator[Picture]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield what is or may be an image below a folder, sorted; an unreadable folder stands for itself, as an error."""
+    """Yield what is or may be an image below a folder, sorted; an unreadable folder stands for itself, as an error.
+
+    What Loupe wrote is passed over, such as the overlays of the predictions before.
+    """
     try:
         with os.scandir(folder) as entries:
             paths = sorted(Path(entry.path) for entry in entries)
@@ -132,7 +136,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         if path.is_dir():
             loops = path.is_symlink() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
-            if not loops:
+            if not loops and not own_output(path):
                 yield from _walk(path)
         elif _is_wanted(path):
             yield path
