@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from datamodules.samples.detections import type_of
 
 from .account import Account
-from .export_plan import Exports, plan_single
+from .export_plan import Explains, Exports, plan_single
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +105,15 @@ class InspectionModel(AnomalibModule):
         """
         del image_B3HW
         return None
+
+    def views(self, image_B3HW: Tensor) -> dict[str, Tensor]:
+        """Return what the network went by, by name, to look at: ``reconstruction`` and ``bottleneck``, say.
+
+        Empty where the method has nothing of the kind, or judges tiles.
+        """
+        if self.tiling is not None or not isinstance(self.model, Explains):
+            return {}
+        return self.model.explain(image_B3HW)[1]
 
     def account(self, predictions: pd.DataFrame) -> Account:
         """Say what the model did in a test, beside what every model does.

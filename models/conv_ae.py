@@ -73,6 +73,8 @@ class ConvAutoencoderModel(nn.Module):
         dropout: Share of the bottleneck's filters that a training step drops.
     """
 
+    views: ClassVar[tuple[str, ...]] = ("reconstruction", "bottleneck")
+
     def __init__(
         self,
         widths: Sequence[int],
@@ -103,18 +105,29 @@ class ConvAutoencoderModel(nn.Module):
 
     def reconstruct(self, seen_BCHW: Tensor) -> Tensor:
         """Encode and decode; what rounding up added at the far borders is cut off: (B, C, H, W) in (0, 1)."""
-        decoded: Tensor = self.decoder(self.dropout(self.encoder(seen_BCHW)))
-        return decoded[..., : seen_BCHW.shape[-2], : seen_BCHW.shape[-1]]
+        return self.decode(self.encoder(seen_BCHW), seen_BCHW.shape[-2], seen_BCHW.shape[-1])
+
+    def decode(self, bottleneck_BZhw: Tensor, height: int, width: int) -> Tensor:
+        """Decode to pictures of a size: (B, C, H, W) in (0, 1)."""
+        decoded: Tensor = self.decoder(self.dropout(bottleneck_BZhw))
+        return decoded[..., :height, :width]
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
 
         With ``error=distance`` both are in grey levels of 0 to 255, with ``ssim`` between 0 and 2 per pixel.
         """
+        return self.explain(image_B3HW)[0]
+
+    def explain(self, image_B3HW: Tensor) -> tuple[InferenceBatch, dict[str, Tensor]]:
+        """Score pictures, and show their ``reconstruction`` (B, C, H, W) and ``bottleneck`` (B, Z, h, w)."""
         seen_BCHW = self.seen(image_B3HW)
-        map_BHW = error_over_scales(ERRORS[self.error], seen_BCHW, self.reconstruct(seen_BCHW), self.scales)
+        bottleneck_BZhw = self.encoder(seen_BCHW)
+        given_back_BCHW = self.decode(bottleneck_BZhw, seen_BCHW.shape[-2], seen_BCHW.shape[-1])
+        map_BHW = error_over_scales(ERRORS[self.error], seen_BCHW, given_back_BCHW, self.scales)
         score_B = map_BHW.flatten(1).norm(dim=1) if self.top_share is None else top_mean(map_BHW, self.top_share)
-        return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
+        prediction = InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
+        return prediction, {"reconstruction": given_back_BCHW, "bottleneck": bottleneck_BZhw}
 
 
 class ConvAutoencoder(InspectionModel):

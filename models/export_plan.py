@@ -7,12 +7,13 @@ exports has to know which network it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import nn
+    from anomalib.data import InferenceBatch
+    from torch import Tensor, nn
 
 MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
 
@@ -54,6 +55,21 @@ class Exports(Protocol):
         """Say what it takes."""
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """A network that can show what it went by.
+
+    Attributes:
+        views: Names of what it shows: ``reconstruction`` (B, C, H, W) in [0, 1], ``bottleneck`` (B, Z, h, w).
+    """
+
+    views: ClassVar[tuple[str, ...]]
+
+    def explain(self, image_B3HW: Tensor) -> tuple[InferenceBatch, dict[str, Tensor]]:
+        """Score images as ``forward`` does, and return beside it what ``views`` names, in that order."""
+
+
 def plan_single(network: nn.Module) -> ExportPlan:
-    """Plan one graph, from a batch of images to scores and maps."""
-    return ExportPlan({"kind": "single"}, {MODEL: Graph(network)})
+    """Plan one graph, from a batch of images to scores and maps, and to what the network shows of its way there."""
+    views = {"views": list(network.views)} if isinstance(network, Explains) else {}
+    return ExportPlan({"kind": "single", **views}, {MODEL: Graph(network)})

@@ -19,6 +19,7 @@ import torch
 from openvino import opset13
 from torch import nn
 
+from models.export_plan import Explains
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
 from tools.runner.composition import INPUT, MAP, MODEL, SCORE
@@ -45,16 +46,25 @@ FOUND = ("boxes", "labels", "scores", "masks")
 
 
 class RawOutputs(nn.Module):
-    """A network as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W)."""
+    """A network as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W), and its views.
+
+    Attributes:
+        names: Of what it returns.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.names = [SCORE, MAP, *(network.views if isinstance(network, Explains) else ())]
 
-    def forward(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
         """Decide nothing: thresholds lie beside the graph."""
-        prediction = self.network(image_B3HW)
-        return prediction.pred_score, prediction.anomaly_map
+        prediction: Any
+        views: dict[str, Tensor]
+        prediction, views = (
+            self.network.explain(image_B3HW) if isinstance(self.network, Explains) else (self.network(image_B3HW), {})
+        )
+        return prediction.pred_score, prediction.anomaly_map, *views.values()
 
 
 class Instances(nn.Module):
@@ -98,7 +108,7 @@ class Instances(nn.Module):
         return state
 
 
-def write_onnx(graph: nn.Module, example_B3HW: Tensor, path: Path) -> None:
+def write_onnx(graph: RawOutputs, example_B3HW: Tensor, path: Path) -> None:
     """Export a graph of scores and maps for any batch, from 1 up, into one file.
 
     Args:
@@ -117,7 +127,7 @@ def write_onnx(graph: nn.Module, example_B3HW: Tensor, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[SCORE, MAP],
+            output_names=graph.names,
             dynamic_shapes=({0: batch},),
             verbose=False,
         )

@@ -83,6 +83,7 @@ def describe(
                 "shape": ["batch", *size],
                 "unit": "raw: higher is worse, unbounded; its own scale",
             },
+            *({"name": name, "unit": "to look at; no verdict rests on it"} for name in composition.get("views", ())),
         ],
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],

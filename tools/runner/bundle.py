@@ -8,7 +8,7 @@ from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.enhancing.enhancement import read_enhancement
 
-from .composition import compose
+from .composition import compose, compose_views
 from .decision import Decision
 from .judge import Judge
 from .measuring import Measuring
@@ -58,8 +58,9 @@ class Bundle(Judge):
         """Open the graphs, and become a judge by them."""
         resize = self.spec["input"]["resize"]
         enhance = self.spec["input"].get("enhance", {"entries": []})  # earlier bundles have none
+        graphs = open_graphs(self.folder, self.form, threads)
         super().__init__(
-            infer=compose(self.spec, open_graphs(self.folder, self.form, threads)),
+            infer=compose(self.spec, graphs),
             decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
             size=(resize["height"], resize["width"]),
             white_level=self.spec["input"]["white_level"],
@@ -72,5 +73,6 @@ class Bundle(Judge):
             usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
             enhance=read_enhancement(**enhance),
             classes=self.spec.get("classes") or (),
+            views=compose_views(self.spec, graphs),
             acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

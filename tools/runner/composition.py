@@ -58,6 +58,20 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     return partial(judge_tiles, composition["tiles"], judge) if composition.get("tiles") else judge
 
 
+def compose_views(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], dict[str, Array]] | None:
+    """Say how the graph of a bundle shows what it went by; None where it does not, as where it judges tiles."""
+    composition = spec["composition"]
+    names = composition.get("views", [])
+    if not names or composition.get("tiles"):
+        return None
+
+    def views(image_B3HW: Array) -> dict[str, Array]:
+        found = graphs[MODEL]({INPUT: image_B3HW})
+        return {name: found[name] for name in names}
+
+    return views
+
+
 def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     del composition
     found = graphs[MODEL]({INPUT: image_B3HW})

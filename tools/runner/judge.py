@@ -79,6 +79,8 @@ class Judge:
         acceptance: The rules that accept a part or do not; None: there are none.
         classes: Names of the labels of detections, from label 1; none: no types are told.
         measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
+        views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
+            ``bottleneck`` (B, Z, h, w); None: it shows nothing.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Judge:
         acceptance: Acceptance | None = None,
         measure_part: Callable[[Array], Measures] | None = None,
         classes: Sequence[str] = (),
+        views: Callable[[Array], dict[str, Array]] | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -106,6 +109,7 @@ class Judge:
         self.acceptance = acceptance
         self.measure_part = measure_part
         self.classes = tuple(classes)
+        self.views = views
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None

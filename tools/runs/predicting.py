@@ -87,6 +87,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         enhance=reading.enhance,
         acceptance=acceptance_of(config),
         classes=module.classes,
+        views=partial(views_of, module),
     )
 
 
@@ -104,3 +105,10 @@ def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> P
     described_BD = None if cloud is None else describe(module, image)
     distance_B = None if cloud is None or described_BD is None else cloud.distances(described_BD)
     return Prediction(scores, maps, detections, distance_B)
+
+
+@torch.inference_mode()
+def views_of(module: InspectionModel, image_B3HW: Array) -> dict[str, Array]:
+    """Show what the model went by, by name; empty where it has nothing to show."""
+    found = module.views(torch.from_numpy(image_B3HW).to(module.device))
+    return {name: value.float().cpu().numpy() for name, value in found.items()}
