@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .command import open_door
@@ -20,4 +21,18 @@ EPILOG = """examples:
 
 def main(args: Sequence[str]) -> int:
     """Run the demo; return the exit status."""
-    return open_door("demo", args, partial(run, verb="demo", greeting=GREETING), EPILOG)
+    return open_door("demo", args, demo, EPILOG)
+
+
+def demo(overrides: Sequence[str], *, show: bool) -> Path | None:
+    """Train on drawn pictures, and say how to see the outcome at work; return the folder of the run."""
+    folder = run(overrides, show=show, verb="demo", greeting=GREETING)
+    if folder is not None:
+        print(f"See it judge images in a browser: loupe serve {_shown(folder)}")
+    return folder
+
+
+def _shown(folder: Path) -> str:
+    """Write a folder as a shell takes it, as short as it can be from here."""
+    here = Path.cwd()
+    return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))

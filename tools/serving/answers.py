@@ -1,17 +1,10 @@
-"""From results to what callers read: JSON without NaN, and tables."""
+"""From results to what callers read: JSON without NaN."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
-from datamodules.files.csv_text import LINE_END, guarded
-from tools.runner.writing import COLUMNS
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from tools.runner.result import Result
 
 
@@ -38,16 +31,3 @@ def answer_of(result: Result, model: str) -> dict[str, Any]:
         "error": row.pop("error", ""),
         **{key: value for key, value in row.items() if key != "verdict"},
     }
-
-
-def table_of(answers: Iterable[Mapping[str, Any]]) -> str:
-    """Write answers as ``predictions.csv`` is written, with the same columns."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator=LINE_END)
-    writer.writeheader()
-    for answer in answers:
-        row = {**answer, "image_path": answer["image"]}
-        if "regions" in answer:
-            row["regions"] = len(answer["regions"])
-        writer.writerow({column: guarded(row[column]) for column in COLUMNS if row.get(column) is not None})
-    return text.getvalue()

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from . import api
+from . import api, page
 from .guarding import Guard, refusal
 from .limits import RefusedError
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .state import State
 
 NO_FORM = "Expected a multipart form with images as files, but found none that can be read; send them as curl -F does."
-PATHS = frozenset({"/predict", "/models", "/health", "/metrics", "/openapi.json"})
+PROGRAMS = ("/predict", "/models", "/health", "/metrics", "/openapi.json")
+PEOPLE = ("/", "/show", "/shown", "/watch", "/login", "/static")
+PATHS = frozenset({*PROGRAMS, *PEOPLE})
 
 
 def make_app(state: State) -> FastAPI:
@@ -32,8 +34,12 @@ def make_app(state: State) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
+        if state.watcher is not None:
+            state.watcher.start()
         yield
         state.ending = True
+        if state.watcher is not None:
+            await run_in_threadpool(state.watcher.close)
         await run_in_threadpool(state.catalogue.close)
 
     app = FastAPI(
@@ -45,6 +51,7 @@ def make_app(state: State) -> FastAPI:
     )
     app.state.loupe = state
     app.include_router(api.router)
+    app.include_router(page.router)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)

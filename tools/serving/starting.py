@@ -14,6 +14,7 @@ from .keeping import Keeper
 from .limits import MEGA, Limits
 from .running import open_socket, serve
 from .state import State
+from .watching import Watcher
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,6 +31,8 @@ def start(config: DictConfig) -> None:
     with working("opening models"):
         catalogue = open_catalogue(_plain(config.run), _plain(config.bundle), config.batch_size, config.waiting)
     state = State(catalogue, limits_of(config), keeper, None if config.token is None else str(config.token))
+    if config.watch is not None:
+        state.watcher = Watcher(config.watch, catalogue.find(""), state.limits, state.shelf)
     names, port = ", ".join(catalogue.models), bound.getsockname()[1]
     host = f"[{config.host}]" if ":" in str(config.host) else str(config.host)
     serve(make_app(state), bound, f"Serving {names} at http://{host}:{port} (Ctrl-C ends it)")

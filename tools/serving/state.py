@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .counting import Counters
+from .limits import MEGA
+from .shelf import Shelf
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .keeping import Keeper
     from .limits import Limits
+    from .watching import Watcher
 
 
 @dataclass
@@ -23,6 +26,8 @@ class State:
         keeper: Writes images and verdicts down, if anybody wants that.
         token: That callers must know; None where none is needed.
         counters: What was done so far.
+        shelf: What the page shows.
+        watcher: Looks into a folder, if that was asked for.
         ending: Whether it has been told to end.
     """
 
@@ -31,4 +36,6 @@ class State:
     keeper: Keeper
     token: str | None = None
     counters: Counters = field(default_factory=Counters)
+    shelf: Shelf = field(default_factory=lambda: Shelf(256 * MEGA))
+    watcher: Watcher | None = None
     ending: bool = False

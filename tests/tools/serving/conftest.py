@@ -42,7 +42,8 @@ def made() -> Iterator[Path]:
             path = Path(folder) / "seen" / ("pit" if seed >= 26 else "good") / f"{seed}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png(layer(2 * seed + (seed >= 26))))
-        keys = (f"data.root={folder}/seen", "model=conv_ae_small", "trainer.max_epochs=2", f"out={folder}/runs")
+        model = ("model=conv_ae_small", "model.widths=[16,16]", "trainer.max_epochs=2")
+        keys = (*model, f"data.root={folder}/seen", f"out={folder}/runs")
         assert main(["train", *TRAIN, *keys, "name=ae", "id=one"]) == 0
         assert main(["export", f"run={folder}/runs/ae/one", "pictures=4", "samples=1"]) == 0
         yield Path(folder)

@@ -1,0 +1,137 @@
+"""What the page shows of the latest images: held in memory for whoever has its name, and for nobody else.
+
+A name cannot be guessed; what is longest on the shelf leaves it first, when there is no more room or its time is over.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from datamodules.files.images import resize
+
+from .drawing import SMALL, encode, map_layer, outline_layer, preview, views_drawn
+
+if TYPE_CHECKING:
+    from tools.runner.judge import Judge
+    from tools.runner.network import Array
+    from tools.runner.picture import Picture
+    from tools.runner.result import Result
+
+    from .catalogue import Served
+
+NAME_BYTES = 16
+
+
+@dataclass
+class Shown:
+    """A judged image, as the page shows it.
+
+    Attributes:
+        result: What was found; its arrays are drawn and gone.
+        model: What judged it.
+        drawn: Images by name, encoded.
+        input_3HW: What the model saw, where it can show what it went by.
+        at: When it was put here.
+    """
+
+    result: Result
+    model: str
+    drawn: dict[str, bytes]
+    input_3HW: Array | None = None
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, nearly."""
+        return sum(map(len, self.drawn.values())) + (0 if self.input_3HW is None else self.input_3HW.nbytes)
+
+
+class Shelf:
+    """Holds what is shown.
+
+    Args:
+        room: Bytes, at most.
+        seconds: That something stays, at most.
+    """
+
+    def __init__(self, room: int, seconds: float = 3600.0) -> None:
+        self.room = room
+        self.seconds = seconds
+        self._held: OrderedDict[str, Shown] = OrderedDict()
+        self._lock = threading.Lock()
+        self._size = 0
+
+    def put(self, shown: Shown) -> str:
+        """Hold something; return its name."""
+        name = secrets.token_urlsafe(NAME_BYTES)
+        with self._lock:
+            self._held[name] = shown
+            self._size += shown.size
+            while self._held and (self._size > self.room or self._first().at < time.monotonic() - self.seconds):
+                _, gone = self._held.popitem(last=False)
+                self._size -= gone.size
+        return name
+
+    def find(self, name: str) -> Shown | None:
+        """Find something; None where it has left, or never was."""
+        shown = self._held.get(name)
+        return shown if shown is not None and shown.at >= time.monotonic() - self.seconds else None
+
+    def _first(self) -> Shown:
+        return next(iter(self._held.values()))
+
+
+class Sight:
+    """Keeps a small copy of an image when a judge reads it.
+
+    Args:
+        picture: What is to be judged.
+        judge: By whom.
+
+    Attributes:
+        picture: To be judged in its place.
+    """
+
+    def __init__(self, picture: Picture, judge: Judge) -> None:
+        self.picture = picture._replace(read=self._read)
+        self._source = picture
+        self._white = judge.white_level
+        self._small: Array | None = None
+
+    def _read(self) -> Array:
+        values = self._source.read()
+        if values.dtype != "float32" or self._white is not None:
+            self._small = preview(values, self._white)
+        return values
+
+    def draw(self, result: Result, served: Served) -> Shown:
+        """Draw what was found on the image."""
+        small = self._small if self._small is not None else result.image
+        drawn: dict[str, bytes] = {}
+        if small is not None:
+            drawn["image"] = encode(small)
+            drawn["small"] = encode(_thumbnail(small))
+            if result.anomaly_map is not None and result.mask is not None:
+                drawn["map"] = encode(map_layer(result.anomaly_map, *served.judge.decision.map_range), lossless=True)
+                drawn["outline"] = encode(outline_layer(result.mask, small.shape[:2]), lossless=True)
+        kept = result.input_3HW if served.judge.views is not None else None
+        plain = replace(result, input_3HW=None, anomaly_map=None, mask=None, detections=())
+        return Shown(plain, served.name, drawn, kept)
+
+
+def views_of(shown: Shown, served: Served) -> dict[str, bytes]:
+    """Draw what the model went by; empty where it shows nothing."""
+    if shown.input_3HW is None or served.judge.views is None:
+        return {}
+    return views_drawn(served.judge.views(shown.input_3HW[None]), shown.input_3HW)
+
+
+def _thumbnail(image_HW3: Array) -> Array:
+    height, width = image_HW3.shape[:2]
+    factor = min(1.0, SMALL / max(height, width))
+    return resize(image_HW3, max(1, round(height * factor)), max(1, round(width * factor)))
