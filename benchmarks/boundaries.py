@@ -100,7 +100,7 @@ def judge(module: InspectionModel, data: MetallographyDataModule, split: str) ->
         if sample.mask is None:
             continue
         with torch.inference_mode():
-            map_1HW = module.look(sample.image.unsqueeze(0))[0].anomaly_map
+            map_1HW = module.predict(sample.image.unsqueeze(0))[0].anomaly_map
         pictures.append((255 * sample.image).byte().permute(1, 2, 0).numpy())
         predicted.append(np.asarray(map_1HW)[0] >= threshold)
         true.append(sample.mask.numpy().astype(bool))

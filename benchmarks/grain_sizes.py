@@ -65,7 +65,7 @@ def main() -> None:
         if sample.mask is None:
             continue
         with torch.inference_mode():
-            logits[sample.group].append(np.asarray(module.look(sample.image[None])[0].anomaly_map)[0])
+            logits[sample.group].append(np.asarray(module.predict(sample.image[None])[0].anomaly_map)[0])
         marks[sample.group].append(sample.mask.numpy().astype(bool))
     drawn = {
         scan: mean_intercept([(grains_of_lines(line), rim_of_lines(line)) for line in lines])

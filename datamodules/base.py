@@ -14,7 +14,7 @@ import pandas as pd
 from lightning import LightningDataModule
 
 from .caching.cache import CachedDataset, content_keys
-from .caching.kept import KeptDataset, kept_in_use
+from .caching.in_memory import DatasetInMemory, cache_in_use
 from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
 from .files.csv_text import written
@@ -24,7 +24,7 @@ from .samples.batch import Sample, collate
 from .samples.dataset import InspectionDataset, Reading
 from .samples.loading import SizedDataset, make_loader
 from .samples.split import fold_table, join_copies, split_table
-from .samples.survey import ImageFacts, look_at_mask, look_at_zones, survey, survey_beside
+from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
 from .table import (
     CALIBRATION,
     DEFECTIVE,
@@ -54,7 +54,7 @@ EXCLUDED_COLUMNS = ("path", "problem", "remedy")
 class InspectionDataModule(LightningDataModule, ABC):
     """Pictures of one domain. A subclass says what is on disk (``sample_table``); all else is here.
 
-    ``setup`` looks at every file once, leaves out what cannot be used (``excluded`` says what and why), gives every
+    ``setup`` surveyed at every file once, leaves out what cannot be used (``excluded`` says what and why), gives every
     picture a split (``samples``), and refuses data that cannot lead to an honest result.
 
     Args:
@@ -76,7 +76,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
         void: Values of masks that mark nothing, such as the 255 of borders that nobody decided on; null: ask where one
-            looks so.
+            surveyed so.
         cache: Folder that keeps decoded and resized pictures, for trainings of many epochs; null: none.
         enhance: Enhancements by name that every image gets before it is resized, in training, test and prediction
             alike: see ``enhancing.filters``; an entry is a name, or a name with parameters, also by zone.
@@ -298,9 +298,9 @@ class InspectionDataModule(LightningDataModule, ABC):
         table = self.split_samples(split)
         read = self.dataset(table)
         dataset: SizedDataset[Sample] = read if self.cache is None else CachedDataset(read, table, self.cache)
-        if (kept := kept_in_use()) is not None:
+        if (kept := cache_in_use()) is not None:
             said = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
-            dataset = KeptDataset(dataset, [f"{key} {row}" for key, row in zip(said, read.rows, strict=True)], kept)
+            dataset = DatasetInMemory(dataset, [f"{key} {row}" for key, row in zip(said, read.rows, strict=True)], kept)
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed = self.seed if shuffle else None
@@ -336,19 +336,19 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     Raises:
         DataError: No row is left.
     """
-    looks = survey(table["image_path"].tolist(), reading.white_level)
-    readable = [isinstance(look, ImageFacts) for look in looks]
-    problems = [look for look in looks if isinstance(look, UnreadableImageError)]
-    facts = [look for look in looks if isinstance(look, ImageFacts)]
+    surveyed = survey(table["image_path"].tolist(), reading.white_level)
+    readable = [isinstance(one, ImageFacts) for one in surveyed]
+    problems = [one for one in surveyed if isinstance(one, UnreadableImageError)]
+    facts = [one for one in surveyed if isinstance(one, ImageFacts)]
     table = table[readable].reset_index(drop=True)
     table = table.assign(**pd.DataFrame([asdict(fact) for fact in facts], columns=list(ImageFacts.__annotations__)))
-    for column, look, description in (
-        ("mask_path", partial(look_at_mask, mask_on=reading.mask_on, void=reading.void), "reading masks"),
-        ("zones_path", look_at_zones, "reading zones"),
+    for column, one, description in (
+        ("mask_path", partial(survey_mask, mask_on=reading.mask_on, void=reading.void), "reading masks"),
+        ("zones_path", survey_zones, "reading zones"),
     ):
         rows = table[table[column] != ""]
         sizes = list(zip(rows["height"], rows["width"], strict=True))
-        bad = survey_beside(rows[column].tolist(), sizes, look, description)
+        bad = survey_beside(rows[column].tolist(), sizes, one, description)
         unusable = {found.path for found in bad}
         used = np.array([unusable.isdisjoint(split_mask(text)) for text in table[column]], dtype=np.bool_)
         table = table[used].reset_index(drop=True)

@@ -29,7 +29,7 @@ from .outlines.instances import component_target
 from .progress import track
 from .samples.batch import Sample
 from .samples.dataset import InspectionDataset, Reading, image_tensor
-from .samples.survey import ImageFacts, look_at
+from .samples.survey import ImageFacts, survey_image
 from .table import DEFECTIVE, GOOD
 
 if TYPE_CHECKING:
@@ -215,19 +215,19 @@ def survey_views(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     views = views_of(table)
     todo = [[int(row) for row in rows] for rows in np.split(order, _changes(table["image_path"].iloc[order]))]
 
-    def look(rows: list[int]) -> list[ImageFacts | UnreadableImageError]:
+    def survey_rows(rows: list[int]) -> list[ImageFacts | UnreadableImageError]:
         first = table.iloc[rows[0]]
-        facts = look_at(first["image_path"], reading.white_level)
+        facts = survey_image(first["image_path"], reading.white_level)
         if isinstance(facts, UnreadableImageError):
             return [facts]
-        return [_look_at_view(table.iloc[row], views[row], facts, reading) for row in rows]
+        return [_survey_view(table.iloc[row], views[row], facts, reading) for row in rows]
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = list(track(pool.map(look, todo), "reading pictures", total=len(todo)))
-    problems = [found for found_rows in looks for found in found_rows if isinstance(found, UnreadableImageError)]
+        surveyed = list(track(pool.map(survey_rows, todo), "reading images", total=len(todo)))
+    problems = [one for rows in surveyed for one in rows if isinstance(one, UnreadableImageError)]
     kept = {
         row: asdict(found)
-        for rows, found_rows in zip(todo, looks, strict=True)
+        for rows, found_rows in zip(todo, surveyed, strict=True)
         for row, found in zip(rows, found_rows, strict=False)  # one error stands for all parts of its file
         if isinstance(found, ImageFacts)
     }
@@ -239,7 +239,7 @@ def survey_views(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     return table.iloc[rows].reset_index(drop=True).assign(**facts), problems
 
 
-def _look_at_view(row: pd.Series, view: View, facts: ImageFacts, reading: Reading) -> ImageFacts | UnreadableImageError:
+def _survey_view(row: pd.Series, view: View, facts: ImageFacts, reading: Reading) -> ImageFacts | UnreadableImageError:
     """Return the facts of one view, from those of its file."""
     try:
         if row["mask_path"]:
@@ -255,8 +255,8 @@ def _look_at_view(row: pd.Series, view: View, facts: ImageFacts, reading: Readin
     height, width = values.shape[:2]
     key = hashlib.sha256(f"{facts.sha256} {view.box} {_neighbour_hash(view)}".encode()).hexdigest()
     channels = 1 if values.ndim == 2 else values.shape[2]
-    looks = appearance(scale(values, reading.white_level))._asdict()
-    return replace(facts, height=height, width=width, channels=channels, sha256=key, **looks)
+    seen = appearance(scale(values, reading.white_level))._asdict()
+    return replace(facts, height=height, width=width, channels=channels, sha256=key, **seen)
 
 
 def _neighbour_hash(view: View) -> str:

@@ -161,11 +161,11 @@ class InspectionModel(AnomalibModule):
         """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
 
-    def look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
+    def predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge pictures whole or tile by tile, raw; with their detections, if the network makes any."""
-        return self._look(image_B3HW) if self.tiling is None else self.tiling.judge(self._look, image_B3HW)
+        return self._predict(image_B3HW) if self.tiling is None else self.tiling.judge(self._predict, image_B3HW)
 
-    def _look(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
+    def _predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         prediction, detections = (
             self.model.detect(image_B3HW) if isinstance(self.model, Detects) else (self.model(image_B3HW), None)
         )
@@ -181,7 +181,7 @@ class InspectionModel(AnomalibModule):
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score and decide: this is the graph that is exported."""
         self.check_pictures(image_B3HW)
-        return self._decided(self.look(image_B3HW)[0])
+        return self._decided(self.predict(image_B3HW)[0])
 
     def check_pictures(self, image_B3HW: Tensor) -> None:
         """Refuse pictures that the network would fail at, or worse, take for something else.
@@ -206,14 +206,14 @@ class InspectionModel(AnomalibModule):
         """Score calibration pictures, raw."""
         del args
         self.check_pictures(batch.image)
-        prediction, batch.detections = self.look(batch.image)
+        prediction, batch.detections = self.predict(batch.image)
         return self._update(batch, prediction)
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide as ``forward`` does; kinds, zones and regions have the last word."""
         del args
         self.check_pictures(batch.image)
-        prediction, batch.detections = self.look(batch.image)
+        prediction, batch.detections = self.predict(batch.image)
         return self._name(self._decide(self._update(batch, self._decided(prediction))))
 
     def predict_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:

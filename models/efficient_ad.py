@@ -112,7 +112,7 @@ class EfficientAd(InspectionModel):
         again: DataLoader[InspectionBatch] = DataLoader(
             loader.dataset, loader.batch_size, num_workers=loader.num_workers, collate_fn=loader.collate_fn
         )
-        held_back = self._look_through(again, len(loader.dataset))
+        held_back = self._read_through(again, len(loader.dataset))
         self._held_back = torch.stack(list(held_back.values()))
         self._spared = set(held_back) if len(held_back) < len(loader.dataset) else set()
         height, width = self._held_back.shape[-2:]
@@ -120,7 +120,7 @@ class EfficientAd(InspectionModel):
         self._foreign = PenaltyPictures(self.penalty, self.penalty_pictures, height, width, seed)
 
     @torch.no_grad()
-    def _look_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
+    def _read_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
         """Fit the teacher's statistics; return the pictures to hold back, spread evenly."""
         count = min(HELD_BACK_AT_MOST, max(1, round(HELD_BACK_SHARE * total)))
         chosen = set(np.linspace(0, total - 1, count).round().astype(int).tolist())

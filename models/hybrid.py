@@ -253,7 +253,7 @@ class Hybrid(InspectionModel):
     def _screen(self, image_B3HW: Tensor) -> Tensor:
         """Score pictures (B,) by the first stage alone."""
         try:
-            prediction, _ = self.stages[0].look(image_B3HW)
+            prediction, _ = self.stages[0].predict(image_B3HW)
         except UntrainedError as error:
             raise DataError(
                 "Expected good training pictures for the screening model, but found none; add some, or use the "

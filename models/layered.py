@@ -250,7 +250,7 @@ class Layered(OnePassModel):
         """Judge a batch as its arrays did; cells whose array has not met, by the standards."""
         image_B3HW = batch.image
         if any(name not in self.met for name in batch.name):
-            return self.look(image_B3HW)[0]
+            return self.predict(image_B3HW)[0]
         own = [self.met[name] for name in batch.name]
         score_N4, class_N = rescored(np.stack([one.score_4 for one in own]), self.model.factors())
         self.class_of |= dict(zip(batch.name, map(str, class_N), strict=True))

@@ -45,7 +45,7 @@ class Run(Protocol):
         """Run, or only show the config; what comes back is for Python, not for the command line."""
 
 
-def open_door(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequence[str] | None = None) -> int:
+def run_verb(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Sequence[str] | None = None) -> int:
     """Run a verb.
 
     Args:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .errors import ConfigError
 
@@ -24,7 +24,7 @@ Pictures are the same where their bytes are, wherever they lie. Folders that lou
 
 def main(args: Sequence[str]) -> int:
     """Compare from folders and overrides; return the exit status."""
-    return open_door("compare", args, run, EPILOG, shown=())
+    return run_verb("compare", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command import open_door
+from .command import run_verb
 from .train import run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EPILOG = """examples:
 
 def main(args: Sequence[str]) -> int:
     """Run the demo; return the exit status."""
-    return open_door("demo", args, demo, EPILOG)
+    return run_verb("demo", args, demo, EPILOG)
 
 
 def demo(overrides: Sequence[str], *, show: bool) -> Path | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .errors import ConfigError
 
@@ -30,7 +30,7 @@ Watch it with tensorboard --logdir OUT."""
 
 def main(args: Sequence[str]) -> int:
     """Distill from overrides; return the exit status."""
-    return open_door("distill", args, run, EPILOG, shown=["teacher"])
+    return run_verb("distill", args, run, EPILOG, shown=["teacher"])
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

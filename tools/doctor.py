@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .signals import keeping_note
 
@@ -21,7 +21,7 @@ Finding problems is no failure: the exit status is 0 unless the data cannot be r
 
 def main(args: Sequence[str]) -> int:
     """Examine data from overrides; return the exit status."""
-    return open_door("doctor", args, run, EPILOG, shown=["data"])
+    return run_verb("doctor", args, run, EPILOG, shown=["data"])
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

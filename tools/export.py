@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import parse_overrides, require_values
 from .errors import ConfigError
 from .runs.run_state import is_finished, unfinished
@@ -31,7 +31,7 @@ Then: loupe predict bundle=RUN/bundle source=PATH, or anywhere else: python BUND
 
 def main(args: Sequence[str]) -> int:
     """Export from overrides; return the exit status."""
-    return open_door("export", args, run, EPILOG, shown=())
+    return run_verb("export", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

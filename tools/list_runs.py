@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config
 from .errors import ConfigError
 from .runs.known_runs import describe_runs, known_runs
@@ -22,7 +22,7 @@ EPILOG = """examples:
 
 def main(args: Sequence[str]) -> int:
     """List runs; return the exit status."""
-    return open_door("runs", args, run, EPILOG, shown=())
+    return run_verb("runs", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

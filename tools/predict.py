@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from configs import CONFIG_DIR
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import apply_overrides, parse_overrides, require_values
 from .errors import ConfigError
 from .lines.line import compose_line, names_line, run_line
@@ -36,7 +36,7 @@ With out=FOLDER, the same command again goes on where one was interrupted."""
 
 def main(args: Sequence[str]) -> int:
     """Predict from overrides; return the exit status."""
-    return open_door("predict", args, run, EPILOG, shown=())
+    return run_verb("predict", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> Path | None:

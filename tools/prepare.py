@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from configs import CONFIG_DIR
 
-from .command import HELP_FLAGS, help_text, open_door, print_config
+from .command import HELP_FLAGS, help_text, print_config, run_verb
 from .configuring.config import compose_config, nearest, require_values
 from .errors import ConfigError
 
@@ -34,7 +34,7 @@ def main(args: Sequence[str]) -> int:
         print(help_text(f"prepare_{named[0]}", EPILOG, shown=()).replace("loupe prepare_", "loupe prepare "))
         return 0
     epilog = f"domains: {', '.join(domains())}; each has keys of its own: loupe prepare DOMAIN --help\n\n{EPILOG}"
-    return open_door("prepare", args, run, epilog, shown=())
+    return run_verb("prepare", args, run, epilog, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

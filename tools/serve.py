@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from configs import CONFIG_DIR
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import apply_overrides, parse_overrides
 from .errors import ConfigError
 
@@ -32,7 +32,7 @@ docs/serve.md has more."""
 
 def main(args: Sequence[str]) -> int:
     """Serve from overrides; return the exit status."""
-    return open_door("serve", args, run, EPILOG, shown=())
+    return run_verb("serve", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

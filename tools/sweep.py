@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from configs import CONFIG_DIR
 
-from .command import key_lines, open_door
+from .command import key_lines, run_verb
 from .configuring.config import nearest
 from .errors import ConfigError
 
@@ -38,7 +38,7 @@ def main(args: Sequence[str]) -> int:
     """Sweep from overrides; return the exit status."""
     own = (CONFIG_DIR / "sweep" / "default.yaml").read_text(encoding="utf-8").splitlines()
     keys = "\n".join(["keys of the sweep itself:", *key_lines(own, "sweep.")])
-    return open_door("sweep", args, run, f"{keys}\n\n{EPILOG}")
+    return run_verb("sweep", args, run, f"{keys}\n\n{EPILOG}")
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

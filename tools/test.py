@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import parse_overrides, require_values
 from .runs.run_state import warn_of_unfinished
 from .runs.trained import find_trained
@@ -29,7 +29,7 @@ was trained or calibrated on."""
 
 def main(args: Sequence[str]) -> int:
     """Test from overrides; return the exit status."""
-    return open_door("test", args, run, EPILOG, shown=("data", "trainer"))
+    return run_verb("test", args, run, EPILOG, shown=("data", "trainer"))
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

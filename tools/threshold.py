@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .errors import ConfigError
 from .predict import LARGEST
@@ -32,7 +32,7 @@ stay those of the threshold that it was tested with: loupe test RUN gives those 
 
 def main(args: Sequence[str]) -> int:
     """Show or move thresholds; return the exit status."""
-    return open_door("threshold", args, run, EPILOG, shown=())
+    return run_verb("threshold", args, run, EPILOG, shown=())
 
 
 def run(overrides: Sequence[str], *, show: bool) -> None:

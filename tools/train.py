@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datamodules.progress import working
 
-from .command import open_door, print_config
+from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .configuring.values import check_run
 from .resuming import resumed
@@ -32,7 +32,7 @@ but for trainer.max_epochs, which may be larger, and for where and how images ar
 
 def main(args: Sequence[str]) -> int:
     """Train from overrides; return the exit status."""
-    return open_door("train", args, run, EPILOG)
+    return run_verb("train", args, run, EPILOG)
 
 
 def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: str = "") -> Path | None:

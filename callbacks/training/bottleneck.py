@@ -55,9 +55,9 @@ class BottleneckMaps(Callback):
         writer = writer_of(trainer)
         if args[0] != 0 or writer is None:
             return
-        look = getattr(pl_module, "bottleneck", None)
+        bottleneck = getattr(pl_module, "bottleneck", None)
         with torch.inference_mode():
-            map_1Zhw = None if look is None else look(batch.image[:1])
+            map_1Zhw = None if bottleneck is None else bottleneck(batch.image[:1])
         if map_1Zhw is None:
             return
         grid = bottleneck_grid(map_1Zhw[0].float().cpu().numpy())

@@ -23,7 +23,7 @@ from datamodules.files.images import Array, check_white_level, decode_image, rea
 from datamodules.masks.checks import MaskFacts, mask_facts
 from datamodules.progress import track
 from datamodules.samples.dataset import Row, read_target, read_truth
-from datamodules.samples.survey import ImageFacts, look_at_mask, look_at_zones
+from datamodules.samples.survey import ImageFacts, survey_mask, survey_zones
 from datamodules.views import VIEW_COLUMNS, View, read_marks, read_view, views_of
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class PictureFacts(ImageFacts):
     highest: float
 
 
-class Look(NamedTuple):
+class ImageReport(NamedTuple):
     """One picture, looked at closely.
 
     Attributes:
         facts: Numbers about it.
         small: (S, S) float32, the picture as a small grey copy in [0, 255].
-        mask: What its mask looks like; None without a usable one.
+        mask: What its mask reports like; None without a usable one.
         problem: What is wrong with mask or zones, so that training leaves the picture out; None if nothing is.
     """
 
@@ -83,29 +83,29 @@ class Inspection(NamedTuple):
 
 
 def inspect_table(table: pd.DataFrame, reading: Reading) -> Inspection:
-    """Look at every picture of a complete sample table, in threads (decoding releases the interpreter lock)."""
+    """ImageReport at every picture of a complete sample table, in threads (decoding releases the interpreter lock)."""
     rows = [Row(*values) for values in table[list(Row._fields)].itertuples(index=False)]
     views = views_of(table) if set(VIEW_COLUMNS) <= set(table) else [None] * len(rows)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = pool.map(partial(look_closely, reading=reading), rows, views)
-        return gather(table, list(track(looks, "examining pictures", total=len(table))))
+        reports = pool.map(partial(inspect_image, reading=reading), rows, views)
+        return gather(table, list(track(reports, "examining pictures", total=len(table))))
 
 
-def gather(table: pd.DataFrame, looks: Sequence[Look | UnreadableImageError]) -> Inspection:
-    """Put single looks, one per row, side by side."""
-    seen = [look for look in looks if isinstance(look, Look)]
-    table = table[[isinstance(look, Look) for look in looks]].reset_index(drop=True)
-    facts = pd.DataFrame([asdict(look.facts) for look in seen], columns=list(PictureFacts.__dataclass_fields__))
+def gather(table: pd.DataFrame, reports: Sequence[ImageReport | UnreadableImageError]) -> Inspection:
+    """Put single reports, one per row, side by side."""
+    seen = [report for report in reports if isinstance(report, ImageReport)]
+    table = table[[isinstance(report, ImageReport) for report in reports]].reset_index(drop=True)
+    facts = pd.DataFrame([asdict(report.facts) for report in seen], columns=list(PictureFacts.__dataclass_fields__))
     return Inspection(
         table=table.assign(**facts),
-        small_NSS=np.array([look.small for look in seen], dtype=np.float32).reshape(-1, SMALL, SMALL),
-        masks=[look.mask for look in seen],
-        unreadable=[look for look in looks if isinstance(look, UnreadableImageError)],
-        unusable={row: look.problem for row, look in enumerate(seen) if look.problem is not None},
+        small_NSS=np.array([report.small for report in seen], dtype=np.float32).reshape(-1, SMALL, SMALL),
+        masks=[report.mask for report in seen],
+        unreadable=[report for report in reports if isinstance(report, UnreadableImageError)],
+        unusable={row: report.problem for row, report in enumerate(seen) if report.problem is not None},
     )
 
 
-def look_closely(row: Row, view: View | None = None, *, reading: Reading) -> Look | UnreadableImageError:
+def inspect_image(row: Row, view: View | None = None, *, reading: Reading) -> ImageReport | UnreadableImageError:
     """Read one picture, its mask and its zones; return what they show, or why the picture cannot be read.
 
     Args:
@@ -122,21 +122,21 @@ def look_closely(row: Row, view: View | None = None, *, reading: Reading) -> Loo
         return error
     scaled = scale(values, reading.white_level)
     grey = to_grey(scaled)
-    mask, problem = look_at_truth(row, view, values, grey, reading)
+    mask, problem = inspect_truth(row, view, values, grey, reading)
     small = cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return Look(facts_of(data, values, scaled), small, mask, problem)
+    return ImageReport(facts_of(data, values, scaled), small, mask, problem)
 
 
-def look_at_truth(
+def inspect_truth(
     row: Row, view: View | None, values: Array, grey: npt.NDArray[np.uint8], reading: Reading
 ) -> tuple[MaskFacts | None, UnreadableImageError | None]:
-    """Read what is marked on a picture, at its full size; return what it looks like, or why it cannot be used."""
+    """Read what is marked on a picture, at its full size; return what it reports like, or why it cannot be used."""
     if view is not None:
-        return _look_at_view(row, view, grey, reading)
+        return _survey_view(row, view, grey, reading)
     height, width = grey.shape
-    problem = look_at_mask(row.mask_path, (height, width), reading.mask_on, reading.void) if row.mask_path else None
+    problem = survey_mask(row.mask_path, (height, width), reading.mask_on, reading.void) if row.mask_path else None
     if problem is None and row.zones_path:
-        problem = look_at_zones(row.zones_path, (height, width))
+        problem = survey_zones(row.zones_path, (height, width))
     if problem is not None:
         return None, problem
     full = reading._replace(height=height, width=width)
@@ -150,7 +150,7 @@ def look_at_truth(
     return mask_facts(truth.numpy(), grey), None
 
 
-def _look_at_view(
+def _survey_view(
     row: Row, view: View, grey: npt.NDArray[np.uint8], reading: Reading
 ) -> tuple[MaskFacts | None, UnreadableImageError | None]:
     try:

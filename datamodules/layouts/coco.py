@@ -103,7 +103,7 @@ class _Index:
             self.by_path[parts].append(path)
             self.by_name[parts[-1]].append(parts)
 
-    def look_for(self, spelt: Parts, bases: Sequence[Parts], *, anywhere: bool) -> tuple[list[Path], int]:
+    def find_on_disk(self, spelt: Parts, bases: Sequence[Parts], *, anywhere: bool) -> tuple[list[Path], int]:
         """Find the images that a name in a COCO file may mean, and how many parts of their path the two share.
 
         A file that was written elsewhere may name folders that are not here: the fewest are dropped that must be, and
@@ -130,7 +130,7 @@ def _listed(tree: Tree, files: Sequence[Path], problems: list[UnreadableImageErr
         problems += coco.problems
         bases = _bases(tree, file)
         for image in coco.images:
-            found = [index.look_for(spelt, bases, anywhere=file.parent not in holding) for spelt in image.spelt]
+            found = [index.find_on_disk(spelt, bases, anywhere=file.parent not in holding) for spelt in image.spelt]
             owners, closeness = max(found, key=lambda one: (bool(one[0]), one[1]))
             yield Listed(file, image, owners, closeness)
 

@@ -87,10 +87,10 @@ class _Finder:
 
     def find(self, label: Path) -> tuple[int, Sequence[Path]]:
         """Return the images of a label file, and the number of the way in which they were found."""
-        for way, look in enumerate((self._whole, self._mask, self._alike, self._full_name, self._named, self._only)):
+        for way, search in enumerate((self._whole, self._mask, self._alike, self._full_name, self._named, self._only)):
             if way == _EXACT and is_coco_file(label):
                 break
-            if owners := look(label):
+            if owners := search(label):
                 return way, owners
         return 0, []
 

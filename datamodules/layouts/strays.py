@@ -100,7 +100,7 @@ def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImag
         DataError: Labels are there that cannot be read, or belong to no image, and images without any would count as
             good; or labels are there, and none of them can be used.
     """
-    looked_at = (look_at_stray(path) or look_at_list(path, setting) for path in paths)
+    looked_at = (classify_stray(path) or classify_list(path, setting) for path in paths)
     strays = [stray for stray in looked_at if stray is not None]
     for sort in ("labels", "broken", "stray", "list", "unknown"):
         grave = [stray for stray in strays if stray.sort == sort and _misleads(stray, setting)]
@@ -121,7 +121,7 @@ def unused_documents(root: Path, used: Collection[Path] = ()) -> list[Unreadable
 def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
     """Name what holds labels among the files of one folder and suffix; of many, some speak for all."""
     looked_at = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_LOOKED_AT).astype(int)})]
-    found = [stray for stray in map(look_at_stray, looked_at) if stray is not None and stray.sort != "harmless"]
+    found = [stray for stray in map(classify_stray, looked_at) if stray is not None and stray.sort != "harmless"]
     said = [replace(stray, said=_OUTLINES, remedy=_FOR_OUTLINES) if stray.sort == "stray" else stray for stray in found]
     if len(paths) <= MOST_LOOKED_AT or not said:
         return [stray.problem for stray in said]
@@ -129,7 +129,7 @@ def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
     return [UnreadableImageError(paths[0].parent, what, said[0].remedy)]
 
 
-def look_at_stray(path: Path) -> Stray | None:
+def classify_stray(path: Path) -> Stray | None:
     """Tell what a file is; None for a text that holds no labels."""
     try:
         data = load_json(path) if path.suffix.lower() in JSON else None
@@ -153,7 +153,7 @@ def look_at_stray(path: Path) -> Stray | None:
     return Stray(path, "labels", f"{form.said}, which is not read", form.remedy)
 
 
-def look_at_list(path: Path, setting: Setting) -> Stray | None:
+def classify_list(path: Path, setting: Setting) -> Stray | None:
     """Tell whether a text is a list of images, and may say which of them are defective."""
     if path.suffix.lower() not in TEXTS or not setting.absence_is_good:
         return None
@@ -196,10 +196,10 @@ def _misleads(stray: Stray, setting: Setting) -> bool:
         return True
     if stray.path.suffix.lower() in TABLES:
         return not setting.any_used or _names_an_image(stray.path, setting)
-    return not setting.any_used or _is_looked_at(stray.path, setting)
+    return not setting.any_used or _is_relevant(stray.path, setting)
 
 
-def _is_looked_at(path: Path, setting: Setting) -> bool:
+def _is_relevant(path: Path, setting: Setting) -> bool:
     """Tell whether labels are looked for where a file lies: at the top, in a folder of labels, or beside images."""
     folders = {folder.lower() for folder in setting.tree.parts(path)[:-1]}
     return not folders or bool(folders & {*LABEL_FOLDERS}) or path.parent in setting.holding

@@ -59,18 +59,18 @@ class ImageFacts:
     sha256: str
 
 
-def look_at(path: str, white_level: float | None = None) -> ImageFacts | UnreadableImageError:
+def survey_image(path: str, white_level: float | None = None) -> ImageFacts | UnreadableImageError:
     """Read one picture whole; return its facts, or the error that says why it cannot be used."""
     if written(path) != path:
         return UnreadableImageError(path, "has a name that is not UTF-8, which no table can hold", "rename it")
     try:
-        return _look(path, file_state(path), white_level)
+        return _survey_state(path, file_state(path), white_level)
     except UnreadableImageError as error:
         return error
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _look(path: str, state: tuple[int, ...], white_level: float | None) -> ImageFacts:
+def _survey_state(path: str, state: tuple[int, ...], white_level: float | None) -> ImageFacts:
     """Look at one state of a file, once in a process: the runs of a sweep look at the same files."""
     del state
     require_affordable_file(path)
@@ -100,16 +100,16 @@ def file_state(path: str) -> tuple[int, ...]:
 def survey(paths: Sequence[str], white_level: float | None = None) -> list[ImageFacts | UnreadableImageError]:
     """Look at every picture, in threads (decoding releases the interpreter lock), in the given order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = pool.map(lambda path: look_at(path, white_level), paths)
-        return list(track(looks, "reading pictures", total=len(paths)))
+        found = pool.map(lambda path: survey_image(path, white_level), paths)
+        return list(track(found, "reading pictures", total=len(paths)))
 
 
-def look_at_mask(
+def survey_mask(
     path: str, size: tuple[int, int], mask_on: int, void: tuple[int, ...] | None = None
 ) -> UnreadableImageError | None:
     """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
     try:
-        shape, marked = _look_at_mask(path, tuple(map(file_state, split_mask(path))), mask_on, void)
+        shape, marked = _survey_mask(path, tuple(map(file_state, split_mask(path))), mask_on, void)
         _check_size("mask", split_mask(path)[0], shape, size)
     except UnreadableImageError as error:
         return error
@@ -120,16 +120,16 @@ def look_at_mask(
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _look_at_mask(
+def _survey_mask(
     path: str, state: tuple[tuple[int, ...], ...], mask_on: int, void: tuple[int, ...] | None
 ) -> tuple[tuple[int, ...], bool]:
-    """Tell the size of a mask, and whether anything is marked, as ``_look`` does."""
+    """Tell the size of a mask, and whether anything is marked, as ``_survey_state`` does."""
     del state
     mask = read_mask(path, mask_on, void)
     return mask.shape, bool(mask.any())
 
 
-def look_at_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | None:
+def survey_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | None:
     """Say what is wrong with the zones of a picture (H, W): unreadable, or of another size."""
     try:
         _check_size("zone map", path, read_zones(path).shape, size)
@@ -146,8 +146,8 @@ def survey_beside(
 ) -> list[UnreadableImageError]:
     """Look at masks or zone maps beside the sizes of their pictures, in threads; return what is wrong, in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        looks = track(pool.map(look, paths, sizes), description, total=len(paths))
-        return [found for found in looks if found is not None]
+        found = track(pool.map(look, paths, sizes), description, total=len(paths))
+        return [found for found in found if found is not None]
 
 
 def _check_size(what: str, path: str, found: tuple[int, ...], size: tuple[int, int]) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from datamodules.samples.detections import Detections
 
-    Look = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
+    Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
 
 GRIDS = (32, 16, 8, 4, 2, 1)  # tiles start at multiples of the first that fits: most networks have strides up to 32
 
@@ -125,11 +125,11 @@ class Tiling:
             "limit": self.limit,
         }
 
-    def judge(self, look: Look, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
+    def judge(self, predict: Predict, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge pictures tile by tile.
 
         Args:
-            look: Judges tiles (K, 3, S, S): raw scores and maps, and detections where there are any.
+            predict: Judges tiles (K, 3, S, S): raw scores and maps, and detections where there are any.
             image_B3HW: Of any size.
         """
         height, width = image_B3HW.shape[-2:]
@@ -140,7 +140,7 @@ class Tiling:
         exported = torch.compiler.is_exporting()
         parts = [image_B3HW] if exported else torch.split(image_B3HW, self.batch)
         judged = [
-            self._judge(look, part, places, weight_SS, 1 if exported else max(1, self.batch // len(part)))
+            self._judge(predict, part, places, weight_SS, 1 if exported else max(1, self.batch // len(part)))
             for part in parts
         ]
         prediction = InferenceBatch(
@@ -150,7 +150,7 @@ class Tiling:
         return prediction, [detections for _, _, found in judged for detections in found] or None
 
     def _judge(
-        self, look: Look, image_B3HW: Tensor, places: Sequence[tuple[int, int]], weight_SS: Tensor, at_once: int
+        self, predict: Predict, image_B3HW: Tensor, places: Sequence[tuple[int, int]], weight_SS: Tensor, at_once: int
     ) -> tuple[Tensor, Tensor, list[Detections]]:
         """Judge pictures, ``at_once`` places of all of them at a time; return scores, maps and detections."""
         count, _, height, width = image_B3HW.shape
@@ -160,7 +160,7 @@ class Tiling:
         for first in range(0, len(places), at_once):
             some = places[first : first + at_once]
             tiles = torch.cat([cut(image_B3HW, place, self.size) for place in some])
-            prediction, detections = look(tiles)
+            prediction, detections = predict(tiles)
             if prediction.pred_score is None or prediction.anomaly_map is None:
                 raise TypeError("Expected raw scores and maps of tiles, but the model returned none.")
             scores += prediction.pred_score.reshape(len(some), -1).unbind()

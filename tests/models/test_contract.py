@@ -104,7 +104,7 @@ def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @torch.inference_mode()
 def look(module: InspectionModel, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
     """Return raw scores and maps."""
-    prediction, _ = module.look(image_B3HW)
+    prediction, _ = module.predict(image_B3HW)
     assert prediction.pred_score is not None
     assert prediction.anomaly_map is not None
     return prediction.pred_score, prediction.anomaly_map
@@ -113,7 +113,7 @@ def look(module: InspectionModel, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
 def test_raw_predictions_have_their_fields_and_nothing_is_decided(fitted: Fitted) -> None:
     image = fitted.batch.image
     with torch.inference_mode():
-        prediction, detections = fitted.module.look(image)
+        prediction, detections = fitted.module.predict(image)
     assert prediction.pred_label is None
     assert prediction.pred_mask is None
     assert prediction.pred_score is not None

@@ -42,7 +42,7 @@ def pictures() -> Tensor:
 @torch.no_grad()
 def look(module: Hybrid, image: Tensor) -> tuple[Tensor, Tensor, list[Detections]]:
     """Return scores, maps and detections."""
-    prediction, detections = module.look(image)
+    prediction, detections = module.predict(image)
     assert prediction.pred_score is not None
     assert prediction.anomaly_map is not None
     return prediction.pred_score, prediction.anomaly_map, detections or []

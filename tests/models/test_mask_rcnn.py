@@ -58,7 +58,7 @@ def batch(*seeds: int, **options: bool) -> InspectionBatch:
 @torch.no_grad()
 def look(module: MaskRcnn, image: Tensor) -> tuple[Tensor, Tensor, list[Detections]]:
     """Return scores, maps and detections."""
-    prediction, detections = module.look(image)
+    prediction, detections = module.predict(image)
     assert prediction.pred_score is not None
     assert prediction.anomaly_map is not None
     return prediction.pred_score, prediction.anomaly_map, detections or []

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.whole_files import write_whole
 from datamodules.samples.loading import SizedDataset
-from tools.command import open_door
+from tools.command import run_verb
 from tools.mishaps import explain, quiet_threads
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_a_mishap_is_said_in_one_sentence(error: Exception, words: str, capsys: 
         except Exception as inner:
             raise RuntimeError("wrapped") from inner
 
-    assert open_door("train", [], run, "") == 1
+    assert run_verb("train", [], run, "") == 1
     shown = capsys.readouterr().err
     assert shown.startswith("loupe train: Expected")
     assert words in shown
@@ -88,7 +88,7 @@ def test_errors_in_data_are_said_without_the_traceback_of_a_worker(capsys: pytes
         del overrides, show
         raise raised(DataError("Expected masks, but found none."))
 
-    assert open_door("train", [], run, "") == 1
+    assert run_verb("train", [], run, "") == 1
     assert capsys.readouterr().err == "loupe train: Expected masks, but found none.\n"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.command import NOT_BEGUN, open_door
+from tools.command import NOT_BEGUN, run_verb
 from tools.signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_a_signal_ends_the_command_with_the_status_that_shells_know(
             strike(number)
 
     before = [signal.getsignal(one) for one in NUMBERS]
-    assert open_door("train", [], run, "") == 128 + number
+    assert run_verb("train", [], run, "") == 128 + number
     shown = capsys.readouterr().err
     assert shown == f"loupe train: ended by {number.name}; all of it is kept\n"
     assert [signal.getsignal(one) for one in NUMBERS] == before
@@ -89,7 +89,7 @@ def test_nor_are_they_by_a_verb_within_the_command(error: Exception, capsys: pyt
         untidy(error)
 
     with heard():  # as the command does, which listens while a verb is loaded
-        assert open_door("train", [], run, "") == 143
+        assert run_verb("train", [], run, "") == 143
     assert capsys.readouterr().err == f"loupe train: ended by SIGTERM; {NOT_BEGUN}\n"
 
 

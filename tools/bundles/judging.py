@@ -11,7 +11,7 @@ from tools.runner import Bundle, BundleError
 from tools.runner.owning import new_folder
 from tools.runner.predicting import check_call, predict, require_all
 from tools.runner.writing import TABLE
-from tools.runs.options import ERRORS_EXPECTED, as_list, kept, options_of
+from tools.runs.options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
 from tools.signals import keeping_note
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def predict_with_bundle(config: DictConfig) -> Path:
             print("spec.json was edited after the export: its thresholds are used as they stand now.")
         check_call(bundle, sources, options)
         out = Path(config.out).expanduser() if config.out else new_folder(Path("predictions") / _now())
-        with keeping_note(lambda: kept(out)):
+        with keeping_note(lambda: how_to_go_on(out)):
             summary = predict(bundle, sources, out, options)
             print(summary)
     except BundleError as error:

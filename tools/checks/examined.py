@@ -29,7 +29,7 @@ _EDGE = 320  # longest edge of a picture on a contact sheet, in pixels
 
 
 @dataclass(frozen=True)
-class Case:
+class Examined:
     """What was seen of a data set.
 
     Attributes:
@@ -96,7 +96,7 @@ class Case:
         return dataset[0]
 
 
-def examine(datamodule: InspectionDataModule) -> Case:
+def examine(datamodule: InspectionDataModule) -> Examined:
     """Look at every picture once, and split what training would use, as training would.
 
     Raises:
@@ -117,7 +117,7 @@ def examine(datamodule: InspectionDataModule) -> Case:
     described_ND = describe(inspection.small_NSS)
     near = near_pairs(described_ND)
     digest = table["sha256"].to_numpy(dtype=object)
-    return Case(
+    return Examined(
         datamodule=datamodule,
         supplied=supplied,
         table=table.assign(split=split),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from callbacks.report.doctor import Sheet
     from datamodules.health.shortcuts import Shortcut
 
-    from .examined import Case
+    from .examined import Examined
 
 CHECKS = (
     pictures.check_amounts,
@@ -64,59 +64,61 @@ def doctor(config: DictConfig) -> RunFolder:
     """
     started = time.monotonic()
     datamodule = build(config.data, "data")
-    case = examine(datamodule)
+    examined = examine(datamodule)
     print("\n".join(first_lines(datamodule)))
-    results = [check(case) for check in CHECKS]
+    results = [check(examined) for check in CHECKS]
     findings = sorted((one for one in results if isinstance(one, Finding)), key=lambda one: LEVELS.index(one.level))
-    content = doctor_content(case, config.choices.data, findings, [one for one in results if isinstance(one, str)])
+    content = doctor_content(examined, config.choices.data, findings, [one for one in results if isinstance(one, str)])
     config.name = config.name or f"{config.choices.data}-doctor"
     folder = RunFolder.create(config)
     folder.write_text("index.html", render_doctor(content))
-    folder.write_json("doctor.json", as_json(case, content, time.monotonic() - started))
+    folder.write_json("doctor.json", as_json(examined, content, time.monotonic() - started))
     folder.write_text(folder.samples.name, csv_text(datamodule.samples))
     print(summary(content))
     print(f"Page {folder.path / 'index.html'}")
     return folder
 
 
-def doctor_content(case: Case, choice: str, findings: Sequence[Finding], passed: Sequence[str]) -> DoctorContent:
+def doctor_content(
+    examined: Examined, choice: str, findings: Sequence[Finding], passed: Sequence[str]
+) -> DoctorContent:
     """Gather what the page shows."""
     return DoctorContent(
-        title=f"{choice}: {case.datamodule.root}",
-        verdict=verdict(case, findings),
-        about=about(case),
+        title=f"{choice}: {examined.datamodule.root}",
+        verdict=verdict(examined, findings),
+        about=about(examined),
         findings=findings,
         passed=passed,
-        tables=tables(case),
-        shortcuts=(shortcuts := pictures.shortcuts_of(case)),
+        tables=tables(examined),
+        shortcuts=(shortcuts := pictures.shortcuts_of(examined)),
         shortcut_table=shortcut_table(shortcuts),
-        sheets=sheets(case),
-        excluded=case.datamodule.excluded,
+        sheets=sheets(examined),
+        excluded=examined.datamodule.excluded,
         command=shlex.join(["loupe", *sys.argv[1:]]),
     )
 
 
-def verdict(case: Case, findings: Sequence[Finding]) -> str:
+def verdict(examined: Examined, findings: Sequence[Finding]) -> str:
     """Say the result in one sentence."""
     grave = [one for one in findings if one.level == "problem"]
-    examined = f"{plural(len(case.table), 'picture')} examined"
+    told = f"{plural(len(examined.table), 'picture')} examined"
     if grave:
-        return f"{examined}: {plural(len(grave), 'problem')} to solve before you trust a result."
+        return f"{told}: {plural(len(grave), 'problem')} to solve before you trust a result."
     if any(one.level == "warning" for one in findings):
-        return f"{examined}: fit to train on, with something to look at first."
-    return f"{examined}: fit to train on."
+        return f"{told}: fit to train on, with something to look at first."
+    return f"{told}: fit to train on."
 
 
-def about(case: Case) -> list[tuple[str, str]]:
+def about(examined: Examined) -> list[tuple[str, str]]:
     """Describe the data set: files, sizes, depths, groups."""
-    table = case.table
+    table = examined.table
     sizes = Counter(zip(table["width"], table["height"], strict=True)).most_common()
     written = [f"{width} x {height} ({count:,})" for (width, height), count in sizes[:4]]
     depths = Counter(zip(table["bits"], table["channels"], strict=True)).most_common()
     kinds = [f"{bits} bit {'grey' if channels == 1 else 'colour'} ({count:,})" for (bits, channels), count in depths]
-    marked = sum(facts is not None for facts in case.inspection.masks)
+    marked = sum(facts is not None for facts in examined.inspection.masks)
     return [
-        ("pictures", f"{len(table):,} readable, {len(case.datamodule.excluded):,} files left out of training"),
+        ("pictures", f"{len(table):,} readable, {len(examined.datamodule.excluded):,} files left out of training"),
         ("size", ", ".join(written) + (f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else "")),
         ("depth", ", ".join(kinds)),
         ("groups", f"{table['group'].nunique():,}, the largest of {int(table['group'].value_counts().iloc[0]):,}"),
@@ -125,15 +127,15 @@ def about(case: Case) -> list[tuple[str, str]]:
     ]
 
 
-def tables(case: Case) -> list[tuple[str, pd.DataFrame]]:
+def tables(examined: Examined) -> list[tuple[str, pd.DataFrame]]:
     """Count pictures by split, kind, type of defect and group, each by label."""
-    found = [("By split", count_by_split(case.datamodule.samples))]
-    label = case.table["label_index"].map(LABEL_NAMES)
+    found = [("By split", count_by_split(examined.datamodule.samples))]
+    label = examined.table["label_index"].map(LABEL_NAMES)
     for title, column in (("By kind", "kind"), ("By type of defect", "defect"), ("By group", "group")):
-        named = case.table[column] != ""
-        if column == "group" and case.table["group"].nunique() in {1, len(case.table)}:
+        named = examined.table[column] != ""
+        if column == "group" and examined.table["group"].nunique() in {1, len(examined.table)}:
             continue
-        counts = pd.crosstab(case.table[column][named], label[named])
+        counts = pd.crosstab(examined.table[column][named], label[named])
         if len(counts):
             order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
             rest = f" (the {_MOST_ROWS} largest of {len(counts):,})" if len(counts) > _MOST_ROWS else ""
@@ -150,10 +152,10 @@ def shortcut_table(shortcuts: Mapping[str, Sequence[Shortcut]]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna(DASH).T
 
 
-def sheets(case: Case) -> list[Sheet]:
+def sheets(examined: Examined) -> list[Sheet]:
     """Draw some good pictures, and some of every type of defect, to look at."""
-    generator = np.random.default_rng(case.datamodule.seed)
-    label, defect = case.table["label_index"].to_numpy(), case.table["defect"].to_numpy(dtype=object)
+    generator = np.random.default_rng(examined.datamodule.seed)
+    label, defect = examined.table["label_index"].to_numpy(), examined.table["defect"].to_numpy(dtype=object)
     wanted = [("Good", label == GOOD)]
     wanted += [
         (f"Defective: {name}" if name else "Defective", (label == DEFECTIVE) & (defect == name))
@@ -163,14 +165,14 @@ def sheets(case: Case) -> list[Sheet]:
     for title, mask in wanted:
         rows = np.flatnonzero(mask)
         drawn = np.sort(generator.permutation(rows)[: _MOST_SHOWN if title == "Good" else _MOST_SHOWN // 2])
-        found.append(case.sheet(f"{title}, {len(drawn)} of {len(rows):,}", drawn.tolist()))
+        found.append(examined.sheet(f"{title}, {len(drawn)} of {len(rows):,}", drawn.tolist()))
     return found
 
 
-def as_json(case: Case, content: DoctorContent, seconds: float) -> dict[str, Any]:
+def as_json(examined: Examined, content: DoctorContent, seconds: float) -> dict[str, Any]:
     """Put the result into plain values for other programs."""
     return {
-        "root": str(case.datamodule.root),
+        "root": str(examined.datamodule.root),
         "verdict": content.verdict,
         "seconds": round(seconds, 2),
         "about": dict(content.about),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from .examined import Case
+    from .examined import Examined
 
 SIDE = 128  # pixels: enough to compare by, and quick
 MOST, FEWEST = 100, 5  # pictures of each sort
@@ -41,13 +41,13 @@ class Pictures(NamedTuple):
     judged: pd.DataFrame
 
 
-def check_features(case: Case) -> Finding | str:
+def check_features(examined: Examined) -> Finding | str:
     """Compare the features that ship with untrained ones on pictures that no test will score."""
-    pictures = choose_pictures(case)
+    pictures = choose_pictures(examined)
     if pictures is None:
         return "Features: too few labelled pictures outside the test split to compare any."
-    networks = (shipped_features(), untrained_features(case.datamodule.seed))
-    ours_N, theirs_N = (score_pictures(case, network, pictures) for network in networks)
+    networks = (shipped_features(), untrained_features(examined.datamodule.seed))
+    ours_N, theirs_N = (score_pictures(examined, network, pictures) for network in networks)
     labels = pictures.judged["label_index"].to_numpy(dtype=np.int64)
     lead = compare_aurocs(theirs_N, ours_N, labels, pictures.judged["group"].to_numpy(dtype=str))
     ours, theirs = (share(auroc(score[labels == GOOD], score[labels == DEFECTIVE])) for score in (ours_N, theirs_N))
@@ -66,12 +66,12 @@ def check_features(case: Case) -> Finding | str:
     )
 
 
-def choose_pictures(case: Case) -> Pictures | None:
+def choose_pictures(examined: Examined) -> Pictures | None:
     """Draw pictures outside the test split: half of the good ones for the bank; None where there are too few."""
-    samples = case.datamodule.samples
+    samples = examined.datamodule.samples
     outside = samples[samples["split"] != TEST]
     good, defective = (
-        outside[outside["label_index"] == label].sample(frac=1, random_state=case.datamodule.seed)
+        outside[outside["label_index"] == label].sample(frac=1, random_state=examined.datamodule.seed)
         for label in (GOOD, DEFECTIVE)
     )
     half = min(len(good) // 2, MOST)
@@ -83,19 +83,21 @@ def choose_pictures(case: Case) -> Pictures | None:
     return Pictures(known, pd.concat([rest.iloc[:MOST], defective.iloc[:MOST]]))
 
 
-def score_pictures(case: Case, network: Backbone, pictures: Pictures) -> npt.NDArray[np.float64]:
+def score_pictures(examined: Examined, network: Backbone, pictures: Pictures) -> npt.NDArray[np.float64]:
     """Score pictures as a plain PatchCore does: by the largest distance of any patch to a random bank."""
-    bank_MD = torch.cat(list(embed(case, network, pictures.known)))
-    generator = torch.Generator().manual_seed(case.datamodule.seed)
+    bank_MD = torch.cat(list(embed(examined, network, pictures.known)))
+    generator = torch.Generator().manual_seed(examined.datamodule.seed)
     bank_MD = bank_MD[torch.randperm(len(bank_MD), generator=generator)[:BANK]]
-    scores = [torch.cdist(patch_PD, bank_MD).amin(dim=1).max() for patch_PD in embed(case, network, pictures.judged)]
+    scores = [
+        torch.cdist(patch_PD, bank_MD).amin(dim=1).max() for patch_PD in embed(examined, network, pictures.judged)
+    ]
     return np.array([float(score) for score in scores])
 
 
 @torch.inference_mode()
-def embed(case: Case, network: Backbone, table: pd.DataFrame) -> Iterator[Tensor]:
+def embed(examined: Examined, network: Backbone, table: pd.DataFrame) -> Iterator[Tensor]:
     """Describe the patches of one picture after the other, (P, D), on the grid of the finest map."""
-    dataset = case.datamodule.dataset(table)
+    dataset = examined.datamodule.dataset(table)
     dataset.reading = dataset.reading._replace(height=SIDE, width=SIDE)
     for index in track(range(len(table)), "comparing features"):
         maps = [F.avg_pool2d(level, 3, 1, 1) for level in network(dataset[index].image[None])]

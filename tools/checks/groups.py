@@ -17,17 +17,17 @@ from .pictures import MOST_PAIRS_SHOWN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .examined import Case
+    from .examined import Examined
 
 
-def check_supplied_splits(case: Case) -> Finding | str:
+def check_supplied_splits(examined: Examined) -> Finding | str:
     """Find groups that the data's own split cuts."""
-    rows = [row for row, split in enumerate(case.supplied) if split != UNASSIGNED]
-    group = case.table["group"].tolist()
-    cut = cut_groups([group[row] for row in rows], [case.supplied[row] for row in rows])
+    rows = [row for row, split in enumerate(examined.supplied) if split != UNASSIGNED]
+    group = examined.table["group"].tolist()
+    cut = cut_groups([group[row] for row in rows], [examined.supplied[row] for row in rows])
     if not cut:
         return "Groups that lie in more than one split."
-    shown = [_first_across(cut_off, group, case.table["split"].tolist()) for cut_off in cut[:MOST_PAIRS_SHOWN]]
+    shown = [_first_across(cut_off, group, examined.table["split"].tolist()) for cut_off in cut[:MOST_PAIRS_SHOWN]]
     return Finding(
         "cut_groups",
         "problem",
@@ -37,15 +37,15 @@ def check_supplied_splits(case: Case) -> Finding | str:
         "Move all pictures of a group to one split, or drop the supplied splits and let Loupe divide the groups.",
         len(cut),
         cut,
-        case.pair_sheet("", [pair for pair in shown if pair is not None]),
+        examined.pair_sheet("", [pair for pair in shown if pair is not None]),
     )
 
 
-def check_tiles(case: Case) -> Finding | str:
+def check_tiles(examined: Examined) -> Finding | str:
     """Find tiles of one picture that lie in different splits, or only by chance in one."""
-    source = tile_sources(case.table["name"].tolist())
+    source = tile_sources(examined.table["name"].tolist())
     tiles = [row for row, name in enumerate(source) if name]
-    group, split = case.table["group"].tolist(), case.table["split"].tolist()
+    group, split = examined.table["group"].tolist(), examined.table["split"].tolist()
     apart = cut_groups([source[row] for row in tiles], [group[row] for row in tiles])
     used = [row for row in tiles if split[row] != LEFT_OUT]
     leaking = cut_groups([source[row] for row in used], [split[row] for row in used])
@@ -63,17 +63,17 @@ def check_tiles(case: Case) -> Finding | str:
         "datamodule that cuts tiles by itself.",
         len(leaking or apart),
         leaking or apart,
-        case.pair_sheet("", [pair for pair in pairs if pair is not None]),
+        examined.pair_sheet("", [pair for pair in pairs if pair is not None]),
     )
 
 
-def check_groups(case: Case) -> Finding | str:
+def check_groups(examined: Examined) -> Finding | str:
     """Sequences: what a split by single pictures would cut, declared or not."""
-    split = case.datamodule.samples["split"]
+    split = examined.datamodule.samples["split"]
     shares = split.value_counts(normalize=True).tolist()
-    several, cut = expected_cuts(case.table["group"].tolist(), shares)
+    several, cut = expected_cuts(examined.table["group"].tolist(), shares)
     if several:
-        largest = case.table["group"].value_counts()
+        largest = examined.table["group"].value_counts()
         return Finding(
             "groups",
             "note",
@@ -86,8 +86,8 @@ def check_groups(case: Case) -> Finding | str:
             several,
             [f"{name}: {int(count):,}" for name, count in largest[largest > 1].items()],
         )
-    part = telling_part(case.table["name"].tolist(), case.described_ND, case.datamodule.seed)
-    if part is None or any(tile_sources(case.table["name"].tolist())):
+    part = telling_part(examined.table["name"].tolist(), examined.described_ND, examined.datamodule.seed)
+    if part is None or any(tile_sources(examined.table["name"].tolist())):
         return "Sequences that nobody declared as groups."
     _, cut = expected_cuts(part.value_N, shares)
     return Finding(
@@ -101,7 +101,7 @@ def check_groups(case: Case) -> Finding | str:
         "Declare the groups: a subfolder for each below the class folder, or a group column in labels.csv.",
         part.groups,
         sorted(set(part.value_N)),
-        case.pair_sheet("Neighbours of one reading", _neighbours(part.value_N, case)),
+        examined.pair_sheet("Neighbours of one reading", _neighbours(part.value_N, examined)),
     )
 
 
@@ -112,14 +112,14 @@ def _first_across(name: str, value_N: Sequence[str], split_N: Sequence[str]) -> 
     return (rows[0], other[0]) if other else None
 
 
-def _neighbours(value_N: Sequence[str], case: Case) -> list[tuple[int, int]]:
+def _neighbours(value_N: Sequence[str], examined: Examined) -> list[tuple[int, int]]:
     """Return the most similar pair of each of the first few values."""
     pairs = []
     values = np.array(value_N)
     for value in sorted(set(value_N))[:MOST_PAIRS_SHOWN]:
         rows = np.flatnonzero(values == value)[:200]
         if rows.size > 1:
-            alike = case.described_ND[rows] @ case.described_ND[rows].T
+            alike = examined.described_ND[rows] @ examined.described_ND[rows].T
             np.fill_diagonal(alike, -np.inf)
             first, second = np.unravel_index(int(alike.argmax()), alike.shape)
             pairs.append((int(rows[first]), int(rows[second])))

@@ -14,18 +14,18 @@ from .pictures import MOST_SHOWN
 if TYPE_CHECKING:
     from datamodules.masks.checks import Shift
 
-    from .examined import Case
+    from .examined import Examined
 
 
-def check_unusable_masks(case: Case) -> Finding | str:
+def check_unusable_masks(examined: Examined) -> Finding | str:
     """Find masks, zones or outlines for which training leaves their pictures out."""
-    unusable = case.inspection.unusable
+    unusable = examined.inspection.unusable
     if not unusable:
         return "Masks that are empty, damaged or of another size than their picture."
     first = next(iter(unusable.values()))
     return Finding(
         "unusable_masks",
-        "problem" if len(unusable) > 0.1 * len(case.table) else "warning",
+        "problem" if len(unusable) > 0.1 * len(examined.table) else "warning",
         "Masks that cannot be used",
         f"{plural(len(unusable), 'picture')} with a mask that is empty, damaged, or of another size; for example, "
         f"{first.path} {first.problem}.",
@@ -34,16 +34,16 @@ def check_unusable_masks(case: Case) -> Finding | str:
         "was never drawn. The table at the end of this page names a remedy for each.",
         len(unusable),
         [f"{problem.path}: {problem.problem}" for problem in unusable.values()],
-        case.sheet("Their pictures", list(unusable)[:MOST_SHOWN]),
+        examined.sheet("Their pictures", list(unusable)[:MOST_SHOWN]),
     )
 
 
-def check_inverted(case: Case) -> Finding | str:
+def check_inverted(examined: Examined) -> Finding | str:
     """Find masks that mark the background."""
-    rows = [row for row, facts in enumerate(case.inspection.masks) if facts is not None and is_inverted(facts)]
+    rows = [row for row, facts in enumerate(examined.inspection.masks) if facts is not None and is_inverted(facts)]
     if not rows:
         return "Inverted masks."
-    total = sum(facts is not None for facts in case.inspection.masks)
+    total = sum(facts is not None for facts in examined.inspection.masks)
     return Finding(
         "inverted_masks",
         "problem",
@@ -52,26 +52,26 @@ def check_inverted(case: Case) -> Finding | str:
         "Takes them as they are: every pixel figure would be computed the wrong way round.",
         "Invert these masks (white on the defect), unless the whole picture really is defective.",
         len(rows),
-        [case.name(row) for row in rows],
-        case.sheet("", rows[:MOST_SHOWN]),
+        [examined.name(row) for row in rows],
+        examined.sheet("", rows[:MOST_SHOWN]),
     )
 
 
-def check_shifted(case: Case) -> Finding | str:
+def check_shifted(examined: Examined) -> Finding | str:
     """Find masks that lie beside what they mark."""
-    masks = [facts for facts in case.inspection.masks if facts is not None and not is_inverted(facts)]
+    masks = [facts for facts in examined.inspection.masks if facts is not None and not is_inverted(facts)]
     common = find_common_shift(masks)
     shifts = {
         row: shift
-        for row, facts in enumerate(case.inspection.masks)
+        for row, facts in enumerate(examined.inspection.masks)
         if facts is not None and not is_inverted(facts) and (shift := find_shift(facts)) is not None
     }
     if common is None and not shifts:
         return "Masks shifted against what they mark."
     every = "" if common is None else f"All masks together fit best when moved by {_written(common)}. "
     single = f"{plural(len(shifts), 'mask')} of {len(masks):,} fit far better elsewhere." if shifts else ""
-    rows = list(shifts) or [row for row, facts in enumerate(case.inspection.masks) if facts is not None]
-    captions = [f"{case.name(row)}: {_written(shifts[row]) if row in shifts else 'as it lies'}" for row in rows]
+    rows = list(shifts) or [row for row, facts in enumerate(examined.inspection.masks) if facts is not None]
+    captions = [f"{examined.name(row)}: {_written(shifts[row]) if row in shifts else 'as it lies'}" for row in rows]
     return Finding(
         "shifted_masks",
         # One mask in a hundred seems shifted by chance: a faint defect beside a sharp edge.
@@ -82,18 +82,18 @@ def check_shifted(case: Case) -> Finding | str:
         "Compare outline and picture below. A crop, a flip or another camera between picture and mask moves all of "
         "them alike.",
         len(shifts) or len(masks),
-        [case.name(row) for row in shifts],
-        case.sheet("Where they would fit better", rows[:MOST_SHOWN], captions[:MOST_SHOWN]),
+        [examined.name(row) for row in shifts],
+        examined.sheet("Where they would fit better", rows[:MOST_SHOWN], captions[:MOST_SHOWN]),
     )
 
 
-def check_missing_masks(case: Case) -> Finding | str:
+def check_missing_masks(examined: Examined) -> Finding | str:
     """Defective pictures that nobody marked."""
-    defective = (case.table["label_index"] == DEFECTIVE).tolist()
+    defective = (examined.table["label_index"] == DEFECTIVE).tolist()
     rows = [
         row
-        for row, facts in enumerate(case.inspection.masks)
-        if facts is None and defective[row] and row not in case.inspection.unusable
+        for row, facts in enumerate(examined.inspection.masks)
+        if facts is None and defective[row] and row not in examined.inspection.unusable
     ]
     if not rows:
         return "Defective pictures without a mask."

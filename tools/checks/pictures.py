@@ -22,7 +22,7 @@ from .examined import LEFT_OUT
 if TYPE_CHECKING:
     from datamodules.health.shortcuts import Shortcut
 
-    from .examined import Case
+    from .examined import Examined
 
 MOST_PAIRS_SHOWN, MOST_SHOWN = 6, 12
 ALL, TEST_SPLIT = "all pictures", "test split"
@@ -31,20 +31,20 @@ _FLAT = 0.004  # contrast of one grey value in 255
 _SHIFTED = 0.9  # AUROC between good pictures of two splits, from which on they were taken differently
 
 
-def check_left_out(case: Case) -> Finding | str:
+def check_left_out(examined: Examined) -> Finding | str:
     """Find files that cannot be used, other than for their masks."""
-    masks = {problem.path for problem in case.inspection.unusable.values()}
-    excluded = case.datamodule.excluded
+    masks = {problem.path for problem in examined.inspection.unusable.values()}
+    excluded = examined.datamodule.excluded
     rest = excluded[~excluded["path"].isin(masks)]
     if rest.empty:
         return "Files that cannot be read."
-    part = len(rest) / (len(rest) + len(case.table))
+    part = len(rest) / (len(rest) + len(examined.table))
     first = rest.iloc[0]
     return Finding(
         "left_out",
         "problem" if part > 0.1 else "warning",
         "Some files cannot be used",
-        f"{plural(len(rest), 'file')} of {len(rest) + len(case.table):,} ({percent(part)}) cannot be used; for "
+        f"{plural(len(rest), 'file')} of {len(rest) + len(examined.table):,} ({percent(part)}) cannot be used; for "
         f"example, {first['path']} {first['problem']}.",
         "Leaves them out of training, calibration and test, and lists them in every report.",
         "The table at the end of this page names a remedy for each; the data can be used without them, too.",
@@ -52,12 +52,12 @@ def check_left_out(case: Case) -> Finding | str:
     )
 
 
-def check_amounts(case: Case) -> Finding | str:
+def check_amounts(examined: Examined) -> Finding | str:
     """Enough pictures to train on, to choose a threshold with, and to test with."""
-    labels = case.datamodule.samples["label_index"]
-    defective = case.datamodule.samples[labels == DEFECTIVE]
+    labels = examined.datamodule.samples["label_index"]
+    defective = examined.datamodule.samples[labels == DEFECTIVE]
     try:
-        case.datamodule.check_training()
+        examined.datamodule.check_training()
     except DataError as error:
         return Finding(
             "amounts", "problem", "Too few pictures to train", str(error), "Refuses to train.", "As the message says."
@@ -79,10 +79,10 @@ def check_amounts(case: Case) -> Finding | str:
     )
 
 
-def check_depth(case: Case) -> Finding | str:
+def check_depth(examined: Examined) -> Finding | str:
     """Find images that use less of their range than they could: 12 bits in 16-bit files look nearly black."""
-    deep = case.table[case.table["bits"] == 16]
-    if deep.empty or case.datamodule.white_level is not None:
+    deep = examined.table[examined.table["bits"] == 16]
+    if deep.empty or examined.datamodule.white_level is not None:
         return "Pictures whose bit depth hides them."
     highest = float(deep["highest"].max())
     white = next((level for level in _DEPTHS if highest <= level), None)
@@ -101,9 +101,9 @@ def check_depth(case: Case) -> Finding | str:
     )
 
 
-def check_flat(case: Case) -> Finding | str:
+def check_flat(examined: Examined) -> Finding | str:
     """Find pictures of one grey value: a lamp or a lens cap, not a part."""
-    rows = np.flatnonzero(case.table["contrast"].to_numpy() < _FLAT).tolist()
+    rows = np.flatnonzero(examined.table["contrast"].to_numpy() < _FLAT).tolist()
     if not rows:
         return "Blank pictures."
     return Finding(
@@ -114,43 +114,43 @@ def check_flat(case: Case) -> Finding | str:
         "Leaves out those of one value throughout, unless most are such; uses the others like any other.",
         "Delete them if nothing was in front of the camera.",
         len(rows),
-        [case.name(row) for row in rows],
-        case.sheet("", rows[:MOST_SHOWN]),
+        [examined.name(row) for row in rows],
+        examined.sheet("", rows[:MOST_SHOWN]),
     )
 
 
-def check_copies(case: Case) -> Finding | str:
+def check_copies(examined: Examined) -> Finding | str:
     """Find files that are there more than once."""
-    if not case.copies:
+    if not examined.copies:
         return "Copies of one file."
-    split = case.table["split"].to_numpy(dtype=object)
-    across = [rows for rows in case.copies if len(set(split[rows]) - {LEFT_OUT}) > 1]
-    extra = sum(len(rows) - 1 for rows in case.copies)
-    shown = sorted(case.copies, key=lambda rows: rows not in across)
+    split = examined.table["split"].to_numpy(dtype=object)
+    across = [rows for rows in examined.copies if len(set(split[rows]) - {LEFT_OUT}) > 1]
+    extra = sum(len(rows) - 1 for rows in examined.copies)
+    shown = sorted(examined.copies, key=lambda rows: rows not in across)
     said = f", {len(across)} of them in different splits: the test would ask for what was learnt" if across else ""
     return Finding(
         "copies",
         "problem" if across else "warning",
         "Copies of the same file",
-        f"{plural(len(case.copies), 'picture')} there more than once, {plural(extra, 'surplus file')}{said}.",
+        f"{plural(len(examined.copies), 'picture')} there more than once, {plural(extra, 'surplus file')}{said}.",
         "Uses every copy, and splits by group: only copies of one group stay together.",
         "Delete the surplus files, or give copies the same group.",
-        len(case.copies),
-        [" = ".join(case.name(row) for row in rows) for rows in shown],
-        case.pair_sheet("Copies, pair by pair", [(rows[0], rows[1]) for rows in shown[:MOST_PAIRS_SHOWN]]),
+        len(examined.copies),
+        [" = ".join(examined.name(row) for row in rows) for rows in shown],
+        examined.pair_sheet("Copies, pair by pair", [(rows[0], rows[1]) for rows in shown[:MOST_PAIRS_SHOWN]]),
     )
 
 
-def check_near(case: Case) -> Finding | str:
+def check_near(examined: Examined) -> Finding | str:
     """Find pictures that look alike: saved, resized or taken again."""
-    near = case.near
+    near = examined.near
     if not len(near):
         return "Near-duplicates: pictures saved, resized or taken again."
-    first, second = case.column("split", near.first), case.column("split", near.second)
+    first, second = examined.column("split", near.first), examined.column("split", near.second)
     across = ((first != second) & (first != LEFT_OUT) & (second != LEFT_OUT)).astype(np.bool_)
     order = np.argsort(~across, kind="stable")
     pairs = [(int(near.first[index]), int(near.second[index])) for index in order]
-    apart = int((case.column("group", near.first) != case.column("group", near.second)).sum())
+    apart = int((examined.column("group", near.first) != examined.column("group", near.second)).sum())
     leak = f" {plural(int(across.sum()), 'pair')} would lie in different splits." if across.any() else ""
     return Finding(
         "near_duplicates",
@@ -162,19 +162,19 @@ def check_near(case: Case) -> Finding | str:
         "Look at the pairs: two very regular parts may agree by chance. If a pair shows the same part, give both the "
         "same group (a subfolder, or the group column of labels.csv), or keep one.",
         len(near),
-        [f"{case.name(a)} ~ {case.name(b)}" for a, b in pairs[:200]],
-        case.pair_sheet(
+        [f"{examined.name(a)} ~ {examined.name(b)}" for a, b in pairs[:200]],
+        examined.pair_sheet(
             "The most alike" + (", those across splits first" if across.any() else ""), pairs[:MOST_PAIRS_SHOWN]
         ),
     )
 
 
-def check_contradictions(case: Case) -> Finding | str:
+def check_contradictions(examined: Examined) -> Finding | str:
     """Find copies, or nearly, of which one is called good and one defective."""
-    label = case.table["label_index"].to_numpy()
-    pairs = [pair for rows in case.copies for pair in combinations(rows, 2)]
+    label = examined.table["label_index"].to_numpy()
+    pairs = [pair for rows in examined.copies for pair in combinations(rows, 2)]
     exact = len([pair for pair in pairs if {int(label[pair[0]]), int(label[pair[1]])} == {GOOD, DEFECTIVE}])
-    pairs += list(zip(case.near.first.tolist(), case.near.second.tolist(), strict=True))
+    pairs += list(zip(examined.near.first.tolist(), examined.near.second.tolist(), strict=True))
     found = [(a, b) for a, b in pairs if {int(label[a]), int(label[b])} == {GOOD, DEFECTIVE}]
     if not found:
         return "Equal or nearly equal pictures with contradicting labels."
@@ -187,28 +187,28 @@ def check_contradictions(case: Case) -> Finding | str:
         "Believes both labels: one of them counts as a mistake whatever the detector says.",
         "Look at each pair. A small defect may be all that differs; if not, mend the label.",
         len(found),
-        [f"{case.name(a)} vs {case.name(b)}" for a, b in found],
-        case.pair_sheet("", found[:MOST_PAIRS_SHOWN]),
+        [f"{examined.name(a)} vs {examined.name(b)}" for a, b in found],
+        examined.pair_sheet("", found[:MOST_PAIRS_SHOWN]),
     )
 
 
-def shortcuts_of(case: Case) -> dict[str, list[Shortcut]]:
+def shortcuts_of(examined: Examined) -> dict[str, list[Shortcut]]:
     """Measure shortcuts over all labelled pictures, over those of the test split, and for every type of defect."""
-    values = measures(case.table)
-    label = case.table["label_index"].to_numpy(dtype=np.int64)
-    test = np.where(case.table["split"] == TEST, label, UNKNOWN)
+    values = measures(examined.table)
+    label = examined.table["label_index"].to_numpy(dtype=np.int64)
+    test = np.where(examined.table["split"] == TEST, label, UNKNOWN)
     found = {ALL: find_shortcuts(values, label), TEST_SPLIT: find_shortcuts(values, test)}
-    types = sorted(set(case.table["defect"][label == DEFECTIVE]) - {""})
+    types = sorted(set(examined.table["defect"][label == DEFECTIVE]) - {""})
     for name in types if len(types) > 1 else []:
-        of_type = (label != DEFECTIVE) | (case.table["defect"] == name).to_numpy()
+        of_type = (label != DEFECTIVE) | (examined.table["defect"] == name).to_numpy()
         found[name] = find_shortcuts(values, np.where(of_type, label, UNKNOWN))
     return found
 
 
-def check_shortcuts(case: Case) -> Finding | str:
+def check_shortcuts(examined: Examined) -> Finding | str:
     """Find single numbers that tell the labels apart."""
     ranked = sorted(
-        ((one, where) for where, ones in shortcuts_of(case).items() for one in ones if one.separates or one.leans),
+        ((one, where) for where, ones in shortcuts_of(examined).items() for one in ones if one.separates or one.leans),
         key=lambda pair: -pair[0].separability,
     )
     grave = [pair for pair in ranked if pair[0].separates]
@@ -245,9 +245,9 @@ def check_shortcuts(case: Case) -> Finding | str:
     )
 
 
-def check_split_shift(case: Case) -> Finding | str:
+def check_split_shift(examined: Examined) -> Finding | str:
     """Good pictures of the test split that were taken differently from those that were trained on."""
-    good = case.table[case.table["label_index"] == GOOD]
+    good = examined.table[examined.table["label_index"] == GOOD]
     values = measures(good)
     train, test = ((good["split"] == split).to_numpy() for split in (TRAIN, TEST))
     found = []

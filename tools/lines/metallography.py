@@ -134,7 +134,7 @@ def stage_of(run: str, key: str) -> Stage:
     enhance = reading_of(config.data).enhance
 
     def logits(image_K3SS: Tensor) -> Tensor:
-        found, _ = module.look(image_K3SS)
+        found, _ = module.predict(image_K3SS)
         if found.anomaly_map is None:
             raise TypeError("Expected a map of every image, but the model returned none.")
         return found.anomaly_map

@@ -22,7 +22,7 @@ from datamodules.files.csv_text import csv_text
 from datamodules.progress import working
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
-from .disputes import disputed_rows, look_again
+from .disputes import disputed_rows, predict_again
 from .matching import common_pictures, differing_settings, read_run, trained_on_tests
 from .reporting import subject
 from .run_files import CONFIG, REPORT
@@ -57,7 +57,7 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder]) -> RunFolder:
     with working("comparing"):
         comparison = compare(judged, label_N, pictures["group"].to_numpy(str), resampling)
     disputed = disputed_rows(judged, label_N)
-    disputes, more = look_again(runs, pictures, judged, disputed[: config.examples].tolist())
+    disputes, more = predict_again(runs, pictures, judged, disputed[: config.examples].tolist())
     names = _short_names(folders)
     content = CompareContent(
         contenders=[_contender(index, run, names[index]) for index, run in enumerate(runs)],

@@ -50,7 +50,7 @@ def disputed_rows(judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64]) ->
     return rows[np.argsort(-apart_N[rows], kind="stable")]
 
 
-def look_again(
+def predict_again(
     runs: Sequence[TestedRun], pictures: pd.DataFrame, judged_R: Sequence[Judged], rows: Sequence[int]
 ) -> tuple[list[Dispute], list[str]]:
     """Run disputed pictures through every run's model.

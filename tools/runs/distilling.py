@@ -58,11 +58,11 @@ def distill_pictures(config: DictConfig) -> Path:
     teacher = build_teacher(config).to(choose_device(config.device))
     out = Path(config.out).expanduser()
     keep_settings(out, settings_of(config, teacher.origin))
-    with keeping_note(lambda: kept(out)):
+    with keeping_note(lambda: how_to_go_on(out)):
         return _distill(config, recipe, student, teacher, out)
 
 
-def kept(out: Path) -> str:
+def how_to_go_on(out: Path) -> str:
     """Say what a distillation that is ended leaves."""
     there = "every whole round is kept" if (out / CHECKPOINT).is_file() else "no round was whole yet"
     return f"{there} in {out}; the same command goes on"

@@ -29,7 +29,7 @@ def options_of(config: DictConfig, batch_size: int) -> Options:
     )
 
 
-def kept(out: Path) -> str:
+def how_to_go_on(out: Path) -> str:
     """Say what a prediction that is ended leaves."""
     return f"what was judged so far is kept in {out}; the same command with out={out} goes on"
 

@@ -23,7 +23,7 @@ from tools.signals import keeping_note
 from .accepting import acceptance_of
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
-from .options import ERRORS_EXPECTED, as_list, kept, options_of
+from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
 from .reading import reading_of
 from .trained import make_output, note_config
 from .trainers import build_trainer
@@ -62,7 +62,7 @@ def _predict(trained: Trained) -> RunFolder:
     folder = make_output(trained, "predictions")
     if not folder.config.is_file():  # what is there already is that of the call that began
         note_config(folder, config)
-    with keeping_note(lambda: kept(folder.path)):
+    with keeping_note(lambda: how_to_go_on(folder.path)):
         summary = predict_sources(judge, sources, folder.path, options)
         print(summary)
     print(f"Predictions {folder.path / TABLE}")
@@ -97,7 +97,7 @@ def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> P
     image = torch.from_numpy(image_B3HW).to(module.device)
     module.check_pictures(image)
     with precision.predict_step_context():
-        found, detections = module.look(image)
+        found, detections = module.predict(image)
     if found.pred_score is None or found.anomaly_map is None:
         raise TypeError("Expected raw scores and maps, but the model returned none.")
     scores, maps = found.pred_score.cpu().numpy(), found.anomaly_map.cpu().numpy()

@@ -102,7 +102,7 @@ def complete(
         last: The checkpoint that it goes on from; None: the beginning.
     """
     folder, config, module, datamodule, environment = run
-    with keeping_note(partial(kept, folder)):
+    with keeping_note(partial(how_to_go_on, folder)):
         seed_everything(config.seed, workers=True, verbose=False)  # whatever was drawn so far: the run starts here
         if config.compile:
             module.model.compile()
@@ -121,7 +121,7 @@ def complete(
     return folder
 
 
-def kept(folder: RunFolder) -> str:
+def how_to_go_on(folder: RunFolder) -> str:
     """Say what a run that is ended leaves."""
     far = "every whole epoch is kept" if folder.last_checkpoint.is_file() else "no epoch was whole yet"
     return f"{far} in {folder.path}; go on with: loupe train resume={folder.path}"

@@ -57,7 +57,7 @@ class KnownData:
             return ""
         places = tuple(noted["places"])
         if places not in self._before:
-            self._before[places] = look(places)
+            self._before[places] = fingerprint(places)
         return str(noted["data"]) if self._before[places] == noted["seen"] else ""
 
     def _read(self, about: str, config: dict[str, Any]) -> str:
@@ -69,7 +69,7 @@ class KnownData:
         places = tuple(found)
         if places:
             if places not in self._now:
-                self._now[places] = look(places)
+                self._now[places] = fingerprint(places)
             self._journal.note_data(about, data, self._now[places], found)
         return data
 
@@ -80,8 +80,8 @@ def about_data(config: dict[str, Any]) -> str:
     return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
-def look(places: Sequence[str]) -> str:
-    """Hash how files look from outside: name, size and times of change. Nothing is read, so that it takes no time."""
+def fingerprint(places: Sequence[str]) -> str:
+    """Hash names, sizes and times of change of files: nothing is read, so that it takes no time."""
     hashed = hashlib.sha256()
     for place in places:
         for path in sorted(_files(Path(place))):

@@ -16,8 +16,8 @@ from . import errands
 from .data_names import DATA_KEYS
 from .executors import make_executor, thread_count
 from .failures import add_to_log, cause_of
-from .first_look import refuse_impossible
 from .identity import trial_id
+from .impossible import refuse_impossible
 from .journal import Journal, Trial
 from .known_data import KnownData, about_data
 from .own import mark_of
@@ -82,7 +82,7 @@ class Planner:
         self._running: dict[str, _Running] = {}
         self._executor: Executor | None = None
         self._known_data = KnownData(journal, lambda config: self.errand("identify", config))
-        self._looked = False
+        self._checked = False
         self._several_data = any(axis.key in DATA_KEYS and len(set(axis.choices)) > 1 for axis in plan.axes)
 
     def errand(self, name: str, *args: Any) -> Any:
@@ -117,10 +117,10 @@ class Planner:
         if self.reason and self.journal.exhausted != self.reason:
             self.journal.note_exhausted(self.reason)
 
-    def _look_first(self) -> None:
+    def _refuse_impossible(self) -> None:
         """Refuse impossible values before anything is read or run, once."""
-        if not self._looked:
-            self._looked = True
+        if not self._checked:
+            self._checked = True
             refuse_impossible(self.composer, self.journal.trials.values(), lambda some: self.errand("check", some))
 
     def _note_plan(self) -> None:
@@ -171,7 +171,7 @@ class Planner:
         """Make a task of a suggestion that is new; tell the search what is known of one that is not."""
         config = self.composer.config(suggestion.setting)
         if not self._known_data.knows(config):
-            self._look_first()
+            self._refuse_impossible()
         try:
             data = self._known_data.of(config)
         except (DataError, ConfigError) as error:
@@ -211,7 +211,7 @@ class Planner:
         self._note_end(suggestion, trial)
 
     def _start(self, running: _Running) -> None:
-        self._look_first()
+        self._refuse_impossible()
         self._note_plan()
         task = running.task
         self._running[task.id] = running

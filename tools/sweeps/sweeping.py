@@ -12,7 +12,7 @@ from tools.signals import keeping_note
 from .board import Board
 from .failures import failure_lines
 from .files import write
-from .first_look import compose_branches
+from .impossible import compose_branches
 from .journal import JOURNAL, Journal
 from .leaderboard import Leaderboard
 from .live import LivePage

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from callbacks.training.history import read_rows
 from datamodules.caching.cache import BESIDE
-from datamodules.caching.kept import KeptSamples, keeping
+from datamodules.caching.in_memory import SampleCache, keeping
 from datamodules.files.own_process import settle_process
 from datamodules.synthetic.datamodule import SyntheticDataModule
 from datamodules.table import read_table
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "data_identity", "data_places", "measure", "run_trial", "write_page"]
 
-_kept = KeptSamples(2**29)  # half a GiB of every process: some 2,700 pictures of 256 x 256
+_kept = SampleCache(2**29)  # half a GiB of every process: some 2,700 pictures of 256 x 256
 
 
 def data_identity(config: dict[str, Any]) -> str:

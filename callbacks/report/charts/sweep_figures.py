@@ -119,12 +119,12 @@ def parallel_figure(
         corners.append((places[-1], objective(value)))
         strength = (value - low) / (high - low) if high > low else 1.0
         kind = "trial first" if rank == 0 else "trial"
-        look: dict[str, str | float] = {
+        strokes: dict[str, str | float] = {
             "points": points(corners),
             "class": kind,
             "opacity": 1.0 if rank == 0 else 0.12 + 0.6 * strength**2,
         }
-        parts.append(element("polyline", look))
+        parts.append(element("polyline", strokes))
     for index, (x, key, at) in enumerate(zip(places, axes, heights, strict=False)):
         room = places[index + 1] - x - 12
         parts += [

@@ -9,7 +9,7 @@ import torch
 
 from datamodules.folder import FolderDataModule
 from datamodules.table import DEFECTIVE, GOOD, TEST
-from tools.checks.examined import Case, examine
+from tools.checks.examined import Examined, examine
 from tools.checks.features import Pictures, check_features, choose_pictures, embed, score_pictures, shipped_features
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+def examined(tmp_path_factory: pytest.TempPathFactory) -> Examined:
     """Twenty-four noisy plates, and sixteen with a bright pit."""
     root = tmp_path_factory.mktemp("plates")
     for index in range(40):
@@ -30,10 +30,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return examine(FolderDataModule(root=str(root), num_workers=0))
 
 
-def test_pictures_are_drawn_outside_the_test_and_none_twice(case: Case) -> None:
-    pictures = choose_pictures(case)
+def test_pictures_are_drawn_outside_the_test_and_none_twice(examined: Examined) -> None:
+    pictures = choose_pictures(examined)
     assert pictures is not None
-    split = case.datamodule.samples.set_index("name")["split"]
+    split = examined.datamodule.samples.set_index("name")["split"]
     names = [*pictures.known["name"], *pictures.judged["name"]]
     assert len(set(names)) == len(names)
     assert (split[names] != TEST).all()
@@ -41,23 +41,23 @@ def test_pictures_are_drawn_outside_the_test_and_none_twice(case: Case) -> None:
     assert (pictures.judged["label_index"] == DEFECTIVE).sum() >= 5
 
 
-def test_scores_are_the_largest_distance_to_the_nearest_patch(case: Case) -> None:
-    pictures = choose_pictures(case)
+def test_scores_are_the_largest_distance_to_the_nearest_patch(examined: Examined) -> None:
+    pictures = choose_pictures(examined)
     assert pictures is not None
     few = Pictures(
         pictures.known.iloc[:2], pictures.judged.iloc[[0, -1]]
     )  # so few that the bank is all of their patches
     network = shipped_features()
-    bank_MD = torch.cat(list(embed(case, network, few.known)))
+    bank_MD = torch.cat(list(embed(examined, network, few.known)))
     expected = []
-    for patch_PD in embed(case, network, few.judged):
+    for patch_PD in embed(examined, network, few.judged):
         square_PM = (patch_PD[:, None] - bank_MD[None]).square().sum(dim=2)
         expected.append(float(square_PM.min(dim=1).values.max().sqrt()))
-    np.testing.assert_allclose(score_pictures(case, network, few), expected, rtol=1e-4)
+    np.testing.assert_allclose(score_pictures(examined, network, few), expected, rtol=1e-4)
 
 
-def test_where_the_shipped_features_do_well_nothing_is_advised(case: Case) -> None:
-    verdict = check_features(case)
+def test_where_the_shipped_features_do_well_nothing_is_advised(examined: Examined) -> None:
+    verdict = check_features(examined)
     assert isinstance(verdict, str)
     assert verdict.startswith("Features that ship: AUROC 1.000")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tools.cli import main
-from tools.sweeps.known_data import look
+from tools.sweeps.known_data import fingerprint
 from tools.sweeps.live import LivePage
 from tools.sweeps.worker import bytes_for_each
 
@@ -63,18 +63,18 @@ def test_whatever_changes_files_is_seen(tmp_path: Path) -> None:
     (tmp_path / "good").mkdir()
     picture = tmp_path / "good" / "a.png"
     picture.write_bytes(b"one")
-    seen = [look([str(tmp_path)])]
-    assert look([str(tmp_path)]) == seen[0]
+    seen = [fingerprint([str(tmp_path)])]
+    assert fingerprint([str(tmp_path)]) == seen[0]
     picture.write_bytes(b"two")  # as long as before
-    seen.append(look([str(tmp_path)]))
+    seen.append(fingerprint([str(tmp_path)]))
     os.utime(picture, ns=(0, 0))  # as a copy that keeps times does
-    seen.append(look([str(tmp_path)]))
+    seen.append(fingerprint([str(tmp_path)]))
     (tmp_path / "good" / "b.png").write_bytes(b"")
-    seen.append(look([str(tmp_path)]))
+    seen.append(fingerprint([str(tmp_path)]))
     (tmp_path / "good" / "b.png").rename(tmp_path / "good" / "c.png")
-    seen.append(look([str(tmp_path)]))
+    seen.append(fingerprint([str(tmp_path)]))
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
-    look([str(tmp_path)])  # ends
+    fingerprint([str(tmp_path)])  # ends
     assert len(set(seen)) == len(seen)
 
 

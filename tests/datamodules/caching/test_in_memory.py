@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from datamodules.caching.kept import KeptDataset, KeptSamples, keeping
+from datamodules.caching.in_memory import DatasetInMemory, SampleCache, keeping
 from datamodules.synthetic.datamodule import SyntheticDataModule
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def same(one: InspectionBatch, other: InspectionBatch) -> bool:
 @pytest.mark.parametrize("size", [(64, 64), (48, 40)])
 def test_kept_pictures_are_the_read_ones(tmp_path: Path, size: tuple[int, int]) -> None:
     plain = batches(drawn(tmp_path, image_size=size))
-    kept = KeptSamples(2**24)
+    kept = SampleCache(2**24)
     with keeping(kept):
         for _ in range(2):  # kept the first time, found the second
             found = batches(drawn(tmp_path, image_size=size))
@@ -50,7 +50,7 @@ def test_kept_pictures_are_the_read_ones(tmp_path: Path, size: tuple[int, int]) 
 
 
 def test_another_size_or_way_of_reading_is_another_picture(tmp_path: Path) -> None:
-    kept = KeptSamples(2**24)
+    kept = SampleCache(2**24)
     with keeping(kept):
         batches(drawn(tmp_path, image_size=(64, 64)))
         before = len(kept)
@@ -62,8 +62,8 @@ def test_another_size_or_way_of_reading_is_another_picture(tmp_path: Path) -> No
 def test_no_more_is_kept_than_fits(tmp_path: Path) -> None:
     data = drawn(tmp_path, image_size=(64, 64))
     table = data.samples
-    kept = KeptSamples(5 * 64 * 64 * 4)
-    dataset = KeptDataset(data.dataset(table), [str(index) for index in range(len(table))], kept)
+    kept = SampleCache(5 * 64 * 64 * 4)
+    dataset = DatasetInMemory(data.dataset(table), [str(index) for index in range(len(table))], kept)
     for index in range(len(dataset)):
         assert torch.equal(dataset[index].image, data.dataset(table)[index].image)
     assert 0 < len(kept) < len(table)

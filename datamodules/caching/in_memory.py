@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from datamodules.samples.batch import Sample
 
-_in_use: KeptSamples | None = None
+_in_use: SampleCache | None = None
 
 
-class KeptSamples:
+class SampleCache:
     """Samples by their content keys; once full, no more are taken, since every training asks for all of them in turn.
 
     Args:
@@ -58,7 +58,7 @@ class KeptSamples:
             self._samples[key] = kept
 
 
-class KeptDataset(SizedDataset["Sample"]):
+class DatasetInMemory(SizedDataset["Sample"]):
     """Samples of another dataset, kept in memory.
 
     Args:
@@ -67,7 +67,7 @@ class KeptDataset(SizedDataset["Sample"]):
         kept: What is there already.
     """
 
-    def __init__(self, dataset: SizedDataset[Sample], keys: Sequence[str], kept: KeptSamples) -> None:
+    def __init__(self, dataset: SizedDataset[Sample], keys: Sequence[str], kept: SampleCache) -> None:
         self.dataset, self.keys, self.kept = dataset, keys, kept
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class KeptDataset(SizedDataset["Sample"]):
 
 
 @contextmanager
-def keeping(kept: KeptSamples | None) -> Iterator[None]:
+def keeping(kept: SampleCache | None) -> Iterator[None]:
     """Let every datamodule inside the block keep its samples here; None: nowhere."""
     global _in_use  # noqa: PLW0603 - a sweep around a run is no choice of the run's, and stays out of its config
     before, _in_use = _in_use, kept
@@ -94,7 +94,7 @@ def keeping(kept: KeptSamples | None) -> Iterator[None]:
         _in_use = before
 
 
-def kept_in_use() -> KeptSamples | None:
+def cache_in_use() -> SampleCache | None:
     """Return what ``keeping`` gave, if anything."""
     return _in_use
 
