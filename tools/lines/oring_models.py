@@ -89,8 +89,6 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
 
     trained = find_trained("predict", [f"run={_quoted(path)}", "source=none"], changeable=())
     from callbacks.decisions.calibration import calibration_of  # noqa: PLC0415
-    from models.components.screening import PASSED  # noqa: PLC0415
-    from models.hybrid import HybridModel  # noqa: PLC0415
     from tools.runner.decision import Decision  # noqa: PLC0415
     from tools.runs.checkpoint import read_checkpoint, restore  # noqa: PLC0415
     from tools.runs.predicting import infer  # noqa: PLC0415
@@ -102,7 +100,7 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
     reading = reading_of(trained.config.data)
     calibration = calibration_of(module)
     tiling, module.tiling = module.tiling, None
-    image_size = (reading.height, reading.width)
+    image_size, plan = (reading.height, reading.width), module.export_plan()
     rules = (
         TileRules(image_size, (round(OVERLAP * image_size[0]), round(OVERLAP * image_size[1])), 0.5, 5000)
         if tiling is None
@@ -120,7 +118,7 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
         white_level=reading.white_level,
         enhance=reading.enhance,
         classes=getattr(module, "classes", ()),
-        passed=PASSED if isinstance(module.model, HybridModel) else None,
+        passed=None if plan is None else plan.composition.get("passed"),
     )
     return search, hash_file(trained.checkpoint)
 
