@@ -100,7 +100,8 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
     reading = reading_of(trained.config.data)
     calibration = calibration_of(module)
     tiling, module.tiling = module.tiling, None
-    image_size, plan = (reading.height, reading.width), module.export_plan()
+    image_size = (reading.height, reading.width)
+    plan = module.export_plan(image_size)
     rules = (
         TileRules(image_size, (round(OVERLAP * image_size[0]), round(OVERLAP * image_size[1])), 0.5, 5000)
         if tiling is None
