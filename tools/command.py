@@ -102,10 +102,20 @@ def print_config(config: DictConfig) -> None:
     print(OmegaConf.to_yaml(config, resolve=not missing), end="")
 
 
-def help_text(verb: str, epilog: str, shown: Sequence[str] | None = None) -> str:
-    """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples."""
-    lines = _read_with_base(verb)
-    typed = f"usage: loupe {verb} {usage(verb)}[KEY=VALUE ...] [--print] [--help]"
+def help_text(
+    verb: str, epilog: str, shown: Sequence[str] | None = None, *, configs: Sequence[str] | None = None
+) -> str:
+    """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples.
+
+    Args:
+        verb: Its name.
+        epilog: Examples.
+        shown: Groups to list; None: those in the defaults list.
+        configs: Names of the configs that hold its keys, the one that says what it does first; None: that of the verb.
+    """
+    lines = [line for name in configs or (verb,) for line in _read_with_base(name)]
+    named = usage(verb) if configs is None else "".join(f"{name.replace('/', '=')} " for name in configs[:1])
+    typed = f"usage: loupe {verb} {named}[KEY=VALUE ...] [--print] [--help]"
     parts = [lines[0].lstrip("# "), "", typed, "", "keys:"]
     parts += key_lines(lines[1:])
     parts += [_help_line("trust=false", TRUST)] if verb in OPENS_RUNS else []
@@ -155,7 +165,8 @@ def _split_key(line: str) -> tuple[str, str]:
 
 def _defaults(lines: Sequence[str]) -> dict[str, str]:
     """Read the default choice of every group from a defaults list."""
-    entries = [line.strip("- ").split(": ") for line in lines if line.startswith("  - ") and ": " in line]
+    plain = (line.partition("#")[0].strip("- ") for line in lines if line.startswith("  - "))
+    entries = [entry.split(": ") for entry in plain if ": " in entry]
     return dict(entries)
 
 

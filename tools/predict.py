@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from configs import CONFIG_DIR
 from datamodules.progress import working
 
-from .command import print_config, run_verb
+from .command import HELP_FLAGS, help_text, print_config, run_verb
 from .configuring.config import apply_overrides, parse_overrides, require_values
 from .errors import ConfigError
-from .lines.line import compose_line, names_line, run_line
+from .lines.line import ACCEPTANCE, GROUP, compose_line, line_keys, named_line, names_line, run_line
 from .runs.run_state import warn_of_unfinished
 from .runs.trained import find_trained
 
@@ -34,9 +34,21 @@ An image that cannot be judged becomes a row that says why; the others go on, an
 With out=FOLDER, the same command again goes on where one was interrupted."""
 
 
+LINE_EPILOG = """examples:
+  loupe predict line={line} source=PATH out=FOLDER
+
+An image that cannot be judged is named with the reason; the others go on, and the exit status is 1.
+The same command again goes on where one was interrupted."""
+
+
 def main(args: Sequence[str]) -> int:
     """Predict from overrides; return the exit status."""
-    return run_verb("predict", args, run, EPILOG, shown=())
+    if HELP_FLAGS & set(args) and (line := named_line(args)):
+        shown = ("acceptance",) if ACCEPTANCE in line_keys(line) else ()
+        configs = (f"{GROUP}/{line}", "predict_line")
+        print(help_text("predict", LINE_EPILOG.format(line=line), shown, configs=configs))
+        return 0
+    return run_verb("predict", args, run, EPILOG, shown=("line",))
 
 
 def run(overrides: Sequence[str], *, show: bool) -> Path | None:

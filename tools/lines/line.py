@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import OmegaConf, open_dict
 
+from configs import CONFIG_DIR
 from datamodules.errors import DataError
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
@@ -67,13 +68,24 @@ def compose_line(overrides: Sequence[str]) -> DictConfig:
     """
     parsed = parse_overrides(overrides)
     chosen = next(str(override.value()) for override in parsed if override.key_or_group == GROUP)
-    own = set(OmegaConf.load(Path(__file__).parents[2] / "configs" / "predict_line.yaml"))
-    line = Path(__file__).parents[2] / "configs" / GROUP / f"{chosen}.yaml"
-    keys = set(OmegaConf.load(line)) if line.is_file() else set()
-    config = compose_config("predict_line", [_placed(override, keys - own - {ACCEPTANCE}) for override in parsed])
+    own = set(OmegaConf.load(CONFIG_DIR / "predict_line.yaml"))
+    keys = line_keys(chosen) - own - {ACCEPTANCE}
+    config = compose_config("predict_line", [_placed(override, keys) for override in parsed])
     if config.errors not in ERRORS:
         raise ConfigError(f"Expected errors to be one of {', '.join(ERRORS)}, but found {config.errors!r}.")
     return _with_acceptance(config, chosen)
+
+
+def line_keys(line: str) -> set[str]:
+    """Return the keys that a line takes; none where there is no such line."""
+    file = CONFIG_DIR / GROUP / f"{line}.yaml"
+    return set(map(str, OmegaConf.load(file))) if file.is_file() else set()
+
+
+def named_line(args: Sequence[str]) -> str:
+    """Return the line that a command names, where there is one of that name; else nothing."""
+    named = [value for key, _, value in (arg.partition("=") for arg in args) if key == GROUP]
+    return named[-1] if named and line_keys(named[-1]) else ""
 
 
 def _with_acceptance(config: DictConfig, chosen: str) -> DictConfig:
