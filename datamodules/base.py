@@ -385,7 +385,7 @@ def existing_root(root: str, holds: str) -> Path:
     """Return ``root`` as an absolute path.
 
     Raises:
-        DataError: It is no folder; ``holds`` says what it should contain.
+        DataError: It is not a folder; ``holds`` says what it should contain.
     """
     path = Path(root).expanduser()
     if not path.is_dir():

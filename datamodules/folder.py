@@ -274,7 +274,7 @@ class Sorted:
 
 
 def refuse_drawn(root: Path) -> None:
-    """Refuse a folder that Loupe itself drew: its folders are no classes.
+    """Refuse a folder that Loupe itself drew: its folders are not classes.
 
     Raises:
         DataError: Says how it is read.

@@ -119,7 +119,7 @@ class MetaAtomDataModule(ViewDataModule):
         try:
             lattice = find_lattice(read_image(path), (self.grid[0], self.grid[1]))
         except LatticeError as error:
-            problems.append(UnreadableImageError(path, f"is no array: {error}", "see there"))
+            problems.append(UnreadableImageError(path, f"is not an array: {error}", "see there"))
         except UnreadableImageError as error:
             problems.append(error)
         else:
@@ -284,7 +284,7 @@ def read_classes(path: Path, problems: list[UnreadableImageError]) -> dict[Cell,
     Lines whose image is not a tile by its name are added to ``problems``.
 
     Raises:
-        DataError: It is no table, or lacks a column, or names no places.
+        DataError: It is not a table, or lacks a column, or names no places.
     """
     if not path.is_file():
         return {}
@@ -299,7 +299,7 @@ def read_classes(path: Path, problems: list[UnreadableImageError]) -> dict[Cell,
             cells = [Cell(match["array"], int(match["row"]), int(match["col"])) for match in matches if match]
             remedy = "write it as ARRAY_ROW,COLUMN, or delete the line"
             problems += [
-                UnreadableImageError(path, f"names {name!r}, which is no tile by its name", remedy)
+                UnreadableImageError(path, f"names {name!r}, which is not a tile by its name", remedy)
                 for name, match in zip(table["image"], matches, strict=True)
                 if match is None
             ]

@@ -228,7 +228,7 @@ def first_group(pattern: str, text: str) -> str:
 
 
 def check_pattern(key: str, pattern: str | None) -> None:
-    """Refuse what is no regular expression with a group.
+    """Refuse what is not a regular expression with a group.
 
     Raises:
         DataError: As above; names ``key``.

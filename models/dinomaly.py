@@ -49,7 +49,7 @@ class DinomalyModel(nn.Module):
         dropout: Of the bottleneck: the noise that keeps the decoder from copying.
 
     Raises:
-        ValueError: The backbone is no vision transformer.
+        ValueError: The backbone is not a vision transformer.
     """
 
     def __init__(self, backbone: Backbone, dropout: float) -> None:
@@ -131,7 +131,7 @@ class Dinomaly(InspectionModel):
         weight_decay: Of StableAdamW.
 
     Raises:
-        ValueError: The backbone is no vision transformer, or has fewer than two layers.
+        ValueError: The backbone is not a vision transformer, or has fewer than two layers.
     """
 
     trainer_arguments: ClassVar[dict[str, Any]] = {"gradient_clip_val": 0.1}

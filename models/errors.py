@@ -36,4 +36,4 @@ class UntrainedError(RuntimeError):
 
 
 class DivergedError(ValueError):
-    """Training ran away: a loss is no number any more. The message says what calms it."""
+    """Training ran away: a loss is not a number any more. The message says what calms it."""

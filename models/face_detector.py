@@ -118,7 +118,7 @@ class FaceDetector(OnePassModel):
         """Return a length in radii.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not one.
         """
         if not 0 < share <= 1:
             raise ValueError(f"Expected {name} to be above 0 and at most 1 radius of the cladding, but found {share}.")

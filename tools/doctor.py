@@ -16,7 +16,7 @@ EPILOG = """examples:
   loupe doctor data=fiber data.root=PATH out=/tmp/runs
   loupe doctor data=folder data.root=PATH data.limit=500
 
-Finding problems is no failure: the exit status is 0 unless the data cannot be read at all."""
+Finding problems is not a failure: the exit status is 0 unless the data cannot be read at all."""
 
 
 def main(args: Sequence[str]) -> int:

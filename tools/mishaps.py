@@ -34,7 +34,7 @@ def explain(error: BaseException) -> str | None:
 def quiet_threads() -> Iterator[None]:
     """Let threads of libraries not complain of mishaps inside the block: TensorBoard's tells the main one later.
 
-    What is no mishap is shown as ever.
+    What is not a mishap is shown as ever.
     """
     before = threading.excepthook
 

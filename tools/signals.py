@@ -84,7 +84,7 @@ _listening: _Ears | None = None
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Raise `Interrupted` for signals inside the block, unless a block around it does, or this is no main thread.
+    """Raise `Interrupted` for signals inside the block, unless a block around it does, or this is not the main thread.
 
     A signal that whoever started us chose to ignore stays ignored. Whatever is raised after a signal was heard is its
     consequence, as when a library tidies up what it had not begun: an inner block says so, too, since what stands

@@ -71,7 +71,7 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
     """Show, resume, or name the best of a sweep's folder.
 
     Raises:
-        ConfigError: The words are no action and a folder.
+        ConfigError: The words are not an action and a folder.
     """
     action, *folders = words
     if action not in ACTIONS or len(folders) != 1:

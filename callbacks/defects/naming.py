@@ -26,7 +26,7 @@ def name_defects(found: FoundDefects, detections: Detections, classes: Sequence[
     Args:
         found: Defects of an image, with their pixels.
         detections: Of the same image, from the surest, in pixels of the same size.
-        classes: Names of their labels, from label 1; an empty one is no defect.
+        classes: Names of their labels, from label 1; an empty one is not a defect.
     """
     if not classes or not found.defects:
         return found

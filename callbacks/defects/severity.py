@@ -14,7 +14,7 @@ KEYS = ("name", *LIMITS, *LISTS)
 
 
 def check_rules(rules: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse rules without a name, with a key that there is not, or with a limit that is no number.
+    """Refuse rules without a name, with a key that there is not, or with a limit that is not a number.
 
     Raises:
         ValueError: Says which.

@@ -29,7 +29,7 @@ def parts_by_zone(
 
     Args:
         pixels_P2: Row and column of its pixels.
-        zones_HW: Zone ids; 0 is no zone.
+        zones_HW: Zone ids; 0 is not a zone.
         scale: From these pixels to those on disk.
     """
     zone_P = zones_HW[pixels_P2[:, 0], pixels_P2[:, 1]]

@@ -3,7 +3,7 @@
 Each type is rated by its worst square field of 0.50 mm2, thin and heavy series apart: globular ones (type D, whose axes
 differ by less than a factor of two) by their number, elongated ones by their length in all. A map has no grey values,
 so that sulphides (A) and silicates (C) are not told apart and are rated by the limits of A, and aligned fragments (B)
-are not joined to stringers. It says "E45-like" wherever it is shown, and is no rating by that standard.
+are not joined to stringers. It says "E45-like" wherever it is shown, and is not a rating by that standard.
 
 Rules: E45-13, Table 1 in its regression form, ``log10 severity = a log10 x - b`` (A: 0.5605 and 1.179, x the length in
 micrometres; D: 0.5 and 0.301, x the number: 1, 4, 9, 16 make 0.5, 1, 1.5, 2), severities rounded down to halves;

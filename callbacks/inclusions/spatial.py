@@ -90,7 +90,7 @@ def _kth_distances(
     """Return the k-th smallest ``max(gap, 1e-5) / A_j^4`` of some inclusions that lie together, (M,).
 
     The k-th among a first few is a bound for each: what cannot be nearer than the largest bound, seen from the box
-    around all of them, is no candidate.
+    around all of them, is not a candidate.
     """
     first = np.union1d(some, large)
     bound = _kth_of(box_N4, weight_N, some, first, k).max()

@@ -56,7 +56,7 @@ class Instances:
 
     Attributes:
         images: One entry per picture.
-        truths: One annotation per true defect; the part itself is none.
+        truths: One annotation per true defect; the part itself is not one.
         boxes: One result per detection, with its box.
         masks: The same detections, with their masks.
         groups: The group of every picture.

@@ -117,7 +117,7 @@ def checked(measures: Any) -> dict[str, Measure]:
     """Return the measures that are wanted: all that are not null.
 
     Raises:
-        ValueError: Something among them is no measure: it must not be found after the training.
+        ValueError: Something among them is not a measure: it must not be found after the training.
     """
     if not isinstance(measures, Mapping):
         raise ValueError(  # noqa: TRY004 - a wrong value of the config, reported as such

@@ -95,5 +95,5 @@ def _rates(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Sort names, what is no type last."""
+    """Sort names, what is not a type last."""
     return sorted(set(names), key=lambda name: (name == PASSED, name == UNNAMED, name))

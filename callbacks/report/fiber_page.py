@@ -107,7 +107,7 @@ def _why_unknown(entry: Mapping[str, Any]) -> str:
         return "the image cannot be read"
     zones = entry["zones"]
     if not zones["found"]:
-        return "the circle is no cladding of its kind" if zones.get("stray") else "the cladding was not found"
+        return "the circle is not a cladding of its kind" if zones.get("stray") else "the cladding was not found"
     if entry["scale"] is None:
         return "micrometres per pixel are unknown"
     if zones["hidden"]:

@@ -123,7 +123,7 @@ def compare_aurocs(
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
-    """Adjust p values for having asked several questions; NaN is no question and stays NaN.
+    """Adjust p values for having asked several questions; NaN is not a question and stays NaN.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
     """

@@ -52,7 +52,7 @@ def dice(predicted_HW: Mask, true_HW: Mask) -> float:
 def boundary(mask_HW: Mask, width: float = TOLERANCE) -> Mask:
     """Return the marked pixels that are no further than ``width`` from an unmarked one: (H, W).
 
-    A line of up to twice that width is its own boundary. The border of the picture is none.
+    A line of up to twice that width is its own boundary. The border of the image is not.
 
     Source: the inner band of Cheng et al., "Boundary IoU", CVPR 2021.
     """

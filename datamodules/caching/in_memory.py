@@ -86,7 +86,7 @@ class DatasetInMemory(SizedDataset["Sample"]):
 @contextmanager
 def keeping(kept: SampleCache | None) -> Iterator[None]:
     """Let every datamodule inside the block keep its samples here; None: nowhere."""
-    global _in_use  # noqa: PLW0603 - a sweep around a run is no choice of the run's, and stays out of its config
+    global _in_use  # noqa: PLW0603 - a sweep around a run is not a choice of the run's, and stays out of its config
     before, _in_use = _in_use, kept
     try:
         yield

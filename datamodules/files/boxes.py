@@ -41,7 +41,7 @@ def parse_box(text: str) -> Box:
     """Read a box as ``Box.text`` wrote it.
 
     Raises:
-        DataError: It is none.
+        DataError: It is not one.
     """
     try:
         x, y, width, height, *angle = text.split()

@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from datamodules.errors import UnreadableImageError
 
 SMALL = 4 << 20  # bytes: whatever is no larger is simply read
-BESIDE = 64 << 20  # bytes, at most, of all in a file that is no pixel
+BESIDE = 64 << 20  # bytes, at most, of all in a file that is not a pixel
 MOST_READS = 100_000  # of a header; Pillow looks for the next part of a JPEG byte by byte, for ever if it may
 UNKNOWN = 512 << 20  # bytes, at most, of a file whose header tells no size
 PER_PIXEL = 16  # bytes, at most, of a file: four channels of 32 bits, uncompressed

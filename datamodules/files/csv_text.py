@@ -65,12 +65,12 @@ def map_texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame
 
 
 def written(name: str) -> str:
-    """Write a name so that a table can hold it: on Linux it may be any bytes, and what is no text is escaped."""
+    """Write a name so that a table can hold it: on Linux it may be any bytes, and what is not text is escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace") if any(map(_is_lone, name)) else name
 
 
 def _is_lone(character: str) -> bool:
-    """Tell whether a character stands for a byte that is no text, as Python keeps it."""
+    """Tell whether a character stands for a byte that is not text, as Python keeps it."""
     return "\ud800" <= character <= "\udfff"
 
 

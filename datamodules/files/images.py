@@ -35,7 +35,7 @@ def read_image(path: str | Path) -> Array:
 
     Raises:
         UnreadableImageError: The file is missing, empty, cut short, no picture, of several pages, or in a colour space
-            whose conversion would be a guess (CMYK, Lab); or a value in it is no number.
+            whose conversion would be a guess (CMYK, Lab); or a value in it is not a number.
     """
     require_affordable_file(path)
     return decode_image(read_bytes(path), path)
@@ -83,7 +83,9 @@ def decode_image(data: bytes, path: str | Path) -> Array:
     except Exception as error:  # Pillow raises nearly every kind on a damaged file
         raise UnreadableImageError(path, f"is damaged ({error})", "copy it again from its source") from error
     if values.dtype == np.float32 and not np.isfinite(values).all():
-        raise UnreadableImageError(path, "has values that are no numbers (NaN or infinite)", "replace them and save it")
+        raise UnreadableImageError(
+            path, "has values that are not numbers (NaN or infinite)", "replace them and save it"
+        )
     return values
 
 
@@ -240,7 +242,7 @@ def _decode_with_opencv(data: bytes, path: str | Path) -> Array:
         array = None
     if array is None or array.dtype.name not in {"uint16", "float32"}:  # uint8: cut from what it cannot hold
         raise UnreadableImageError(
-            path, "is no picture that can be read, or is damaged", "save it again as PNG or TIFF"
+            path, "is not a picture that can be read, or is damaged", "save it again as PNG or TIFF"
         )
     if array.ndim == 2:
         return array

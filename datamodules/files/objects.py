@@ -46,7 +46,7 @@ def object_labels(map_HW: Array, *, ground: Ground = "auto", threshold: int = TH
         nothing of one; 0 on the ground.
 
     Raises:
-        DataError: The map is no map: it has other axes, or values of another kind.
+        DataError: The map is not a map: it has other axes, or values of another kind.
     """
     grey_HW = _on_bright_ground(map_HW, ground)
     on_HW = cv2.threshold(grey_HW, threshold, 255, cv2.THRESH_BINARY_INV)[1]

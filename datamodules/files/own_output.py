@@ -19,5 +19,5 @@ _MARKS = (
 
 
 def own_output(folder: Path) -> str:
-    """Say what of Loupe's own a folder is; empty where it is none."""
+    """Say what of Loupe's own a folder is; empty where it is not."""
     return next((what for what, names in _MARKS if all((folder / name).is_file() for name in names)), "")

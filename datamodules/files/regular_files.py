@@ -19,7 +19,7 @@ UNTIL_IT_IS_OPEN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # 
 
 
 def kind_of(path: str | Path) -> str:
-    """Name what a path is where that is no file and no folder, such as ``a pipe``; empty for all else.
+    """Name what a path is where that is neither a file nor a folder, such as ``a pipe``; empty for all else.
 
     Raises:
         OSError: There is nothing.
@@ -32,7 +32,7 @@ def open_regular(path: str | Path) -> BinaryIO:
     """Open a file to read bytes of it.
 
     Raises:
-        OSError: It cannot be opened, or is no file; ``strerror`` says so.
+        OSError: It cannot be opened, or is not a file; ``strerror`` says so.
     """
     if kind := kind_of(path):
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))

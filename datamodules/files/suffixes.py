@@ -44,7 +44,7 @@ _SYSTEM = frozenset(
 
 
 def unusable_name(path: PurePath) -> UnreadableImageError | None:
-    """Say what is wrong with a name that no table could hold: line ends, control characters, bytes that are no text."""
+    """Say what is wrong with a name that no table can hold: line ends, control characters, bytes that are not text."""
     found = UNPRINTABLE.search(str(path))
     if found is None:
         return None

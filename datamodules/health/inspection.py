@@ -70,7 +70,7 @@ class Inspection(NamedTuple):
     Attributes:
         table: Rows of the N readable pictures with their facts as further columns, numbered from 0.
         small_NSS: Their small grey copies, float32 in [0, 255].
-        masks: N entries; None where there is no usable mask.
+        masks: N entries; None where there is not a usable mask.
         unreadable: Pictures that cannot be read.
         unusable: Row to problem, for pictures that training would leave out because of their mask or zones.
     """
@@ -116,7 +116,7 @@ def inspect_image(row: Row, view: View | None = None, *, reading: Reading) -> Im
     try:
         data = read_bytes(row.image_path)
         values = decode_image(data, row.image_path) if view is None else read_view(row.image_path, view)
-        data += b"" if view is None else view.box.encode()  # two parts of one file are no copies of each other
+        data += b"" if view is None else view.box.encode()  # two parts of one file are not copies of each other
         check_white_level(values, row.image_path, reading.white_level)
     except UnreadableImageError as error:
         return error

@@ -114,7 +114,7 @@ def telling_part(name_N: Sequence[str], described_ND: Floats, seed: int) -> Tell
         for start in range(width - size + 1)
     ]
     readings = [values for values in readings if 2 <= len(set(values)) <= len(values) // 2]
-    # One half of all pictures is no sequence: a part of few readings names a camera, a side or a label.
+    # One half of all pictures is not a sequence: a part of few readings names a camera, a side or a label.
     readings = [values for values in readings if chance_of(values) <= _MOST_CHANCE]
     if not readings:
         return None

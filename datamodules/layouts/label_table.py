@@ -26,7 +26,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     Commas, semicolons and tabs are told from the first line; a byte order mark and trailing commas are no matter.
 
     Raises:
-        DataError: It is no table, lacks a column, names an image twice, or holds what no table should.
+        DataError: It is not a table, lacks a column, names an image twice, or holds what no table should.
     """
     labels = read_text_table(path, "columns image and label")
     for column in ("image", "label"):

@@ -1,4 +1,4 @@
-"""Masks from files to marks: all of them, or none and the reason. A half-read label is no label.
+"""Masks from files to marks: all of them, or none and the reason. A half-read label is not a label.
 
 Letters: H and W height and width in pixels.
 """
@@ -144,7 +144,7 @@ def _check_ground(path: str | Path, values: Values) -> None:
 
 
 def check_whole(path: str | Path, values: Values, mask_on: int) -> None:
-    """Refuse a mask of which some marks would be lost: values at or below ``mask_on`` that are no mere border or noise.
+    """Refuse a mask that would lose some marks: values at or below ``mask_on`` that are not mere borders or noise.
 
     A softened border passes through the values in between within a pixel or two, and noise has no shape; a class or an
     object has places where 3 x 3 pixels have one value.

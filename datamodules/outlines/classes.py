@@ -1,7 +1,7 @@
 """Classes of outlined defects: from what people write at outlines to the labels that instance models learn, and back.
 
 Label 0 is the background, as torchvision's detectors have it; 1 is the first class of defects, or all defects where
-there is but one class; 2 is the part itself, which is no defect; further classes of defects count from 3.
+there is but one class; 2 is the part itself, which is not a defect; further classes of defects count from 3.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def parse_annotation(annotation: Mapping[str, Any], conventions: Conventions, si
     A crowd region is an outline like any other: what it covers is defective.
 
     Raises:
-        OutlineError: It is no outline and no box.
+        OutlineError: It is neither an outline nor a box.
     """
     label = _label(annotation, conventions)
     segmentation = annotation.get("segmentation")
@@ -79,7 +79,7 @@ def _rings(segmentation: Any, size: tuple[int, int] | None) -> tuple[Points, ...
 def _ring(values: Any) -> Points:
     """Parse a ring: x and y in turns; a number too many at its end is left aside."""
     if not isinstance(values, list):
-        raise OutlineError("whose points are no x and y")
+        raise OutlineError("whose points are not x and y")
     return parse_ring(list(zip(values[::2], values[1::2], strict=False)))
 
 

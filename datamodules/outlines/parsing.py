@@ -53,7 +53,7 @@ def load_json(path: str | Path) -> Any:
         return json.loads(read_bytes(path, LARGEST_LABELS))
     except (ValueError, RecursionError, MemoryError) as error:  # ValueError: no JSON, no text, or a number too long
         remedy = "export it again, or delete it"
-        raise UnreadableImageError(path, f"is no JSON that can be read ({_first_line(error)})", remedy) from error
+        raise UnreadableImageError(path, f"is not JSON that can be read ({_first_line(error)})", remedy) from error
 
 
 def collect(entries: Iterable[Any], parse: Callable[[Any], tuple[Outline, Hashable]], path: str | Path) -> Labels:
@@ -77,15 +77,15 @@ def parse_points(points: Any) -> Points:
     """Parse a list of ``{"x": 1, "y": 2}`` or ``[1, 2]``; coordinates beyond the second are left aside.
 
     Raises:
-        OutlineError: It is none.
+        OutlineError: It is not one.
     """
     try:
         pairs = [(point["x"], point["y"]) if isinstance(point, dict) else (point[0], point[1]) for point in points]
         parsed = np.array([(float(x), float(y)) for x, y in pairs], dtype=np.float64).reshape(-1, 2)
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-        raise OutlineError("whose points are no x and y") from error
+        raise OutlineError("whose points are not x and y") from error
     if not np.isfinite(parsed).all():
-        raise OutlineError("with a point that is no number (NaN or infinite)")
+        raise OutlineError("with a point that is not a number (NaN or infinite)")
     return parsed
 
 
@@ -93,7 +93,7 @@ def parse_ring(points: Any) -> Points:
     """Parse the points of a closed ring.
 
     Raises:
-        OutlineError: They are none, or fewer than three.
+        OutlineError: They are not valid, or fewer than three.
     """
     ring = parse_points(points)
     if len(ring) < 3:

@@ -43,7 +43,7 @@ def box_ring(box: Any) -> Points:
     """Make the ring (4, 2) of a box as COCO has it: left, top, width, height.
 
     Raises:
-        OutlineError: It is none, or empty.
+        OutlineError: It is not one, or empty.
     """
     values = [as_number(value) for value in box] if isinstance(box, list) else []
     if len(values) != 4 or None in values:
@@ -67,7 +67,7 @@ def run_length_mask(segmentation: dict[str, Any]) -> Mask:
     decoded here since the API trusts what it reads: a damaged text makes it read memory that is not its own.
 
     Raises:
-        OutlineError: The counts are none, or do not add up to the size.
+        OutlineError: The counts are not valid, or do not add up to the size.
     """
     size, counts = segmentation.get("size"), segmentation.get("counts")
     sides = [as_number(value) for value in size] if isinstance(size, list) else []
@@ -78,7 +78,7 @@ def run_length_mask(segmentation: dict[str, Any]) -> Mask:
         raise OutlineError(f"run-length encoded at {width}x{height} pixels, more than any image has")
     runs = _decompressed(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(type(run) is int and 0 <= run <= height * width for run in runs):
-        raise OutlineError("run-length encoded with counts that are no whole numbers of pixels")
+        raise OutlineError("run-length encoded with counts that are not whole numbers of pixels")
     if sum(runs) != height * width:
         raise OutlineError(f"run-length encoded: its counts add up to {sum(runs)}, not to {width}x{height} pixels")
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)

@@ -53,7 +53,7 @@ class Cut(NamedTuple):
 
 
 def tile_entry(picture: Picture, tile: Tile, outlines: Sequence[Outline], parts: Collection[str]) -> TileEntry:
-    """Describe a tile, with the outlines that reach into it, clipped to it; those of ``parts`` are no defects."""
+    """Describe a tile, with the outlines that reach into it, clipped to it; those of ``parts`` are not defects."""
     found, defective = [], False
     for outline in outlines:
         clipped = clip(outline.moved(-tile.x, -tile.y), tile.width, tile.height)

@@ -74,7 +74,7 @@ class FiberZones:
         """Find the zones of every image, and write them.
 
         Raises:
-            DataError: There are no images, or a size is none.
+            DataError: There are no images, or a size is not valid.
         """
         root, paths, problems = self._images()
         out = Path(self.out).expanduser().resolve()

@@ -63,7 +63,7 @@ class MetaAtomTiles:
             try:
                 cells.append(self._cut(path, out))
             except LatticeError as error:
-                left_out.append(UnreadableImageError(path, f"is no such array: {error}", "see there"))
+                left_out.append(UnreadableImageError(path, f"is not such an array: {error}", "see there"))
             except UnreadableImageError as error:
                 left_out.append(error)
         if not cells:

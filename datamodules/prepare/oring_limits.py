@@ -76,7 +76,7 @@ class Learned:
     """What was learned of one measure of one kind.
 
     Attributes:
-        measure: Its name, with its unit where that is no pixel.
+        measure: Its name, with its unit where that is not a pixel.
         limited: How it is limited.
         low: Least value, or None.
         high: Greatest value, or None.

@@ -62,7 +62,7 @@ class InspectionBatch(ImageBatch):
         target: N dictionaries for instance models, None where nobody knows a picture's instances; or None.
         part: N dictionaries with measures of the part, None where nobody measured it; or None.
         detections: N lists of what an instance model found, or None.
-        classes: Names of the labels of detections, from label 1, empty where one is no defect; none where the model
+        classes: Names of the labels of detections, from label 1, empty where one is not a defect; none where the model
             tells no types.
         pred_type: N names: the type that the model tells of each image that it calls defective; empty for all others.
     """

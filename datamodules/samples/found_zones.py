@@ -75,7 +75,7 @@ def found_on(table: pd.DataFrame, core_um: Sizes, cladding_um: Sizes) -> pd.Data
     """Add what is found on the images of a surveyed table, and micrometres per pixel where nobody gave them.
 
     Raises:
-        DataError: A size is none, or is for a kind that no image has.
+        DataError: A size is not valid, or is for a kind that no image has.
     """
     priors = priors_by_kind(table["kind"], core_um, cladding_um, None)
     faces = _found(

@@ -156,7 +156,7 @@ def _ring(distance: Floats, radius: float, width: float) -> Floats:
 
 
 def _specks(identity: Identity, face: EndFace, scene: Floats) -> Floats:
-    """Add what is no defect: a few faint specks on the ferrule and flecks of adhesive at the cladding's rim."""
+    """Add what is not a defect: a few faint specks on the ferrule and flecks of adhesive at the cladding's rim."""
     own, size = identity.own("specks"), scene.shape[-1]
     unit = size / 256.0
     count = own.poisson(5) + 1

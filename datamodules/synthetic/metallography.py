@@ -1,7 +1,7 @@
 """Micrographs of etched metal: grains in the colours of the etch, and the small dark inclusions that every steel has.
 
 A group is a scan, of which the pictures are fields: they share etch, grain size, cleanliness and light. Kinds are the
-etches. Normal inclusions are no defect: what is anomalous is their size, shape or arrangement.
+etches. Normal inclusions are not defects: what is anomalous is their size, shape or arrangement.
 """
 
 from __future__ import annotations

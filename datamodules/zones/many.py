@@ -127,7 +127,7 @@ def _decide_again(face: Face, prior: Prior, weights: Mapping[str, float]) -> Fac
 
 
 def without_strays(faces: Sequence[Face]) -> list[Face]:
-    """Take back what does not belong: where a kind's claddings are nearly all of one size, another circle is none.
+    """Take back what does not belong: where a kind's claddings are nearly all of one size, another circle is not one.
 
     That is how a core under oil looks. Kinds whose images are zoomed are left alone.
     """

@@ -77,7 +77,7 @@ def fit_ring(plane_HW: Plane, start: Ellipse, sign: float, known_aspect: float |
     """Fit the ring near ``start`` whose outside is brighter (``sign`` 1.0) or darker (-1.0).
 
     The edge of a ray is where the brightness changes most, between pixels. Where less of the ring is seen than
-    ``FULL_TURN``, or the aspect is known, only centre and radius follow it, unless it plainly is no circle.
+    ``FULL_TURN``, or the aspect is known, only centre and radius follow it, unless it plainly is not a circle.
 
     Returns:
         None where the image shows too little of it.

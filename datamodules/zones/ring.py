@@ -110,7 +110,7 @@ class Rings:
 
     Attributes:
         rings: Row by row from the top.
-        strange: Pieces as large as parts that are no ring, such as one of which the image shows less than half.
+        strange: Pieces as large as parts that are not rings, such as one of which the image shows less than half.
     """
 
     rings: tuple[Ring, ...]

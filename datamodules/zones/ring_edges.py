@@ -209,7 +209,7 @@ def _profile(
     value = value_NM[known[:, None], index] * (1 - share) + value_NM[known[:, None], index + 1] * share
     height = (body_N - beside_N)[known][:, None]
     part = (value - beside_N[known][:, None]) / np.where(np.abs(height) < FLAT, np.inf, height)
-    used = within & np.isfinite(part) & (np.abs(part) < 2)  # a fin's ray is no step
+    used = within & np.isfinite(part) & (np.abs(part) < 2)  # a fin's ray is not a step
     count = used.sum(axis=0)
     grid, step = grid[count > AROUND], (np.where(used, part, 0.0).sum(axis=0) / np.maximum(count, 1))[count > AROUND]
     near = (grid > -6) & (grid < 6)

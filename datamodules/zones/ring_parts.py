@@ -75,7 +75,7 @@ def measure_parts(values: Array, path: str, mm_per_pixel: float | None = None) -
     """
     found = find_rings(values)
     if not found.rings:
-        seen = f" ({found.strange} pieces are none)" if found.strange else ""
+        seen = f" ({found.strange} pieces are not rings)" if found.strange else ""
         raise UnreadableImageError(path, f"shows no ring{seen}", "look at it: is a ring there, whole, and lit?")
     return [
         Part(number, ring, with_millimetres(part_measures(ring), mm_per_pixel))

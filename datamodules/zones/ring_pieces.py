@@ -44,7 +44,7 @@ class Piece(NamedTuple):
 
 
 def find_pieces(mask_hw: Mask) -> tuple[list[Piece], int]:
-    """List the rings of a mask, row by row from the top, and count the pieces that are none.
+    """List the rings of a mask, row by row from the top, and count the pieces that are not.
 
     Dirt, which is much smaller than the largest piece, is not counted.
     """
@@ -79,7 +79,7 @@ def _rings_of(mask_hw: Mask) -> list[Piece]:
         return _open_ring(mask_hw, outer)
     filled = mask_hw.copy()
     for hole in _all_holes(mask_hw):
-        filled |= hole  # glare on the rubber is no hole
+        filled |= hole  # glare on the rubber is not a hole
     for hole in holes:
         filled &= ~hole
     if len(holes) == 1:
@@ -124,7 +124,7 @@ def _apart(mask_hw: Mask, holes: list[Mask]) -> list[Mask]:
 
 
 def _open_ring(mask_hw: Mask, contour: np.ndarray) -> list[Piece]:
-    """Find the circle that an open ring lies on; none where the piece is no ring."""
+    """Find the circle that an open ring lies on; none where the piece is not a ring."""
     points = contour[:, 0].astype(np.float64)
     circle = _outer_circle(points)
     if circle is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 THINNER = 31  # rays, 7.75 degrees: a dent or flat is as long; what is shorter is a notch
 THICKER = 241  # rays, 60 degrees: what stands out over less is flash, and no thickness of the body
 SURE = 5.0  # standard deviations from which a change is one
-LEAST = 0.5  # pixels: smaller changes are none
+LEAST = 0.5  # pixels: smaller changes do not count
 ALIKE = 6.0  # pixels along an outline over which noise is alike, where brightness is averaged along it
 
 

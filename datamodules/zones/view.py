@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .ellipse import Ellipse, Plane
 
 SMALL = 240  # the shorter side of the copy in which detectors search, in pixels
-DARK = 0.15  # of the median brightness: rows and columns at the border that stay below are no part of the image
+DARK = 0.15  # of the median brightness: rows and columns at the border that stay below are not part of the image
 RAMP = 0.006  # of a side: what a frame's edge takes to become bright
 
 
@@ -83,7 +83,7 @@ def to_grey(values: Array) -> Plane:
 
 
 def _lit(grey: Plane, axis: int) -> tuple[int, int]:
-    """Return first and last (exclusive) row or column that is no part of a black frame."""
+    """Return first and last (exclusive) row or column that is not part of a black frame."""
     # Not the maximum: a frame may hold bright pixels of a caption, or noise.
     reach = np.percentile(grey[::2, ::2] if min(grey.shape) > 64 else grey, 98, axis=axis)
     step = 2 if min(grey.shape) > 64 else 1

@@ -30,7 +30,7 @@ def lay(
             probabilities in the boxes.
         size: H and W.
         mask_threshold: A pixel belongs to an instance from this probability on.
-        part: The label of the part itself, which is no defect.
+        part: The label of the part itself, which is not a defect.
 
     Returns:
         The map (H, W), at every pixel the highest product of a defect's score and its probability there; and the

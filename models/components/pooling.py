@@ -27,7 +27,7 @@ def top_mean(map_BHW: Tensor, share: float) -> Tensor:
 
 
 def check_share(share: float | None, name: str) -> None:
-    """Refuse a share of pixels that is none.
+    """Refuse a share of pixels that is not one.
 
     Raises:
         ValueError: It is outside (0, 1].

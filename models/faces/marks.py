@@ -93,7 +93,7 @@ def agreed(region_HW: Plane, line_HW: Plane) -> Plane:
 def marked(face: FaceView, region_HW: Plane, line_HW: Plane, lines: Lines) -> Mask:
     """Return where an end face shows something, (H, W): regions above the weak line that reach the strong one.
 
-    At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is no defect.
+    At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is not a defect.
     """
     shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), 0.8)) >= EDGE_SHARE * face.edge_HW
     larger_HW = np.maximum(region_HW, line_HW)

@@ -131,7 +131,7 @@ def load_weights(network: nn.Module, path: Path) -> str:
     Entries for parts that a feature network lacks (a classifier, say) are ignored; a missing entry is an error.
 
     Raises:
-        WeightsError: There is no such file, it is no file of weights, or it belongs to another network.
+        WeightsError: There is no such file, it is not a file of weights, or it belongs to another network.
     """
     if not path.is_file():
         raise WeightsError(f"Expected a file of weights at {path}, but found none; {_ways_out()}.")

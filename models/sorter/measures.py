@@ -155,7 +155,7 @@ def absence(cell_NP: Floats, reference_P: Floats) -> Floats:
 def darkness(cell_NSS: Plane, gauge: Gauge) -> Floats:
     """Return how dark the darkest disc of a pillar's size near the middle is, in parts of the light.
 
-    Where pillars are brighter than the ground, only what is darker than the ground counts: a hole is none.
+    Where pillars are brighter than the ground, only what is darker than the ground counts: a hole is not.
     """
     reach = max(round(DISC * gauge.radius), 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)).astype(np.float32)

@@ -83,7 +83,7 @@ def test_masks_bear_the_name_of_their_picture(picture_folder: Path, folder: str,
     marked = rows[rows["mask_path"] != ""]
     assert {Path(path).name for path in marked["mask_path"]} == {path.name for path in masks.iterdir()}
     assert list(marked.index) == [f"pit/{stem}.png" for stem in ("020", "021", "022", "023")]
-    assert set(rows["defect"]) == {"", "pit"}  # the masks are no class
+    assert set(rows["defect"]) == {"", "pit"}  # the masks are not classes
 
 
 def test_masks_are_optional_one_by_one(picture_folder: Path) -> None:

@@ -135,7 +135,7 @@ def test_masks_beside_images_are_told_by_name_or_content(tmp_path: Path) -> None
     data = read(root, good=("MT_Free",))
     assert len(data.samples) == 12
     assert pixels(data) == [192] * 4
-    assert data.samples["group"].nunique() == 12  # a folder that only says "images" is no group
+    assert data.samples["group"].nunique() == 12  # a folder that only says "images" is not a group
     with pytest.raises(DataError, match=r"MT_Free/ \(8 images\), which .* as in data\.good=\['MT_Free'\]"):
         read(root)
 

@@ -63,7 +63,7 @@ def test_tiles_named_wrongly_are_said(tmp_path: Path) -> None:
     put(tmp_path, "image,class", *rows)
     data = MetaAtomDataModule(root=str(tmp_path), blocks=2)
     assert said(data) == [
-        "names 'photo.png', which is no tile by its name",
+        "names 'photo.png', which is not a tile by its name",
         "names 1 cells of a that no image shows, such as row 7, column 7",
         "names 2 cells of b that no image shows, such as row 1, column 1",
     ]

@@ -277,7 +277,7 @@ def test_coco_folders_keep_their_splits(tmp_path: Path) -> None:
 def test_a_broken_coco_file_stops_rather_than_making_every_picture_good(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "train" / "a.png")
     label(tmp_path / "annotations" / "train.json", '{"images": [')
-    with pytest.raises(DataError, match=r"train\.json: is no JSON"):
+    with pytest.raises(DataError, match=r"train\.json: is not JSON"):
         module(tmp_path)
 
 

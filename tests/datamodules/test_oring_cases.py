@@ -64,7 +64,7 @@ EXPECTED = {
 
 REFUSED = {
     "06b_coco_stray_annotations": r"4 annotations that name images that are not listed \(annotation 6 has image_id 106",
-    "08d_coco_cut_short": r"found result\.json: is no JSON",
+    "08d_coco_cut_short": r"found result\.json: is not JSON",
     "08e_coco_empty": r"found annotations/instances_default\.json: is empty",
     "18a_yolo_with_notes_json": r"4 files \(labels/006\.txt, labels/007\.txt, \.\.\.\): each is a label file of YOLO",
     "18b_via_json": r"via_region_data\.json: is an export of VIA, .* COCO",

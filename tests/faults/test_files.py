@@ -32,7 +32,7 @@ MIB = 1 << 20
 
 
 def make(kind: str, path: Path) -> Path:
-    """Put something that is no file where a file is looked for."""
+    """Put something that is not a file where a file is looked for."""
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "device":

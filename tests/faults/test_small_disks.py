@@ -66,7 +66,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_the_run_goes_on_when_there_is_spa
             tally.lost.append(f"{answer['size']} did not go on: {answer['second']['err']}")
         else:
             tally.lost += differing(tmp_path / str(number), tmp_path / "whole")
-    assert sum(answer["first"]["status"] != 0 for answer in answers) > len(answers) / 2  # or they were no small disks
+    assert sum(answer["first"]["status"] != 0 for answer in answers) > len(answers) / 2  # or they were not small disks
     tally.check()
 
 

@@ -26,7 +26,7 @@ Marks = Literal["boundary", "inclusion"]
 
 
 class Dark(nn.Module):
-    """Marks what is dark, and refuses sides that are no multiples of 16."""
+    """Marks what is dark, and refuses sides that are not multiples of 16."""
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         assert all(side % 16 == 0 for side in image_B3HW.shape[2:])

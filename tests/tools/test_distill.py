@@ -117,7 +117,7 @@ def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.
     assert "light=0.1 (now 0.2)" in error
     assert "'layers': [1, 2, 3]" in error
     assert "set out= to another folder" in error
-    assert main([*command(out), "rounds=1", "device=cpu"]) == 0  # where it computes is no setting
+    assert main([*command(out), "rounds=1", "device=cpu"]) == 0  # where it computes is not a setting
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CONDITIONS = ("plain", "non_square", "plain", "flooded", "blur", "black_frame", 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, HardFiber]]:
-    """Ten faces of one kind, one of them flooded, beside a file that is no image and a mask that is no face."""
+    """Ten faces of one kind, one of them flooded, beside a file that is not an image and a mask that is not a face."""
     root = tmp_path_factory.mktemp("real fibers, 2026")
     drawn = {}
     for number, condition in enumerate(CONDITIONS):

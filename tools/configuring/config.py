@@ -47,7 +47,7 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
     """Parse ``key=value`` by Hydra's grammar.
 
     Raises:
-        ConfigError: One is no override, or lists several values.
+        ConfigError: One is not an override, or lists several values.
     """
     overrides = []
     for arg in args:

@@ -33,7 +33,7 @@ def read_config(path: Path) -> DictConfig:
     except OSError as error:
         raise ConfigError(f"Expected to read {path}, but: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"Expected {path} to be YAML, but it is no text; restore it from a copy.") from error
+        raise ConfigError(f"Expected {path} to be YAML, but it is not text; restore it from a copy.") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -85,4 +85,4 @@ def _check_aliases(text: str, path: Path) -> None:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no number of JSON's")
+    raise ValueError(f"it holds {name}, which is not a number of JSON's")

@@ -102,7 +102,7 @@ class Face:
 
     Attributes:
         size: Height and width of the image on disk.
-        corner: Left and top of what is no black frame; shapes of defects count from there.
+        corner: Left and top of what is not a black frame; shapes of defects count from there.
         zones: Found or not.
         scale: Micrometres per pixel; None where unknown.
         defects: None where nobody could look for any.

@@ -64,7 +64,7 @@ def write_results(
 
 
 def strays_of(entries: Sequence[Row]) -> list[Row]:
-    """Take back the verdict on faces whose circle is no cladding of their kind, and return them.
+    """Take back the verdict on faces whose circle is not a cladding of their kind, and return them.
 
     Where nearly all claddings of a kind and image size are as large, one that is not is a core under oil, or a circle
     of another kind; nothing that was measured by it holds.
@@ -78,7 +78,7 @@ def strays_of(entries: Sequence[Row]) -> list[Row]:
         middle, radius = usual[_key(entry)], entry["zones"]["cladding"]["radius"]
         if middle is None or abs(radius / middle - 1) <= STRAY:
             continue
-        why = f"a circle of radius {radius:.0f} pixels is no cladding, where those of its kind have {middle:.0f}"
+        why = f"a circle of radius {radius:.0f} pixels is not a cladding, where those of its kind have {middle:.0f}"
         entry["zones"] |= {"found": False, "stray": why}
         if entry["acceptance"] is not None:
             about = {

@@ -69,7 +69,7 @@ class InclusionMapsLine:
                 except UnreadableImageError as error:
                     problems.append(error)
                 except DataError as error:
-                    problems.append(UnreadableImageError(path, f"is no map: {error}", "see there"))
+                    problems.append(UnreadableImageError(path, f"is not a map: {error}", "see there"))
         write_problems(out, problems)
         if not found:
             raise DataError(f"Expected maps of inclusions, but could measure none; for example: {problems[0]}")

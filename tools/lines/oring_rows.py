@@ -147,7 +147,7 @@ def make_judge(
         searched: A model looks for defects; where none does, rules that ask for them are left out, and a note says so.
 
     Raises:
-        ConfigError: The limits are no rules, or do not know the kind.
+        ConfigError: The limits are not rules, or do not know the kind.
     """
     learned = None if limits is None else read_limits(limits)
     sizes = {} if learned is None else sizes_of(learned)

@@ -60,7 +60,7 @@ class Search:
         even: Make the background even.
         white_level: Stored value that means white.
         enhance: What happens to an image before.
-        part: Label of the part itself, which is no defect.
+        part: Label of the part itself, which is not a defect.
         classes: Names of labels, from label 1; none: all are defects.
         passed: Score of a tile that a first stage let pass; None: there is one stage.
     """

@@ -26,7 +26,7 @@ def judge_instances(
         found: ``boxes`` (D, 4) x1, y1, x2, y2 in pixels, ``labels`` (D,), ``scores`` (D,), ``masks`` (D, M, M).
         size: H and W.
         rules: ``score_threshold``, above which a detection counts; ``mask_threshold``, the probability from which on a
-            pixel belongs to an instance; and ``part``, the label of the part itself, which is no defect.
+            pixel belongs to an instance; and ``part``, the label of the part itself, which is not a defect.
 
     Returns:
         The score of the surest defect, (); the map (H, W); and the detections.

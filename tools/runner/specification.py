@@ -45,7 +45,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON file of keys and values.
 
     Raises:
-        BundleError: It is none, or holds a number that is not finite.
+        BundleError: It is not one, or holds a number that is not finite.
     """
     try:
         found = json.loads(read_regular(path, LARGEST_JSON).decode("utf-8-sig"), parse_constant=_refuse_constant)

@@ -63,7 +63,7 @@ def _grab(
 def _unopened(address: str) -> tuple[str, str]:
     if LIVE in address:
         return "is a stream that cannot be opened", "check address, network and camera"
-    return "is no video that can be read", "convert it to MP4"
+    return "is not a video that can be read", "convert it to MP4"
 
 
 def _end(address: str, found: int, expected: int) -> tuple[str, str] | None:

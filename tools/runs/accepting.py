@@ -50,7 +50,7 @@ def read_rules_file(path: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{expected}, but {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{expected}, but {path} is none: {first_line(error)}") from error
+        raise ConfigError(f"{expected}, but {path} is not: {first_line(error)}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{expected}, each under its name, but {path} holds {type(found).__name__}.")
     return {str(name): rule for name, rule in found.items()}

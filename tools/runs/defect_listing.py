@@ -25,7 +25,7 @@ def scale_of(config: DictConfig) -> float | None:
     """Take micrometres per pixel from the run's config, where anybody said.
 
     Raises:
-        ConfigError: It is no length.
+        ConfigError: It is not a length.
     """
     scale = config.data.get("um_per_pixel")
     if scale is not None and (not isinstance(scale, int | float) or not 0 < scale < math.inf):

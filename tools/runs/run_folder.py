@@ -125,7 +125,7 @@ class RunFolder:
         return config
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Write a file so that it is either whole or absent; bytes of names that are no text are escaped."""
+        """Write a file so that it is either whole or absent; bytes of names that are not text are escaped."""
         path = self.path / name
         write_whole(path, content.encode(errors="backslashreplace") if isinstance(content, str) else content)
         return path

@@ -54,7 +54,7 @@ def move(folder: RunFolder, wanted: Move) -> str:
     """Move thresholds, for good; return what changed, in words.
 
     Raises:
-        ConfigError: A value or a kind is none, the run is at work, or its checkpoint is not whole.
+        ConfigError: A value or a kind is not valid, the run is at work, or its checkpoint is not whole.
     """
     with owned(folder.path):
         content = _read(folder)
@@ -133,7 +133,9 @@ def _read(folder: RunFolder) -> dict[str, Any]:
     """Read a whole checkpoint, the optimizer's state included, to write it again."""
     content = load_tensors(folder.best_checkpoint)
     if not isinstance(content, dict) or STATE not in content.get("state_dict", {}) or KEY not in content:
-        raise ConfigError(f"Expected {folder.best_checkpoint} to hold thresholds, but it is no checkpoint of Loupe's.")
+        raise ConfigError(
+            f"Expected {folder.best_checkpoint} to hold thresholds, but it is not a checkpoint of Loupe's."
+        )
     return content
 
 

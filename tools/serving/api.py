@@ -76,7 +76,7 @@ class Health(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": text}
     for status, text in {
-        400: "The request is no multipart form",
+        400: "The request is not a multipart form",
         401: "The token is missing or wrong",
         403: "The request comes from somewhere else",
         404: "There is no such model",

@@ -228,7 +228,7 @@ def existing_sweep(folder: str | Path) -> Path:
     """Return the folder of a sweep, absolute.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not one.
     """
     path = Path(folder).expanduser().resolve()
     if not (path / JOURNAL).is_file():

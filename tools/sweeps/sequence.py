@@ -28,7 +28,7 @@ def sobol_point(axes: Sequence[Axis], seed: int, number: int) -> dict[str, Value
     from scipy.stats import qmc  # noqa: PLC0415 - most of a second, for this search alone
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that one point at a time is no power of two
+        warnings.simplefilter("ignore")  # that one point at a time is not a power of two
         share_D = qmc.Sobol(len(axes), scramble=True, rng=seed).random(number + 1)[-1]
     return {axis.key: value_at(axis, float(share)) for axis, share in zip(axes, share_D, strict=True)}
 

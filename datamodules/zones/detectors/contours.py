@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datamodules.zones.view import View
 
 LONGEST = 12  # contours that are tried
-LEAST = 0.25  # of the image's shorter side: a shorter chain is no circle to go by
+LEAST = 0.25  # of the image's shorter side: a shorter chain is not a circle to go by
 ROUND = 0.03  # of the radius
 
 

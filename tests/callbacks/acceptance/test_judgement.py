@@ -238,7 +238,7 @@ def test_what_crosses_zones_counts_in_each_with_its_part_inside() -> None:
 
 
 def test_kinds_have_rules_of_their_own() -> None:
-    """A rule for a kind is for no other; a kind that nobody knows is no way around it, and no rule is no pass."""
+    """A rule for a kind is for no other; a kind that nobody knows is not a way around it, and no rule is not a pass."""
     acceptance = Acceptance({"gap": {"max": 2.0, "kinds": ["model1"]}, "model": {"verdict": "good", "kinds": "model2"}})
     wide = Facts("good", measures={"gap": 3.0})
     assert acceptance(replace(wide, kind="model1")).state == "rejected"

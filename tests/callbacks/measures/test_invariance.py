@@ -150,7 +150,7 @@ def test_shuffled_test_labels_move_no_threshold(samples: pd.DataFrame, usual: tu
 
 
 def test_rates_are_those_of_the_decisions_as_made(usual: tuple[Results, dict[str, Any]]) -> None:
-    """With a threshold per kind and rules for regions, they are no rates of any one threshold."""
+    """With a threshold per kind and rules for regions, they are not rates of any one threshold."""
     results, summary = usual
     predictions = results.predictions
     line = predictions["kind"].map({kind: t["value"] for kind, t in summary["image"]["kind"].items()})

@@ -28,7 +28,7 @@ def draw(groups: int, per_group: int, facts: int = 3, shift: float = 0.0) -> tup
 def test_false_alarms_are_as_rare_as_promised_though_groups_hang_together() -> None:
     p = np.array([compare_sets(*draw(12, 6), *draw(7, 9)).p_value for _ in range(150)])
     assert (p <= ALARM).mean() <= 0.06
-    assert (p <= 0.2).mean() == pytest.approx(0.2, abs=0.1)  # and it is no empty promise
+    assert (p <= 0.2).mean() == pytest.approx(0.2, abs=0.1)  # and it is not an empty promise
 
 
 def test_a_shift_of_one_fact_is_found_and_named() -> None:

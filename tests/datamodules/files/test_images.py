@@ -243,7 +243,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path, suffix: str) -> No
     folder.mkdir()
     for path, problem in (
         (empty, r"is empty \(0 bytes\)"),
-        (text, "is no picture"),
+        (text, "is not a picture"),
         (folder, r"cannot be opened \(Is a directory\)"),
         (missing, r"cannot be opened \(No such file"),
     ):

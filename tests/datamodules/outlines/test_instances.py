@@ -22,7 +22,7 @@ def test_boxes_labels_and_masks_at_the_size_of_the_picture() -> None:
     assert target["masks"].shape == (2, 16, 20)
     assert target["masks"].dtype == torch.uint8
     assert target["masks"].sum(dim=(1, 2)).tolist() == [25, 16]
-    assert torch.equal(defect_mask(target), target["masks"][0].bool())  # the ring itself is no defect
+    assert torch.equal(defect_mask(target), target["masks"][0].bool())  # the ring itself is not a defect
 
 
 @pytest.mark.parametrize("size", [(8, 10), (64, 50), (7, 33)])

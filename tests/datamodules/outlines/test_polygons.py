@@ -180,9 +180,9 @@ def test_rectangles_of_labelme_are_outlines() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"polygons": [', "is no JSON that can be read"),
+        ('{"polygons": [', "is not JSON that can be read"),
         ("", "is empty"),
-        ('{"regions": []}', "holds 'regions', which is no known form"),
+        ('{"regions": []}', "holds 'regions', which is not a known form"),
         ("[1, 2]", "no known form"),
         ({"shapes": [], "imageHeight": 20, "imageWidth": 30}, "is for a picture of 30x20 pixels, but .* has 60x50"),
         ({"images": [{"id": 1, "file_name": "b.png"}], "annotations": [], "categories": []}, "does not name"),
@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_right_is_refused_with_a_remedy(tmp_path: Path, co
     [
         ([{"x": 1, "y": 1}, {"x": 5, "y": 5}], "with 2 points, where an outline needs three"),
         ([], "with 0 points"),
-        ([{"x": 1, "y": 1}, {"x": 5, "y": 5}, {"x": 5}], "points are no x and y"),
+        ([{"x": 1, "y": 1}, {"x": 5, "y": 5}, {"x": 5}], "points are not x and y"),
         ([[1, 1], [5, float("nan")], [5, 9]], "no number"),
         ([[70, 3], [90, 3], [90, 20]], "lies outside the picture"),
         ([[55, 3], [90, 3], [90, 20], [55, 20]], "lies outside the picture"),

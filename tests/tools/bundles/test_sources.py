@@ -97,7 +97,7 @@ def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "line.mp4"
     path.write_bytes(b"no video")
     (found,) = find_pictures([str(path)])
-    with pytest.raises(UnreadableImageError, match="is no video"):
+    with pytest.raises(UnreadableImageError, match="is not a video"):
         found.read()
 
 
