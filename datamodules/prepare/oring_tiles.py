@@ -16,6 +16,7 @@ import numpy as np
 
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import read_image, scale, to_rgb
+from datamodules.files.suffixes import is_hidden
 from datamodules.layouts.files import SUMMARY, read_summary
 from datamodules.oring import OringDataModule
 from datamodules.outlines.annotations import read_annotation
@@ -201,7 +202,7 @@ def check_out(source: Path, out: Path) -> None:
     """
     if source == out or source in out.parents or out in source.parents:
         raise DataError(f"Expected out to lie apart from source, but found {out} and {source}; choose another folder.")
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or all(map(is_hidden, out.iterdir())):
         return
     if read_summary(out).get("prepared_by") != PREPARED_BY:
         raise DataError(f"Expected {out} to be new, empty, or written by {PREPARED_BY}, but it holds something else.")

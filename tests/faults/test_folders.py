@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,11 @@ import pytest
 
 from tests.faults.endings import assert_refused
 from tests.tools.bundles.test_predicting import make_judge
+from tools.errors import ConfigError
 from tools.runner.owning import Owner, new_folder
 from tools.runner.predicting import Options, predict
 from tools.runner.specification import BundleError
+from tools.runs import ownership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,3 +180,42 @@ def test_rows_are_json(tmp_path: Path, source: Path) -> None:
 
     for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening the file and locking it, its owner may remove it: then the lock is on no file of the folder."""
+    first = ownership.is_still
+    calls = []
+
+    def removed_once(descriptor: int, path: Path) -> bool:
+        calls.append(path)
+        if len(calls) == 1:
+            path.unlink()  # as the owner does that ends
+        return first(descriptor, path)
+
+    monkeypatch.setattr(ownership, "is_still", removed_once)
+    with ownership.owned(tmp_path):
+        assert len(calls) == 2
+        with pytest.raises(ConfigError, match=f"process {os.getpid()} is at work on it"), ownership.owned(tmp_path):
+            pytest.fail("two owners")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["distill", "prepare", "line"])
+def test_a_folder_that_somebody_writes_to_is_refused(
+    verb: str, source: Path, tmp_path: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "good").mkdir()
+    (source / "000.png").rename(tmp_path / "good" / "000.png")
+    given = {
+        "distill": ["distill", "student=pdn_s", "teacher=loupe", "teacher.layers=[2,3]", "data=[]", "device=cpu"],
+        "prepare": ["prepare", "fiber", f"source={source}"],
+        "line": ["predict", "line=inclusion_maps", f"source={source}"],
+    }[verb]
+    owner = Owner(out)
+    assert_refused(loupe([*given, f"out={out}"]), "another process writes to it")
+    owner.release()
+    assert not list(out.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +15,11 @@ from configs import CONFIG_DIR
 from datamodules.errors import DataError
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
+from tools.runner.owning import LOCK
+from tools.runs.ownership import sole_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
@@ -119,7 +122,9 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
     require_values(config)
     sources = [config.source] if isinstance(config.source, str) else list(config.source)
     out = new_folder(config.out, str(config.choices[GROUP]), getattr(line, "record", ""))
-    found = line.predict(sources, out, page=bool(config.page), command=shlex.join(["loupe", "predict", *overrides]))
+    command = shlex.join(["loupe", "predict", *overrides])
+    with nullcontext() if hasattr(line, "record") else _alone(out):  # a record owns its folder itself
+        found = line.predict(sources, out, page=bool(config.page), command=command)
     print(found.summary)
     print(f"Results {out}")
     if found.page is not None:
@@ -130,6 +135,23 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
             "lets that pass."
         )
     return out
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Own a new or empty folder inside the block.
+
+    Raises:
+        ConfigError: Another call was first.
+    """
+    with sole_writer(out):
+        if _holds_results(out):
+            raise ConfigError(f"Expected out to be a new or empty folder, but found results at {out}.")
+        yield
+
+
+def _holds_results(folder: Path) -> bool:
+    return any(path.name != LOCK for path in folder.iterdir())
 
 
 def new_folder(wanted: str | None, name: str, record: str = "") -> Path:
@@ -154,7 +176,7 @@ def new_folder(wanted: str | None, name: str, record: str = "") -> Path:
                 continue
             if record and (path / record).is_file():
                 return path.resolve()
-            if not path.is_dir() or any(path.iterdir()):
+            if not path.is_dir() or _holds_results(path):
                 raise ConfigError(f"Expected out to be a new or empty folder, but found results at {path}.") from None
         except OSError as error:
             raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error

@@ -56,7 +56,7 @@ class Owner:
                     f"Expected {folder} to be at rest, but another process writes to it; wait for it, or choose "
                     "another folder."
                 )
-            if _is_still(self._file, self.path):
+            if is_still(self._file, self.path):
                 return
             os.close(self._file)  # its owner removed it meanwhile: what is locked is no file of the folder any more
 
@@ -69,7 +69,8 @@ class Owner:
             self._file = -1
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def is_still(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

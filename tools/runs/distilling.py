@@ -23,6 +23,7 @@ from tools.errors import ConfigError
 from tools.signals import keeping_note
 
 from .distillation_card import card
+from .ownership import sole_writer
 from .run_files import CONFIG, TENSORBOARD
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def distill_pictures(config: DictConfig) -> Path:
     student = build_student(config)
     teacher = build_teacher(config).to(choose_device(config.device))
     out = Path(config.out).expanduser()
-    keep_settings(out, settings_of(config, teacher.origin))
-    with keeping_note(lambda: how_to_go_on(out)):
+    with sole_writer(out), keeping_note(lambda: how_to_go_on(out)):
+        keep_settings(out, settings_of(config, teacher.origin))
         return _distill(config, recipe, student, teacher, out)
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tools.errors import ConfigError
+from tools.runner.owning import Owner, is_still
+from tools.runner.specification import BundleError
 
 try:
     import fcntl
@@ -18,6 +20,7 @@ except ImportError:  # Windows: two trainings of one run are the user's to avoid
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import TextIO
 
 LOCK = ".lock"
 _PART = re.compile(r"\..+\.\d+")
@@ -31,9 +34,7 @@ def owned(folder: Path) -> Iterator[None]:
         ConfigError: Another process trains it.
     """
     path = folder / LOCK
-    with path.open("a+") as file:
-        if fcntl is not None:
-            _take(file.fileno(), path)
+    with _taken(path) as file:
         _tidy(folder)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -43,6 +44,41 @@ def owned(folder: Path) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Own a folder of results inside the block, made where it is not there; one that stays empty is removed again.
+
+    Raises:
+        ConfigError: Another process writes to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        owner = Owner(folder)
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(f"Expected out to be a folder, but {error.filename} is a file; choose another.") from error
+    try:
+        yield
+    finally:
+        owner.release()
+        with contextlib.suppress(OSError):  # it holds something
+            folder.rmdir()
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[TextIO]:
+    """Open and lock the file of a lock; anew where its owner removed it between the one and the other."""
+    while True:
+        with path.open("a+") as file:
+            if fcntl is not None:
+                _take(file.fileno(), path)
+            if not is_still(file.fileno(), path):
+                continue
+            yield file
+            return
 
 
 def _tidy(folder: Path) -> None:

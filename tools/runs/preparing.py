@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.configuring.build import build
+
+from .ownership import sole_writer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +20,9 @@ NAMED = 10  # files left out that are named on the screen
 def prepare(config: DictConfig) -> None:
     """Build what the config names, let it write, and print what it did."""
     preparation: Preparation = build(config, "prepare")
-    print(report(preparation.write()))
+    out = Path(config.out).expanduser()
+    with sole_writer(out.parent if out.suffix else out):  # limits are one file
+        print(report(preparation.write()))
 
 
 def report(prepared: Prepared) -> str:
