@@ -18,7 +18,7 @@ import pytest
 from tests.faults.endings import assert_refused
 from tests.tools.bundles.test_predicting import make_judge
 from tools.errors import ConfigError
-from tools.runner.owning import Owner, new_folder
+from tools.runner.owning import Owner, is_still, new_folder
 from tools.runner.predicting import Options, predict
 from tools.runner.specification import BundleError
 from tools.runs import ownership
@@ -184,7 +184,7 @@ def test_rows_are_json(tmp_path: Path, source: Path) -> None:
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening the file and locking it, its owner may remove it: then the lock is on no file of the folder."""
-    first = ownership.is_still
+    first = is_still
     calls = []
 
     def removed_once(descriptor: int, path: Path) -> bool:
