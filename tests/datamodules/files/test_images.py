@@ -163,8 +163,8 @@ def test_the_orientation_tag_is_applied(orientation: int) -> None:
         (as_tiff(np.stack([GREY, GREY])), "holds 2 pages", "one picture per file"),
         (as_tiff(GREY.astype(np.uint32) + 65536), "beyond 16 bits", "8 or 16 bits"),
         (as_tiff(-GREY.astype(np.int16)), "below 0", "8 or 16 bits"),
-        (as_tiff(np.where(GREY > 99, np.nan, FLOATS).astype(np.float32)), "no numbers", "replace them"),
-        (as_tiff(np.dstack([GREY_16] * 5), planarconfig="contig"), "no picture that can be read", "PNG or TIFF"),
+        (as_tiff(np.where(GREY > 99, np.nan, FLOATS).astype(np.float32)), "not numbers", "replace them"),
+        (as_tiff(np.dstack([GREY_16] * 5), planarconfig="contig"), "not a picture that can be read", "PNG or TIFF"),
         (
             as_tiff(np.dstack([GREY_16] * 2), planarconfig="contig"),
             "with transparency in 16 bits",
@@ -175,8 +175,8 @@ def test_the_orientation_tag_is_applied(orientation: int) -> None:
             "in separate planes",
             "interleaved",
         ),
-        (b"image,label\na.png,good\n", "no picture", "save it again"),
-        (b"\x89PNG\r\n\x1a\n", "no picture", "save it again"),
+        (b"image,label\na.png,good\n", "not a picture", "save it again"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture", "save it again"),
     ],
 )
 def test_what_would_be_a_guess_is_refused_with_its_remedy(data: bytes, problem: str, remedy: str) -> None:

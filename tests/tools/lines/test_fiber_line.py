@@ -164,7 +164,7 @@ def test_the_median_of_a_kind_is_one_scale_for_all_and_strays_are_taken_back(tmp
     assert len(set(rows["um_per_pixel_y"])) == 1
     assert rows["um_per_pixel_y"].iloc[0] == pytest.approx(0.606, abs=0.003)
     assert rows.loc["stray", "accepted"] == "unknown"
-    assert "no cladding" in str(rows.loc["stray", "reasons"])
+    assert "not a cladding" in str(rows.loc["stray", "reasons"])
     assert (rows.drop("stray")["accepted"] == "accepted").all()
 
 
