@@ -6,6 +6,7 @@ Letters: N rays, evenly turned; M samples along each; H and W pixels of the imag
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import cv2
@@ -23,6 +24,8 @@ STEP = 0.5  # pixels between samples
 REACH = 18.0  # pixels sampled on both sides of where an outline roughly is, at most
 PLATEAU = 4.0  # pixels over which the brightness beside an outline is averaged
 SMOOTH = 0.7  # pixels along the rays: tames the camera's noise, and moves no edge
+STRETCH, STRETCH_STEP = 12, 4  # blocks of so many rays on both sides: 12 degrees each, wider than any speck
+SPECK = 1.25  # times as bright, or as dark, beside the ground as the stretch around it: a speck
 AROUND = 9  # rays over which the brightness beside an outline is averaged
 WIDTHS = 2.5  # standard deviations of the blur from an edge at which it has no share in the brightness any more
 TRIMMED = 1.1  # what the weak flanks, which are left out, would add to the softness
@@ -176,11 +179,11 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
     and a ground that is not even move nothing; the body's is corrected for its shading, as a tube is darker at its rim.
     """
     near_NM = np.broadcast_to(offset_M < -inward + max(PLATEAU, 0.3 * inward), value_NM.shape)
-    found_N = _first_below(value_NM, offset_M, ground_N, _mean(value_NM, near_NM), ground_N)
+    found_N = _first_below(value_NM, offset_M, ground_N, _without_specks(_mean(value_NM, near_NM), ground_N), ground_N)
     edge_N, soft, shading = found_N, 2.0, 1.0
     for _ in range(rounds):
         away = min(WIDTHS * soft, 0.6 * inward)
-        body_N = _smoothed(_window(value_NM, offset_M, edge_N, -away - PLATEAU, -away))
+        body_N = _without_specks(_smoothed(_window(value_NM, offset_M, edge_N, -away - PLATEAU, -away)), ground_N)
         beside_N = _smoothed(_window(value_NM, offset_M, edge_N, WIDTHS * soft, WIDTHS * soft + PLATEAU))
         beside_N = np.where(np.isfinite(beside_N), beside_N, ground_N)
         found_N = _first_below(value_NM, offset_M, ground_N, (body_N - ground_N) * shading + ground_N, beside_N)
@@ -252,6 +255,21 @@ def _smoothed(value_N: Floats) -> Floats:
         known = np.isfinite(windows).sum(axis=1)
         middle = np.maximum((known - 1) // 2, 0)
         return np.where(known > 0, sorted_N[np.arange(len(value_N)), middle], np.nan)
+
+
+def _without_specks(body_N: Floats, ground_N: Floats) -> Floats:
+    """Keep the body's brightness near that of a wide stretch: a speck on the body must not move its edge."""
+    height_N = body_N - ground_N
+    coarse = np.full(-(-len(height_N) // STRETCH_STEP) * STRETCH_STEP, np.nan)
+    coarse[: len(height_N)] = height_N
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of stretches that nothing is known of
+        block_B = np.nanmedian(coarse.reshape(-1, STRETCH_STEP), axis=1)
+        around = np.concatenate([block_B[-STRETCH:], block_B, block_B[:STRETCH]])
+        usual_B = np.nanmedian(np.lib.stride_tricks.sliding_window_view(around, 2 * STRETCH + 1), axis=1)
+    usual_N = np.repeat(usual_B, STRETCH_STEP)[: len(height_N)]
+    low, high = np.sort(np.stack([usual_N / SPECK, usual_N * SPECK]), axis=0)
+    clipped: Floats = np.clip(height_N, low, high)
+    return ground_N + np.where(np.isfinite(usual_N), clipped, height_N)
 
 
 def _first_below(value_NM: Floats, offset_M: Floats, ground_N: Floats, body_N: Floats, beside_N: Floats) -> Floats:

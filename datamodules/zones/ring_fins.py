@@ -25,6 +25,9 @@ FOOT = 12.0  # pixels along the outline to both sides of a fin that may belong t
 TIP = 3.0  # pixels: a lower fin has no tip of its own
 MOST_LOST = 3.0  # pixels
 SHARP, BLUNT = 20.0, 40.0  # pixels that a tip is wide, a little below its end: of a blunt one blur hides nothing
+RIM = 1.5  # pixels: a rim of body that is thinner does not close a notch; as far along the outline it is looked for
+RIM_COVER = 0.6  # of the body's brightness that a notch may show on its way: blur leaves some
+MOST_SPECKS = 8  # that are passed over
 WIDE = 6.0  # degrees to both sides that are looked at
 
 
@@ -60,13 +63,51 @@ def find_fin(
     found = []
     for side, outline, away_N in zip(("outer", "inner"), outlines, deviations, strict=True):
         out = 1.0 if (side == "outer") == outward else -1.0
-        peak = _peak(out * away_N)
+        peak = _peak(out * away_N) if outward else _deepest_open(grey_HW, outline, out, out * away_N)
         if peak is None:
             continue
         at, height = peak
         measured = _on_image(grey_HW, outline, at, out, height) if outward else height
         found.append(Fin(measured, math.degrees(at) % 360, "outer" if side == "outer" else "inner"))
     return max(found, key=lambda fin: fin.height, default=None)
+
+
+def _deepest_open(grey_HW: Plane, outline: Outline, into: float, away_N: Floats) -> tuple[float, float] | None:
+    """Return direction and depth of the deepest notch: a dark speck behind a rim of body is none."""
+    left_N = away_N.copy()
+    for _ in range(MOST_SPECKS):
+        peak = _peak(left_N)
+        if peak is None or _is_open(grey_HW, outline, into, *peak):
+            return peak
+        place = np.arange(len(left_N)) * (2 * math.pi / len(left_N))
+        turned = np.abs((place - peak[0] + math.pi) % (2 * math.pi) - math.pi)
+        left_N[turned * outline.radius < max(FOOT, peak[1])] = np.nan
+    return None
+
+
+def _is_open(grey_HW: Plane, outline: Outline, into: float, at: float, depth: float) -> bool:
+    """Tell whether the ground goes on from the outline to the end of a notch."""
+    angle_T = at + np.arange(-RIM, RIM + ALONG / 2, ALONG) / outline.radius
+    levels = [_levels(grey_HW, outline, angle_T, into * offset_M) for offset_M in _beside(depth)]
+    body, ground = float(np.median(levels[0])), float(np.median(levels[1]))
+    if abs(body - ground) < 1e-4:
+        return True
+    cover_M = (levels[2].mean(axis=0) - ground) / (body - ground)
+    return bool(cover_M.max() < RIM_COVER)
+
+
+def _beside(depth: float) -> tuple[Floats, Floats, Floats]:
+    """Return the places, in pixels into the body, of body behind a notch, of ground before it, and of the notch."""
+    inside = np.arange(RIM, max(depth - RIM, RIM) + ACROSS / 2, ACROSS)
+    return depth + np.arange(4.0, 8.0), -np.arange(4.0, 8.0), inside
+
+
+def _levels(grey_HW: Plane, outline: Outline, angle_T: Floats, offset_M: Floats) -> Floats:
+    """Sample the image along an outline at distances from it, (T, M); whole numbers at pixel centres."""
+    radius_TM = outline.at(angle_T)[:, None] + offset_M
+    x = (outline.x + radius_TM * np.cos(angle_T)[:, None]).astype(np.float32)
+    y = (outline.y + radius_TM * np.sin(angle_T)[:, None]).astype(np.float32)
+    return cv2.remap(grey_HW, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
 
 
 def _peak(away_N: Floats) -> tuple[float, float] | None:
@@ -86,11 +127,7 @@ def _on_image(grey_HW: Plane, outline: Outline, at: float, out: float, height: f
     reach = min(math.radians(WIDE), max(40.0, 2 * height) / outline.radius)
     angle_T = at + np.arange(-reach, reach, ALONG / outline.radius)
     offset_M = np.arange(-8.0, height + 12.0, ACROSS)
-    radius_TM = outline.at(angle_T)[:, None] + out * offset_M
-    x = (outline.x + radius_TM * np.cos(angle_T)[:, None]).astype(np.float32)
-    y = (outline.y + radius_TM * np.sin(angle_T)[:, None]).astype(np.float32)
-    sampled = cv2.remap(grey_HW, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    value_TM: Floats = cv2.GaussianBlur(sampled, (0, 0), 1.0).astype(np.float64)
+    value_TM = np.asarray(cv2.GaussianBlur(_levels(grey_HW, outline, angle_T, out * offset_M), (0, 0), 1.0))
     inside = float(np.median(value_TM[:, offset_M < -4.0]))
     outside = float(np.median(value_TM[:, offset_M > height + 5.0]))
     if abs(inside - outside) < 1e-4:

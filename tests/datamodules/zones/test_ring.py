@@ -112,6 +112,22 @@ def test_a_dent_is_in_the_least_thickness_and_a_notch() -> None:
     assert 2 * ring.outer.radius == pytest.approx(2 * PLAIN.outer, abs=0.3)
 
 
+@pytest.mark.parametrize(("depth", "reach"), [(6, 3), (9, 3), (14, 3), (10, 6), (14, 6)])
+@pytest.mark.parametrize("brighter", [45, -45])
+def test_specks_on_the_body_are_no_notches(depth: int, reach: int, brighter: int) -> None:
+    drawn = PLAIN.draw().astype(np.float32)
+    for angle, radius in ((0.6, PLAIN.outer - depth), (3.9, PLAIN.inner + depth)):
+        disc = np.zeros(drawn.shape[:2], np.float32)
+        place = (PLAIN.x + radius * math.cos(angle), PLAIN.y + radius * math.sin(angle))
+        cv2.circle(disc, (round(place[0]), round(place[1])), reach, 1.0, -1, cv2.LINE_AA)
+        drawn += brighter * cv2.GaussianBlur(disc, (0, 0), 1.0).reshape(disc.shape + (1,) * (drawn.ndim - 2))
+    ring = find_rings(drawn.clip(0, 255).astype(np.uint8)).rings[0]
+    plain = find_rings(PLAIN.draw()).rings[0]
+    assert ring.notch is None
+    assert ring.circularity == pytest.approx(plain.circularity, abs=2e-3)
+    assert ring.thickness.least == pytest.approx(plain.thickness.least, abs=0.5)
+
+
 def test_touching_rings_are_taken_apart_and_read_row_by_row() -> None:
     drawn = np.full((420, 620), 210, np.uint8)
     centres = [(150, 140), (150 + 2 * 95, 140), (150 + 95, 140 + round(95 * 3**0.5))]
