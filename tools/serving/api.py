@@ -79,7 +79,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         400: "The request is not a multipart form",
         401: "The token is missing or wrong",
         403: "The request comes from somewhere else",
-        404: "There is no such model",
+        404: "There is no such model, or it tells no such kind apart",
         408: "The request took too long to arrive",
         413: "The request is too large",
         422: "The request lacks something, or means nothing",
@@ -89,7 +89,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 Name = Annotated[str, Query(description="Of the model; empty: the first", max_length=500)]
 Kind = Annotated[str, Query(description="Sub-population whose threshold holds; empty: all", max_length=500)]
-Files = Annotated[list[UploadFile], File(description="One image or more")]
+Files = Annotated[list[UploadFile], File(description="One image or more", min_length=1)]
 
 
 @router.post("/predict", responses=REFUSALS, response_model=list[Answer])

@@ -83,7 +83,7 @@ class Catalogue:
             raise RefusedError(404, f"Expected model to be one of {known}, but found {name!r}.")
         if kind and kind not in served.kinds:
             known = f"one of {', '.join(served.kinds)}" if served.kinds else "empty, since this model tells none apart"
-            raise RefusedError(422, f"Expected kind to be {known}, but found {kind!r}.")
+            raise RefusedError(404, f"Expected kind to be {known}, but found {kind!r}.")
         return served
 
     @property

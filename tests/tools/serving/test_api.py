@@ -152,7 +152,7 @@ def test_requests_that_mean_nothing_are_refused_in_a_sentence(server: Running) -
             400,
             "Expected a multipart form",
         ),
-        (server.predict([("a.png", png(layer(1)))], "?kind=other"), 422, "Expected kind to be empty"),
+        (server.predict([("a.png", png(layer(1)))], "?kind=other"), 404, "Expected kind to be empty"),
         (server.get("/predict"), 405, "Method Not Allowed"),
         (server.get("/nothing"), 404, "Not Found"),
         (server.get("/health", Host="evil.example"), 403, "Expected a request to this machine by its own name"),
