@@ -1,1 +1,1 @@
-"""From raw predictions to decisions, numbers, pictures and artefacts."""
+"""From raw predictions to decisions, numbers, images and artefacts."""

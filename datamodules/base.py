@@ -52,37 +52,37 @@ EXCLUDED_COLUMNS = ("path", "problem", "remedy")
 
 @dataclass(kw_only=True, eq=False)
 class InspectionDataModule(LightningDataModule, ABC):
-    """Pictures of one domain. A subclass says what is on disk (``sample_table``); all else is here.
+    """Images of one domain. A subclass says what is on disk (``sample_table``); all else is here.
 
     ``setup`` surveyed at every file once, leaves out what cannot be used (``excluded`` says what and why), gives every
-    picture a split (``samples``), and refuses data that cannot lead to an honest result.
+    image a split (``samples``), and refuses data that cannot lead to an honest result.
 
     Args:
         root: Folder with the data.
         image_size: Height and width that models see, in pixels.
-        batch_size: Pictures per batch.
-        num_workers: Processes that read pictures; null: one less than the processors, at most 8.
-        calibration_share: Share of the good pictures on which thresholds are chosen.
-        test_share: Share of the good pictures that only the test sees; the data's own test split goes before.
-        calibration_from: Where calibration pictures are taken from if the data brings train and test splits only:
+        batch_size: Images per batch.
+        num_workers: Processes that read images; null: one less than the processors, at most 8.
+        calibration_share: Share of the good images on which thresholds are chosen.
+        test_share: Share of the good images that only the test sees; the data's own test split goes before.
+        calibration_from: Where calibration images are taken from if the data brings train and test splits only:
             ``train`` leaves the test split whole, ``test`` moves a part of it, defects included, into calibration.
-        folds: Cross-validate: divide all pictures into so many folds, whatever splits the data brings; null: do not.
-        fold: Which of them is the test split, from 1; calibration pictures come from the others.
-        defects_in_train: Give the train split its part of the defective pictures (supervised models need them).
+        folds: Cross-validate: divide all images into so many folds, whatever splits the data brings; null: do not.
+        fold: Which of them is the test split, from 1; calibration images come from the others.
+        defects_in_train: Give the train split its part of the defective images (supervised models need them).
         instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
         classes: Of outlined defects, in the order of their labels, for instance models; null: as a training finds them
             (where there are two or more); none: all defects are of one class.
-        limit: At most so many pictures of each split and label, for quick tries; null: all.
+        limit: At most so many images of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
         void: Values of masks that mark nothing, such as the 255 of borders that nobody decided on; null: ask where one
             surveyed so.
-        cache: Folder that keeps decoded and resized pictures, for trainings of many epochs; null: none.
+        cache: Folder that keeps decoded and resized images, for trainings of many epochs; null: none.
         enhance: Enhancements by name that every image gets before it is resized, in training, test and prediction
             alike: see ``enhancing.filters``; an entry is a name, or a name with parameters, also by zone.
         enhance_as: The last one takes the image's place (``replace``), or up to three become its ``channels``.
-        augment: Transforms of ``torchvision.transforms.v2`` for training pictures; masks, zones and boxes move along.
-        seed: Decides the splits and the order of training pictures.
+        augment: Transforms of ``torchvision.transforms.v2`` for training images; masks, zones and boxes move along.
+        seed: Decides the splits and the order of training images.
     """
 
     root: str
@@ -159,7 +159,7 @@ class InspectionDataModule(LightningDataModule, ABC):
 
     @property
     def content_hash(self) -> str:
-        """Hash of the pictures' bytes, labels, splits and groups."""
+        """Hash of the images' bytes, labels, splits and groups."""
         return content_hash(self.samples)
 
     def setup(self, stage: str | None = None) -> None:
@@ -220,7 +220,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         return InspectionDataset(table, self.reading)
 
     def leave_out(self, sha256: Collection[str], problem: str, remedy: str) -> None:
-        """Leave out every picture with one of these hashes, and say why in ``excluded``."""
+        """Leave out every image with one of these hashes, and say why in ``excluded``."""
         hit = self.samples["sha256"].isin(sha256)
         errors = [UnreadableImageError(path, problem, remedy) for path in self.samples["image_path"][hit]]
         self.samples = self.samples[~hit].reset_index(drop=True)
@@ -229,7 +229,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     def split_samples(self, split: str) -> pd.DataFrame:
         """Return the rows of one split that may be used for it.
 
-        Training sees no defective picture unless ``defects_in_train``, even where its group lies in the train split.
+        Training sees no defective image unless ``defects_in_train``, even where its group lies in the train split.
         """
         rows = self.samples[self.samples["split"] == split]
         return rows[rows["label_index"] != DEFECTIVE] if split == TRAIN and not self.defects_in_train else rows
@@ -252,10 +252,10 @@ class InspectionDataModule(LightningDataModule, ABC):
         """Refuse splits that nothing can be trained or calibrated on.
 
         Args:
-            supervision: What the model learns from; all but ``good`` needs defective training pictures.
+            supervision: What the model learns from; all but ``good`` needs defective training images.
 
         Raises:
-            DataError: Train or calibration has no usable picture, or labels are missing; says how to mend it.
+            DataError: Train or calibration has no usable image, or labels are missing; says how to mend it.
         """
         if supervision != "good":
             check_supervision(self.split_samples(TRAIN), supervision, self.root)
@@ -279,19 +279,19 @@ class InspectionDataModule(LightningDataModule, ABC):
         return f"add pictures or groups, or change {key}"
 
     def more_groups(self) -> str:
-        """Say how the pictures that are there can be divided to more groups; empty where they cannot."""
+        """Say how the images that are there can be divided to more groups; empty where they cannot."""
         return ""
 
     def train_dataloader(self) -> DataLoader[InspectionBatch]:
-        """Load training pictures, in an order that the seed decides."""
+        """Load training images, in an order that the seed decides."""
         return self._loader(TRAIN, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[InspectionBatch]:
-        """Load calibration pictures."""
+        """Load calibration images."""
         return self._loader(CALIBRATION)
 
     def test_dataloader(self) -> DataLoader[InspectionBatch]:
-        """Load test pictures."""
+        """Load test images."""
         return self._loader(TEST)
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[InspectionBatch]:
@@ -331,7 +331,7 @@ def check_supervision(table: pd.DataFrame, supervision: Supervision, root: str) 
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-    """Add the facts of every picture to its row; drop rows whose picture, mask or zones cannot be used, and say why.
+    """Add the facts of every image to its row; drop rows whose image, mask or zones cannot be used, and say why.
 
     Raises:
         DataError: No row is left.

@@ -26,7 +26,7 @@ class DataError(ValueError):
 
 
 class UnreadableImageError(DataError):
-    """One file is not a usable picture. The rest can go on without it.
+    """One file is not a usable image. The rest can go on without it.
 
     Attributes:
         path: The file.

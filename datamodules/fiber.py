@@ -36,13 +36,13 @@ class FiberDataModule(InspectionDataModule):
     """Fiber end faces under a microscope: good ones, and ones with scratches, pits, chips or dirt.
 
     On disk, under ``root``: ``labels.csv`` with ``image`` (path below ``root``) and ``label`` (``good``, ``defective``,
-    empty for unknown, or ``ambiguous`` to leave a picture out), the images it names, and optionally
+    empty for unknown, or ``ambiguous`` to leave an image out), the images it names, and optionally
 
     * ``masks/`` and ``zones/`` with one PNG per image, same path and stem: a mask is a defect above 127 (see
       ``mask_on``); zones are 1 core, 2 cladding, 3 ferrule;
     * columns ``split`` (train, calibration, test), ``kind`` (by default the image's folder, such as the core size),
       ``group`` (by default the connector: the file name without a leading timestamp), ``defect`` (its type) and
-      ``um_per_pixel`` (micrometres per pixel, where it differs from picture to picture).
+      ``um_per_pixel`` (micrometres per pixel, where it differs from image to image).
 
     ``zones=find`` finds the zones of images that have none on disk, and their micrometres per pixel where nobody said.
 
@@ -50,7 +50,7 @@ class FiberDataModule(InspectionDataModule):
     can be calibrated or tested on it.
 
     Args:
-        um_per_pixel: Micrometres per pixel of the pictures on disk, where known; kept in the sample table.
+        um_per_pixel: Micrometres per pixel of the images on disk, where known; kept in the sample table.
         zones: ``find``, or a folder that ``loupe prepare fiber`` wrote; null: ``zones/`` below ``root``, if any.
         core_um: Diameter of the core, for finding: a number, or one per kind; null: unknown.
         cladding_um: Diameter of the outermost circle, likewise; null: 125.
@@ -136,7 +136,7 @@ class FiberDataModule(InspectionDataModule):
         return _row(root, image, entry, LABELS[label]) | {"um_per_pixel": self._scale(entry)}
 
     def _scale(self, entry: dict[str, str]) -> float | None:
-        """Return micrometres per pixel: of the picture, or of all; None where nobody said."""
+        """Return micrometres per pixel: of the image, or of all; None where nobody said."""
         text = entry.get("um_per_pixel", "").strip()
         if not text:
             return self.um_per_pixel

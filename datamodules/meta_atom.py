@@ -47,26 +47,26 @@ class MetaAtomDataModule(ViewDataModule):
 
     On disk, under ``root``, in any folders:
 
-    * tiles named ``{array}_{row},{col}.bmp`` (or any other kind of picture), counted from one; those of the outermost
+    * tiles named ``{array}_{row},{col}.bmp`` (or any other kind of image), counted from one; those of the outermost
       rows and columns may be smaller than the others, and are then reflected to their size; or
-    * pictures of whole arrays, whose lattice is found (see ``lattice``); nothing is written to disk;
+    * images of whole arrays, whose lattice is found (see ``lattice``); nothing is written to disk;
     * optionally ``labels.csv`` with ``image`` (a tile's path or name) or ``array``, ``row`` and ``col``, and ``class``
       (or ``label``); what it does not name is unknown;
-    * optionally ``masks/`` with one picture per defective tile, or per array, of the same stem and size.
+    * optionally ``masks/`` with one image per defective tile, or per array, of the same stem and size.
 
-    Where an array has tiles, its whole picture of the same name is left aside. ``array``, ``row`` and ``col`` are kept
+    Where an array has tiles, its whole image of the same name is left aside. ``array``, ``row`` and ``col`` are kept
     in the sample table; ``group`` is the array, so that no split cuts one. That takes three arrays, one for each split.
     With fewer, name those to keep for the test in ``test_arrays``, and let ``blocks`` divide the others: calibration is
     then carved from whole blocks of them (or of the test arrays, with ``calibration_from=test``).
 
     Args:
-        grid: Rows and columns of pillars in the picture of an array.
-        margin: How much of its neighbours a tile cut from such a picture shows on each side, in pitches.
+        grid: Rows and columns of pillars in the image of an array.
+        margin: How much of its neighbours a tile cut from such an image shows on each side, in pitches.
         good_classes: Classes that are good, in any case.
         defective_classes: Classes that are defective.
         unknown_classes: Classes that may be either: trained on, but not counted in any test.
         left_out_classes: Classes that are not used at all. Those that the clustering of the seed calls irregular and
-            stitching are unreliable: stitching marks the seams of the microscope's picture, not the pillars.
+            stitching are unreliable: stitching marks the seams of the microscope's image, not the pillars.
         test_arrays: Names of arrays that only the test sees.
         blocks: 1 keeps arrays whole; 3 divides each into 3 x 3 parts, each a group of its own. Tiles at the borders of
             parts show a little of each other.
@@ -115,7 +115,7 @@ class MetaAtomDataModule(ViewDataModule):
         return self._split(pd.DataFrame(rows)), problems
 
     def _array_rows(self, root: Path, path: Path, problems: list[UnreadableImageError]) -> list[dict[str, object]]:
-        """Make a row for every cell of the picture of a whole array."""
+        """Make a row for every cell of the image of a whole array."""
         try:
             lattice = find_lattice(read_image(path), (self.grid[0], self.grid[1]))
         except LatticeError as error:
@@ -210,7 +210,7 @@ class MetaAtomDataModule(ViewDataModule):
 
 
 def sort_files(images: Iterable[Path]) -> tuple[dict[Cell, Path], list[Path]]:
-    """Sort pictures into tiles and whole arrays; an array that has tiles is dropped.
+    """Sort images into tiles and whole arrays; an array that has tiles is dropped.
 
     Raises:
         DataError: Two tiles have the same place.

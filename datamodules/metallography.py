@@ -34,7 +34,7 @@ IMAGE_FOLDERS = ("images", "image")
 
 
 class Pair(NamedTuple):
-    """A picture and its mask, if it has one."""
+    """An image and its mask, if it has one."""
 
     image: Path
     mask: Path | None
@@ -51,17 +51,17 @@ class MetallographyDataModule(ViewDataModule):
     Masks come in many forms (see ``mask_forms``). White on black, above ``mask_on``, is read as it is, softened or
     noisy ones included; every other form is converted if an option says so, and left out with the remedy if not.
 
-    Pictures larger than ``square`` are read as squares, spread evenly so that they overlap by at least ``overlap``;
+    Images larger than ``square`` are read as squares, spread evenly so that they overlap by at least ``overlap``;
     smaller ones are reflected to that size. Nothing is written to disk.
 
     Args:
-        square: Side of the squares in pixels; null: whole pictures.
+        square: Side of the squares in pixels; null: whole images.
         overlap: Least overlap of neighbouring squares in pixels.
         marks: What masks mark, such as ``inclusion`` or ``boundary``.
         mask_foreground: ``white`` marks on black, or ``black`` ones on white. Masks that look otherwise, most of them
             and most of their border marked, are left out.
         dim_masks: ``convert`` masks with no value above ``mask_on`` at half of their brightest, or ``refuse`` them.
-        mask_sizes: ``align`` masks of other sizes, up to 32 pixels off, where they fit their picture best, or
+        mask_sizes: ``align`` masks of other sizes, up to 32 pixels off, where they fit their image best, or
             ``refuse`` them.
         scan_pattern: Regular expression; what its first group matches in a file's stem names the scan. By default what
             stands before the first ``-``, ``_``, ``.`` or space (``scan1tag-47`` counts as one word).
@@ -91,7 +91,7 @@ class MetallographyDataModule(ViewDataModule):
             raise DataError(f"Expected data.scan_pattern to have a group, but found none in {self.scan_pattern!r}.")
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-        """List the squares of every picture."""
+        """List the squares of every image."""
         root = existing_root(self.root, "images/ and masks/")
         problems: list[UnreadableImageError] = []
         rows: list[dict[str, object]] = []
@@ -130,15 +130,15 @@ class MetallographyDataModule(ViewDataModule):
             try:
                 form = mask_form(mask_values(mask), self.mask_on)
             except UnreadableImageError:
-                continue  # said when its picture's turn comes
+                continue  # said when its image's turn comes
             votes += int(form.white_ground) - int(form.black_ground)
         return votes > 0 if self.mask_foreground == "white" else votes < 0
 
     def _rows(self, root: Path, pair: Pair, set_is_inverted: bool) -> list[dict[str, object]]:
-        """Make a row for every square of a picture.
+        """Make a row for every square of an image.
 
         Raises:
-            UnreadableImageError: Picture or mask cannot be used.
+            UnreadableImageError: Image or mask cannot be used.
         """
         picture = decoded(str(pair.image))
         view, mask = View(), None
@@ -261,7 +261,7 @@ def find_pairs(root: Path, problems: list[UnreadableImageError], remarks: list[s
 
 
 def spread(length: int, side: int, overlap: int) -> list[int]:
-    """Return where squares begin along an axis: as few as cover it and overlap enough, evenly, within the picture.
+    """Return where squares begin along an axis: as few as cover it and overlap enough, evenly, within the image.
 
     An axis shorter than ``side`` gets one square, which reaches equally far beyond both ends.
     """

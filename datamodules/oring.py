@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, eq=False)
 class OringDataModule(InspectionDataModule):
-    """Pictures of rings with outlined defects: the targets of instance models, and masks for all others.
+    """Images of rings with outlined defects: the targets of instance models, and masks for all others.
 
     On disk, under ``root``, one of:
 
-    * folders that say what their pictures are, and of which kind: ``model1good`` and ``model1defect``, ``good`` and
+    * folders that say what their images are, and of which kind: ``model1good`` and ``model1defect``, ``good`` and
       ``notok``, or ``model3/good``; they may lie under ``images/``, the outlines likewise under ``labels/``, or beside;
     * ``labels.csv`` with ``image``, ``label`` (good, defective, rework, or empty) and optionally ``group`` (or
       ``part``, or ``location``), ``kind`` and ``split``; outlines as above;
-    * ``images/`` and ``labels/`` alone: a picture with outlined defects is defective, one without a label file good;
+    * ``images/`` and ``labels/`` alone: an image with outlined defects is defective, one without a label file good;
     * COCO files, ``annotations/train.json`` and so on, with ``images/``, as ``loupe prepare oring`` writes them.
 
-    A label file is ``{stem}_mask.json`` or ``{stem}.json``, in the o-ring system's form or labelme's. Good pictures
-    need none: they are negatives. Pictures called ``rework`` are neither: they are only in the test split, as unknown,
+    A label file is ``{stem}_mask.json`` or ``{stem}.json``, in the o-ring system's form or labelme's. Good images
+    need none: they are negatives. Images called ``rework`` are neither: they are only in the test split, as unknown,
     so that they are judged but neither trained on, nor calibrated on, nor counted.
 
     Absence means good only where everything present was understood: every JSON, CSV and XML file below the root is used
@@ -43,11 +43,11 @@ class OringDataModule(InspectionDataModule):
     out; a box alone makes it defective, without an outline.
 
     Args:
-        kind: Only pictures of this kind, such as ``model1``; null: all.
-        bare_kind: Kind of pictures in folders that name none, ``good`` and ``notok``: the o-ring system's second type.
-        parts: Labels of outlines that mark the part itself, in any case: they make no picture defective.
+        kind: Only images of this kind, such as ``model1``; null: all.
+        bare_kind: Kind of images in folders that name none, ``good`` and ``notok``: the o-ring system's second type.
+        parts: Labels of outlines that mark the part itself, in any case: they make no image defective.
         background: Labels of outlines that mark neither part nor defect, in any case: they are left aside.
-        part_pattern: Regular expression; what its first group matches in a file's stem names the part whose pictures no
+        part_pattern: Regular expression; what its first group matches in a file's stem names the part whose images no
             split may separate. By default a tile's number is dropped, as in ``ring7_patch_3`` or ``ring7_r0_c2``.
     """
 
@@ -70,11 +70,11 @@ class OringDataModule(InspectionDataModule):
 
     @property
     def reading(self) -> Reading:
-        """How files become tensors: every picture gets a target."""
+        """How files become tensors: every image gets a target."""
         return super().reading._replace(instances=True, parts=tuple(self.parts), background=tuple(self.background))
 
     def sample_table(self) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-        """List the pictures, and read their outlines."""
+        """List the images, and read their outlines."""
         root = existing_root(self.root, "folders such as model1good and model1defect, labels.csv, or COCO files")
         problems: list[UnreadableImageError] = []
         self._seen = seen = Seen()

@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-DECODED = 8  # pictures that a process keeps decoded, because their other parts are asked for next
+DECODED = 8  # images that a process keeps decoded, because their other parts are asked for next
 
 
 class View(NamedTuple):
     """What of its files a sample shows: the columns of the sample table that say it, and their defaults.
 
     Attributes:
-        box: The part of the picture, see ``boxes.Box.text``; empty: all.
-        mask_box: Where the picture lies in its mask's file; empty: all over it.
+        box: The part of the image, see ``boxes.Box.text``; empty: all.
+        mask_box: Where the image lies in its mask's file; empty: all over it.
         mask_above: A mask's pixel is marked where its value is above this; -1: above ``data.mask_on``.
         mask_inverted: Whether what is *not* above is marked instead.
-        before_path: A grey picture that becomes the first channel; the picture itself, grey, is the second.
+        before_path: A grey image that becomes the first channel; the image itself, grey, is the second.
         after_path: One that becomes the third.
     """
 
@@ -133,10 +133,10 @@ def views_of(table: pd.DataFrame) -> list[View]:
 
 
 def read_view(path: str, view: View) -> Array:
-    """Read the picture of a view, as stored: (H, W) or (H, W, 3).
+    """Read the image of a view, as stored: (H, W) or (H, W, 3).
 
     Raises:
-        UnreadableImageError: As ``read_image``; or neighbours differ from their picture in size or depth.
+        UnreadableImageError: As ``read_image``; or neighbours differ from their image in size or depth.
     """
     values = decoded(path)
     if view.before_path or view.after_path:
@@ -148,7 +148,7 @@ def read_marks(mask_path: str, image_path: str, view: View, mask_on: int) -> npt
     """Read the mask of a view, (H, W): True where marked.
 
     Raises:
-        UnreadableImageError: As ``read_image``; or mask and picture differ in size, and the view does not say how one
+        UnreadableImageError: As ``read_image``; or mask and image differ in size, and the view does not say how one
             lies in the other.
     """
     marks = _marks(mask_path, _state(mask_path), view._replace(box=""), mask_on)
@@ -160,12 +160,12 @@ def read_marks(mask_path: str, image_path: str, view: View, mask_on: int) -> npt
 
 
 def grey(values: Array) -> Array:
-    """Return a picture's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
+    """Return an image's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
     return values if values.ndim == 2 else np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY))
 
 
 def decoded(path: str) -> Array:
-    """Read a picture, or return it from the few that are kept, unless its file changed since. Do not write to it."""
+    """Read an image, or return it from the few that are kept, unless its file changed since. Do not write to it."""
     return _decoded(path, _state(path))
 
 
@@ -188,7 +188,7 @@ def _decoded(path: str, state: tuple[int, int]) -> Array:
 
 @lru_cache(maxsize=DECODED)
 def _marks(path: str, state: tuple[int, int], view: View, mask_on: int) -> npt.NDArray[np.bool_]:
-    """Return the marks of a whole mask, as it lies on its picture."""
+    """Return the marks of a whole mask, as it lies on its image."""
     values = _decoded(path, state)
     values = values if values.ndim == 2 else values.max(axis=2)
     marks: npt.NDArray[np.bool_] = values > (view.mask_above if view.mask_above >= 0 else mask_on)

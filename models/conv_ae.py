@@ -1,7 +1,7 @@
-"""Convolutional autoencoder: a pixel is anomalous where the picture's reconstruction is poor.
+"""Convolutional autoencoder: a pixel is anomalous where the image's reconstruction is poor.
 
 The default is the network of the 3D-print system: convolutions of 32, 32 and 16 filters (5 x 5, ReLU), each with 2 x 2
-max pooling; mirrored, with nearest-neighbour upsampling; a last convolution with a sigmoid. A picture of 256 x 256 x 1
+max pooling; mirrored, with nearest-neighbour upsampling; a last convolution with a sigmoid. An image of 256 x 256 x 1
 has a bottleneck of 32 x 32 x 16. Its score is the Euclidean distance on the scale of 0 to 255.
 
 Letters: B batch, C channels the network sees (1 or 3), Z bottleneck filters, H and W pixels, h and w the bottleneck's.
@@ -66,8 +66,8 @@ class ConvAutoencoderModel(nn.Module):
         widths: Filters of the encoder's convolutions; the last is Z.
         kernel_size: Of the convolutions, odd.
         upsampling: How the decoder doubles sizes.
-        channels: 1: the picture in grey; 3: as it is.
-        error: How picture and reconstruction are compared.
+        channels: 1: the image in grey; 3: as it is.
+        error: How image and reconstruction are compared.
         scales: Copies that are compared, each half as large as the one before.
         top_share: Share of the pixels whose mean is the score; None: the Euclidean norm of the whole map.
         dropout: Share of the bottleneck's filters that a training step drops.
@@ -100,7 +100,7 @@ class ConvAutoencoderModel(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # every layer here has a bias
 
     def seen(self, image_B3HW: Tensor) -> Tensor:
-        """Return what the network sees of pictures: (B, C, H, W)."""
+        """Return what the network sees of images: (B, C, H, W)."""
         return to_grey(image_B3HW) if self.channels == 1 else image_B3HW
 
     def reconstruct(self, seen_BCHW: Tensor) -> Tensor:
@@ -108,19 +108,19 @@ class ConvAutoencoderModel(nn.Module):
         return self.decode(self.encoder(seen_BCHW), seen_BCHW.shape[-2], seen_BCHW.shape[-1])
 
     def decode(self, bottleneck_BZhw: Tensor, height: int, width: int) -> Tensor:
-        """Decode to pictures of a size: (B, C, H, W) in (0, 1)."""
+        """Decode to images of a size: (B, C, H, W) in (0, 1)."""
         decoded: Tensor = self.decoder(self.dropout(bottleneck_BZhw))
         return decoded[..., :height, :width]
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
 
         With ``error=distance`` both are in grey levels of 0 to 255, with ``ssim`` between 0 and 2 per pixel.
         """
         return self.explain(image_B3HW)[0]
 
     def explain(self, image_B3HW: Tensor) -> tuple[InferenceBatch, dict[str, Tensor]]:
-        """Score pictures, and show their ``reconstruction`` (B, C, H, W) and ``bottleneck`` (B, Z, h, w)."""
+        """Score images, and show their ``reconstruction`` (B, C, H, W) and ``bottleneck`` (B, Z, h, w)."""
         seen_BCHW = self.seen(image_B3HW)
         bottleneck_BZhw = self.encoder(seen_BCHW)
         given_back_BCHW = self.decode(bottleneck_BZhw, seen_BCHW.shape[-2], seen_BCHW.shape[-1])
@@ -131,15 +131,15 @@ class ConvAutoencoderModel(nn.Module):
 
 
 class ConvAutoencoder(InspectionModel):
-    """Convolutional autoencoder, trained on good pictures to give back what it sees (Adam, mean squared error).
+    """Convolutional autoencoder, trained on good images to give back what it sees (Adam, mean squared error).
 
     Args:
         widths: Filters of the encoder's convolutions, each followed by 2 x 2 pooling; the last is the bottleneck's.
         kernel_size: Of the convolutions; odd.
         upsampling: ``nearest`` (doubling and a convolution) or ``transposed`` (transposed convolutions of 2 x 2).
-        channels: 1: pictures in grey; 3: as they are, such as neighbouring layers side by side.
+        channels: 1: images in grey; 3: as they are, such as neighbouring layers side by side.
         error: ``distance``: grey levels of 0 to 255; ``ssim``: 1 - structural similarity.
-        scales: Copies of the pictures that are compared, each half as large as the one before; 1: the pictures alone.
+        scales: Copies of the images that are compared, each half as large as the one before; 1: the images alone.
         top_share: Share of the pixels, the worst ones, whose mean is the score, so that small defects count; None: the
             Euclidean norm of the whole map.
         dropout: Share of the bottleneck's filters that a training step drops, in [0, 1).
@@ -188,12 +188,12 @@ class ConvAutoencoder(InspectionModel):
         self.weight_decay = weight_decay
 
     def bottleneck(self, image_B3HW: Tensor) -> Tensor:
-        """Return what is left of pictures (B, 3, H, W) in the middle of the network: (B, Z, h, w), at least 0."""
+        """Return what is left of images (B, 3, H, W) in the middle of the network: (B, Z, h, w), at least 0."""
         maps: Tensor = self.model.encoder(self.model.seen(image_B3HW))
         return maps
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, Z) by the mean of each bottleneck filter."""
+        """Describe images (B, Z) by the mean of each bottleneck filter."""
         return self.bottleneck(image_B3HW).mean(dim=(2, 3))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

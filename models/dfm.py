@@ -1,9 +1,9 @@
-"""DFM: good pictures span a subspace of a network's features (Ahuja et al. 2019, arXiv 1909.11786).
+"""DFM: good images span a subspace of a network's features (Ahuja et al. 2019, arXiv 1909.11786).
 
 Principal components of pooled features, as anomalib has them, but with as many as the level asks for (anomalib keeps
 one fewer), and with a map in both modes.
 
-Letters: B batch, N pictures, C channels, h and w of the pooled map, D = C h w, K components, H and W pixels.
+Letters: B batch, N images, C channels, h and w of the pooled map, D = C h w, K components, H and W pixels.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DFMModel(DynamicBufferMixin, nn.Module):
     """The network: pooled features of the backbone's last layer, and their subspace.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps.
+        backbone: From images in [0, 1] to feature maps.
         pooling: Side of the squares that are averaged.
         score: ``fre`` or ``nll``.
     """
@@ -71,11 +71,11 @@ class DFMModel(DynamicBufferMixin, nn.Module):
         return F.avg_pool2d(deepest, min(self.pooling, *deepest.shape[-2:]))
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,), and what the subspace misses as ``anomaly_map`` (B, H, W).
+        """Score images: raw ``pred_score`` (B,), and what the subspace misses as ``anomaly_map`` (B, H, W).
 
         Raises:
             RuntimeError: The model has not been fitted.
-            ValueError: Pictures have another size than those it was fitted to.
+            ValueError: Images have another size than those it was fitted to.
         """
         feature_BChw = self.features(image_B3HW)
         shape = feature_BChw.shape[1:]
@@ -92,7 +92,7 @@ class DFMModel(DynamicBufferMixin, nn.Module):
 
 
 class DFM(OnePassModel):
-    """Deep feature modelling: one pass over good pictures, then principal components.
+    """Deep feature modelling: one pass over good images, then principal components.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used.
@@ -127,7 +127,7 @@ class DFM(OnePassModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of the deepest features."""
+        """Describe images (B, D) by the mean of the deepest features."""
         return self.model.features(image_B3HW).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
@@ -138,7 +138,7 @@ class DFM(OnePassModel):
         """Find the subspace.
 
         Raises:
-            DataError: A single picture spans none.
+            DataError: A single image spans none.
         """
         if not self._features:
             return

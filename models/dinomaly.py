@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from datamodules.samples.batch import InspectionBatch
 
-SCORE_SIDE = 256  # pictures are scored by maps of this size, whatever their own
-WORST_SHARE = 0.01  # of the map's pixels, whose mean is the picture's score
+SCORE_SIDE = 256  # images are scored by maps of this size, whatever their own
+WORST_SHARE = 0.01  # of the map's pixels, whose mean is the image's score
 
 
 class DinomalyModel(nn.Module):
@@ -105,7 +105,7 @@ class DinomalyModel(nn.Module):
         return self._groups(found, height, width), self._groups(rebuilt[::-1], height, width)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), 1 minus cosines, from 0 to 2."""
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), 1 minus cosines, from 0 to 2."""
         found, rebuilt = self.features(image_B3HW)
         height, width = image_B3HW.shape[-2:]
         map_B1HW, _ = AnomalibModel.calculate_anomaly_maps(found, rebuilt, out_size=(height, width))
@@ -166,7 +166,7 @@ class Dinomaly(InspectionModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the class token of the deepest layer."""
+        """Describe images (B, D) by the class token of the deepest layer."""
         return self.model.tokens(image_B3HW)[-1][:, 0]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

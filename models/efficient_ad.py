@@ -1,4 +1,4 @@
-"""EfficientAD: a student learns, on good pictures alone, to give what a teacher gives; elsewhere it fails.
+"""EfficientAD: a student learns, on good images alone, to give what a teacher gives; elsewhere it fails.
 
 Batzner et al., WACV 2024, arXiv 2303.14535; ``efficient_ad_model`` has the networks.
 
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
 
 SMALLEST = 32  # pixels along a side: below, the autoencoder has no bottleneck left
-HELD_BACK_SHARE, HELD_BACK_AT_MOST = 0.1, 32  # of the training pictures
+HELD_BACK_SHARE, HELD_BACK_AT_MOST = 0.1, 32  # of the training images
 
 
 class EfficientAd(InspectionModel):
     """EfficientAD.
 
-    Before the first step every training picture is read once: for the teacher's statistics, and to hold a tenth of
-    them back (32 at most). Before every calibration the held-back pictures set the scale of the two maps. The paper
-    sets it by calibration pictures; here those stay unseen until thresholds are chosen on them.
+    Before the first step every training image is read once: for the teacher's statistics, and to hold a tenth of
+    them back (32 at most). Before every calibration the held-back images set the scale of the two maps. The paper
+    sets it by calibration images; here those stay unseen until thresholds are chosen on them.
 
     Args:
         teacher: Arguments of ``models.features.backbones.Backbone``.
         student: ``pdn_s`` and ``pdn_m`` are the paper's; ``loupe_net`` is far faster.
-        penalty: Folder with pictures of anything else; None: drawn ones.
+        penalty: Folder with images of anything else; None: drawn ones.
         penalty_pictures: How many crops of them to make.
-        hard_quantile: Share of a picture's squared differences that training ignores, in [0, 1).
+        hard_quantile: Share of an image's squared differences that training ignores, in [0, 1).
         learning_rate: Of Adam; a tenth of it for the last 5 % of the steps.
         weight_decay: Of Adam.
 
@@ -76,18 +76,18 @@ class EfficientAd(InspectionModel):
         self.model: EfficientAdModel = EfficientAdModel(build_teacher(teacher, student), student, hard_quantile)
         self._foreign: PenaltyPictures | None = None
         self._held_back: Tensor | None = None
-        self._spared: set[str] = set()  # names of the pictures held back
+        self._spared: set[str] = set()  # names of the images held back
 
     def origin(self) -> dict[str, str]:
         """Say where the teacher's weights came from."""
         return self.model.teacher.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, C) by the mean of the teacher's map."""
+        """Describe images (B, C) by the mean of the teacher's map."""
         return self.model.join(image_B3HW).mean(dim=(2, 3))
 
     def check_pictures(self, image_B3HW: Tensor) -> None:
-        """Refuse pictures that are too small for the autoencoder, or for networks without padding."""
+        """Refuse images that are too small for the autoencoder, or for networks without padding."""
         super().check_pictures(image_B3HW)
         (height, width), least = image_B3HW.shape[-2:], SMALLEST + 8 * self.model.border
         if min(height, width) < least:
@@ -106,7 +106,7 @@ class EfficientAd(InspectionModel):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Read the training pictures once, and make the foreign ones."""
+        """Read the training images once, and make the foreign ones."""
         loader: Any = self.trainer.train_dataloader
         # A loader of its own: that of the training may have workers that are at work already.
         again: DataLoader[InspectionBatch] = DataLoader(
@@ -121,7 +121,7 @@ class EfficientAd(InspectionModel):
 
     @torch.no_grad()
     def _read_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
-        """Fit the teacher's statistics; return the pictures to hold back, spread evenly."""
+        """Fit the teacher's statistics; return the images to hold back, spread evenly."""
         count = min(HELD_BACK_AT_MOST, max(1, round(HELD_BACK_SHARE * total)))
         chosen = set(np.linspace(0, total - 1, count).round().astype(int).tolist())
         sums = torch.zeros(2, self.model.channels, dtype=torch.float64)
@@ -143,12 +143,12 @@ class EfficientAd(InspectionModel):
         return held_back
 
     def _grid(self, image_B3HW: Tensor) -> tuple[int, int]:
-        """Return the student's grid for pictures of this size."""
+        """Return the student's grid for images of this size."""
         height, width = (math.ceil(side / 4) - 2 * self.model.border for side in image_B3HW.shape[-2:])
         return height, width
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
-        """Learn from the pictures of a batch that are not held back, unless there are no others."""
+        """Learn from the images of a batch that are not held back, unless there are no others."""
         del batch_idx
         learnt = [index for index, name in enumerate(batch.name) if name not in self._spared]
         if not learnt:
@@ -163,7 +163,7 @@ class EfficientAd(InspectionModel):
         return total
 
     def on_validation_start(self) -> None:
-        """Set the scale of the maps, before calibration pictures are scored with it."""
+        """Set the scale of the maps, before calibration images are scored with it."""
         if self._held_back is not None:
             self.model.fit_scales(self._held_back.to(self.device))
 

@@ -32,8 +32,8 @@ class FastflowModel(nn.Module):
     """The network: every feature map is normalised, then sent through a flow of its own.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps.
-        image_size: Height and width of pictures: the normalisation learns a scale for every place.
+        backbone: From images in [0, 1] to feature maps.
+        image_size: Height and width of images: the normalisation learns a scale for every place.
         flow_steps: Blocks of each flow.
         conv3x3_only: Use kernels of 3 alone, where they would alternate with 1.
         hidden_ratio: Channels inside a block, as a share of its input's.
@@ -62,7 +62,7 @@ class FastflowModel(nn.Module):
         """Return latents and the logarithms of their Jacobian determinants, one of each per layer.
 
         Raises:
-            ValueError: Pictures have another size than the model was built for.
+            ValueError: Images have another size than the model was built for.
         """
         if tuple(image_B3HW.shape[-2:]) != self.image_size:
             raise ValueError(
@@ -74,7 +74,7 @@ class FastflowModel(nn.Module):
         return [latent for latent, _ in pairs], [jacobian for _, jacobian in pairs]
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch | tuple[list[Tensor], list[Tensor]]:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), minus a likelihood, in [-1, 0].
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), minus a likelihood, in [-1, 0].
 
         In training, return what ``flow`` does.
         """
@@ -86,11 +86,11 @@ class FastflowModel(nn.Module):
 
 
 class Fastflow(InspectionModel):
-    """FastFlow, trained by maximum likelihood of good pictures.
+    """FastFlow, trained by maximum likelihood of good images.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``.
-        image_size: Height and width of pictures.
+        image_size: Height and width of images.
         flow_steps: Blocks of each flow. At least 1.
         conv3x3_only: Use kernels of 3 alone, where they would alternate with 1.
         hidden_ratio: Channels inside a block, as a share of its input's.
@@ -135,7 +135,7 @@ class Fastflow(InspectionModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of the deepest features."""
+        """Describe images (B, D) by the mean of the deepest features."""
         deepest: Tensor = self.model.backbone(image_B3HW)[-1]
         return deepest.mean(dim=(2, 3))
 

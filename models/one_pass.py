@@ -1,4 +1,4 @@
-"""Models that look at every good picture once and then fit in closed form: no loss, no optimiser."""
+"""Models that look at every good image once and then fit in closed form: no loss, no optimiser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OnePassModel(InspectionModel):
 
     @abstractmethod
     def collect(self, image_B3HW: Tensor) -> None:
-        """Keep what ``fit`` will need of good pictures (B, 3, H, W) in [0, 1]."""
+        """Keep what ``fit`` will need of good images (B, 3, H, W) in [0, 1]."""
 
     @abstractmethod
     def fit(self) -> None:
@@ -50,11 +50,11 @@ class OnePassModel(InspectionModel):
 
 
 def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
-    """Refuse to judge with a model that was never fitted, or pictures of another size than it was fitted to.
+    """Refuse to judge with a model that was never fitted, or images of another size than it was fitted to.
 
     Args:
-        fitted: Number of values per picture that it was fitted to, 0 before it was.
-        found: Number of values of the pictures at hand.
+        fitted: Number of values per image that it was fitted to, 0 before it was.
+        found: Number of values of the images at hand.
         model: Its name.
         what: The values, in words.
 
@@ -74,7 +74,7 @@ def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
 
 
 def check_several(count: int) -> None:
-    """Refuse to fit a spread to a single picture.
+    """Refuse to fit a spread to a single image.
 
     Raises:
         DataError: ``count`` is below 2.

@@ -1,9 +1,9 @@
-"""PaDiM: every place of a picture has its own Gaussian of what is normal there.
+"""PaDiM: every place of an image has its own Gaussian of what is normal there.
 
 Defard et al., ICPR workshops 2021, arXiv 2011.08785.
 
-Made for aligned parts: a place is a place in the picture. The same maps as anomalib's, but in float64 where covariances
-are summed and factored, and in memory that does not grow with the number of pictures.
+Made for aligned parts: a place is a place in the image. The same maps as anomalib's, but in float64 where covariances
+are summed and factored, and in memory that does not grow with the number of images.
 
 Letters: B batch, C channels of all layers, D of them that are used, h and w places along the axes, P = h w places.
 """
@@ -35,7 +35,7 @@ class PadimModel(DynamicBufferMixin, nn.Module):
     """The network: features, and a Gaussian per place.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps.
+        backbone: From images in [0, 1] to feature maps.
     """
 
     index_D: Tensor
@@ -56,11 +56,11 @@ class PadimModel(DynamicBufferMixin, nn.Module):
         return torch.cat([first, *(F.interpolate(other, size=first.shape[-2:]) for other in others)], dim=1)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures by Mahalanobis distances: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+        """Score images by Mahalanobis distances: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
 
         Raises:
             RuntimeError: The model has not been fitted.
-            ValueError: Pictures have another size than those it was fitted to.
+            ValueError: Images have another size than those it was fitted to.
         """
         feature_BCHW = self.features(image_B3HW)
         height, width = feature_BCHW.shape[-2:]
@@ -74,10 +74,10 @@ class PadimModel(DynamicBufferMixin, nn.Module):
 
 
 class Moments:
-    """Sums over pictures that give means and covariances at every place, in float64.
+    """Sums over images that give means and covariances at every place, in float64.
 
     Args:
-        first_BDP: Features of the first pictures; deviations are taken from their mean, lest large sums cancel.
+        first_BDP: Features of the first images; deviations are taken from their mean, lest large sums cancel.
     """
 
     def __init__(self, first_BDP: Tensor) -> None:
@@ -88,7 +88,7 @@ class Moments:
         self.products_PDD = torch.zeros(places, features, features, dtype=torch.float64)
 
     def add(self, embedding_BDP: Tensor) -> None:
-        """Add pictures."""
+        """Add images."""
         delta_PBD = embedding_BDP.double().permute(2, 0, 1) - self.centre_PD.unsqueeze(1)
         self.count += delta_PBD.shape[1]
         self.sum_PD += delta_PBD.sum(dim=1)
@@ -117,7 +117,7 @@ def whitening(covariance_PDD: Tensor) -> Tensor:
 
 
 class Padim(OnePassModel):
-    """PaDiM: one pass over good pictures, then a Gaussian for every place.
+    """PaDiM: one pass over good images, then a Gaussian for every place.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``.
@@ -143,7 +143,7 @@ class Padim(OnePassModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of all features."""
+        """Describe images (B, D) by the mean of all features."""
         return self.model.features(image_B3HW).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
@@ -161,7 +161,7 @@ class Padim(OnePassModel):
         """Turn the moments into Gaussians.
 
         Raises:
-            DataError: A single picture has no covariance.
+            DataError: A single image has no covariance.
         """
         if self._moments is None:
             return

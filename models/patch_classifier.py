@@ -1,7 +1,7 @@
-"""Patch classifier: pass or fail, learnt from labels of whole pictures or tiles.
+"""Patch classifier: pass or fail, learnt from labels of whole images or tiles.
 
 Where it looks is a class-activation map (Zhou et al., CVPR 2016, arXiv 1512.04150): with average pooling before one
-linear layer, a picture's logit is the mean of the logits of its places.
+linear layer, an image's logit is the mean of the logits of its places.
 
 Letters: B batch, C channels, h and w of the deepest map, H and W pixels.
 """
@@ -33,7 +33,7 @@ class PatchClassifierModel(nn.Module):
     """The network: the deepest features, and one linear layer.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps; only the last is used.
+        backbone: From images in [0, 1] to feature maps; only the last is used.
         learns: Whether the backbone learns too; otherwise it stays frozen.
     """
 
@@ -56,14 +56,14 @@ class PatchClassifierModel(nn.Module):
         return logit_B1hw.float()
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures by logits: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), whose mean is the score."""
+        """Score images by logits: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), whose mean is the score."""
         logit_B1hw = self.logits(image_B3HW)
         map_B1HW = F.interpolate(logit_B1hw, size=image_B3HW.shape[-2:], mode="bilinear")
         return InferenceBatch(pred_score=logit_B1hw.mean(dim=(1, 2, 3)), anomaly_map=map_B1HW.squeeze(1))
 
 
 class PatchClassifier(InspectionModel):
-    """A classifier of good and defective pictures, both of which it must see in training.
+    """A classifier of good and defective images, both of which it must see in training.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used, and the
@@ -96,14 +96,14 @@ class PatchClassifier(InspectionModel):
         self.backbone_learning_rate = backbone_learning_rate
         self.weight_decay = weight_decay
         self.model: PatchClassifierModel = PatchClassifierModel(Backbone(**backbone), learns=backbone_learning_rate > 0)
-        self.register_buffer("seen_2", torch.zeros(2))  # good and defective training pictures, so far
+        self.register_buffer("seen_2", torch.zeros(2))  # good and defective training images, so far
 
     def origin(self) -> dict[str, str]:
         """Say where the backbone's weights came from."""
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, C) by what the linear layer sees."""
+        """Describe images (B, C) by what the linear layer sees."""
         deepest: Tensor = self.model.backbone(image_B3HW)[-1]
         return deepest.mean(dim=(2, 3))
 
@@ -116,7 +116,7 @@ class PatchClassifier(InspectionModel):
         return optim.AdamW(groups, weight_decay=self.weight_decay)
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
-        """Return the cross-entropy; both classes weigh the same, however many pictures they have."""
+        """Return the cross-entropy; both classes weigh the same, however many images they have."""
         del batch_idx
         label_N = batch.label_index
         counted = torch.stack([(label_N == GOOD).sum(), (label_N == DEFECTIVE).sum()])
@@ -128,12 +128,12 @@ class PatchClassifier(InspectionModel):
 
 
 def balanced_cross_entropy(logit_N: Tensor, label_N: Tensor, count_2: Tensor) -> Tensor:
-    """Average the binary cross-entropy over pictures of known label.
+    """Average the binary cross-entropy over images of known label.
 
     Args:
         logit_N: Raw.
         label_N: 0 good, 1 defective, -1 unknown.
-        count_2: How often good and defective pictures are seen; a class weighs by the inverse of its share.
+        count_2: How often good and defective images are seen; a class weighs by the inverse of its share.
     """
     weight_2 = count_2.sum() / (2 * count_2.clamp_min(1))
     weight_N = torch.where(label_N >= GOOD, weight_2[label_N.clamp_min(GOOD)], 0.0)

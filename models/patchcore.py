@@ -1,6 +1,6 @@
-"""PatchCore: a patch is anomalous where no patch of a good picture looks like it (Roth et al. 2022, arXiv 2106.08265).
+"""PatchCore: a patch is anomalous where no patch of a good image looks like it (Roth et al. 2022, arXiv 2106.08265).
 
-Letters: B batch, C channels, h and w patches along the axes, P = h w patches of a picture, D features of a patch,
+Letters: B batch, C channels, h and w patches along the axes, P = h w patches of an image, D features of a patch,
 M patches in the bank, K neighbours.
 """
 
@@ -37,7 +37,7 @@ class Matches(NamedTuple):
     """All of a prediction that does not depend on the number of neighbours.
 
     Attributes:
-        distance_B: Of each picture's worst patch to its match in the bank.
+        distance_B: Of each image's worst patch to its match in the bank.
         index_B: The match.
         worst_BD: The worst patch.
         map_BHW: The anomaly map.
@@ -53,8 +53,8 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     """The network: features, the bank, and the search.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps.
-        num_neighbors: Of the bank's nearest patch, to weigh the picture's score by how crowded its neighbourhood is; 1
+        backbone: From images in [0, 1] to feature maps.
+        num_neighbors: Of the bank's nearest patch, to weigh the image's score by how crowded its neighbourhood is; 1
             turns that off.
     """
 
@@ -79,7 +79,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         return torch.cat([features[0], *rest], dim=1)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
 
         Raises:
             UntrainedError: The bank is empty.
@@ -120,7 +120,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         return (least_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
 
     def nearest(self, patch_BD: Tensor) -> Tensor:
-        """Find the nearest patch of the bank, for one patch of every picture: (B,)."""
+        """Find the nearest patch of the bank, for one patch of every image: (B,)."""
         return torch.addmm(self._squares(), -2 * patch_BD, self.bank_MD.T).argmin(dim=1)
 
     def _squares(self) -> Tensor:
@@ -132,7 +132,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
 
     def score(self, matches: Matches) -> Tensor:
-        """Score pictures (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
+        """Score images (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
         if self.num_neighbors == 1:
             return matches.distance_B
         with full_precision(matches.worst_BD):
@@ -155,12 +155,12 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
 
 
 class PatchCore(OnePassModel):
-    """PatchCore: one pass over good pictures fills a bank of patches, thinned to a coreset.
+    """PatchCore: one pass over good images fills a bank of patches, thinned to a coreset.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``.
         coreset_ratio: Share of all patches that the bank keeps, in (0, 1].
-        num_neighbors: Neighbours that weigh a picture's score; 1 turns weighing off. At least 1.
+        num_neighbors: Neighbours that weigh an image's score; 1 turns weighing off. At least 1.
 
     Raises:
         ValueError: An argument is out of range.
@@ -181,7 +181,7 @@ class PatchCore(OnePassModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of their patches."""
+        """Describe images (B, D) by the mean of their patches."""
         return self.model.embed(image_B3HW).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from datamodules.samples.batch import InspectionBatch
 
-PROBE = 128  # side of a picture that shows how a network shrinks: no stride is larger
+PROBE = 128  # side of an image that shows how a network shrinks: no stride is larger
 RESNETS = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2"),
@@ -91,7 +91,7 @@ class ReverseDistillationModel(nn.Module):
     """The network.
 
     Args:
-        encoder: From pictures in [0, 1] to feature maps; frozen.
+        encoder: From images in [0, 1] to feature maps; frozen.
         bottleneck: From feature maps to their gist.
         decoder: From the gist to feature maps.
         mode: How the maps of all levels are joined: ``add`` or ``multiply``.
@@ -111,7 +111,7 @@ class ReverseDistillationModel(nn.Module):
         return found, self.decoder(self.bottleneck(found))
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), from 0 to 2 for each level."""
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), from 0 to 2 for each level."""
         found, rebuilt = self.features(image_B3HW)
         size = image_B3HW.shape[-2:]
         with full_precision(image_B3HW):
@@ -164,7 +164,7 @@ class ReverseDistillation(InspectionModel):
         return self.model.encoder.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of their gist."""
+        """Describe images (B, D) by the mean of their gist."""
         gist: Tensor = self.model.bottleneck(self.model.encoder(image_B3HW))
         return gist.mean(dim=(2, 3))
 

@@ -1,11 +1,11 @@
-"""Self-reference: a picture is judged by itself alone; a region is anomalous where nothing else in it looks alike.
+"""Self-reference: an image is judged by itself alone; a region is anomalous where nothing else in it looks alike.
 
-The picture is laid out in blocks of four kinds, as tiles of a two-by-two pattern. The blocks of one kind are judged by
+The image is laid out in blocks of four kinds, as tiles of a two-by-two pattern. The blocks of one kind are judged by
 a model of the patches everywhere else, never of a patch that shares a pixel with what is judged. The model is a normal
 distribution of patches; the distance to it is Mahalanobis's ("RX": Reed and Yu, "Adaptive multiple-band CFAR
 detection", IEEE Trans. ASSP 38(10), 1990, with the judged region as the guard window).
 
-It needs no training, and suits pictures that repeat: textures, sections, powder, lattices. What is normal but there
+It needs no training, and suits images that repeat: textures, sections, powder, lattices. What is normal but there
 only once, such as the core of a fiber, it takes for a defect.
 
 Letters: C channels, H and W pixels, k side of a patch, D = C k k values of a patch, P patches.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KINDS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of blocks: parity of their row and column
-QUANTUM = 1 / 255**2 / 12  # variance that rounding to 8 bits adds: keeps even a constant picture from a division by 0
+QUANTUM = 1 / 255**2 / 12  # variance that rounding to 8 bits adds: keeps even a constant image from a division by 0
 
 
 class Normal(NamedTuple):
@@ -57,14 +57,14 @@ class Normal(NamedTuple):
 
 
 class SelfReferenceModel(nn.Module):
-    """Judges each picture by itself; see the module.
+    """Judges each image by itself; see the module.
 
     Args:
         patch_size: k, odd.
         block_size: Side of the blocks in pixels.
         step: Every n-th patch, along both axes, is fitted to.
         ridge: Added to every variance, as a share of the mean variance.
-        channels: 1: the picture in grey; 3: as it is.
+        channels: 1: the image in grey; 3: as it is.
         top_share: Share of the pixels whose mean is the score.
     """
 
@@ -80,10 +80,10 @@ class SelfReferenceModel(nn.Module):
         self.top_share = top_share
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W); about 1 is usual.
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W); about 1 is usual.
 
         Raises:
-            ValueError: The pictures are too small to leave anything beside a region to judge it by.
+            ValueError: The images are too small to leave anything beside a region to judge it by.
         """
         self.check_size(*image_B3HW.shape[-2:])
         seen_BCHW = to_grey(image_B3HW) if self.channels == 1 else image_B3HW
@@ -99,7 +99,7 @@ class SelfReferenceModel(nn.Module):
         return ExportPlan({"kind": "self_reference", **settings, **rules}, {})
 
     def judge(self, seen_CHW: Tensor) -> Tensor:
-        """Judge one picture: its map (H, W). Each kind of block is judged by a model of its own."""
+        """Judge one image: its map (H, W). Each kind of block is judged by a model of its own."""
         height, width = seen_CHW.shape[-2:]
         radius = self.patch_size // 2
         padded_1CHW = F.pad(seen_CHW.unsqueeze(0), (radius,) * 4, mode="reflect")
@@ -118,7 +118,7 @@ class SelfReferenceModel(nn.Module):
         return map_HW
 
     def check_size(self, height: int, width: int) -> None:
-        """Refuse pictures in which a kind of block leaves fewer patches than a patch has values.
+        """Refuse images in which a kind of block leaves fewer patches than a patch has values.
 
         Raises:
             ValueError: Says what would do.
@@ -148,14 +148,14 @@ class SelfReferenceModel(nn.Module):
 
 
 class SelfReference(OnePassModel):
-    """Judges every picture by its own other regions; there is nothing to train.
+    """Judges every image by its own other regions; there is nothing to train.
 
     Args:
         patch_size: Side of the patches in pixels; odd, and no larger than the defects that matter are wide.
         block_size: Side of the blocks that are judged together; at least as large as the defects.
         step: Every n-th patch, along both axes, is fitted to.
         ridge: Added to every variance of the patches, as a share of their mean variance; above 0.
-        channels: 1: pictures in grey; 3: as they are.
+        channels: 1: images in grey; 3: as they are.
         top_share: Share of the pixels, the worst ones, whose mean is the score.
 
     Raises:
@@ -187,7 +187,7 @@ class SelfReference(OnePassModel):
         self.model: SelfReferenceModel = SelfReferenceModel(patch_size, block_size, step, ridge, channels, top_share)
 
     def collect(self, image_B3HW: Tensor) -> None:
-        """Keep nothing: other pictures say nothing here. Only their size is checked."""
+        """Keep nothing: other images say nothing here. Only their size is checked."""
         self.model.check_size(*image_B3HW.shape[-2:])
 
     def fit(self) -> None:

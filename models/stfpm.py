@@ -1,4 +1,4 @@
-"""STFPM: a student that saw good pictures alone differs from its teacher on defects.
+"""STFPM: a student that saw good images alone differs from its teacher on defects.
 
 Wang et al., BMVC 2021, arXiv 2103.04257.
 
@@ -32,8 +32,8 @@ class STFPMModel(nn.Module):
     """The network: a teacher and its student.
 
     Args:
-        teacher: From pictures in [0, 1] to feature maps; frozen.
-        student: From normalised pictures to maps of the same shapes.
+        teacher: From images in [0, 1] to feature maps; frozen.
+        student: From normalised images to maps of the same shapes.
     """
 
     def __init__(self, teacher: Backbone, student: nn.Module) -> None:
@@ -48,7 +48,7 @@ class STFPMModel(nn.Module):
         return dict(enumerate(taught)), {level: feature.float() for level, feature in enumerate(learnt)}
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
 
         The product, over levels, of 1 minus the cosine of what both say: from 0 to 2 for each level.
         """
@@ -88,7 +88,7 @@ class STFPM(InspectionModel):
         return self.model.teacher.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of the teacher's deepest features."""
+        """Describe images (B, D) by the mean of the teacher's deepest features."""
         deepest: Tensor = self.model.teacher(image_B3HW)[-1]
         return deepest.mean(dim=(2, 3))
 
@@ -102,7 +102,7 @@ class STFPM(InspectionModel):
         )
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
-        """Return how far the student is from its teacher, per picture.
+        """Return how far the student is from its teacher, per image.
 
         anomalib sums over the batch, so that the best learning rate depends on the batch size; this is the mean.
         """

@@ -1,6 +1,6 @@
 """U-Net and its kin: a supervised network that marks pixels, such as inclusions, grain boundaries or defects.
 
-Letters: B batch, C channels, H and W pixels, N pictures of a batch that were marked.
+Letters: B batch, C channels, H and W pixels, N images of a batch that were marked.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class UnetModel(nn.Module):
 
     Args:
         network: From (B, 3, H, W) to logits (B, 1, H, W).
-        mean: Per channel, of pictures in [0, 1].
+        mean: Per channel, of images in [0, 1].
         std: Per channel.
         top_share: Share of the pixels whose mean is the score.
-        all_turns: Judge every picture in its eight turns and flips.
+        all_turns: Judge every image in its eight turns and flips.
     """
 
     mean: Tensor
@@ -69,7 +69,7 @@ class UnetModel(nn.Module):
         return logit_B1HW.squeeze(1)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: logits as ``anomaly_map`` (B, H, W), and the mean of the highest as ``pred_score`` (B,)."""
+        """Score images: logits as ``anomaly_map`` (B, H, W), and the mean of the highest as ``pred_score`` (B,)."""
         map_BHW = mean_over_turns(self.logits, image_B3HW) if self.all_turns else self.logits(image_B3HW)
         return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share), anomaly_map=map_BHW)
 
@@ -77,7 +77,7 @@ class UnetModel(nn.Module):
 class Unet(InspectionModel):
     """U-Net and its kin by segmentation-models-pytorch, trained on masks (AdamW, cosine schedule with warm-up).
 
-    Pictures whose pixels nobody marked are left out of the loss.
+    Images whose pixels nobody marked are left out of the loss.
 
     Args:
         architecture: Its class there.
@@ -86,11 +86,11 @@ class Unet(InspectionModel):
         depth: Stages of the encoder.
         width: Channels at the finest stage, doubled at every coarser one: of ``plain``, and of U-Net decoders.
         weights: Of the encoder: ``none``, or the path of a file that it can load.
-        mean: Per channel, of pictures in [0, 1], as the weights want it.
+        mean: Per channel, of images in [0, 1], as the weights want it.
         std: Per channel.
         loss: ``dice_bce``, or ``focal`` (alpha 0.2, gamma 2) as MLography trains.
         top_share: Share of the pixels, the highest, whose mean is the score: small defects need a small one.
-        all_turns: Judge every picture in its eight turns and flips and take the mean, in eight times the time: for
+        all_turns: Judge every image in its eight turns and flips and take the mean, in eight times the time: for
             material that has no upright. Training is the same.
         learning_rate: At its peak.
         weight_decay: Of AdamW.
@@ -138,7 +138,7 @@ class Unet(InspectionModel):
         return self.weights
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, C) by the mean of the encoder's coarsest features."""
+        """Describe images (B, C) by the mean of the encoder's coarsest features."""
         coarsest: Tensor = self.model.network.encoder((image_B3HW - self.model.mean) / self.model.std)[-1]
         return coarsest.mean(dim=(2, 3))
 
@@ -149,7 +149,7 @@ class Unet(InspectionModel):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
-        """Compare logits with masks; return the loss, 0 where nobody marked any picture of the batch."""
+        """Compare logits with masks; return the loss, 0 where nobody marked any image of the batch."""
         del batch_idx
         logit_BHW = self.model.logits(batch.image)
         known_B = batch.has_mask

@@ -1,4 +1,4 @@
-"""``loupe compare``: runs against each other, on the pictures that all of them tested."""
+"""``loupe compare``: runs against each other, on the images that all of them tested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``loupe demo``: the whole way from pictures to a report, on drawn pictures."""
+"""``loupe demo``: the whole way from images to a report, on drawn images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def demo(overrides: Sequence[str], *, show: bool) -> Path | None:
-    """Train on drawn pictures, and say how to see the outcome at work; return the folder of the run."""
+    """Train on drawn images, and say how to see the outcome at work; return the folder of the run."""
     folder = run(overrides, show=show, verb="demo", greeting=GREETING)
     if folder is not None:
         print(f"See it judge images in a browser: loupe serve {_shown(folder)}")

@@ -1,4 +1,4 @@
-"""``loupe distill``: a feature network of one's own, from pictures without labels."""
+"""``loupe distill``: a feature network of one's own, from images without labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``loupe export``: a trained run as a bundle that judges pictures without torch."""
+"""``loupe export``: a trained run as a bundle that judges images without torch."""
 
 from __future__ import annotations
 

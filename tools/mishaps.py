@@ -98,7 +98,7 @@ def _explain_system(error: OSError) -> str | None:
 
 
 def _explain_worker(processes: str, how: str, text: str) -> str:
-    """Explain the end of a process that loads pictures."""
+    """Explain the end of a process that loads images."""
     if "shared memory" in text or "Bus error" in how:
         return (
             f"Expected the processes that load images to share them, but {processes} ran out of shared memory "

@@ -66,7 +66,7 @@ def run(overrides: Sequence[str], *, show: bool) -> Path | None:
     if show:
         print_config(trained.config)
         return None
-    trained.config.data.root = "."  # the run's own pictures play no part
+    trained.config.data.root = "."  # the run's own images play no part
     require_values(trained.config)
     warn_of_unfinished(trained.folder)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it

@@ -1,4 +1,4 @@
-"""``loupe prepare DOMAIN``: raw pictures to tiles, labels and splits.
+"""``loupe prepare DOMAIN``: raw images to tiles, labels and splits.
 
 A domain is a file ``configs/prepare_DOMAIN.yaml``, which names what does it: some
 ``datamodules.prepare.preparation.Preparation``.

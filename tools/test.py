@@ -1,4 +1,4 @@
-"""``loupe test``: a run on its own test pictures, or on others."""
+"""``loupe test``: a run on its own test images, or on others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHANGEABLE = ("data", "trainer", "callbacks", "acceptance", "report")
-LOADING = {"data.batch_size", "data.num_workers"}  # how pictures are loaded, not which
+LOADING = {"data.batch_size", "data.num_workers"}  # how images are loaded, not which
 EPILOG = """examples:
   loupe test latest
   loupe test run=runs/fiber-patchcore/2026-01-31_12-00-00

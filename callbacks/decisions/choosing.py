@@ -1,6 +1,6 @@
 """From what calibration saw to thresholds for every scope.
 
-Shape letters: N pictures.
+Shape letters: N images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Seen(NamedTuple):
-    """What calibration keeps of one picture."""
+    """What calibration keeps of one image."""
 
     score: float
     label_index: int
@@ -41,18 +41,18 @@ def choose_image_thresholds(
     by_kind: bool,
     nothing: float | None = None,
 ) -> Scoped:
-    """Choose a threshold for all pictures, and for every kind that has enough of its own.
+    """Choose a threshold for all images, and for every kind that has enough of its own.
 
     Args:
         policy: The rule asked for.
         fallback: Takes over where the rule needs defects and there are none.
-        seen_N: Calibration pictures.
-        least: Pictures of each class that the policy needs, below which a kind shares the threshold of all.
+        seen_N: Calibration images.
+        least: Images of each class that the policy needs, below which a kind shares the threshold of all.
         by_kind: Whether kinds get thresholds of their own.
-        nothing: The score of pictures on which nothing was found, which no threshold reaches; None: there is none.
+        nothing: The score of images on which nothing was found, which no threshold reaches; None: there is none.
 
     Raises:
-        ValueError: No picture is labelled, or scores are not finite.
+        ValueError: No image is labelled, or scores are not finite.
     """
     score_N = np.array([seen.score for seen in seen_N])
     label_N = np.array([seen.label_index for seen in seen_N])
@@ -77,18 +77,18 @@ def choose_pixel_thresholds(
     least: int,
     nothing: float | None = None,
 ) -> Scoped:
-    """Choose a threshold for all pixels, and for every kind and zone that has enough pictures of its own.
+    """Choose a threshold for all pixels, and for every kind and zone that has enough images of its own.
 
     Args:
         policy: The rule asked for.
         fallback: Takes over where the rule needs defects and none is marked.
         everything: All that was seen.
         parts: The same, for each kind and zone.
-        least: As in `choose_image_thresholds`; pictures in which the part is marked count as defective.
+        least: As in `choose_image_thresholds`; images in which the part is marked count as defective.
         nothing: As there, of pixels.
 
     Raises:
-        ValueError: No picture is labelled, or maps are not finite.
+        ValueError: No image is labelled, or maps are not finite.
     """
     everywhere = everything.choose(policy, fallback, nothing)
     chosen: dict[Scope, dict[str, Threshold]] = {"kind": {}, "zone": {}}

@@ -1,6 +1,6 @@
-"""What calibration sees of the pixels in one scope: all pictures, those of one kind, or one zone within them.
+"""What calibration sees of the pixels in one scope: all images, those of one kind, or one zone within them.
 
-Letters: N pictures of a batch, H and W pixels.
+Letters: N images of a batch, H and W pixels.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ def choose_pixel_threshold(
 
 
 class PixelEvidence:
-    """Pixels of pictures whose truth is known, and the highest map value of every picture.
+    """Pixels of images whose truth is known, and the highest map value of every image.
 
     Args:
         device: Where pixels are counted. That takes 24 MiB, whatever their number.
 
     Attributes:
-        histogram: Judged pixels of pictures whose truth is known.
-        peaks: The highest judged map value of each picture that has judged pixels here.
-        labels: The labels of the same pictures.
-        marked: Pictures in which some judged pixel is marked as a defect.
+        histogram: Judged pixels of images whose truth is known.
+        peaks: The highest judged map value of each image that has judged pixels here.
+        labels: The labels of the same images.
+        marked: Images in which some judged pixel is marked as a defect.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -70,7 +70,7 @@ class PixelEvidence:
         Args:
             map_NHW: Raw anomaly maps.
             mask_NHW: Marked defects.
-            known_N: Whether a picture's truth is known for every pixel.
+            known_N: Whether an image's truth is known for every pixel.
             label_N: 0 good, 1 defective, -1 unknown.
             judged_NHW: Which pixels to look at; None: all.
         """
@@ -91,17 +91,17 @@ class PixelEvidence:
 
     @property
     def good(self) -> int:
-        """Good pictures seen."""
+        """Good images seen."""
         return self.labels.count(GOOD)
 
     def choose(self, policy: Policy, fallback: Policy, nothing: float | None = None) -> Threshold:
         """Choose a pixel threshold: from pixels where the policy needs defects and some are marked.
 
-        Elsewhere each good picture counts by its peak, so that the promise is about pictures that show any false
-        region; where there is no good picture either, each defective one does.
+        Elsewhere each good image counts by its peak, so that the promise is about images that show any false
+        region; where there is no good image either, each defective one does.
 
         Raises:
-            ValueError: No picture is labelled, or a value is infinite.
+            ValueError: No image is labelled, or a value is infinite.
         """
         if policy.needs_defects and bool(self.histogram.count[1].any()):
             return choose_pixel_threshold(policy, self.histogram, fallback, nothing)

@@ -1,6 +1,6 @@
 """Rules that turn a map into regions: two lines instead of one, no specks, and no judging where zones meet.
 
-Shape letters: N pictures of a batch, H and W pixels. A region is a connected component with 8 neighbours.
+Shape letters: N images of a batch, H and W pixels. A region is a connected component with 8 neighbours.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class RegionRules:
     """What becomes of an anomaly map before its regions are shown and counted.
 
-    Verdicts on whole pictures rest on their scores; these rules shape the predicted masks alone.
+    Verdicts on whole images rest on their scores; these rules shape the predicted masks alone.
 
     Attributes:
-        min_area: Regions of fewer pixels are dropped; pixels of the model's picture.
+        min_area: Regions of fewer pixels are dropped; pixels of the model's image.
         low: Hysteresis: a region reaches down to a lower line, if some pixel of it reaches the threshold (Canny, 1986).
-            The line lies this share of the way from the map's usual value (the median on calibration pictures) up to
+            The line lies this share of the way from the map's usual value (the median on calibration images) up to
             the threshold, in [0, 1); None keeps the threshold as the only line.
         erode: Pixels this near to the border between two zones are not judged, since the border itself looks like a
-            defect; in pixels of the model's picture, both ways. Pictures without zones are not affected.
+            defect; in pixels of the model's image, both ways. Images without zones are not affected.
     """
 
     min_area: int = 0
@@ -73,7 +73,7 @@ class RegionRules:
         Args:
             map_NHW: Raw anomaly maps.
             line_NHW: The threshold of each pixel, of a shape that broadcasts to the maps'.
-            usual: The map's median on calibration pictures, raw.
+            usual: The map's median on calibration images, raw.
             zones_NHW: Zone ids, or None.
 
         Returns:
@@ -103,7 +103,7 @@ class RegionRules:
 def away_from_borders(zones_HW: npt.NDArray[np.uint8], distance: int) -> npt.NDArray[np.bool_]:
     """Tell where all pixels at most ``distance`` away, along rows and columns, belong to the same zone.
 
-    The picture's own border is none between zones.
+    The image's own border is none between zones.
     """
     square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
     same: npt.NDArray[np.bool_] = cv2.dilate(zones_HW, square) == cv2.erode(zones_HW, square)

@@ -1,6 +1,6 @@
-"""Thresholds by scope: one for all samples, and where wanted one for each kind of picture and each zone of its pixels.
+"""Thresholds by scope: one for all samples, and where wanted one for each kind of image and each zone of its pixels.
 
-Letters: N pictures of a batch, H and W pixels.
+Letters: N images of a batch, H and W pixels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCOPES: tuple[Scope, ...] = ("kind", "zone")
 
 @dataclass(frozen=True)
 class Scoped:
-    """Thresholds of one level, pictures or pixels.
+    """Thresholds of one level, images or pixels.
 
     Attributes:
         all: Where no other applies.
@@ -42,7 +42,7 @@ class Scoped:
         return not self.kind and not self.zone
 
     def of_kind(self, kind: str) -> float:
-        """Return the threshold for pictures of one kind, or for pixels outside of all zones in them."""
+        """Return the threshold for images of one kind, or for pixels outside of all zones in them."""
         return self.kind.get(kind, self.all).value
 
     def of_kinds(self, kind_N: Sequence[str], device: torch.device) -> Tensor:
@@ -98,7 +98,7 @@ def too_few(policy: Policy, name: str, good: int, defective: int, least: int, un
     Args:
         policy: What would choose it.
         name: Of the scope, such as ``kind 'small'``.
-        good: Calibration pictures of the scope without defects.
+        good: Calibration images of the scope without defects.
         defective: And with.
         least: How many the policy should see of each class that it needs.
         unit: What is counted.

@@ -1,6 +1,6 @@
-"""Defects as objects: the regions of a predicted mask, measured in pixels of the picture on disk and in micrometres.
+"""Defects as objects: the regions of a predicted mask, measured in pixels of the image on disk and in micrometres.
 
-Letters: H and W height and width of the model's picture, R regions, P pixels, D defects.
+Letters: H and W height and width of the model's image, R regions, P pixels, D defects.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect; all lengths in pixels of the picture on disk where its size is known, else of the model's picture.
+    """One defect; all lengths in pixels of the image on disk where its size is known, else of the model's image.
 
     Attributes:
-        defect: Its number within its picture, from 1, in the order of rows.
-        x: Column of its centroid; 0 is the left border of the picture.
+        defect: Its number within its image, from 1, in the order of rows.
+        x: Column of its centroid; 0 is the left border of the image.
         y: Row of its centroid; 0 is the upper border.
         left: Left border of its box.
         top: Upper border of its box.
@@ -49,11 +49,11 @@ class Defect:
         fragments: How many regions were merged to it.
         zone: The zone that holds most of it, 0 where there is none.
         peak: Its highest raw map value.
-        confidence: Share of good calibration pictures whose own peaks all lie below this one, counting one more that
-            does not: n of n good ones give n / (n + 1). One minus it is the chance, at most, that a new good picture
-            would show so high a peak. None without good calibration pictures.
+        confidence: Share of good calibration images whose own peaks all lie below this one, counting one more that
+            does not: n of n good ones give n / (n + 1). One minus it is the chance, at most, that a new good image
+            would show so high a peak. None without good calibration images.
         severity: By the rules of the config; empty where none holds, or where the scale that it asks for is unknown.
-        um_per_pixel: Micrometres per pixel of the picture on disk; None where nobody said.
+        um_per_pixel: Micrometres per pixel of the image on disk; None where nobody said.
         area_um2: In square micrometres, or None.
         length_um: In micrometres, or None.
         width_um: In micrometres, or None.
@@ -94,10 +94,10 @@ MEASURES = tuple(field.name for field in fields(Defect) if field.name != "inside
 
 
 class PictureScale(NamedTuple):
-    """How the pixels of the model's picture lie on the picture on disk.
+    """How the pixels of the model's image lie on the image on disk.
 
     Attributes:
-        x: Pixels on disk per pixel of the model's picture, along a row.
+        x: Pixels on disk per pixel of the model's image, along a row.
         y: The same, along a column.
         um_per_pixel: Micrometres per pixel on disk; None where nobody said.
     """
@@ -111,7 +111,7 @@ SAME_SCALE = PictureScale()
 
 
 class FoundDefects(NamedTuple):
-    """The defects of one picture.
+    """The defects of one image.
 
     Attributes:
         defects: From the top, then from the left, by their boxes.
@@ -127,8 +127,8 @@ class DefectRules:
     """How regions become defects.
 
     Attributes:
-        min_area: Smaller defects are not listed; square pixels of the picture on disk, after merging.
-        merge_gap: Regions whose nearest pixels are at most this far apart (centre to centre, pixels of the picture on
+        min_area: Smaller defects are not listed; square pixels of the image on disk, after merging.
+        merge_gap: Regions whose nearest pixels are at most this far apart (centre to centre, pixels of the image on
             disk) are fragments of one defect; 0 merges none.
         severity: Rules as data, the worst first; the first that holds gives its name. Each has a ``name`` and any of
             ``min_area``, ``min_length``, ``min_width`` (pixels on disk), ``min_area_um2``, ``min_length_um``,
@@ -158,7 +158,7 @@ def find_defects(
     kind: str = "",
     good_peaks: Sequence[float] = (),
 ) -> FoundDefects:
-    """Find and measure the defects of one picture.
+    """Find and measure the defects of one image.
 
     Args:
         mask_HW: The predicted mask.
@@ -166,8 +166,8 @@ def find_defects(
         rules: What to merge, to drop, and how severe it is.
         scale: From the model's pixels to those on disk.
         zones_HW: Zone ids, or None.
-        kind: Sub-population of the picture, for the rules.
-        good_peaks: The highest map value of each good calibration picture, ascending.
+        kind: Sub-population of the image, for the rules.
+        good_peaks: The highest map value of each good calibration image, ascending.
     """
     number, region_HW = regions_of(mask_HW)
     if number == 1:

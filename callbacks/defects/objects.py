@@ -1,4 +1,4 @@
-"""Object level: which marked defects were found, by size and type, and how many false objects there are per picture.
+"""Object level: which marked defects were found, by size and type, and how many false objects there are per image.
 
 A marked defect is a connected region (8 neighbours) of a ground-truth mask. It counts as found where defects that were
 predicted cover at least a share ``overlap`` of its pixels. A predicted defect is false where it touches none that is
@@ -37,7 +37,7 @@ def marked_objects(
     zones_HW: npt.NDArray[np.uint8] | None,
     overlap: float,
 ) -> list[dict[str, Any]]:
-    """Measure every marked defect of a picture, and tell whether it was found.
+    """Measure every marked defect of an image, and tell whether it was found.
 
     Args:
         mask_HW: Ground truth.
@@ -70,11 +70,11 @@ def touched(mask_HW: npt.NDArray[np.bool_], label_HW: npt.NDArray[np.int32]) -> 
 def object_metrics(
     marked: pd.DataFrame, pictures: pd.DataFrame, overlap: float, resampling: Resampling
 ) -> dict[str, Any]:
-    """Recall of marked defects and false objects per picture, with intervals from resampled groups.
+    """Recall of marked defects and false objects per image, with intervals from resampled groups.
 
     Args:
         marked: One row per marked defect, with ``MARKED_COLUMNS``.
-        pictures: One row per picture whose truth is known, with ``PICTURE_COLUMNS``.
+        pictures: One row per image whose truth is known, with ``PICTURE_COLUMNS``.
         overlap: As in ``marked_objects``; only repeated here.
         resampling: Number of resamples, confidence and seed.
 
@@ -108,10 +108,10 @@ def object_metrics(
 
 
 def false_rate(false_G: FloatArray, total_G: FloatArray, weight_BG: FloatArray, confidence: float) -> Estimate:
-    """False objects per picture, with the percentiles of the resampled rates.
+    """False objects per image, with the percentiles of the resampled rates.
 
     Where all resamples agree, as where there is no false object at all, Poisson's exact interval is given, taken for
-    counts on as many pictures as there are groups, which is conservative (Garwood, Biometrika 28, 1936).
+    counts on as many images as there are groups, which is conservative (Garwood, Biometrika 28, 1936).
     """
     if not total_G.sum():
         return Estimate(float("nan"), float("nan"), float("nan"))

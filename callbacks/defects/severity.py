@@ -40,7 +40,7 @@ def severity_of(rules: Sequence[Mapping[str, Any]], measures: Mapping[str, Any],
         rules: The worst first.
         measures: Of the defect: ``area``, ``length``, ``width``, the same with ``_um2`` or ``_um`` (None where the
             scale is unknown), and ``zone``.
-        kind: Sub-population of its picture.
+        kind: Sub-population of its image.
 
     Returns:
         The name of the first rule that holds; empty where none does, or where a rule in micrometres stands before it

@@ -1,6 +1,6 @@
-"""The atlas of a test: a small picture of each test picture, and where the model places it, in bounded memory.
+"""The atlas of a test: a small image of each test image, and where the model places it, in bounded memory.
 
-Letters: N pictures of a batch, A of the atlas, D values of an embedding, H and W pixels, h and w of a thumbnail.
+Letters: N images of a batch, A of the atlas, D values of an embedding, H and W pixels, h and w of a thumbnail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EDGE = 96  # longest edge of a thumbnail, in pixels
 
 @dataclass(frozen=True)
 class Atlas:
-    """A fair draw of the test pictures, sorted by name.
+    """A fair draw of the test images, sorted by name.
 
     Attributes:
         names: A stable names.
@@ -45,9 +45,9 @@ class _Entry(NamedTuple):
 
 
 class AtlasMaker:
-    """Draws at most ``size`` pictures while batches pass by, by a hash of their names.
+    """Draws at most ``size`` images while batches pass by, by a hash of their names.
 
-    The draw neither depends on the order of the pictures nor on how they are batched.
+    The draw neither depends on the order of the images nor on how they are batched.
 
     Args:
         size: How many to keep; 0 keeps none.
@@ -58,7 +58,7 @@ class AtlasMaker:
         self._kept: list[_Entry] = []
 
     def wanted(self, names: Sequence[str]) -> list[int]:
-        """Tell which pictures of a batch may be kept: only they need an embedding."""
+        """Tell which images of a batch may be kept: only they need an embedding."""
         if self.size == 0:
             return []
         worst = self._kept[0].rank if len(self._kept) == self.size else -1.0
@@ -70,7 +70,7 @@ class AtlasMaker:
         """See a batch.
 
         Args:
-            batch: Of test pictures.
+            batch: Of test images.
             wanted: See `wanted`.
             embedding_ND: Of the wanted ones, in their order; None without.
         """
@@ -96,7 +96,7 @@ class AtlasMaker:
 
 
 def thumbnail(image_HW3: npt.NDArray[np.uint8], edge: int = EDGE) -> npt.NDArray[np.uint8]:
-    """Shrink a picture to the longest edge in pixels; a smaller one stays as it is."""
+    """Shrink an image to the longest edge in pixels; a smaller one stays as it is."""
     height, width = image_HW3.shape[:2]
     if (scale := edge / max(height, width)) >= 1:
         return np.ascontiguousarray(image_HW3)
@@ -105,5 +105,5 @@ def thumbnail(image_HW3: npt.NDArray[np.uint8], edge: int = EDGE) -> npt.NDArray
 
 
 def name_rank(name: str) -> float:
-    """Rank a picture by a hash of its name, in [0, 1): a draw that favours none."""
+    """Rank an image by a hash of its name, in [0, 1): a draw that favours none."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48

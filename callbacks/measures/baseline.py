@@ -41,12 +41,12 @@ def brightness_baseline(
     group_N: npt.NDArray[np.str_],
     resampling: Resampling,
 ) -> dict[str, Estimate]:
-    """Take each picture's mean brightness, in [0, 1], for its score, and judge it as a detector's.
+    """Take each image's mean brightness, in [0, 1], for its score, and judge it as a detector's.
 
     Returns:
         ``image_auroc``, ``image_ap`` and ``image_f1_max`` of brightness as it is, where an AUROC near 0 separates as
         well as one near 1; ``separability``, the AUROC of the better direction; and ``image_f1_flag_all``, the F1 of
-        calling every picture defective.
+        calling every image defective.
     """
     estimates = image_intervals(brightness_N, label_N, group_N, resampling=resampling)
     auroc = estimates["auroc"]

@@ -1,9 +1,9 @@
 """Average precision of instances, in boxes and in masks and by size, as COCO defines it.
 
 A detection counts as right where its overlap with a defect that no surer detection took exceeds a limit; AP is the mean
-over ten limits from 0.5 to 0.95, AP50 and AP75 those of one. Sizes are areas in pixels of the picture that models see.
+over ten limits from 0.5 to 0.95, AP50 and AP75 those of one. Sizes are areas in pixels of the image that models see.
 
-Letters: H and W pixels, I pictures, D detections of a picture, L limits, B resamples, G groups.
+Letters: H and W pixels, I images, D detections of an image, L limits, B resamples, G groups.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATISTICS: Mapping[str, int] = {  # where COCO's summary has them
     "ap_small": 3,  # area below 32 x 32 pixels
     "ap_medium": 4,
     "ap_large": 5,  # above 96 x 96
-    "ar": 8,  # recall, the mean over the limits, of at most 100 detections per picture
+    "ar": 8,  # recall, the mean over the limits, of at most 100 detections per image
 }
 RESAMPLED: Mapping[str, slice] = {"ap": slice(0, 10), "ap50": slice(0, 1), "ap75": slice(5, 6)}  # of the limits
 MONITOR = "calibration/mask_ap"
@@ -52,14 +52,14 @@ MONITOR = "calibration/mask_ap"
 
 @dataclass
 class Instances:
-    """True and detected instances of the pictures whose instances are known, as COCO writes them.
+    """True and detected instances of the images whose instances are known, as COCO writes them.
 
     Attributes:
-        images: One entry per picture.
+        images: One entry per image.
         truths: One annotation per true defect; the part itself is not one.
         boxes: One result per detection, with its box.
         masks: The same detections, with their masks.
-        groups: The group of every picture.
+        groups: The group of every image.
     """
 
     images: list[dict[str, Any]] = field(default_factory=list)
@@ -69,13 +69,13 @@ class Instances:
     groups: list[str] = field(default_factory=list)
 
     def update(self, batch: InspectionBatch, detections: Sequence[Detections]) -> None:
-        """See a batch and what was detected in it; pictures without a target are passed over."""
+        """See a batch and what was detected in it; images without a target are passed over."""
         for target, found, group in zip(batch.target or [], detections, batch.group, strict=False):
             if target is not None:
                 self.add(target, found, group)
 
     def add(self, target: Mapping[str, Tensor], found: Detections, group: str) -> None:
-        """See one picture: its true instances, and what was detected."""
+        """See one image: its true instances, and what was detected."""
         image_id = len(self.images) + 1
         height, width = target["masks"].shape[1:]
         self.images.append({"id": image_id, "height": height, "width": width})
@@ -103,7 +103,7 @@ class Instances:
 
 
 def run_length_code(instance: Instance, size: tuple[int, int]) -> dict[str, Any]:
-    """Compress the mask of a detection as COCO does, without laying it onto its picture."""
+    """Compress the mask of a detection as COCO does, without laying it onto its image."""
     code: dict[str, Any] = rle.frPyObjects({"size": [*size], "counts": run_lengths(instance, size)}, *size)
     return code
 
@@ -184,7 +184,7 @@ def rank(instances: Instances, evaluator: COCOeval_faster) -> tuple[list[Ranking
 def merge(
     parts: Sequence[tuple[FloatArray, npt.NDArray[np.intp], npt.NDArray[np.bool_]]], truth_G: FloatArray
 ) -> Ranking:
-    """Rank the detections of all pictures: their scores (D,), groups (D,) and matches (L, D)."""
+    """Rank the detections of all images: their scores (D,), groups (D,) and matches (L, D)."""
     order = np.argsort(-np.concatenate([score_D for score_D, _, _ in parts]), kind="stable")
     group_D = np.concatenate([group_D for _, group_D, _ in parts])
     right_LD = np.concatenate([right_LD for _, _, right_LD in parts], axis=1)
@@ -236,9 +236,9 @@ def map_detections(mask_HW: npt.NDArray[np.bool_], map_HW: npt.NDArray[np.float3
 
 
 class InstanceCalibration(Callback):
-    """Logs how well instances of calibration pictures were detected: what chooses an instance model's checkpoint.
+    """Logs how well instances of calibration images were detected: what chooses an instance model's checkpoint.
 
-    Where no calibration picture has known instances nothing can be said, and nothing is logged.
+    Where no calibration image has known instances nothing can be said, and nothing is logged.
     """
 
     def on_validation_epoch_start(self, *args: Any) -> None:

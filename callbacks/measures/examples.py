@@ -1,8 +1,8 @@
-"""Which pictures to show: the worst mistakes, a fair draw of the rest, both ends and the middle of the scores.
+"""Which images to show: the worst mistakes, a fair draw of the rest, both ends and the middle of the scores.
 
 Memory is bounded: of each category only so many are kept while batches pass by.
 
-Letters: N pictures of a batch, H and W pixels.
+Letters: N images of a batch, H and W pixels.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ RANKED: tuple[Category, ...] = ("highest", "nearest", "lowest")
 
 @dataclass(frozen=True)
 class Example:
-    """One picture that shows how the detector decides.
+    """One image that shows how the detector decides.
 
     Attributes:
         category: ``miss`` (defective, called good), ``false_alarm`` (good, called defective), ``hit`` or ``pass``; or,
             whatever its label, of the ``highest`` or ``lowest`` scores, or ``nearest`` to the threshold.
-        name: Stable name of the picture in the sample table.
+        name: Stable name of the image in the sample table.
         score: Raw, higher is worse.
         image: (H, W, 3) uint8, as the model saw it, in that size.
         anomaly_map: (H, W) float32, raw.
@@ -62,8 +62,8 @@ class ExampleGallery:
     """Keeps the best ``size`` examples of every category while batches pass by.
 
     Misses with the lowest and false alarms with the highest scores rank first. Hits and passes rank by a hash of their
-    name: a draw that neither favours good looks nor depends on the order of the pictures. Whatever their labels, the
-    pictures with the highest and the lowest scores and those nearest to the threshold are kept as well.
+    name: a draw that neither favours good looks nor depends on the order of the images. Whatever their labels, the
+    images with the highest and the lowest scores and those nearest to the threshold are kept as well.
 
     Args:
         size: How many to keep per category; 0 keeps none.
@@ -77,11 +77,11 @@ class ExampleGallery:
         }
 
     def update(self, batch: InspectionBatch, threshold_N: Sequence[float]) -> None:
-        """See a batch of decided pictures.
+        """See a batch of decided images.
 
         Args:
             batch: With decisions.
-            threshold_N: The threshold that each picture was judged by.
+            threshold_N: The threshold that each image was judged by.
         """
         columns = (batch.pred_score.tolist(), batch.pred_label.tolist(), batch.label_index.tolist(), threshold_N)
         for index, (score, verdict, label_index, threshold) in enumerate(zip(*columns, strict=True)):
@@ -105,7 +105,7 @@ class ExampleGallery:
 
 
 def categorise(label_index: int, *, verdict: bool) -> Category | None:
-    """Name what a verdict did to a picture; None where the truth is unknown."""
+    """Name what a verdict did to an image; None where the truth is unknown."""
     if label_index == DEFECTIVE:
         return "hit" if verdict else "miss"
     if label_index == GOOD:
@@ -114,7 +114,7 @@ def categorise(label_index: int, *, verdict: bool) -> Category | None:
 
 
 def priority(category: Category, score: float, name: str, threshold: float) -> float:
-    """Rank a picture within its category; higher is shown first."""
+    """Rank an image within its category; higher is shown first."""
     ranks: dict[Category, float] = {
         "miss": -score,
         "false_alarm": score,
@@ -126,7 +126,7 @@ def priority(category: Category, score: float, name: str, threshold: float) -> f
 
 
 def example_of(batch: InspectionBatch, index: int, category: Category) -> Example:
-    """Copy one picture of a batch out of it."""
+    """Copy one image of a batch out of it."""
     image = batch.image[index].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
     anomaly_map = batch.anomaly_map[index].float().cpu().numpy()
     has_mask = bool(batch.has_mask[index])

@@ -1,7 +1,7 @@
 """What every policy is, and what it hands out: a threshold in raw units, with a plain sentence of what it is worth.
 
 Scores are compared in float32, which is what models and bundles compute in: each policy rounds them to float32 first
-and returns a value that float32 holds exactly. So for float32 scores the decision on each calibration picture is
+and returns a value that float32 holds exactly. So for float32 scores the decision on each calibration image is
 the one in the sweep's table, whether it is compared in float32 or in float64.
 """
 

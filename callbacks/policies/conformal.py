@@ -48,7 +48,7 @@ class Conformal(Policy):
         allowed = floor(alpha * (n_good + 1)) - 1
         value, _ = just_above_all_but(counts, max(allowed, 0))
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one picture are not exchangeable with those of another
+        if unit == PICTURES:  # pixels of one image are not exchangeable with those of another
             low, high = false_positive_band(n_good, max(allowed, 0))
             promise += (
                 f" A new good picture from the same process reaches it with a chance of at most "

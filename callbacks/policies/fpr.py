@@ -45,12 +45,12 @@ class FalsePositiveRate(Policy):
             allowed = allowed_with_confidence(n_good, self.rate, self.confidence) or 0
         value, _ = just_above_all_but(counts, allowed)
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one picture resemble each other: for them this does not follow
+        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
             promise += self._promise(n_good, allowed)
         return Threshold(value, repr(self), promise, n_good, n_defective)
 
     def _promise(self, n_good: int, allowed: int) -> str:
-        """Say what holds for new good pictures, and how many calibration pictures the rate asked for would take."""
+        """Say what holds for new good images, and how many calibration images the rate asked for would take."""
         confidence = 0.95 if self.confidence is None else self.confidence
         kept = most_beyond(n_good, allowed, confidence)
         promise = (

@@ -20,7 +20,7 @@ NORMAL_SCALE = 1 / NormalDist().inv_cdf(0.75)  # 1.4826: the MAD of normal score
 class MedianMad(Policy):
     """``median + k MAD`` of the good scores; the MAD is scaled by 1.4826, to sigma where the scores are normal.
 
-    Up to half of the good pictures may be defective or odd without moving it much, which suits sets that nobody
+    Up to half of the good images may be defective or odd without moving it much, which suits sets that nobody
     sorted. Where more than half of the scores are equal, the MAD is 0 and the threshold is the next number above them.
 
     Attributes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MeanSigma(Policy):
     """``mean + k sigma`` of the good scores, sigma being their standard deviation (divided by n, as numpy does).
 
-    It fits scores that are roughly normal and good pictures without outliers: a single extreme score
+    It fits scores that are roughly normal and good images without outliers: a single extreme score
     moves both numbers. `MedianMad` withstands that; `Normal` and `Conformal` need no shape at all. Where all scores are
     equal, the threshold is the next number above them.
 

@@ -40,7 +40,7 @@ class Normal(Policy):
 
     @property
     def _tail(self) -> Fraction:
-        # As written in decimal: in binary, (1 - 0.9) * 10 is a little below 1, and one picture would be lost.
+        # As written in decimal: in binary, (1 - 0.9) * 10 is a little below 1, and one image would be lost.
         return 1 - Fraction(str(self.quantile))
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
@@ -52,7 +52,7 @@ class Normal(Policy):
             f"{reached} of {n_good} good calibration {unit} reach it, where {allowed} may (a share of "
             f"{float(self._tail):.4g}). It promises nothing about defective {unit}."
         )
-        if unit == PICTURES:  # pixels of one picture resemble each other: for them this does not follow
+        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
             chance = (allowed + 1) / (n_good + 1)
             promise += (
                 f" The average chance that a new good picture from the same process reaches it is {chance:.2g} at most."

@@ -54,7 +54,7 @@ class Recall(Policy):
         kept = at_or_above(counts.positive) >= n_defective - missable
         value = float(np.float32(counts.threshold[int(np.flatnonzero(kept)[-1])]))
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one picture resemble each other: for them this does not follow
+        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
             promise += self._promise(n_defective, missable)
         return Threshold(value, repr(self), promise, n_good, n_defective)
 

@@ -44,7 +44,7 @@ class Measure:
 
 
 IMAGE_MEASURES = (
-    # Brightness may be lower on defective pictures: its better direction is the fair comparison.
+    # Brightness may be lower on defective images: its better direction is the fair comparison.
     Measure(
         "image_auroc",
         "AUROC",

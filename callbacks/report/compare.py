@@ -1,4 +1,4 @@
-"""The page of a comparison: what differs, how surely, and on which pictures."""
+"""The page of a comparison: what differs, how surely, and on which images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ METRICS = {
     "fpr": "false-positive rate",
 }
 _LOWER_IS_BETTER = {"fpr"}
-_EDGE, _FINE = 288, 320  # longest edges of pictures and overlays, in pixels
+_EDGE, _FINE = 288, 320  # longest edges of images and overlays, in pixels
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Contender:
         letter: Its short name on the page.
         name: Of its model and data.
         path: Of its folder.
-        facts: What else a reader wants to know: cost, number of training pictures.
+        facts: What else a reader wants to know: cost, number of training images.
     """
 
     letter: str
@@ -56,7 +56,7 @@ class Contender:
 
 
 class Shown(NamedTuple):
-    """What one run made of a picture; no example where it could not be run again."""
+    """What one run made of an image; no example where it could not be run again."""
 
     score: str
     verdict: str
@@ -66,7 +66,7 @@ class Shown(NamedTuple):
 
 
 class Dispute(NamedTuple):
-    """A picture on which verdicts differ."""
+    """An image on which verdicts differ."""
 
     name: str
     label: str
@@ -76,15 +76,15 @@ class Dispute(NamedTuple):
 
 @dataclass(frozen=True)
 class CompareContent:
-    """Everything that the page shows; N pictures, R runs.
+    """Everything that the page shows; N images, R runs.
 
     Attributes:
         contenders: R of them.
         judged: Scores and verdicts of each, (N,).
         label_N: 0 good, 1 defective, -1 unknown.
         comparison: Of the R runs.
-        disputes: Pictures to look at.
-        disputed: How many pictures there are on which verdicts differ.
+        disputes: Images to look at.
+        disputed: How many images there are on which verdicts differ.
         settings: Keys of the configs that differ, with the value of each run.
         warnings: Sentences that a reader must not miss.
         date: As text.
@@ -216,7 +216,7 @@ def _curves(content: CompareContent, *, roc: bool) -> list[tuple[str, Markup]]:
 
 
 def _dispute(dispute: Dispute) -> dict[str, Any]:
-    """Return a disputed picture: itself, and what each run sees in it."""
+    """Return a disputed image: itself, and what each run sees in it."""
     first = next((shown.example for shown in dispute.shown if shown.example is not None), None)
     runs = [
         {

@@ -1,4 +1,4 @@
-"""What a report is made of: plain tables, numbers and pictures, with no idea of models or trainers."""
+"""What a report is made of: plain tables, numbers and images, with no idea of models or trainers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ReportContent:
             undefined); ``pictures`` counts; ``training`` says which epoch was kept. Any other section becomes a table.
         predictions: As in predictions.csv: ``name, image_path, label_index, score, verdict, kind, group, defect``.
         calibration: As in calibration.json: ``image`` and ``pixel`` thresholds by scope, with policy and promise.
-        calibration_scores: ``score`` and ``label_index`` of the calibration pictures.
-        counts: Pictures by split (rows) and label (columns), and groups.
+        calibration_scores: ``score`` and ``label_index`` of the calibration images.
+        counts: Images by split (rows) and label (columns), and groups.
         excluded: What was left out: ``path, problem, remedy``.
         environment: As in environment.json.
         config: The resolved config, as YAML.

@@ -30,7 +30,7 @@ _NAMES_OPEN = 6  # of files that a finding lists unfolded
 
 
 class Shot(NamedTuple):
-    """One picture of a contact sheet: what is written under it, the picture (H, W, 3), and its mask (H, W), if any."""
+    """One image of a contact sheet: what is written under it, the image (H, W, 3), and its mask (H, W), if any."""
 
     caption: str
     picture: Picture
@@ -38,7 +38,7 @@ class Shot(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Pictures to look at; ``together`` of them, such as the two of a pair, stand side by side."""
+    """Images to look at; ``together`` of them, such as the two of a pair, stand side by side."""
 
     title: str
     shots: Sequence[Shot]
@@ -56,9 +56,9 @@ class Finding:
         found: What was found, with numbers.
         loupe: What Loupe does about it by itself.
         advice: What a person can do about it.
-        count: Pictures, pairs or groups that it is about.
+        count: Images, pairs or groups that it is about.
         names: Files that it is about.
-        sheet: Pictures that show it.
+        sheet: Images that show it.
     """
 
     key: str
@@ -82,10 +82,10 @@ class DoctorContent:
         about: Name and value of what the data set is.
         findings: The gravest first.
         passed: What was looked for and not found.
-        tables: Title, and rows with named columns; such as pictures by split and label.
-        shortcuts: Name of a set of pictures to how well single numbers separate its labels; the first two are drawn.
+        tables: Title, and rows with named columns; such as images by split and label.
+        shortcuts: Name of a set of images to how well single numbers separate its labels; the first two are drawn.
         shortcut_table: The same in numbers, one row per set and one column per number.
-        sheets: Good pictures, and every type of defect.
+        sheets: Good images, and every type of defect.
         excluded: What training leaves out: ``path, problem, remedy``.
         command: To repeat it.
     """
@@ -104,7 +104,7 @@ class DoctorContent:
 
 
 def render_doctor(content: DoctorContent) -> str:
-    """Render the page: HTML with its styles, figures and pictures inside; the same content gives the same bytes."""
+    """Render the page: HTML with its styles, figures and images inside; the same content gives the same bytes."""
     templates = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,  # names of files and kinds come from outside
@@ -137,7 +137,7 @@ def _written(finding: Finding) -> dict[str, Any]:
 
 
 def _drawn(sheet: Sheet) -> dict[str, Any]:
-    """Return pictures as addresses, masks outlined, in sets of those that stand together."""
+    """Return images as addresses, masks outlined, in sets of those that stand together."""
     shots = [
         {"caption": shot.caption, "source": data_uri(_outlined(shot), 320), "size": shot.picture.shape[:2]}
         for shot in sheet.shots

@@ -53,7 +53,7 @@ def figures_of(view: ReportView) -> dict[str, Any]:
 
 
 def _curves(view: ReportView) -> dict[str, Any]:
-    """Return the sweep, precision over recall and the ROC; empty where there are no defective pictures."""
+    """Return the sweep, precision over recall and the ROC; empty where there are no defective images."""
     threshold, sweep, counts, limits = view.threshold, view.sweep, view.counts, view.limits
     precision, recall, fpr = defined(counts.precision), defined(counts.recall) or 0.0, counts.fpr or 0.0
     at = [np.nan if precision is None else precision, recall, counts.f1 or 0.0]

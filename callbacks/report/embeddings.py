@@ -1,6 +1,6 @@
 """Maps of a data set: embeddings laid out in the plane, so that neighbours on the page are neighbours to the model.
 
-Letters: N pictures, D values of an embedding.
+Letters: N images, D values of an embedding.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-FEWEST = 5  # pictures of a map
+FEWEST = 5  # images of a map
 _PRINCIPAL = 50  # components that t-SNE starts from, as its authors do
 _PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """Pictures laid out in the plane.
+    """Images laid out in the plane.
 
     Attributes:
         name: Of the method.
@@ -35,7 +35,7 @@ class EmbeddingMap:
 def embedding_maps(embedding_ND: npt.NDArray[np.float32] | None, seed: int = 0) -> tuple[EmbeddingMap, ...]:
     """Lay out embeddings by PCA and by t-SNE; the same embeddings and seed give the same maps.
 
-    Values that are not finite, and embeddings that do not vary, have no map; nor have fewer than `FEWEST` pictures.
+    Values that are not finite, and embeddings that do not vary, have no map; nor have fewer than `FEWEST` images.
 
     Sources: Hotelling, Journal of Educational Psychology 24, 1933; van der Maaten and Hinton, JMLR 9, 2008.
     """

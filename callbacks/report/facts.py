@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How labelled pictures were judged.
+    """How labelled images were judged.
 
     Attributes:
         tp: Defective, called defective.
@@ -34,22 +34,22 @@ class Confusion:
 
     @property
     def defective(self) -> int:
-        """Defective pictures."""
+        """Defective images."""
         return self.tp + self.fn
 
     @property
     def good(self) -> int:
-        """Good pictures."""
+        """Good images."""
         return self.fp + self.tn
 
     @property
     def recall(self) -> float | None:
-        """Share of the defective pictures that is found; None without any."""
+        """Share of the defective images that is found; None without any."""
         return _quotient(self.tp, self.defective)
 
     @property
     def fpr(self) -> float | None:
-        """Share of the good pictures that is called defective; None without any."""
+        """Share of the good images that is called defective; None without any."""
         return _quotient(self.fp, self.good)
 
     @property
@@ -64,13 +64,13 @@ class Confusion:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall; None without defective pictures."""
+        """Harmonic mean of precision and recall; None without defective images."""
         return _quotient(2 * self.tp, 2 * self.tp + self.fp + self.fn) if self.defective else None
 
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of picture or one type of defect, and how it was judged; intervals are Wilson's, picture by picture."""
+    """One kind of image or one type of defect, and how it was judged; intervals are Wilson's, image by image."""
 
     name: str
     confusion: Confusion
@@ -79,7 +79,7 @@ class Part:
 
 
 def confusion(predictions: pd.DataFrame) -> Confusion:
-    """Count the labelled pictures by the verdicts that were given, whatever thresholds they rest on."""
+    """Count the labelled images by the verdicts that were given, whatever thresholds they rest on."""
     label = predictions["label_index"].to_numpy()
     called = (predictions["verdict"] == LABEL_NAMES[DEFECTIVE]).to_numpy()
     tp, fp = int((called & (label == DEFECTIVE)).sum()), int((called & (label == GOOD)).sum())
@@ -87,9 +87,9 @@ def confusion(predictions: pd.DataFrame) -> Confusion:
 
 
 def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -> list[Part]:
-    """Split the labelled pictures by ``kind`` or ``defect``, in the order of names.
+    """Split the labelled images by ``kind`` or ``defect``, in the order of names.
 
-    By ``defect``, only defective pictures count: a good one has no type of defect.
+    By ``defect``, only defective images count: a good one has no type of defect.
 
     Returns:
         One part per name; empty where there are fewer than two names, since there is nothing to compare.
@@ -122,7 +122,7 @@ def verdict(counts: Confusion) -> str:
 
 
 def threshold_of(calibration: Mapping[str, Any], level: str) -> Mapping[str, Any] | None:
-    """Return the threshold of a level for all pictures, with its promise, from the content of calibration.json.
+    """Return the threshold of a level for all images, with its promise, from the content of calibration.json.
 
     Args:
         calibration: ``image`` and ``pixel`` hold scopes, of which ``all`` is one; or, in runs of Loupe 0.1, that alone.

@@ -1,4 +1,4 @@
-"""Examples of what the detector decides: picture, map, mask and overlay, with how close the call was."""
+"""Examples of what the detector decides: image, map, mask and overlay, with how close the call was."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from .view import ReportView
 
-_EDGE = 384  # longest edge of a picture on the page, in pixels; it is shown at 220 or so, on screens of twice that
+_EDGE = 384  # longest edge of an image on the page, in pixels; it is shown at 220 or so, on screens of twice that
 _FINE = 512  # of an overlay, whose contours are thin
-_SMALL = 288  # of a picture in a ranked gallery
+_SMALL = 288  # of an image in a ranked gallery
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a row: what it is, its address and its size in pixels."""
+    """One image of a row: what it is, its address and its size in pixels."""
 
     name: str
     source: str
@@ -107,7 +107,7 @@ def ranked_galleries(view: ReportView) -> list[Gallery]:
 
 
 def _small_row(example: Example, label: str, view: ReportView) -> Row:
-    """Picture and overlay alone."""
+    """Image and overlay alone."""
     height, width = example.image.shape[:2]
     over = panels_of(enlarged(example, ceil(_SMALL / max(height, width))), *view.content.map_range)[3]
     sources = (("picture", data_uri(example.image, _SMALL)), ("overlay", data_uri(over, _SMALL)))
@@ -123,7 +123,7 @@ def _small_row(example: Example, label: str, view: ReportView) -> Row:
 def _row(example: Example, view: ReportView) -> Row:
     height, width = example.image.shape[:2]
     image, colours, mask, _ = panels_of(example, *view.content.map_range)
-    # Contours are a pixel wide at least: over small pictures they are drawn at a finer size.
+    # Contours are a pixel wide at least: over small images they are drawn at a finer size.
     over = panels_of(enlarged(example, ceil(_EDGE / max(height, width))), *view.content.map_range)[3]
     sources = (
         data_uri(image, _EDGE),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .view import ReportView
 
-_EDGE = 480  # longest edge of a picture on the page, in pixels
+_EDGE = 480  # longest edge of an image on the page, in pixels
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class DrawnChart:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """A picture: its address and its size in pixels."""
+    """An image: its address and its size in pixels."""
 
     title: str
     caption: str
@@ -62,7 +62,7 @@ def own_charts(figures: Sequence[Figure]) -> list[DrawnChart]:
 
 
 def own_pictures(figures: Sequence[Figure]) -> list[ShownPicture]:
-    """Show every picture, in their order."""
+    """Show every image, in their order."""
     return [
         ShownPicture(one.title, one.caption, data_uri(one.image_HW3, _EDGE), *one.image_HW3.shape[:2])
         for one in figures

@@ -1,6 +1,6 @@
 """Anomaly maps made visible: colours, overlays and strips, as plain arrays that any page or log can take.
 
-Shape letters: H and W image height and width. Pictures are RGB, uint8.
+Shape letters: H and W image height and width. Images are RGB, uint8.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PREDICTED_COLOUR = (255, 255, 255)
 _HALO_COLOUR = (16, 16, 16)  # contours must show on white paper and on black rubber alike
 
 _FADE_FROM, _FADE_TO, _OPACITY = 0.25, 0.75, 0.55
-_UNMARKED = 232, 220  # two greys of the hatching that stands for "nobody marked this picture"
+_UNMARKED = 232, 220  # two greys of the hatching that stands for "nobody marked this image"
 
 
 def colour_map(map_HW: npt.NDArray[np.float32], low: float, high: float) -> Picture:
@@ -56,13 +56,13 @@ def overlay(
     mask_HW: Mask | None = None,
     predicted_mask_HW: Mask | None = None,
 ) -> Picture:
-    """Blends a map over its picture where its values are high, and outlines what was predicted and what is marked.
+    """Blends a map over its image where its values are high, and outlines what was predicted and what is marked.
 
-    The picture stays as it is where the map lies in the lowest quarter of its range. Contours run outside their region,
+    The image stays as it is where the map lies in the lowest quarter of its range. Contours run outside their region,
     so that a defect of one pixel stays visible.
 
     Args:
-        image_HW3: The picture, RGB.
+        image_HW3: The image, RGB.
         map_HW: Raw values, higher is worse.
         low: See `colour_map`.
         high: See `colour_map`.
@@ -73,7 +73,7 @@ def overlay(
         (H, W, 3) uint8, RGB.
 
     Raises:
-        ValueError: Where a map or mask differs in size from the picture.
+        ValueError: Where a map or mask differs in size from the image.
     """
     for name, array in (("map", map_HW), ("mask", mask_HW), ("predicted mask", predicted_mask_HW)):
         if array is not None and array.shape != image_HW3.shape[:2]:
@@ -100,10 +100,10 @@ def mask_picture(mask_HW: Mask | None, shape: tuple[int, int]) -> Picture:
 
 
 def strip(example: Example, low: float, high: float) -> Picture:
-    """Return one picture of an example: image, map, mask and overlay side by side, a white gap between them.
+    """Return one image of an example: image, map, mask and overlay side by side, a white gap between them.
 
     Args:
-        example: The picture and what was found in it.
+        example: The image and what was found in it.
         low: See `colour_map`.
         high: See `colour_map`.
 
@@ -127,7 +127,7 @@ def panels_of(example: Example, low: float, high: float) -> tuple[Picture, Pictu
 
 
 def enlarged(example: Example, factor: int) -> Example:
-    """Return the same example, every pixel ``factor`` times as high and wide; pictures and maps are interpolated."""
+    """Return the same example, every pixel ``factor`` times as high and wide; images and maps are interpolated."""
     height, width = example.image.shape[:2]
     size = width * factor, height * factor
 
@@ -146,7 +146,7 @@ def enlarged(example: Example, factor: int) -> Example:
 
 
 def data_uri(picture: Picture, longest_edge: int = 384, *, lossless: bool = False) -> str:
-    """Return a picture as a ``data:`` address in WebP, shrunk to the longest edge in pixels where it is larger."""
+    """Return an image as a ``data:`` address in WebP, shrunk to the longest edge in pixels where it is larger."""
     height, width = picture.shape[:2]
     if (scale := longest_edge / max(height, width)) < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -63,7 +63,7 @@ def _threshold(level: str, name: str, chosen: Mapping[str, Any]) -> dict[str, An
         "value": f"{float(chosen['value']):.6g}".replace("-", "\N{MINUS SIGN}"),
         "policy": str(chosen.get("policy", "")),
         "promise": str(chosen.get("promise", "")),
-        # What a pixel policy counts, pixels or highest values of pictures, is for its promise to say.
+        # What a pixel policy counts, pixels or highest values of images, is for its promise to say.
         "good": chosen.get("n_good") if level == "image" else None,
         "defective": chosen.get("n_defective"),
         "fallback": bool(chosen.get("fallback")),

@@ -1,4 +1,4 @@
-"""Pictures of a scan as layers that lie on each other: its image below, and what was found above, clear elsewhere.
+"""Images of a scan as layers that lie on each other: its image below, and what was found above, clear elsewhere.
 
 Letters: H and W height and width of the scan in pixels, h and w of a layer, N objects.
 """

@@ -23,10 +23,10 @@ class SweptTrial:
         data: Name of its data set; empty where there is one alone.
         seed: Its seed and fold, where several were tried: ``0``, ``fold 2`` or ``0, fold 2``; empty otherwise.
         setting: What else was chosen for it, by key.
-        calibration: AUROC on calibration pictures with the ends of its interval, which are None where there is no
+        calibration: AUROC on calibration images with the ends of its interval, which are None where there is no
             interval; None where there is no figure.
-        test: The same on test pictures.
-        milliseconds: Of the model per picture, beside whatever else ran; None where unknown.
+        test: The same on test images.
+        milliseconds: Of the model per image, beside whatever else ran; None where unknown.
         size_mib: Of the checkpoint; None where unknown.
         seconds: Of the whole trial.
         page: Address of its own report, relative; empty where it has none.
@@ -115,7 +115,7 @@ class Merged:
     Attributes:
         name: The setting on one line.
         trials: How many.
-        by_data: Mean AUROC over seeds, on calibration and on test pictures, by data set.
+        by_data: Mean AUROC over seeds, on calibration and on test images, by data set.
         ranks: Its place, by data set.
         milliseconds: Of the model per image, measured when nothing else ran, by data set; only where it was.
         size_mib: Mean over seeds, by data set; only where known.

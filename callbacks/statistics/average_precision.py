@@ -1,6 +1,6 @@
 """Average precision under resampling: how far the value would move with other parts on the table.
 
-COCO's evaluator gives one value. Its matches do not depend on other pictures, so each resample of groups only counts
+COCO's evaluator gives one value. Its matches do not depend on other images, so each resample of groups only counts
 them anew, which takes two cumulative sums.
 
 Letters: D detections, T true instances, L limits, B resamples, G groups.
@@ -24,7 +24,7 @@ class Ranking(NamedTuple):
     """All detections of one class, from the highest score.
 
     Attributes:
-        group_D: Index of the group of each detection's picture.
+        group_D: Index of the group of each detection's image.
         right_LD: Whether it is right at each limit.
         truth_G: True instances in each group.
     """

@@ -1,8 +1,8 @@
 """Confidence intervals by resampling whole groups.
 
-Pictures of one part, scan or build resemble each other: resampling them one by one would count each of them as new
+Images of one part, scan or build resemble each other: resampling them one by one would count each of them as new
 evidence and give intervals that are too narrow. So groups are drawn with replacement, and each comes with all its
-pictures. Groups that hold a defective picture and groups that hold none are drawn separately, as many of each as there
+images. Groups that hold a defective image and groups that hold none are drawn separately, as many of each as there
 are, so that neither class vanishes from a resample.
 
 Shape letters: B resamples, G groups.
@@ -49,7 +49,7 @@ class Resampling:
     Attributes:
         resamples: Number of resamples B, at least 2; percentiles at 95 % want 1,000.
         confidence: Coverage that the interval aims at, in (0, 1).
-        seed: The same seed, groups and pictures give the same interval, whatever the order of the pictures.
+        seed: The same seed, groups and images give the same interval, whatever the order of the images.
     """
 
     resamples: int = 1000
@@ -69,7 +69,7 @@ def group_weights(defective_G: npt.ArrayLike, resampling: Resampling, chunk: int
     """Tell how often each group was drawn in each resample, a few resamples at a time to bound the memory.
 
     Args:
-        defective_G: Whether each group holds a defective picture.
+        defective_G: Whether each group holds a defective image.
         resampling: Number of resamples and seed. The draws do not depend on ``chunk``.
         chunk: Number of resamples per array.
 
@@ -94,7 +94,7 @@ def group_weights(defective_G: npt.ArrayLike, resampling: Resampling, chunk: int
 def order_by_content(group_index_N: npt.NDArray[np.intp], *column_N: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Number groups anew, in an order that depends on what their members are, not on what the groups are called.
 
-    Resamples draw groups by number, so renaming or reordering pictures then changes no interval.
+    Resamples draw groups by number, so renaming or reordering images then changes no interval.
 
     Args:
         group_index_N: Number of each member's group, from 0, none left out.

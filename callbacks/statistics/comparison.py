@@ -1,6 +1,6 @@
-"""Several detectors judged on the same pictures: each with its intervals, and every two against each other.
+"""Several detectors judged on the same images: each with its intervals, and every two against each other.
 
-Letters: N pictures, R detectors.
+Letters: N images, R detectors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two detectors judged labelled pictures rightly."""
+    """How often two detectors judged labelled images rightly."""
 
     both: int
     first_only: int
@@ -55,7 +55,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """R detectors on the same pictures.
+    """R detectors on the same images.
 
     Attributes:
         estimates: Every image metric of each detector.
@@ -69,7 +69,7 @@ class Comparison:
 def compare(
     judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64], group_N: npt.NDArray[np.str_], resampling: Resampling
 ) -> Comparison:
-    """Compare detectors on the same N pictures, in the same order.
+    """Compare detectors on the same N images, in the same order.
 
     Args:
         judged_R: Scores and verdicts of each.
@@ -101,7 +101,7 @@ def compare(
 
 
 def agreement(first: Judged, second: Judged, label_N: npt.NDArray[np.int64]) -> Agreement:
-    """Count labelled pictures by who judged them rightly."""
+    """Count labelled images by who judged them rightly."""
     known = label_N >= 0
     one, other = ((judged.verdict_N == (label_N == 1))[known] for judged in (first, second))
     return Agreement(

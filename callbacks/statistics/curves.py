@@ -1,7 +1,7 @@
 """Ranking metrics from counts per distinct score.
 
 How many good and how many defective samples share each distinct score is all that ROC, precision-recall and overlap
-curves depend on. Samples may be pictures, pixels, or pixels that have been binned; a bootstrap resample is the same
+curves depend on. Samples may be images, pixels, or pixels that have been binned; a bootstrap resample is the same
 counts with other weights. So each metric is written once, here, on counts, and works on a whole stack of resamples in
 one call.
 
@@ -148,7 +148,7 @@ def overlap_area(negative_T: npt.ArrayLike, overlap_T: npt.ArrayLike, fpr_limit:
     plain number of defective samples it is the partial ROC area, and `roc_auc` at a limit of 1.
 
     Args:
-        negative_T: Good pixels of all pictures at each distinct score, ascending, (..., T).
+        negative_T: Good pixels of all images at each distinct score, ascending, (..., T).
         overlap_T: Overlap gained at each score, same shape; any scale, since it is divided by its sum.
         fpr_limit: In (0, 1]. The curve is interpolated linearly at the limit and the area is divided by it.
 

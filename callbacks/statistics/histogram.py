@@ -2,14 +2,14 @@
 
 Keeping every pixel of 2,000 maps of 256x256 takes gigabytes, and sorting them half a minute. A histogram over the bins
 of `bins` takes 48 MiB, whatever the range of the maps, and is the same to the last bit for any order and batching of
-pictures.
+images.
 
 What the binning costs: each threshold at the lowest number of a bin gives exact counts, so every point of the binned
 ROC, precision-recall and overlap curves is a point of the exact curve; only the points inside a bin are lost. So the
 binned best F1 is reached by a real threshold, and AUROC and AU-PRO are off by no more than `shared_bins` says. Average
 precision comes out lower, as if the pixels of a bin were tied; by 6e-5 in `benchmarks/pixel_metrics.py`.
 
-Shape letters: N pictures, H and W height and width, T used bins.
+Shape letters: N images, H and W height and width, T used bins.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ COARSE_BITS = 7  # sign, exponent and these make 16 bits: a coarse bin fits uint
 
 @dataclass(frozen=True, eq=False)
 class PictureHistogram:
-    """The coarse histogram of one picture, some ten kilobytes: what a bootstrap by group needs to know of its pixels.
+    """The coarse histogram of one image, some ten kilobytes: what a bootstrap by group needs to know of its pixels.
 
     Attributes:
-        group: Name of the picture's group.
+        group: Name of the image's group.
         negative_bin: (M,) uint16, the coarse bins that hold good pixels.
         negative: (M,) int32, how many each holds.
         positive_bin: (P,) uint16, the coarse bins that hold defect pixels.
@@ -64,7 +64,7 @@ class PixelHistogram:
         count: (2, bins) int64, good and defect pixels per fine bin; may be summed over processes.
         overlap: (bins,) int64, region weights per fine bin in units of ``1 / REGION_UNIT``; may be summed over
             processes.
-        pictures: The coarse histogram of each picture that came with a group name, in the order they came.
+        pictures: The coarse histogram of each image that came with a group name, in the order they came.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -74,14 +74,14 @@ class PixelHistogram:
 
     @torch.no_grad()
     def update(self, map_NHW: Tensor, mask_NHW: Tensor, group_N: Sequence[str] | None = None) -> None:
-        """Add pictures.
+        """Add images.
 
         Args:
             map_NHW: Raw anomaly maps, floating, higher is worse, unbounded; compared in float32. Infinities are
                 allowed.
-            mask_NHW: Ground truth of the same shape; any value but 0 marks a defect pixel. All zero for a good picture;
-                leave pictures without a known mask out.
-            group_N: Name of each picture's group, to keep coarse histograms for intervals; None keeps none.
+            mask_NHW: Ground truth of the same shape; any value but 0 marks a defect pixel. All zero for a good image;
+                leave images without a known mask out.
+            group_N: Name of each image's group, to keep coarse histograms for intervals; None keeps none.
 
         Raises:
             ValueError: Where shapes differ or a map holds NaN. Nothing is added then.
@@ -110,7 +110,7 @@ class PixelHistogram:
 
     @torch.no_grad()
     def update_pixels(self, value_P: Tensor, defect_P: Tensor) -> None:
-        """Add loose pixels, such as those of one zone: they count, but make no regions and have no pictures.
+        """Add loose pixels, such as those of one zone: they count, but make no regions and have no images.
 
         Args:
             value_P: Raw map values.

@@ -1,6 +1,6 @@
 """Image metrics with their confidence intervals.
 
-Shape letters: N pictures, G groups, B resamples, T distinct scores.
+Shape letters: N images, G groups, B resamples, T distinct scores.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def image_intervals(
 
     Args:
         score_N: Raw scores, higher is worse; infinities are allowed, NaN is not.
-        label_N: 0 good, 1 defective, -1 unknown; unknown pictures are left out.
-        group_N: Name of each picture's group, of any type that sorts; the picture's path where pictures stand alone.
-            Groups are drawn in the order of what they hold: neither names nor the order of pictures matter.
+        label_N: 0 good, 1 defective, -1 unknown; unknown images are left out.
+        group_N: Name of each image's group, of any type that sorts; the image's path where images stand alone.
+            Groups are drawn in the order of what they hold: neither names nor the order of images matter.
         threshold: Raw score units; adds precision, recall, F1 and false-positive rate of ``score >= threshold``.
         resampling: Number of resamples, confidence and seed.
 
@@ -90,9 +90,9 @@ def carrying_groups(metric: str, good: int, defective: int) -> int:
     """Count the groups that carry a metric: those of the class that enters it, of the scarcer one where both do.
 
     Args:
-        metric: Name of the metric; ``recall`` reads defective pictures only, ``fpr`` good ones only.
-        good: Number of groups that hold a good picture.
-        defective: Number of groups that hold a defective picture.
+        metric: Name of the metric; ``recall`` reads defective images only, ``fpr`` good ones only.
+        good: Number of groups that hold a good image.
+        defective: Number of groups that hold a defective image.
     """
     only: Mapping[str, int] = {"recall": defective, "fpr": good}
     return only.get(metric, min(good, defective))
@@ -104,7 +104,7 @@ def chunk_of(pictures: int) -> int:
 
 
 class SortedPictures:
-    """Pictures in ascending order of their scores, ready to be counted under any weights of their groups."""
+    """Images in ascending order of their scores, ready to be counted under any weights of their groups."""
 
     def __init__(
         self, score_N: FloatArray, label_N: npt.NDArray[np.int64], group_index_N: npt.NDArray[np.intp]
@@ -114,7 +114,7 @@ class SortedPictures:
         self.threshold_T, self.start_T = np.unique(score_N[order], return_index=True)
 
     def counts(self, weight_BG: FloatArray) -> ScoreCounts:
-        """Weighted good and defective pictures at each distinct score, (B, T)."""
+        """Weighted good and defective images at each distinct score, (B, T)."""
         weight_BN = weight_BG[:, self.group_N]
         positive_BN = weight_BN * self.label_N
         negative_BN = weight_BN - positive_BN

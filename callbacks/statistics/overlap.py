@@ -3,7 +3,7 @@
 Thin marks, such as grain boundaries of three pixels, lose a third of their Dice where they are drawn one pixel off;
 whether a boundary was found at all is told by its F1 within a tolerance.
 
-Letters: H and W pixels, N pictures, G groups, B resamples.
+Letters: H and W pixels, N images, G groups, B resamples.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ def boundary_f1(counts: npt.ArrayLike) -> FloatArray:
 
 
 class OverlapMeter:
-    """Collects pictures whose truth is known, and judges their masks.
+    """Collects images whose truth is known, and judges their masks.
 
     Args:
-        tolerance: Of boundaries, in pixels of the model's picture.
+        tolerance: Of boundaries, in pixels of the model's image.
     """
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:
@@ -94,7 +94,7 @@ class OverlapMeter:
         self._pictures: list[_Picture] = []
 
     def update(self, predicted_NHW: npt.ArrayLike, true_NHW: npt.ArrayLike, group_N: Sequence[str]) -> None:
-        """Add pictures: predicted and true masks (N, H, W), and the names of their groups."""
+        """Add images: predicted and true masks (N, H, W), and the names of their groups."""
         pairs = zip(np.asarray(predicted_NHW, dtype=bool), np.asarray(true_NHW, dtype=bool), group_N, strict=True)
         for predicted_HW, true_HW, group in pairs:
             if predicted_HW.any() or true_HW.any():
@@ -103,9 +103,9 @@ class OverlapMeter:
                 self._pictures.append(_Picture(group, overlap, counts))
 
     def estimates(self, resampling: Resampling) -> dict[str, Estimate]:
-        """Judge all pictures: ``pixel_dice``, the mean over marked pictures, and ``boundary_f1``, over all pixels.
+        """Judge all images: ``pixel_dice``, the mean over marked images, and ``boundary_f1``, over all pixels.
 
-        Boundaries drawn on pictures without marks count against ``boundary_f1``. Intervals draw whole groups.
+        Boundaries drawn on images without marks count against ``boundary_f1``. Intervals draw whole groups.
         """
         groups = sorted({picture.group for picture in self._pictures})
         place = {group: index for index, group in enumerate(groups)}

@@ -1,9 +1,9 @@
-"""Two detectors on the same pictures: how much they differ, by resampling both alike.
+"""Two detectors on the same images: how much they differ, by resampling both alike.
 
-Whether a picture is hard is common to both detectors. Resampling the same groups for both cancels that, so that the
+Whether an image is hard is common to both detectors. Resampling the same groups for both cancels that, so that the
 interval of the difference is often far narrower than the two intervals would suggest.
 
-Shape letters: N pictures, G groups, B resamples.
+Shape letters: N images, G groups, B resamples.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEFAULT = Resampling()
 
 
 class Judged(NamedTuple):
-    """What a detector made of N pictures.
+    """What a detector made of N images.
 
     Attributes:
         score_N: Raw, higher is worse.
@@ -64,9 +64,9 @@ def paired_differences(
 
     Args:
         first: Of the one detector.
-        second: Of the other, on the same pictures in the same order.
-        label_N: 0 good, 1 defective, -1 unknown; unknown pictures are left out.
-        group_N: Group of each picture.
+        second: Of the other, on the same images in the same order.
+        label_N: 0 good, 1 defective, -1 unknown; unknown images are left out.
+        group_N: Group of each image.
         resampling: Number of resamples, confidence and seed.
 
     Returns:

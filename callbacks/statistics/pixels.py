@@ -1,6 +1,6 @@
 """Pixel metrics, their confidence intervals, and pixel thresholds, from a streamed histogram.
 
-Values and thresholds come from the fine bins. Intervals come from the pictures' coarse bins: groups of pictures are
+Values and thresholds come from the fine bins. Intervals come from the images' coarse bins: groups of images are
 drawn with replacement, their coarse histograms summed by a matrix product, and the spread of the resampled values
 around the coarse value is laid around the fine one. So the coarse binning shifts neither value nor interval.
 
@@ -52,7 +52,7 @@ def pixel_intervals(
     """Return pixel metrics with confidence intervals from resampled groups.
 
     Args:
-        histogram: A histogram whose pictures all came with a group name.
+        histogram: A histogram whose images all came with a group name.
         threshold: Raw map units; adds precision, recall, F1 and false-positive rate of ``value >= threshold``. The
             lowest number of a fine bin, as `choose_pixel_threshold` gives, is counted exactly.
         resampling: Number of resamples, confidence and seed.
@@ -61,7 +61,7 @@ def pixel_intervals(
         An `Estimate` for each name in `pixel_metrics`; NaN throughout where the value is undefined.
 
     Raises:
-        ValueError: Where the pictures came without group names.
+        ValueError: Where the images came without group names.
     """
     counts = histogram.counts()
     kept = sum(int(picture.negative.sum() + picture.positive.sum()) for picture in histogram.pictures)
@@ -99,7 +99,7 @@ def _matching_edge(coarse: ScoreCounts, fine: ScoreCounts, threshold: float) -> 
 
 
 def _content(picture: PictureHistogram) -> bytes:
-    """Tell a picture from others by its histogram, whatever its group is called."""
+    """Tell an image from others by its histogram, whatever its group is called."""
     digest = hashlib.sha256()
     for name in ("negative_bin", "negative", "positive_bin", "positive", "overlap"):
         digest.update(getattr(picture, name).tobytes())
@@ -107,7 +107,7 @@ def _content(picture: PictureHistogram) -> bytes:
 
 
 class _CoarseGroups:
-    """The coarse histograms of pictures, gathered by group in an order that depends on what the groups hold."""
+    """The coarse histograms of images, gathered by group in an order that depends on what the groups hold."""
 
     def __init__(self, pictures: Sequence[PictureHistogram]) -> None:
         by_name: dict[str, list[PictureHistogram]] = {}
@@ -138,7 +138,7 @@ class _CoarseGroups:
 
     def _dense(self, pictures_G: Sequence[Sequence[PictureHistogram]]) -> FloatArray:
         """Good pixels, defect pixels and region weights per group and bin, (3, G, U)."""
-        dense = np.zeros((3, len(pictures_G), self.bin_U.size), dtype=np.int64)  # integers: pictures add in any order
+        dense = np.zeros((3, len(pictures_G), self.bin_U.size), dtype=np.int64)  # integers: images add in any order
         for group, pictures in enumerate(pictures_G):
             for picture in pictures:
                 dense[0, group, self.column[picture.negative_bin]] += picture.negative

@@ -1,9 +1,9 @@
-"""From raw scores to probabilities of a defect, fitted on calibration pictures, and how far they can be believed.
+"""From raw scores to probabilities of a defect, fitted on calibration images, and how far they can be believed.
 
-A probability speaks about a mix of pictures like that of the calibration set: where defects are rarer in production,
+A probability speaks about a mix of images like that of the calibration set: where defects are rarer in production,
 so are they at every score.
 
-Shape letters: N pictures, K knots, B resamples, G groups.
+Shape letters: N images, K knots, B resamples, G groups.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .curves import FloatArray
 
 Method = Literal["isotonic", "platt"]
-LEAST = 10  # pictures of each class; fewer tell no rate better than to 30 %
+LEAST = 10  # images of each class; fewer tell no rate better than to 30 %
 ENOUGH = 1000  # below that isotonic regression tends to overfit (Niculescu-Mizil and Caruana, ICML 2005)
 BINS = 10
 
@@ -42,8 +42,8 @@ class Probability:
         probabilities: (K,) in [0, 1], ascending; empty for platt.
         slope: Per unit of raw score; 0 for isotonic.
         offset: 0 for isotonic.
-        n_good: Good calibration pictures.
-        n_defective: Defective calibration pictures.
+        n_good: Good calibration images.
+        n_defective: Defective calibration images.
         promise: What it is worth, in plain sentences.
     """
 
@@ -77,7 +77,7 @@ class Probability:
 
 
 def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> Probability | str:
-    """Fit the probability of a defect; where there are too few pictures for that, say so instead.
+    """Fit the probability of a defect; where there are too few images for that, say so instead.
 
     Args:
         method: ``isotonic`` or ``platt``.
@@ -85,7 +85,7 @@ def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLi
         label_N: 0 good, 1 defective, -1 unknown (ignored).
     """
     score, label = labelled(score_N, label_N)
-    order = np.lexsort((label, score))  # the order of the pictures must not change the last bits of a fit
+    order = np.lexsort((label, score))  # the order of the images must not change the last bits of a fit
     score, label = score[order], label[order]
     n_defective = int(label.sum())
     n_good = int(label.size - n_defective)
@@ -125,7 +125,7 @@ def fit_platt(score_N: FloatArray, label_N: npt.NDArray[np.int64]) -> tuple[floa
     """Slope and offset of the logistic function of the score with the highest likelihood.
 
     Targets are (n_defective + 1) / (n_defective + 2) and 1 / (n_good + 2) rather than 1 and 0, so that perfectly
-    separated pictures give no certainty.
+    separated images give no certainty.
 
     Source: Platt, "Probabilistic outputs for support vector machines", 1999, sec. 2.2.
     """
@@ -155,7 +155,7 @@ def probability_intervals(
     Args:
         probability_N: Of a defect, in [0, 1].
         label_N: 0 good, 1 defective, -1 unknown (left out).
-        group_N: Name of each picture's group; groups are resampled, not pictures.
+        group_N: Name of each image's group; groups are resampled, not images.
         resampling: Number of resamples, confidence and seed.
 
     Source: Brier, Monthly Weather Review 78, 1950; Guo et al., "On calibration of modern neural networks", ICML 2017,
@@ -167,7 +167,7 @@ def probability_intervals(
     p_N, label, group_index = p_N[order], label[order], group_index[order]
     bin_N = np.minimum((p_N * BINS).astype(int), BINS - 1)
     groups = int(group_index.max()) + 1 if group_index.size else 0
-    table_GK = np.zeros((groups, BINS + 2))  # p - label summed in each bin, the square of it, and how many pictures
+    table_GK = np.zeros((groups, BINS + 2))  # p - label summed in each bin, the square of it, and how many images
     np.add.at(table_GK, (group_index, bin_N), p_N - label)
     table_GK[:, BINS] = np.bincount(group_index, weights=(p_N - label) ** 2, minlength=groups)
     table_GK[:, BINS + 1] = np.bincount(group_index, minlength=groups)

@@ -1,7 +1,7 @@
 """What repeating a training says: mean, spread and interval of a figure over seeds or folds.
 
-The trainings share most of their pictures, so their figures are not independent, and the usual ``s / sqrt(n)`` is too
-narrow: it can be made as small as one likes by repeating more often. Nadeau and Bengio add the share of pictures that
+The trainings share most of their images, so their figures are not independent, and the usual ``s / sqrt(n)`` is too
+narrow: it can be made as small as one likes by repeating more often. Nadeau and Bengio add the share of images that
 each training has not seen.
 
 Source: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003, pp. 239-281.
@@ -48,7 +48,7 @@ def spread(parts: Sequence[float | None], tested_share: float, confidence: float
 
     Args:
         parts: The figure of each training; None where undefined, and left out.
-        tested_share: Test pictures per picture that was not tested, on average: ``n_test / n_train`` of the source.
+        tested_share: Test images per image that was not tested, on average: ``n_test / n_train`` of the source.
         confidence: Of the interval, in (0, 1).
         least: Trainings without which there is no interval.
     """

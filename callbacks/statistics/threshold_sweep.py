@@ -1,4 +1,4 @@
-"""The threshold sweep: what each possible threshold would have done to the pictures at hand."""
+"""The threshold sweep: what each possible threshold would have done to the images at hand."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def precision_recall_f1(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> pd.Da
 
     Args:
         score_N: Raw scores, higher is worse, unbounded; infinities are allowed, NaN is not.
-        label_N: 0 good, 1 defective, -1 unknown; unknown pictures are left out.
+        label_N: 0 good, 1 defective, -1 unknown; unknown images are left out.
 
     Returns:
         One row per distinct score, ascending, with ``threshold`` (float64), ``tp``, ``fp``, ``tn``, ``fn`` (int64) and
         ``precision``, ``recall``, ``f1`` (float64, in [0, 1]). Precision is always defined, since each threshold calls
-        at least one picture defective. Where no picture is defective, recall and F1 are 0/0 and given as NaN.
+        at least one image defective. Where no image is defective, recall and F1 are 0/0 and given as NaN.
 
     Raises:
         ValueError: Where shapes differ, a score is NaN, or a label is none of the three.

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture, for logs that take nothing else."""
+"""A confusion matrix as an image, for logs that take nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RIGHT, _WRONG = (11, 111, 179), (207, 82, 8)  # blue and vermilion, which all e
 
 
 def confusion_picture(counts: Confusion, title: str) -> npt.NDArray[np.uint8]:
-    """Draw found and missed, false alarms and passes; the more pictures of a row in a cell, the fuller its colour.
+    """Draw found and missed, false alarms and passes; the more images of a row in a cell, the fuller its colour.
 
     Returns:
         (H, W, 3) uint8, RGB.

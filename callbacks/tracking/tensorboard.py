@@ -1,4 +1,4 @@
-"""TensorBoard: final numbers, score histograms, precision-recall curves, embeddings, and the pictures worth seeing."""
+"""TensorBoard: final numbers, score histograms, precision-recall curves, embeddings, and the images worth seeing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _log_scores(writer: SummaryWriter, predictions: pd.DataFrame, epoch: int) ->
 
 
 def _log_embeddings(writer: SummaryWriter, results: Results, epoch: int) -> None:
-    """Give the projector what the model says of every picture of the atlas, with its label, score and thumbnail."""
+    """Give the projector what the model says of every image of the atlas, with its label, score and thumbnail."""
     atlas = results.figure(Atlas)
     if atlas is None or atlas.embedding_AD is None or not np.isfinite(atlas.embedding_AD).all():
         return

@@ -18,7 +18,7 @@ BEST = "best"
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the checkpoint with the highest monitored value; of several with that value, the last.
 
-    Lightning keeps the first. Where a few calibration pictures are told apart from the first epoch on, that would be a
+    Lightning keeps the first. Where a few calibration images are told apart from the first epoch on, that would be a
     network that has hardly learnt: an autoencoder that reconstructs nothing yet, for example.
 
     Where nothing is logged under the monitored name, as when all calibration images are good, no epoch is better than

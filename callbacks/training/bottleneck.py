@@ -1,4 +1,4 @@
-"""What is left of a picture in the middle of a network, as a grid of grey pictures.
+"""What is left of an image in the middle of a network, as a grid of grey images.
 
 Letters: Z filters, h and w their size, H and W the grid's.
 """
@@ -25,7 +25,7 @@ GAP_LEVEL = 255
 
 
 def bottleneck_grid(map_Zhw: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Lay the maps of one picture out as a near-square grid (H, W), each stretched from its lowest to its highest.
+    """Lay the maps of one image out as a near-square grid (H, W), each stretched from its lowest to its highest.
 
     A constant map, such as that of a dead filter, is black.
     """
@@ -42,7 +42,7 @@ def bottleneck_grid(map_Zhw: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
 
 
 class BottleneckMaps(Callback):
-    """Shows TensorBoard the bottleneck maps of the first calibration picture after every epoch.
+    """Shows TensorBoard the bottleneck maps of the first calibration image after every epoch.
 
     Models without a ``bottleneck`` have nothing to show, and nothing is computed for them.
     """
@@ -50,7 +50,7 @@ class BottleneckMaps(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: InspectionBatch, batch: InspectionBatch, *args: int
     ) -> None:
-        """Draw the first picture of the first batch."""
+        """Draw the first image of the first batch."""
         del outputs
         writer = writer_of(trainer)
         if args[0] != 0 or writer is None:

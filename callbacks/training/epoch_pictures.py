@@ -1,6 +1,6 @@
-"""What calibration looks like while a model learns: curve, confusion matrix and the worst pictures, at chosen epochs.
+"""What calibration looks like while a model learns: curve, confusion matrix and the worst images, at chosen epochs.
 
-Letters: N pictures of a batch.
+Letters: N images of a batch.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ FIRST_GUESS_S = 0.5  # that the first log takes, before anybody knows
 class EpochPictures(Callback):
     """Logs the calibration of every n-th epoch to TensorBoard, and keeps what that costs within a budget.
 
-    Only calibration pictures are shown: what a person watches while training, they choose by, and test pictures must
-    not be chosen by. Which ones: the defective pictures with the lowest scores and the good ones with the highest.
+    Only calibration images are shown: what a person watches while training, they choose by, and test images must
+    not be chosen by. Which ones: the defective images with the lowest scores and the good ones with the highest.
 
     Args:
         every: Epochs from one log to the next; 0 logs none; None: as many as give some twenty logs.
@@ -85,7 +85,7 @@ class EpochPictures(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: InspectionBatch, *args: Any
     ) -> None:
-        """Keep the worst pictures: as if every good one were a false alarm, and every defective one a miss."""
+        """Keep the worst images: as if every good one were a false alarm, and every defective one a miss."""
         del trainer, pl_module, args
         if self._due:
             start = time.thread_time()
@@ -116,12 +116,12 @@ def stride(max_epochs: int | None) -> int:
 
 
 def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: ExampleGallery, epoch: int) -> None:
-    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration pictures.
+    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration images.
 
     Args:
         writer: Of TensorBoard's events.
         calibration: Of this epoch.
-        gallery: Its worst pictures.
+        gallery: Its worst images.
         epoch: Counted from 1.
     """
     rows = pd.DataFrame(calibration.scores, columns=["score", "label_index", "map_max", "kind"])

@@ -1,1 +1,1 @@
-"""Periodic arrays: their lattice, found in one picture."""
+"""Periodic arrays: their lattice, found in one image."""

@@ -1,10 +1,10 @@
 """Cells of a straightened array: what the typical one looks like, where each one is, and which row and column it has.
 
-Straightened means that the picture was resampled so that its lattice is upright and ``PITCH`` pixels wide, from two
+Straightened means that the image was resampled so that its lattice is upright and ``PITCH`` pixels wide, from two
 steps that are nearly right. Seams may shift whole parts of it by up to a third of a cell, and pillars may be missing,
 so that nothing here trusts the lattice over more than a few cells.
 
-Letters: H and W height and width of the straightened picture, P ``PITCH``, N votes. Points are x before y, in pixels,
+Letters: H and W height and width of the straightened image, P ``PITCH``, N votes. Points are x before y, in pixels,
 with whole numbers at the pixels' centres.
 """
 
@@ -44,7 +44,7 @@ class Votes(NamedTuple):
 
 
 def first_cell(relief_HW: Plane) -> Plane:
-    """Return the typical cell (P, P) of the most regular block of the picture, cut anywhere."""
+    """Return the typical cell (P, P) of the most regular block of the image, cut anywhere."""
     block, rows, columns = BLOCK * PITCH, relief_HW.shape[0] // PITCH, relief_HW.shape[1] // PITCH
     folded = [
         fold(relief_HW[y : y + block, x : x + block])
@@ -112,7 +112,7 @@ def peak_offset(values_33: Floats | Plane) -> Floats:
 def likeness(relief_HW: Plane, cell_PP: Plane) -> Plane:
     """Return (H, W) the correlation of each pixel's surroundings with ``cell_PP``, -1 to 1.
 
-    The relief is zero beyond the picture: what lies nearer than a quarter of a cell to there is no cell.
+    The relief is zero beyond the image: what lies nearer than a quarter of a cell to there is no cell.
     """
     half = PITCH // 2
     padded = cv2.copyMakeBorder(relief_HW, half, half - 1, half, half - 1, cv2.BORDER_CONSTANT, value=0.0)

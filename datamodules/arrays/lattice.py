@@ -1,6 +1,6 @@
-"""The lattice of a picture of an array: where every cell lies, found in the picture and not assumed.
+"""The lattice of an image of an array: where every cell lies, found in the image and not assumed.
 
-The autocorrelation gives the two shortest repeats, whatever is missing and however the light falls; the picture is
+The autocorrelation gives the two shortest repeats, whatever is missing and however the light falls; the image is
 straightened with them; every place that looks like the typical cell votes, and a robust least-squares fit of
 ``centre = origin + column * across + row * down`` takes the votes together. What then still moves whole neighbourhoods
 (a seam between write fields, or between the shots of a mosaic) is kept as a displacement of their cells.
@@ -48,7 +48,7 @@ SAME_SCORE = 0.97  # of the best fit's: the difference that a pillar's own irreg
 
 @dataclass(frozen=True)
 class Lattice:
-    """Where the cells of an array lie in its picture, in pixels.
+    """Where the cells of an array lie in its image, in pixels.
 
     Attributes:
         origin: (2,) x and y of the centre of the first cell: top row, left column.
@@ -86,7 +86,7 @@ class Lattice:
     def boxes(self, margin: float = 0.1) -> list[list[Box]]:
         """Return a tile for every cell: upright for the lattice, of one even size, ``margin`` pitches added per side.
 
-        A lattice turned by less than half a degree gives tiles that are upright for the picture, so that they keep its
+        A lattice turned by less than half a degree gives tiles that are upright for the image, so that they keep its
         pixels as they are.
         """
         side = 2 * round(self.pitch * (1 + 2 * margin) / 2)
@@ -103,7 +103,7 @@ def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
         grid: Rows and columns of cells.
 
     Raises:
-        LatticeError: Nothing repeats, or the picture does not show so many rows and columns.
+        LatticeError: Nothing repeats, or the image does not show so many rows and columns.
     """
     steps = find_steps(picture, max(SIDE, 24 * max(grid)))
     straight_HW, to_straight = straighten(picture, steps)
@@ -129,7 +129,7 @@ def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
 
 
 def cut_tiles(picture: Array, lattice: Lattice, margin: float = 0.1) -> Array:
-    """Cut a tile for every cell, (R, C, S, S) or (R, C, S, S, 3), as stored; reflected beyond the picture's edges.
+    """Cut a tile for every cell, (R, C, S, S) or (R, C, S, S, 3), as stored; reflected beyond the image's edges.
 
     Args:
         picture: (H, W) or (H, W, 3).
@@ -140,10 +140,10 @@ def cut_tiles(picture: Array, lattice: Lattice, margin: float = 0.1) -> Array:
 
 
 def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Floats]:
-    """Resample a picture so that its steps are ``PITCH`` pixels to the right and down.
+    """Resample an image so that its steps are ``PITCH`` pixels to the right and down.
 
     Returns:
-        Its relief, 0 beyond the picture, and the (2, 3) affine map from the picture to it.
+        Its relief, 0 beyond the image, and the (2, 3) affine map from the image to it.
     """
     pitch = float(np.hypot(*steps[0]) + np.hypot(*steps[1])) / 2
     factor = min(1.0, PITCH / pitch)  # shrunk first: without aliasing, and faster
@@ -155,7 +155,7 @@ def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Flo
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ turn.T
     low = corners.min(axis=0) - PITCH
     size = np.ceil(corners.max(axis=0) - low + PITCH).astype(int)
-    zoom = np.array([width, height]) / relief.shape[::-1]  # picture = (small + 0.5) * zoom - 0.5
+    zoom = np.array([width, height]) / relief.shape[::-1]  # image = (small + 0.5) * zoom - 0.5
     small_to_straight = np.column_stack([turn * zoom, turn @ (0.5 * zoom - 0.5) - low])
     straight = cv2.warpAffine(relief, small_to_straight, size.tolist(), flags=cv2.INTER_LINEAR)
     return straight.astype(np.float32), np.column_stack([turn, -low])
@@ -174,10 +174,10 @@ def fit_steps(point_N2: Floats, index_N2: Floats, weight_N: Floats) -> tuple[Flo
 
 
 class _Fit(NamedTuple):
-    """A lattice of the straightened picture, under one hypothesis about the ground between the pillars.
+    """A lattice of the straightened image, under one hypothesis about the ground between the pillars.
 
     Attributes:
-        lattice: In the coordinates of the straightened picture.
+        lattice: In the coordinates of the straightened image.
         found: Rows and columns that are there (see ``count_full``).
         score: Sum of the likeness of the votes within the grid, less that of those outside.
         symmetry: Correlation of the typical cell with itself turned by 180 degrees, -1 to 1.
@@ -265,7 +265,7 @@ def neighbourhood_median(shift_RC2: Floats) -> Floats:
 
 
 def _in_picture(lattice: Lattice, to_straight: Floats) -> Lattice:
-    """Map the lattice of a straightened picture back to the picture."""
+    """Map the lattice of a straightened image back to the image."""
     turn = np.linalg.inv(to_straight[:, :2])
     origin = turn @ (lattice.origin - to_straight[:, 2])
     shift = lattice.shift_RC2 @ turn.T

@@ -1,7 +1,7 @@
-"""Tiles of one picture, laid together again: where neighbours show the same pixels, the picture is known.
+"""Tiles of one image, laid together again: where neighbours show the same pixels, the image is known.
 
-Tiles cut at equal fractions of a picture, larger than their pitch, overlap; their pillars drift from the middle. Laid
-together they give the picture back, and with it the true lattice.
+Tiles cut at equal fractions of an image, larger than their pitch, overlap; their pillars drift from the middle. Laid
+together they give the image back, and with it the true lattice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LEAST_OVERLAP = 4  # pixels
-SAME = 0.5  # grey levels of 255: overlaps of one picture are equal, whatever was saved without loss
+SAME = 0.5  # grey levels of 255: overlaps of one image are equal, whatever was saved without loss
 WITNESSES = 5  # pairs of tiles that tell the step between two rows or columns
 LEAST_TILES = 3  # rows and columns
 
@@ -27,7 +27,7 @@ class Mosaic(NamedTuple):
 
     Attributes:
         picture: (H, W) or (H, W, 3), as stored.
-        top: Of every row of tiles, in pixels of the picture.
+        top: Of every row of tiles, in pixels of the image.
         left: Of every column.
     """
 
@@ -36,14 +36,14 @@ class Mosaic(NamedTuple):
     left: list[int]
 
     def window(self, tiles: Mapping[tuple[int, int], Array], row: int, column: int) -> tuple[int, int, int, int]:
-        """Return x and y of the first and the last corner of a tile in the picture."""
+        """Return x and y of the first and the last corner of a tile in the image."""
         x, y = self.left[column - 1], self.top[row - 1]
         height, width = tiles[row, column].shape[:2]
         return x, y, x + width, y + height
 
 
 def lay_together(tiles: Mapping[tuple[int, int], Array]) -> Mosaic | None:
-    """Return the picture that tiles were cut from; None where they do not overlap, or are not all there.
+    """Return the image that tiles were cut from; None where they do not overlap, or are not all there.
 
     Args:
         tiles: By row and column, counted from one: (H, W) or (H, W, 3), each of any size.

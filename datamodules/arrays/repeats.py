@@ -1,4 +1,4 @@
-"""What repeats in a picture: its relief, and the two shortest steps that carry its pattern onto itself.
+"""What repeats in an image: its relief, and the two shortest steps that carry its pattern onto itself.
 
 Letters: H and W height and width in pixels. Points are x before y.
 """
@@ -18,12 +18,12 @@ from .cells import peak_offset
 Floats = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 
-SIDE = 640  # repeats are sought in a picture no larger than this, or than 24 pixels per cell
+SIDE = 640  # repeats are sought in an image no larger than this, or than 24 pixels per cell
 STEEPEST = 42.0  # degrees that rows may be turned: from 45 on, rows and columns cannot be told apart
 
 
 class LatticeError(DataError):
-    """No lattice, or not the expected one, was found in a picture.
+    """No lattice, or not the expected one, was found in an image.
 
     Attributes:
         found: Rows and columns that were found instead of those expected; None where nothing was.
@@ -35,9 +35,9 @@ class LatticeError(DataError):
 
 
 def flatten(picture: Array, sigma: float) -> Plane:
-    """Return the relief (H, W) of a picture: grey, without slow light, about as strong everywhere, clipped at 3.
+    """Return the relief (H, W) of an image: grey, without slow light, about as strong everywhere, clipped at 3.
 
-    It is 0, exactly, in a frame of one colour, as turning a picture leaves in its corners.
+    It is 0, exactly, in a frame of one colour, as turning an image leaves in its corners.
 
     Args:
         picture: (H, W) or (H, W, 3), as stored.
@@ -63,7 +63,7 @@ def flatten(picture: Array, sigma: float) -> Plane:
 def frame_of(grey_HW: Plane) -> npt.NDArray[np.bool_]:
     """Tell which pixels have exactly the value of a corner and are connected to it, or lie within 2 pixels of such.
 
-    A corner with fewer than 16 of its like is part of the picture.
+    A corner with fewer than 16 of its like is part of the image.
     """
     height, width = grey_HW.shape
     frame = np.zeros((height, width), dtype=np.uint8)
@@ -76,7 +76,7 @@ def frame_of(grey_HW: Plane) -> npt.NDArray[np.bool_]:
 
 
 def find_steps(picture: Array, side: int = SIDE) -> tuple[Floats, Floats]:
-    """Return the two shortest repeats of a picture, to the right and down, from its autocorrelation.
+    """Return the two shortest repeats of an image, to the right and down, from its autocorrelation.
 
     Raises:
         LatticeError: Nothing repeats.
@@ -108,9 +108,9 @@ def find_steps(picture: Array, side: int = SIDE) -> tuple[Floats, Floats]:
 
 
 def autocorrelation(relief_HW: Plane) -> Plane:
-    """Return the autocorrelation, 1 at no shift (in the middle), for shifts up to half the picture.
+    """Return the autocorrelation, 1 at no shift (in the middle), for shifts up to half the image.
 
-    The picture fades towards its border (Hann), and every shift is divided by what the fading alone leaves of it.
+    The image fades towards its border (Hann), and every shift is divided by what the fading alone leaves of it.
     """
     height, width = relief_HW.shape
     fade = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])

@@ -1,4 +1,4 @@
-"""A cache of decoded and resized samples on disk, so that only the first epoch decodes large pictures."""
+"""A cache of decoded and resized samples on disk, so that only the first epoch decodes large images."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class CachedDataset(SizedDataset[Sample]):
 
 
 def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
-    """Return a key per row: it changes with the picture's bytes, its mask or labels, and with how they are read."""
+    """Return a key per row: it changes with the image's bytes, its mask or labels, and with how they are read."""
     columns = [column for column in ABOUT if column in table]
     keys = []
     for values in table[columns].itertuples(index=False, name=None):
@@ -86,7 +86,7 @@ def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
 
 
 def _state(path: str) -> tuple[str, int, int]:
-    """Tell one state of a file beside a picture from another, by size and time."""
+    """Tell one state of a file beside an image from another, by size and time."""
     try:
         found = Path(path).stat()
     except OSError:

@@ -1,6 +1,6 @@
 """Samples that stay in memory from one training of a process to the next: in a sweep, decoding is half of a short one.
 
-Where reading processes load the pictures, each forgets what it read when its training ends, and nothing is kept.
+Where reading processes load the images, each forgets what it read when its training ends, and nothing is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts of pictures: boxes that may be turned, and may reach beyond the edges, where the picture is reflected."""
+"""Parts of images: boxes that may be turned, and may reach beyond the edges, where the image is reflected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Box(NamedTuple):
-    """A part of a picture, in pixels.
+    """A part of an image, in pixels.
 
     Attributes:
         x: Of its left column; may be negative.
@@ -54,7 +54,7 @@ def parse_box(text: str) -> Box:
 
 
 def cut(values: Array, box: Box) -> Array:
-    """Cut a box out of a picture, (H, W) or (H, W, 3), of any type; a turned one is interpolated bilinearly."""
+    """Cut a box out of an image, (H, W) or (H, W, 3), of any type; a turned one is interpolated bilinearly."""
     if box.angle:
         return _cut_turned(values, box)
     rows = mirrored(box.y, box.height, values.shape[0])

@@ -1,4 +1,4 @@
-"""Files to arrays: every kind of picture file is either read exactly or refused with a reason.
+"""Files to arrays: every kind of image file is either read exactly or refused with a reason.
 
 Letters: H and W height and width in pixels. Pixel values stay as stored (uint8, uint16 or float32) until ``scale``.
 """
@@ -29,12 +29,12 @@ _CONVERTED = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX
 
 
 def read_image(path: str | Path) -> Array:
-    """Read a picture as stored: (H, W) grey or (H, W, 3) RGB; uint8, uint16 or float32.
+    """Read an image as stored: (H, W) grey or (H, W, 3) RGB; uint8, uint16 or float32.
 
     Palettes become RGB, an alpha channel is ignored, and a camera's orientation tag is applied, as every viewer does.
 
     Raises:
-        UnreadableImageError: The file is missing, empty, cut short, no picture, of several pages, or in a colour space
+        UnreadableImageError: The file is missing, empty, cut short, no image, of several pages, or in a colour space
             whose conversion would be a guess (CMYK, Lab); or a value in it is not a number.
     """
     require_affordable_file(path)
@@ -175,7 +175,7 @@ def resize_zones(zones: npt.NDArray[np.uint8], height: int, width: int) -> npt.N
 
 
 def to_rgb(values: Array) -> Array:
-    """Give a grey picture (H, W) three equal channels (H, W, 3); leave a colour picture alone."""
+    """Give a grey image (H, W) three equal channels (H, W, 3); leave a colour image alone."""
     return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
 
 

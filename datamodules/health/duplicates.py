@@ -1,11 +1,11 @@
-"""The same picture twice: copies of a file, and pictures saved, resized or taken again.
+"""The same image twice: copies of a file, and images saved, resized or taken again.
 
-Pictures of one kind of part resemble each other whatever happens to them, so that a fixed similarity says nothing:
+Images of one kind of part resemble each other whatever happens to them, so that a fixed similarity says nothing:
 thirty-two rows of grey values of two different screws agree to 0.99. What counts is agreement in that in which the
-pictures of *this* set differ. So the directions in which the set varies most weigh least (whitening), and two pictures
+images of *this* set differ. So the directions in which the set varies most weigh least (whitening), and two images
 are near-duplicates where they still agree.
 
-Letters: N pictures, S side of their small copies, D = S * S, K leading directions, P pairs.
+Letters: N images, S side of their small copies, D = S * S, K leading directions, P pairs.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 NEAR = 0.9
-"""Similarity from which on two pictures count as near-duplicates."""
+"""Similarity from which on two images count as near-duplicates."""
 SAVED_AGAIN = 0.98
 """Similarity from which on a pair is the same shot in all likelihood; below, two very regular parts may look alike."""
 MOST_PER_PICTURE = 16
-"""Near-duplicates kept of one picture, the most similar ones: a set of nothing else must not fill the memory."""
+"""Near-duplicates kept of one image, the most similar ones: a set of nothing else must not fill the memory."""
 
 _LEADING = 128
 _FLOOR = 0.1  # of the mean variance of the leading directions, below which a difference counts as noise
-_LEAST_CONTRAST = 1.0  # grey values of standard deviation: below, a picture is flat, and what is left is noise
+_LEAST_CONTRAST = 1.0  # grey values of standard deviation: below, an image is flat, and what is left is noise
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of pictures.
+    """Pairs of images.
 
     Attributes:
-        first: (P,) row of one picture.
+        first: (P,) row of one image.
         second: (P,) row of the other, above ``first``.
         similarity: (P,) in [-1, 1].
     """
@@ -75,7 +75,7 @@ def standardise(small_NSS: Floats) -> Floats:
 
 
 def describe(small_NSS: Floats) -> Floats:
-    """Describe every picture by that in which it differs from the others.
+    """Describe every image by that in which it differs from the others.
 
     The K = min(128, N / 2) directions of most variance are scaled to equal variance, with a floor of a tenth of their
     mean that keeps noise from being blown up; all others are scaled like the floor.
@@ -84,7 +84,7 @@ def describe(small_NSS: Floats) -> Floats:
         small_NSS: Small grey copies in [0, 255].
 
     Returns:
-        (N, D) of length 1, or 0 for flat pictures; the product of two rows is their similarity.
+        (N, D) of length 1, or 0 for flat images; the product of two rows is their similarity.
     """
     if len(small_NSS) == 0:
         return np.zeros((0, 0), np.float32)
@@ -120,15 +120,15 @@ def leading_directions(difference_ND: Floats, count: int) -> tuple[Floats, Float
 
 
 def near_pairs(described_ND: Floats, threshold: float = NEAR, rows: int = 512) -> Pairs:
-    """Find the pairs of pictures that agree.
+    """Find the pairs of images that agree.
 
     Args:
         described_ND: As ``describe`` gives it.
         threshold: Least similarity.
-        rows: Pictures compared with all others at a time, to bound the memory.
+        rows: Images compared with all others at a time, to bound the memory.
 
     Returns:
-        Pairs, the most similar first; of each picture, at most ``MOST_PER_PICTURE`` with later ones.
+        Pairs, the most similar first; of each image, at most ``MOST_PER_PICTURE`` with later ones.
     """
     found: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]] = []
     for start in range(0, len(described_ND), rows):

@@ -1,6 +1,6 @@
 """A closer look at every file than training needs: what the doctor judges a data set by, from one decoding of each.
 
-Letters: N pictures, H and W height and width in pixels, S side of the small copy that pictures are compared by.
+Letters: N images, H and W height and width in pixels, S side of the small copy that images are compared by.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from datamodules.samples.dataset import Reading
 
 SMALL = 32
-"""Side S of the small grey copy of every picture, in pixels."""
+"""Side S of the small grey copy of every image, in pixels."""
 
 
 @dataclass(frozen=True)
 class PictureFacts(ImageFacts):
-    """What a closer look at a picture tells, beside what every survey does.
+    """What a closer look at an image tells, beside what every survey does.
 
     Attributes:
         file_bytes: Size of the file.
@@ -49,13 +49,13 @@ class PictureFacts(ImageFacts):
 
 
 class ImageReport(NamedTuple):
-    """One picture, looked at closely.
+    """One image, looked at closely.
 
     Attributes:
         facts: Numbers about it.
-        small: (S, S) float32, the picture as a small grey copy in [0, 255].
+        small: (S, S) float32, the image as a small grey copy in [0, 255].
         mask: What its mask reports like; None without a usable one.
-        problem: What is wrong with mask or zones, so that training leaves the picture out; None if nothing is.
+        problem: What is wrong with mask or zones, so that training leaves the image out; None if nothing is.
     """
 
     facts: PictureFacts
@@ -68,11 +68,11 @@ class Inspection(NamedTuple):
     """A data set, looked at closely.
 
     Attributes:
-        table: Rows of the N readable pictures with their facts as further columns, numbered from 0.
+        table: Rows of the N readable images with their facts as further columns, numbered from 0.
         small_NSS: Their small grey copies, float32 in [0, 255].
         masks: N entries; None where there is not a usable mask.
-        unreadable: Pictures that cannot be read.
-        unusable: Row to problem, for pictures that training would leave out because of their mask or zones.
+        unreadable: Images that cannot be read.
+        unusable: Row to problem, for images that training would leave out because of their mask or zones.
     """
 
     table: pd.DataFrame
@@ -83,7 +83,7 @@ class Inspection(NamedTuple):
 
 
 def inspect_table(table: pd.DataFrame, reading: Reading) -> Inspection:
-    """ImageReport at every picture of a complete sample table, in threads (decoding releases the interpreter lock)."""
+    """Inspect every image of a complete sample table, in threads (decoding releases the interpreter lock)."""
     rows = [Row(*values) for values in table[list(Row._fields)].itertuples(index=False)]
     views = views_of(table) if set(VIEW_COLUMNS) <= set(table) else [None] * len(rows)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -106,7 +106,7 @@ def gather(table: pd.DataFrame, reports: Sequence[ImageReport | UnreadableImageE
 
 
 def inspect_image(row: Row, view: View | None = None, *, reading: Reading) -> ImageReport | UnreadableImageError:
-    """Read one picture, its mask and its zones; return what they show, or why the picture cannot be read.
+    """Read one image, its mask and its zones; return what they show, or why the image cannot be read.
 
     Args:
         row: Of the sample table.
@@ -130,7 +130,7 @@ def inspect_image(row: Row, view: View | None = None, *, reading: Reading) -> Im
 def inspect_truth(
     row: Row, view: View | None, values: Array, grey: npt.NDArray[np.uint8], reading: Reading
 ) -> tuple[MaskFacts | None, UnreadableImageError | None]:
-    """Read what is marked on a picture, at its full size; return what it reports like, or why it cannot be used."""
+    """Read what is marked on an image, at its full size; return what it reports like, or why it cannot be used."""
     if view is not None:
         return _survey_view(row, view, grey, reading)
     height, width = grey.shape
@@ -161,7 +161,7 @@ def _survey_view(
 
 
 def facts_of(data: bytes, values: Array, scaled: Array) -> PictureFacts:
-    """Measure a picture.
+    """Measure an image.
 
     Args:
         data: The file.
@@ -182,6 +182,6 @@ def facts_of(data: bytes, values: Array, scaled: Array) -> PictureFacts:
 
 
 def to_grey(scaled: Array) -> npt.NDArray[np.uint8]:
-    """Turn a scaled picture (H, W) or (H, W, 3), uint8 or float32 in [0, 1], into 8-bit grey (H, W)."""
+    """Turn a scaled image (H, W) or (H, W, 3), uint8 or float32 in [0, 1], into 8-bit grey (H, W)."""
     grey = scaled if scaled.ndim == 2 else cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
     return np.asarray(grey if grey.dtype == np.uint8 else np.rint(255 * grey), dtype=np.uint8)

@@ -1,9 +1,9 @@
-"""Pictures that belong together: what a split by single pictures would tear apart, and names that tell it.
+"""Images that belong together: what a split by single images would tear apart, and names that tell it.
 
-Frames of one sequence, tiles of one picture and shots of one part resemble each other. Where some are trained on and
+Frames of one sequence, tiles of one image and shots of one part resemble each other. Where some are trained on and
 others tested, the test measures memory. Loupe never splits a group; this finds groups that nobody declared.
 
-Letters: N pictures, D numbers that describe each.
+Letters: N images, D numbers that describe each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 TELLING = 0.4
-"""Kappa from which on a part of the names tells which pictures resemble each other."""
+"""Kappa from which on a part of the names tells which images resemble each other."""
 
 _SEPARATORS = re.compile(r"[_\-\s,.]+")
 _TILE = re.compile(
@@ -37,13 +37,13 @@ _MOST_PICTURES = 2000  # compared pair by pair
 
 
 class TellingPart(NamedTuple):
-    """A part of the file names that tells which pictures belong together.
+    """A part of the file names that tells which images belong together.
 
     Attributes:
         example: What the part reads in the first name.
         value_N: What it reads in every name.
         groups: Different readings.
-        kappa: How much more often than by chance the most similar picture reads the same: 0 by chance, 1 always.
+        kappa: How much more often than by chance the most similar image reads the same: 0 by chance, 1 always.
     """
 
     example: str
@@ -53,12 +53,12 @@ class TellingPart(NamedTuple):
 
 
 def expected_cuts(group_N: Sequence[str], shares: Sequence[float]) -> tuple[int, float]:
-    """Count the groups of several pictures, and how many of them a split by single pictures would cut on average.
+    """Count the groups of several images, and how many of them a split by single images would cut on average.
 
-    A group of m pictures stays whole with the chance that all of them land in one split, the sum of ``share ** m``.
+    A group of m images stays whole with the chance that all of them land in one split, the sum of ``share ** m``.
 
     Args:
-        group_N: Group of every picture.
+        group_N: Group of every image.
         shares: Of the splits, summing to one.
     """
     sizes = pd.Series(list(group_N), dtype="object").value_counts().to_numpy()
@@ -68,7 +68,7 @@ def expected_cuts(group_N: Sequence[str], shares: Sequence[float]) -> tuple[int,
 
 
 def cut_groups(group_N: Sequence[str], split_N: Sequence[str]) -> list[str]:
-    """List the groups whose pictures lie in more than one split."""
+    """List the groups whose images lie in more than one split."""
     splits: dict[str, set[str]] = {}
     for group, split in zip(group_N, split_N, strict=True):
         splits.setdefault(group, set()).add(split)
@@ -76,13 +76,13 @@ def cut_groups(group_N: Sequence[str], split_N: Sequence[str]) -> list[str]:
 
 
 def tile_sources(name_N: Sequence[str]) -> list[str]:
-    """Return the picture that each tile was cut from, as its name tells: ``part7_0,1.png`` comes from ``part7``.
+    """Return the image that each tile was cut from, as its name tells: ``part7_0,1.png`` comes from ``part7``.
 
-    Names that do not look like a tile's, and those that are the only one of their picture, give an empty text.
+    Names that do not look like a tile's, and those that are the only one of their image, give an empty text.
     """
     sources = []
     for name in name_N:
-        # The folder says nothing about the source: the tiles of one picture may lie in those of several classes.
+        # The folder says nothing about the source: the tiles of one image may lie in those of several classes.
         file = name.rpartition("/")[2]
         match = _TILE.match(file.rpartition(".")[0] or file)
         sources.append(match["source"] if match else "")
@@ -91,14 +91,14 @@ def tile_sources(name_N: Sequence[str]) -> list[str]:
 
 
 def telling_part(name_N: Sequence[str], described_ND: Floats, seed: int) -> TellingPart | None:
-    """Find the part of the names, one field or two neighbouring ones, that tells best which pictures are alike.
+    """Find the part of the names, one field or two neighbouring ones, that tells best which images are alike.
 
-    A part tells if the most similar picture often has the same reading: agreement beyond chance (kappa) is above 0.4.
+    A part tells if the most similar image often has the same reading: agreement beyond chance (kappa) is above 0.4.
 
     Args:
-        name_N: Paths of the pictures.
+        name_N: Paths of the images.
         described_ND: What they look like, of length 1 (``duplicates.describe``).
-        seed: Draws the pictures to compare, where there are more than two thousand.
+        seed: Draws the images to compare, where there are more than two thousand.
 
     Returns:
         The best part, or None where no part of the names tells enough.
@@ -114,7 +114,7 @@ def telling_part(name_N: Sequence[str], described_ND: Floats, seed: int) -> Tell
         for start in range(width - size + 1)
     ]
     readings = [values for values in readings if 2 <= len(set(values)) <= len(values) // 2]
-    # One half of all pictures is not a sequence: a part of few readings names a camera, a side or a label.
+    # One half of all images is not a sequence: a part of few readings names a camera, a side or a label.
     readings = [values for values in readings if chance_of(values) <= _MOST_CHANCE]
     if not readings:
         return None
@@ -130,14 +130,14 @@ def telling_part(name_N: Sequence[str], described_ND: Floats, seed: int) -> Tell
 
 
 def chance_of(value_N: npt.ArrayLike) -> float:
-    """Compute the chance that two pictures drawn at random have the same value."""
+    """Compute the chance that two images drawn at random have the same value."""
     _, counts = np.unique(np.asarray(value_N), return_counts=True)
     total = int(counts.sum())
     return float((counts * (counts - 1)).sum() / max(1, total * (total - 1)))
 
 
 def agreement(value_N: npt.NDArray[np.str_], nearest_N: npt.NDArray[np.intp]) -> float:
-    """Measure how much more often than by chance the nearest picture has the same value: 0 by chance, 1 always."""
+    """Measure how much more often than by chance the nearest image has the same value: 0 by chance, 1 always."""
     chance = chance_of(value_N)
     agree = float((value_N == value_N[nearest_N]).mean())
     return (agree - chance) / (1 - chance) if chance < 1 else 0.0

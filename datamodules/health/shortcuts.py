@@ -1,9 +1,9 @@
-"""What separates good from defective pictures without any look at a part: brightness, sharpness, size, order.
+"""What separates good from defective images without any look at a part: brightness, sharpness, size, order.
 
 Where such a number tells the labels apart, a detector may learn it instead of the defects, and its figures show how the
-pictures were taken. In real sets that happens surprisingly often.
+images were taken. In real sets that happens surprisingly often.
 
-Letters: N pictures. Labels: 0 good, 1 defective, -1 unknown.
+Letters: N images. Labels: 0 good, 1 defective, -1 unknown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEPARATES = 0.95
 LEANS = 0.8
 """AUROC, in the better direction, from which on a number alone says something about the labels."""
 OFF = " off the usual"
-"""Behind the name of a number: its distance from the median of the good pictures."""
+"""Behind the name of a number: its distance from the median of the good images."""
 SURE = 3.0
 """Standard deviations of chance by which an AUROC must differ from one half before it is believed."""
 
@@ -30,13 +30,13 @@ Floats = npt.NDArray[np.float64]
 
 
 class Shortcut(NamedTuple):
-    """How well one number separates two classes of pictures.
+    """How well one number separates two classes of images.
 
     Attributes:
         measure: Its name.
-        auroc: Chance that a picture of the second class has the higher value, ties counting half.
-        first: Pictures of the first class (good).
-        second: Pictures of the second class (defective).
+        auroc: Chance that an image of the second class has the higher value, ties counting half.
+        first: Images of the first class (good).
+        second: Images of the second class (defective).
     """
 
     measure: str
@@ -51,7 +51,7 @@ class Shortcut(NamedTuple):
 
     @property
     def certain(self) -> bool:
-        """Tell whether chance would hardly give this, with so many pictures.
+        """Tell whether chance would hardly give this, with so many images.
 
         Source: the normal approximation of Mann and Whitney, Annals of Mathematical Statistics 18, 1947.
         """
@@ -83,7 +83,7 @@ def measures(table: pd.DataFrame) -> dict[str, Floats]:
     out where the names differ in more than numbers, or one occurs twice: then there is no one count that all share.
 
     Args:
-        table: With the facts of every picture; ``row`` and ``col`` are used where they exist.
+        table: With the facts of every image; ``row`` and ``col`` are used where they exist.
     """
     found = {
         "brightness": table["brightness"],
@@ -103,13 +103,13 @@ def measures(table: pd.DataFrame) -> dict[str, Floats]:
 
 
 def find_shortcuts(values: dict[str, Floats], label_N: npt.NDArray[np.int64]) -> list[Shortcut]:
-    """Measure how well each number separates good (0) from defective (1) pictures, the best one first.
+    """Measure how well each number separates good (0) from defective (1) images, the best one first.
 
-    Defects may lie on both sides of the good pictures, some brighter, some darker, which one threshold cannot tell but
+    Defects may lie on both sides of the good images, some brighter, some darker, which one threshold cannot tell but
     a detector can. So a number counts as a further measure, ``off the usual``, where its distance from the median of
-    the good pictures separates more.
+    the good images separates more.
 
-    Numbers that are the same for all pictures, and sets without both labels, give none.
+    Numbers that are the same for all images, and sets without both labels, give none.
     """
     good, defective = label_N == GOOD, label_N == DEFECTIVE
     if not (good.any() and defective.any()):

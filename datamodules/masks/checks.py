@@ -1,6 +1,6 @@
-"""Masks that cannot be what was meant: inverted, or shifted against the picture they belong to.
+"""Masks that cannot be what was meant: inverted, or shifted against the image they belong to.
 
-A mask that is unreadable, empty or of another size than its picture is refused when files are surveyed; what is checked
+A mask that is unreadable, empty or of another size than its image is refused when files are surveyed; what is checked
 here still trains, and quietly spoils every pixel figure.
 
 Letters: H and W height and width in pixels, R reach of the search for a shift, M masks.
@@ -21,9 +21,9 @@ Mask = npt.NDArray[np.bool_]
 Surface = npt.NDArray[np.float32]
 
 WORKING_EDGE = 512
-"""Longest edge of a picture in which a shift is searched, in pixels; larger ones are shrunk."""
+"""Longest edge of an image in which a shift is searched, in pixels; larger ones are shrunk."""
 REACH = 16
-"""How far a shift is searched, in pixels of that size: 3 % of a large picture."""
+"""How far a shift is searched, in pixels of that size: 3 % of a large image."""
 
 _INVERTED_SHARE, _INVERTED_BORDER = 0.5, 0.75
 _SURE = 0.6  # of the agreement at the best place, above which one mask alone says that it is shifted
@@ -33,13 +33,13 @@ _COMMON_GAIN = 1.25  # by which their mean agreement grows when all of them are 
 
 
 class MaskFacts(NamedTuple):
-    """What one mask looks like beside its picture.
+    """What one mask looks like beside its image.
 
     Attributes:
-        share: Of the picture that is marked, in (0, 1].
-        border_share: Of the picture's outermost pixels that are marked, in [0, 1].
-        scale: Pixels of the picture per pixel of ``surface``.
-        surface: (2 R + 1, 2 R + 1) agreement of mask and picture for every shift, in [0, 1]; None for a mask that
+        share: Of the image that is marked, in (0, 1].
+        border_share: Of the image's outermost pixels that are marked, in [0, 1].
+        scale: Pixels of the image per pixel of ``surface``.
+        surface: (2 R + 1, 2 R + 1) agreement of mask and image for every shift, in [0, 1]; None for a mask that
             leaves nothing to compare with.
     """
 
@@ -50,14 +50,14 @@ class MaskFacts(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """How far a mask would have to move to lie on what it marks, in pixels of the picture; right and down count up."""
+    """How far a mask would have to move to lie on what it marks, in pixels of the image; right and down count up."""
 
     right: float
     down: float
 
 
 def mask_facts(mask_HW: Mask, grey_HW: npt.NDArray[np.uint8]) -> MaskFacts:
-    """Measure a mask with at least one mark beside its picture of the same size."""
+    """Measure a mask with at least one mark beside its image of the same size."""
     border = np.concatenate([mask_HW[0], mask_HW[-1], mask_HW[:, 0], mask_HW[:, -1]])
     scale = max(1.0, max(mask_HW.shape) / WORKING_EDGE)
     surface = shift_surface(mask_HW, grey_HW, scale)
@@ -65,7 +65,7 @@ def mask_facts(mask_HW: Mask, grey_HW: npt.NDArray[np.uint8]) -> MaskFacts:
 
 
 def is_inverted(facts: MaskFacts) -> bool:
-    """Tell whether a mask marks the background: most of the picture, and nearly all around its border.
+    """Tell whether a mask marks the background: most of the image, and nearly all around its border.
 
     A defect as large as that would reach over the part and its surroundings alike.
     """
@@ -73,14 +73,14 @@ def is_inverted(facts: MaskFacts) -> bool:
 
 
 def shift_surface(mask_HW: Mask, grey_HW: npt.NDArray[np.uint8], scale: float) -> Surface | None:
-    """Compare a mask with its picture at every shift within the reach.
+    """Compare a mask with its image at every shift within the reach.
 
     The measure is the absolute normalised cross-correlation of the mask, with a margin around its marks, and the grey
     values under it: 1 where everything marked has one grey value and everything around it another.
 
     Args:
         mask_HW: At least one mark.
-        grey_HW: The picture.
+        grey_HW: The image.
         scale: How many times to shrink both, at least 1.
 
     Returns:
@@ -137,5 +137,5 @@ def _best(surface: Surface, scale: float, least: float, gain: float) -> Shift | 
 
 
 def _padded(array: npt.NDArray[np.generic], pad: int) -> Surface:
-    """Continue an array beyond its border with the values found there, so that shifts never run out of picture."""
+    """Continue an array beyond its border with the values found there, so that shifts never run out of image."""
     return np.pad(array, pad, mode="edge").astype(np.float32, copy=False)

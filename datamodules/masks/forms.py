@@ -1,8 +1,8 @@
-"""What form a mask file has: how bright its marks are, which side is marked, and how it lies on its picture.
+"""What form a mask file has: how bright its marks are, which side is marked, and how it lies on its image.
 
 Masks of metallography come from many tools. Their marks are 255, or 127, 85 or 31 (255 over the number of objects);
 white on black, or black on white; clean, softened at the borders, or noisy from JPEG; and some were exported with a
-frame that their picture lacks. Each form is told from the values alone, so that a datamodule can convert what it was
+frame that their image lacks. Each form is told from the values alone, so that a datamodule can convert what it was
 asked to, and refuse the rest.
 
 Letters: H and W height and width in pixels.
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 NOISE = 8  # of 255: a mask that is nowhere brighter is black, give or take what JPEG adds
 SOFT_SHARE = 0.002  # of the pixels lie between black and white in a softened mask
-MOST_OFF = 32  # pixels by which a mask may be larger or smaller than its picture and still be aligned
-CLEAREST = 0.08  # correlation of mask and picture from which an alignment is believed
-WINDOW = 640  # pixels along a side of the middle of a picture, by which its mask is aligned
+MOST_OFF = 32  # pixels by which a mask may be larger or smaller than its image and still be aligned
+CLEAREST = 0.08  # correlation of mask and image from which an alignment is believed
+WINDOW = 640  # pixels along a side of the middle of an image, by which its mask is aligned
 SLOW = 25.0  # what varies over more pixels than this is light
 REACH = 6  # pixels beyond the difference in size that an alignment is sought
 
@@ -63,16 +63,16 @@ def mask_form(values: Array, mask_on: int) -> MaskForm:
 
 
 def align(marks_HW: npt.NDArray[np.bool_], grey_HW: Array) -> Box | None:
-    """Find where a picture lies in a mask of another size, by the correlation of marks and grey values.
+    """Find where an image lies in a mask of another size, by the correlation of marks and grey values.
 
-    Both are taken pixel by pixel: masks of another size were cropped otherwise than their picture, not scaled.
+    Both are taken pixel by pixel: masks of another size were cropped otherwise than their image, not scaled.
 
     Args:
         marks_HW: The mask, of any size.
-        grey_HW: The picture.
+        grey_HW: The image.
 
     Returns:
-        The picture's box in the mask; None where the sizes are too far apart, or no place is clearly the best.
+        The image's box in the mask; None where the sizes are too far apart, or no place is clearly the best.
     """
     off = np.abs(np.subtract(marks_HW.shape, grey_HW.shape))
     if off.max() > MOST_OFF or marks_HW.all() or not marks_HW.any():

@@ -1,6 +1,6 @@
 """Outlines to what instance models learn from: boxes, labels and masks, at the size that models see.
 
-Letters: n instances of a picture, H and W height and width that models see.
+Letters: n instances of an image, H and W height and width that models see.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def instance_target(
     parts: Collection[str] = (),
     classes: Sequence[str] = (),
 ) -> dict[str, Tensor]:
-    """Make the target of one picture; without outlines, that of a negative.
+    """Make the target of one image; without outlines, that of a negative.
 
     Args:
-        outlines: In pixels of the picture.
-        picture_size: Height and width of the picture.
+        outlines: In pixels of the image.
+        picture_size: Height and width of the image.
         size: H and W.
         parts: Labels of outlines that mark the part itself.
         classes: Of defects; none: all have one label.
@@ -79,7 +79,7 @@ def instance_target(
 
 
 def component_target(mask_HW: Array, classes: Sequence[str] = ()) -> dict[str, Tensor]:
-    """Make the target of a picture from its mask alone: what is connected, diagonals included, is one defect.
+    """Make the target of an image from its mask alone: what is connected, diagonals included, is one defect.
 
     Args:
         mask_HW: (H, W) bool, at the size that models see.

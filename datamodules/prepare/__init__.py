@@ -1,1 +1,1 @@
-"""What ``loupe prepare`` writes: tiles and labels from large pictures, once, before anyone trains."""
+"""What ``loupe prepare`` writes: tiles and labels from large images, once, before anyone trains."""

@@ -1,4 +1,4 @@
-"""Tiles of outlined pictures as entries of a COCO file, and counts of them."""
+"""Tiles of outlined images as entries of a COCO file, and counts of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREPARED_BY = "loupe prepare oring"
 
 
 class Picture(NamedTuple):
-    """A picture to cut."""
+    """An image to cut."""
 
     image_path: str
     annotation_path: str
@@ -45,7 +45,7 @@ class TileEntry(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What became of a picture: its tiles, how many were background alone, and what was wrong."""
+    """What became of an image: its tiles, how many were background alone, and what was wrong."""
 
     tiles: list[TileEntry]
     empty: int

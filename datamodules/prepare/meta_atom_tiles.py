@@ -1,4 +1,4 @@
-"""Pictures of whole arrays to one tile per pillar: what ``loupe prepare meta_atom`` writes."""
+"""Images of whole arrays to one tile per pillar: what ``loupe prepare meta_atom`` writes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class MetaAtomTiles:
     """Finds the lattice of every array and cuts a tile for every cell, as ``MetaAtomDataModule`` reads them.
 
     Under ``out``: ``{array}/{array}_{row},{col}.bmp`` (PNG beyond 8 bits), counted from one; ``cells.csv`` with
-    ``array``, ``row``, ``col``, the centre ``x`` and ``y`` in pixels of the array's picture, and ``likeness`` to the
+    ``array``, ``row``, ``col``, the centre ``x`` and ``y`` in pixels of the array's image, and ``likeness`` to the
     typical cell (-1 to 1: low where a pillar is missing); and the ``labels.csv`` of ``source``, if it has one.
 
     Args:
-        source: A picture of an array, or a folder of them.
+        source: An image of an array, or a folder of them.
         out: Folder to write to.
         grid: Rows and columns of every array.
         margin: How much of its neighbours a tile shows on each side, in pitches.

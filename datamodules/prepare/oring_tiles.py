@@ -1,4 +1,4 @@
-"""Large pictures of rings to tiles with COCO labels, split by part: what ``loupe prepare oring`` writes."""
+"""Large images of rings to tiles with COCO labels, split by part: what ``loupe prepare oring`` writes."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _REMOVED = 0.5  # of an outline: with more, the background was not background
 
 @dataclass(frozen=True, kw_only=True)
 class OringTiles:
-    """Cuts pictures of rings to tiles, their outlines with them, and writes both with splits that keep parts whole.
+    """Cuts images of rings to tiles, their outlines with them, and writes both with splits that keep parts whole.
 
-    Under ``out``: ``images/{split}/*.png``, ``annotations/{split}.json`` (COCO; every picture's entry also has
+    Under ``out``: ``images/{split}/*.png``, ``annotations/{split}.json`` (COCO; every image's entry also has
     ``label``, ``kind``, ``group`` and where it was cut from) and ``dataset_summary.json``. The same source and settings
     give the same bytes.
 
@@ -60,8 +60,8 @@ class OringTiles:
         calibration_share: Share of the parts, good and defective, on which thresholds are chosen.
         test_share: Share of the parts that only the test sees.
         seed: Decides the splits.
-        kind: Only pictures of this kind; null: all.
-        limit: At most so many pictures of each label, for quick tries; null: all.
+        kind: Only images of this kind; null: all.
+        limit: At most so many images of each label, for quick tries; null: all.
         bare_kind: As ``OringDataModule`` has it, like the next three.
         parts: Labels of outlines that mark the part itself.
         background: Labels of outlines that mark neither part nor defect: they are left aside.
@@ -146,7 +146,7 @@ class OringTiles:
         return data
 
     def _cut(self, picture: Picture, out: Path) -> Cut:
-        """Cut one picture and write its tiles."""
+        """Cut one image and write its tiles."""
         try:
             values = read_image(picture.image_path)
             if values.dtype == np.float32:
@@ -216,7 +216,7 @@ def clear(out: Path) -> None:
 
 
 def _pictures(samples: pd.DataFrame) -> tuple[list[Picture], list[UnreadableImageError]]:
-    """List the pictures to cut; a defective one of which nobody outlined where cannot be."""
+    """List the images to cut; a defective one of which nobody outlined where cannot be."""
     pictures: dict[str, Picture] = {}
     problems = []
     for row in samples.itertuples():

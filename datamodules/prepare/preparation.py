@@ -1,4 +1,4 @@
-"""What a preparation of raw pictures reports, whichever domain they are from."""
+"""What a preparation of raw images reports, whichever domain they are from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Prepared:
 
 
 class Preparation(Protocol):
-    """Raw pictures of one domain to a folder that its datamodule reads; its arguments are the keys of its config."""
+    """Raw images of one domain to a folder that its datamodule reads; its arguments are the keys of its config."""
 
     def write(self) -> Prepared:
         """Write everything.

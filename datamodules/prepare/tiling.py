@@ -1,6 +1,6 @@
-"""Large pictures to tiles of one size, after the empty background around the part was made even.
+"""Large images to tiles of one size, after the empty background around the part was made even.
 
-Letters: H and W height and width of the picture in pixels.
+Letters: H and W height and width of the image in pixels.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _ENOUGH = 10_000  # pixels, to know the background's median
 _WORKING_EDGE = 1024  # pixels: the part is sought in a copy no larger than this
 _LEAST_PIECE = 0.1  # of the largest piece: smaller ones are dirt
-_LEAST_SHARE, _MOST_SHARE = 0.001, 0.9  # of the picture: beyond these there is no part before a background
+_LEAST_SHARE, _MOST_SHARE = 0.001, 0.9  # of the image: beyond these there is no part before a background
 
 
 class Tile(NamedTuple):
-    """A rectangle of a picture, in pixels."""
+    """A rectangle of an image, in pixels."""
 
     x: int
     y: int
@@ -38,9 +38,9 @@ class Tile(NamedTuple):
 
 
 def tiles_of(height: int, width: int, size: int, overlap: int) -> list[Tile]:
-    """Cover a picture with squares of ``size`` pixels that overlap by at least ``overlap``, row by row.
+    """Cover an image with squares of ``size`` pixels that overlap by at least ``overlap``, row by row.
 
-    The last of a row or column ends at the picture's edge, so all are of one size; a picture that is smaller than
+    The last of a row or column ends at the image's edge, so all are of one size; an image that is smaller than
     ``size`` along an axis is whole along that axis.
     """
     return [
@@ -59,7 +59,7 @@ def _starts(length: int, size: int, overlap: int) -> list[int]:
 def find_part(grey: npt.NDArray[np.uint8], margin: int) -> Mask:
     """Find the part before its background by Otsu's threshold.
 
-    Background is the side of the threshold to which most of the picture's border belongs, so that dark rings on a light
+    Background is the side of the threshold to which most of the image's border belongs, so that dark rings on a light
     table and light ones on a dark table are both found.
 
     Args:
@@ -89,7 +89,7 @@ def find_part(grey: npt.NDArray[np.uint8], margin: int) -> Mask:
 
 
 def even_background(values: Array, part: Mask) -> Array:
-    """Return a picture, (H, W) or (H, W, 3), with the median of its background everywhere outside ``part``."""
+    """Return an image, (H, W) or (H, W, 3), with the median of its background everywhere outside ``part``."""
     if part.all():
         return values
     evened: Array = values.copy()

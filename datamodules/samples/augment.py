@@ -1,4 +1,4 @@
-"""Augmentation of training samples by torchvision's transforms, which move picture, masks, zones and boxes together.
+"""Augmentation of training samples by torchvision's transforms, which move image, masks, zones and boxes together.
 
 Letters: n instances, H and W pixels.
 """
@@ -59,12 +59,12 @@ class AugmentedDataset(SizedDataset[Sample]):
 
 
 def augment(sample: Sample, transform: v2.Transform) -> Sample:
-    """Change a sample: whatever has a place moves along, and the picture stays in [0, 1].
+    """Change a sample: whatever has a place moves along, and the image stays in [0, 1].
 
-    Boxes are drawn anew around the moved instances, and instances that left the picture are dropped.
+    Boxes are drawn anew around the moved instances, and instances that left the image are dropped.
 
     Raises:
-        DataError: The transform changes the size, which all pictures of a batch share.
+        DataError: The transform changes the size, which all images of a batch share.
     """
     target = sample.target
     instances = None if target is None or not len(target["masks"]) else Mask(target["masks"])

@@ -1,6 +1,6 @@
 """What travels from the loaders through a model to the callbacks: anomalib's image batch, with what inspection adds.
 
-Letters: N pictures of a batch, H and W height and width.
+Letters: N images of a batch, H and W height and width.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture on its way into a batch.
+    """One image on its way into a batch.
 
     Attributes:
         image: (3, H, W) float32 in [0, 1].
@@ -54,12 +54,12 @@ class InspectionBatch(ImageBatch):
     Attributes:
         name: N stable names.
         label_index: (N,) int64: 0 good, 1 defective, -1 unknown; anomalib's ``gt_label`` is True where it is 1.
-        has_mask: (N,) bool: the truth is known for every pixel (good pictures need no mask); where it is False,
+        has_mask: (N,) bool: the truth is known for every pixel (good images need no mask); where it is False,
             ``gt_mask`` is empty but says nothing.
         group: N group names.
         kind: N names of sub-populations.
-        zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no picture of the batch has zones.
-        target: N dictionaries for instance models, None where nobody knows a picture's instances; or None.
+        zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no image of the batch has zones.
+        target: N dictionaries for instance models, None where nobody knows an image's instances; or None.
         part: N dictionaries with measures of the part, None where nobody measured it; or None.
         detections: N lists of what an instance model found, or None.
         classes: Names of the labels of detections, from label 1, empty where one is not a defect; none where the model
@@ -92,7 +92,7 @@ class InspectionBatch(ImageBatch):
     pred_type: Any = None
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Count the images."""
         return len(self.name)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> InspectionBatch:
@@ -109,7 +109,7 @@ class InspectionBatch(ImageBatch):
 
 
 def collate(samples: Sequence[Sample]) -> InspectionBatch:
-    """Stack pictures of equal size to a batch; labels and masks may be known for some and not for others."""
+    """Stack images of equal size to a batch; labels and masks may be known for some and not for others."""
     height, width = samples[0].image.shape[-2:]
     empty = torch.zeros(height, width, dtype=torch.bool)
     label_index_N = torch.tensor([sample.label_index for sample in samples])

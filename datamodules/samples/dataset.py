@@ -51,7 +51,7 @@ class Reading(NamedTuple):
         white_level: Stored value that means white, or None for what the file's type can hold.
         mask_on: A mask's pixel is a defect where its value is above this.
         void: Values of masks that mark nothing.
-        instances: Pictures with outlines, or else a mask, get a target for instance models, good ones an empty one.
+        instances: Images with outlines, or else a mask, get a target for instance models, good ones an empty one.
         parts: Labels of outlines that mark the part itself, not a defect.
         background: Labels of outlines that mark neither.
         enhance: What happens to every image before it is resized.
@@ -84,7 +84,7 @@ class Row(NamedTuple):
 
 
 class InspectionDataset(SizedDataset[Sample]):
-    """The pictures of one split.
+    """The images of one split.
 
     Args:
         table: Rows of a complete sample table.
@@ -97,11 +97,11 @@ class InspectionDataset(SizedDataset[Sample]):
         self.reading = reading
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Count the images."""
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one picture with its mask, zones and outlines.
+        """Read one image with its mask, zones and outlines.
 
         Raises:
             UnreadableImageError: A file changed since the survey.
@@ -176,7 +176,7 @@ def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None)
 
 
 def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:
-    """Make the target of a picture, (H, W) or (H, W, 3), for instance models; None where nobody outlined anything."""
+    """Make the target of an image, (H, W) or (H, W, 3), for instance models; None where nobody outlined anything."""
     size, picture_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
     if row.annotation_path:
         outlines = read_annotation(row.annotation_path, row.image_path, *picture_size).outlines

@@ -32,10 +32,10 @@ def split_table(
 
     Args:
         table: A complete sample table.
-        calibration_share: Of the good pictures (of the rows to carve from, where test was supplied), in [0, 1].
-        test_share: Of the good pictures, in [0, 1].
+        calibration_share: Of the good images (of the rows to carve from, where test was supplied), in [0, 1].
+        test_share: Of the good images, in [0, 1].
         seed: Decides everything that chance decides.
-        defects_in_train: Spread defective pictures over all three splits (supervised models need them); by default they
+        defects_in_train: Spread defective images over all three splits (supervised models need them); by default they
             are divided between calibration and test.
         calibration_from: ``"train"`` or ``"test"``.
 
@@ -80,7 +80,7 @@ def fold_table(
         table: A complete sample table.
         folds: K, at least 2.
         fold: Which of them is tested, from 1 to K.
-        calibration_share: Of the good pictures, all of them; taken from those that are not tested.
+        calibration_share: Of the good images, all of them; taken from those that are not tested.
         seed: Decides the folds, and what is calibrated on in each.
         defects_in_train: As in `split_table`.
 
@@ -130,7 +130,7 @@ def follow_groups(table: pd.DataFrame) -> pd.Series:
 
 
 def _assign(table: pd.DataFrame, rows: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int) -> None:
-    """Divide the marked rows, in place, by ``shares``; splits in ``no_defects`` want no defective picture."""
+    """Divide the marked rows, in place, by ``shares``; splits in ``no_defects`` want no defective image."""
     part = table.loc[rows]
     if part.empty:
         return
@@ -166,12 +166,12 @@ def assign_groups(
 ) -> npt.NDArray[np.intp]:
     """Assign every group whole to one of K splits, so that each stratum is divided nearly as wanted.
 
-    Greedy: groups with the rarest strata and the most pictures choose first; each goes where it leaves the smallest sum
+    Greedy: groups with the rarest strata and the most images choose first; each goes where it leaves the smallest sum
     of squared deviations from the wanted shares, every stratum weighing the same however rare it is. A split that wants
     nothing of a stratum gets no group with any of it, as long as the other groups suffice to fill that split.
 
     Args:
-        count_GS: Pictures of each stratum in each group.
+        count_GS: Images of each stratum in each group.
         wanted_KS: Share of each stratum that each split should get; columns sum to one.
         seed: Breaks ties: it shuffles the groups before they queue.
 
@@ -196,14 +196,14 @@ def assign_groups(
 def fill_empty(
     choice_G: npt.NDArray[np.intp], count_G: npt.NDArray[np.float64], wanted_K: npt.NDArray[np.bool_]
 ) -> None:
-    """Give every split that wants good pictures a group with some, in place, as long as there are as many groups.
+    """Give every split that wants good images a group with some, in place, as long as there are as many groups.
 
     A share of 0.2 of two groups is none of them; yet nothing can be calibrated on nothing. The split with the most such
     groups hands over its smallest.
 
     Args:
         choice_G: Split of every group.
-        count_G: Pictures in every group that are not defective.
+        count_G: Images in every group that are not defective.
         wanted_K: Which splits want any.
     """
     for split in np.flatnonzero(wanted_K):

@@ -34,7 +34,7 @@ _REMEMBERED = 65_536  # files of which a process remembers what it saw, a few hu
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What one look at a picture tells.
+    """What one look at an image tells.
 
     Attributes:
         height: In pixels.
@@ -60,7 +60,7 @@ class ImageFacts:
 
 
 def survey_image(path: str, white_level: float | None = None) -> ImageFacts | UnreadableImageError:
-    """Read one picture whole; return its facts, or the error that says why it cannot be used."""
+    """Read one image whole; return its facts, or the error that says why it cannot be used."""
     if written(path) != path:
         return UnreadableImageError(path, "has a name that is not UTF-8, which no table can hold", "rename it")
     try:
@@ -98,7 +98,7 @@ def file_state(path: str) -> tuple[int, ...]:
 
 
 def survey(paths: Sequence[str], white_level: float | None = None) -> list[ImageFacts | UnreadableImageError]:
-    """Look at every picture, in threads (decoding releases the interpreter lock), in the given order."""
+    """Look at every image, in threads (decoding releases the interpreter lock), in the given order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         found = pool.map(lambda path: survey_image(path, white_level), paths)
         return list(track(found, "reading pictures", total=len(paths)))
@@ -107,7 +107,7 @@ def survey(paths: Sequence[str], white_level: float | None = None) -> list[Image
 def survey_mask(
     path: str, size: tuple[int, int], mask_on: int, void: tuple[int, ...] | None = None
 ) -> UnreadableImageError | None:
-    """Say what is wrong with the mask of a picture (H, W): unreadable, of another size, or nothing marked."""
+    """Say what is wrong with the mask of an image (H, W): unreadable, of another size, or nothing marked."""
     try:
         shape, marked = _survey_mask(path, tuple(map(file_state, split_mask(path))), mask_on, void)
         _check_size("mask", split_mask(path)[0], shape, size)
@@ -130,7 +130,7 @@ def _survey_mask(
 
 
 def survey_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | None:
-    """Say what is wrong with the zones of a picture (H, W): unreadable, or of another size."""
+    """Say what is wrong with the zones of an image (H, W): unreadable, or of another size."""
     try:
         _check_size("zone map", path, read_zones(path).shape, size)
     except UnreadableImageError as error:
@@ -144,7 +144,7 @@ def survey_beside(
     look: Callable[[str, tuple[int, int]], UnreadableImageError | None],
     description: str,
 ) -> list[UnreadableImageError]:
-    """Look at masks or zone maps beside the sizes of their pictures, in threads; return what is wrong, in order."""
+    """Look at masks or zone maps beside the sizes of their images, in threads; return what is wrong, in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         found = track(pool.map(look, paths, sizes), description, total=len(paths))
         return [found for found in found if found is not None]

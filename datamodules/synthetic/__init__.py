@@ -1,4 +1,4 @@
-"""Synthetic pictures of all five domains, with their truth: drawn, not downloaded."""
+"""Synthetic images of all five domains, with their truth: drawn, not downloaded."""
 
 from .domains import DOMAINS, Domain, Order, defective_picture, find_domain, good_picture
 from .drawing import Drawing, DrawingError, Identity

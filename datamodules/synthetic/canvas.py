@@ -67,13 +67,13 @@ class Camera:
 
 
 def make_camera(identity: Identity, size: int, *, exposure: float, blur: float, noise: float, tilt: float) -> Camera:
-    """Set up the group's camera, and let it wander a little from picture to picture.
+    """Set up the group's camera, and let it wander a little from image to image.
 
     Args:
         identity: Whose camera.
-        size: Picture size, which scales the defocus.
+        size: Image size, which scales the defocus.
         exposure: Spread of the exposure (standard deviation of its logarithm), half of it within a group.
-        blur: Largest defocus in pixels of a picture of 256.
+        blur: Largest defocus in pixels of an image of 256.
         noise: Typical noise where the scene is white, on the scale of [0, 1].
         tilt: Spread of the light's slope.
     """

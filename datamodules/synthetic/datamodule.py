@@ -1,4 +1,4 @@
-"""Drawn pictures as a datamodule: the default before anyone has data, and what tests and demos run on."""
+"""Drawn images as a datamodule: the default before anyone has data, and what tests and demos run on."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PATHS = ("image_path", "mask_path", "zones_path", "annotation_path")
 
 @dataclass(kw_only=True, eq=False)
 class SyntheticDataModule(InspectionDataModule):
-    """Pictures of one of five domains, drawn with exact masks when first needed, and kept.
+    """Images of one of five domains, drawn with exact masks when first needed, and kept.
 
     On disk, under ``root``, one folder per set, as ``write_dataset`` describes it.
 
     Args:
         domain: ``fiber``, ``oring``, ``meta_atom``, ``metallography`` or ``print3d``.
-        good: How many good pictures.
+        good: How many good images.
         defective: How many defective ones.
-        size: Height and width of the pictures on disk, in pixels.
-        drawing_seed: Decides the pictures; ``seed`` decides their splits.
+        size: Height and width of the images on disk, in pixels.
+        drawing_seed: Decides the images; ``seed`` decides their splits.
     """
 
     domain: str = "fiber"

@@ -1,8 +1,8 @@
-"""Which domains can be drawn, and which picture comes n-th.
+"""Which domains can be drawn, and which image comes n-th.
 
-Every identity has its label for good: of the slots of a group, shuffled by the seed, the first are good pictures and
-the others defective ones. So the n-th good and the n-th defective picture never depend on how many are asked for, and
-a picture's number says nothing about its label.
+Every identity has its label for good: of the slots of a group, shuffled by the seed, the first are good images and
+the others defective ones. So the n-th good and the n-th defective image never depend on how many are asked for, and
+an image's number says nothing about its label.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Domain:
     Attributes:
         draw: Takes the identity, the size in pixels, the defect or None, and the severity.
         defects: The names of its defects.
-        good_per_group: How many good pictures a full group holds.
+        good_per_group: How many good images a full group holds.
         defective_per_group: How many defective ones.
     """
 
@@ -38,7 +38,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Order:
-    """A picture to draw: who it is, and its defect."""
+    """An image to draw: who it is, and its defect."""
 
     identity: Identity
     defect: str | None
@@ -67,15 +67,15 @@ def find_domain(name: str) -> Domain:
 
 
 def good_picture(name: str, seed: int, number: int) -> Order:
-    """Return the good picture with this ``number``, from zero."""
+    """Return the good image with this ``number``, from zero."""
     group, rank = divmod(number, find_domain(name).good_per_group)
     return Order(_placed(name, seed, group, rank), defect=None, severity=0.0)
 
 
 def defective_picture(name: str, seed: int, number: int) -> Order:
-    """Return the defective picture with this ``number``, from zero.
+    """Return the defective image with this ``number``, from zero.
 
-    Each run of as many pictures as there are defects holds every defect once, in random order. A defect's severities
+    Each run of as many images as there are defects holds every defect once, in random order. A defect's severities
     follow the golden ratio's sequence, which covers [0, 1) evenly however many there are.
     """
     domain = find_domain(name)
@@ -91,7 +91,7 @@ def defective_picture(name: str, seed: int, number: int) -> Order:
 
 
 def _placed(name: str, seed: int, group: int, rank: int) -> Identity:
-    """Return the identity of the picture at ``rank`` of a group's shuffled slots."""
+    """Return the identity of the image at ``rank`` of a group's shuffled slots."""
     domain = find_domain(name)
     slots = (
         Identity(seed, name, group, 0).shared("slots").permutation(domain.good_per_group + domain.defective_per_group)

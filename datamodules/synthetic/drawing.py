@@ -1,4 +1,4 @@
-"""What a drawing is, and who it is: a picture with its truth, and the identity that decides all that is random in it.
+"""What a drawing is, and who it is: an image with its truth, and the identity that decides all that is random in it.
 
 Shape letters: H and W image height and width (equal here), P points of a polygon.
 """
@@ -24,18 +24,18 @@ MIN_SIZE = 32
 
 
 class DrawingError(ValueError):
-    """A picture was asked for that cannot be drawn; the message says what can."""
+    """An image was asked for that cannot be drawn; the message says what can."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A synthetic picture and the truth about it.
+    """A synthetic image and the truth about it.
 
     Attributes:
         image: (H, W) grey or (H, W, 3) RGB, uint8.
-        mask: (H, W), true where a defect changed the picture; all false for a good one.
-        defect: The defect's name, None for a good picture.
-        severity: 0 barely visible to 1 gross; 0 for a good picture.
+        mask: (H, W), true where a defect changed the image; all false for a good one.
+        defect: The defect's name, None for a good image.
+        severity: 0 barely visible to 1 gross; 0 for a good image.
         kind: The sub-population: core size, o-ring model, pillar shape, etch, layer group.
         group: What a split must not cut: connector, lot, array, scan, build.
         zones: (H, W) uint8 with 1 core, 2 cladding, 3 ferrule, for fibers.
@@ -58,10 +58,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a picture is. Equal identities draw equal pictures, and nothing else does.
+    """Who an image is. Equal identities draw equal images, and nothing else does.
 
-    Randomness comes in named streams, so that one use never shifts another: a picture with a defect is pixel for pixel
-    the good picture of the same identity wherever the defect is not.
+    Randomness comes in named streams, so that one use never shifts another: an image with a defect is pixel for pixel
+    the good image of the same identity wherever the defect is not.
 
     Attributes:
         seed: The data set's seed, zero or more.
@@ -81,11 +81,11 @@ class Identity:
             raise DrawingError(f"Expected seed, group and slot to be zero or more, got {self}; use another seed.")
 
     def own(self, purpose: str) -> np.random.Generator:
-        """Return the stream for ``purpose`` that this picture alone uses."""
+        """Return the stream for ``purpose`` that this image alone uses."""
         return _stream(self.seed, _number(self.domain), self.group, _number(purpose), self.slot + 1)
 
     def shared(self, purpose: str) -> np.random.Generator:
-        """Return the stream for ``purpose`` that all pictures of the group share; every call starts it anew."""
+        """Return the stream for ``purpose`` that all images of the group share; every call starts it anew."""
         return _stream(self.seed, _number(self.domain), self.group, _number(purpose))
 
 

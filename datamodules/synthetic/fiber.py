@@ -1,7 +1,7 @@
 """Fiber end faces under a microscope: a light ferrule, a dark cladding, and a core that is lit or not.
 
 The cladding is 125 um wide, which gives the scale. Kinds are the core sizes; a group is a connector, whose look, light
-and fiber stay the same from picture to picture while the stage and the focus wander.
+and fiber stay the same from image to image while the stage and the focus wander.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     """Draw a fiber end face, with ``zones``.
 
     Args:
-        identity: Which picture; `group` numbers the connector.
+        identity: Which image; `group` numbers the connector.
         size: Height and width in pixels.
-        defect: One of `DEFECTS`, or None for a good picture.
+        defect: One of `DEFECTS`, or None for a good image.
         severity: 0 barely visible to 1 gross.
 
     Raises:

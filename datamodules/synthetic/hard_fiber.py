@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .drawing import Floats, Identity
 
 APC_DEGREES = 8.0  # of an angled physical contact's face against the fiber's axis
-PAL_ASPECT = 0.918  # of a circle in frames of 720 x 576 pixels, measured on public pictures
+PAL_ASPECT = 0.918  # of a circle in frames of 720 x 576 pixels, measured on public images
 THREE_RINGS_UM = (91.0, 119.0, 140.0)  # core, a step within, cladding
 
 

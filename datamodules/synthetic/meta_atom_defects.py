@@ -1,6 +1,6 @@
 """Defects of single cells of a whole array: those of the tiles (see ``meta_atom``), put into their place in the array.
 
-Letters: H and W of the picture, C channels, S side of a patch, in pixels.
+Letters: H and W of the image, C channels, S side of a patch, in pixels.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Patch(NamedTuple):
     Attributes:
         pillar: On the scale of the patch.
         size: S.
-        window: The part of the picture that it covers.
-        shown: The part of the patch that lies in the picture.
+        window: The part of the image that it covers.
+        shown: The part of the patch that lies in the image.
     """
 
     pillar: Pillar

@@ -1,6 +1,6 @@
 """Micrographs of etched metal: grains in the colours of the etch, and the small dark inclusions that every steel has.
 
-A group is a scan, of which the pictures are fields: they share etch, grain size, cleanliness and light. Kinds are the
+A group is a scan, of which the images are fields: they share etch, grain size, cleanliness and light. Kinds are the
 etches. Normal inclusions are not defects: what is anomalous is their size, shape or arrangement.
 """
 
@@ -38,7 +38,7 @@ class Scan:
     Attributes:
         kind: The etch.
         weights: (7,) share of each of its colours.
-        grain: Mean grain diameter in pixels of a picture of 256.
+        grain: Mean grain diameter in pixels of an image of 256.
         relief: Strength of the striations within grains.
         inclusions: Mean number of normal inclusions in a field.
         rolling: Direction of rolling in radians, along which stringers lie.
@@ -56,9 +56,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     """Draw one field of a scan, in RGB.
 
     Args:
-        identity: Which picture; `group` numbers the scan.
+        identity: Which image; `group` numbers the scan.
         size: Height and width in pixels.
-        defect: One of `DEFECTS`, or None for a good picture.
+        defect: One of `DEFECTS`, or None for a good image.
         severity: 0 barely visible to 1 gross.
 
     Raises:

@@ -75,9 +75,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     with the shadow that moved with it; all other masks are what was painted.
 
     Args:
-        identity: Which picture; `group` numbers the lot.
+        identity: Which image; `group` numbers the lot.
         size: Height and width in pixels.
-        defect: One of `DEFECTS`, or None for a good picture.
+        defect: One of `DEFECTS`, or None for a good image.
         severity: 0 barely visible to 1 gross.
 
     Raises:

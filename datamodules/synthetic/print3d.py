@@ -24,7 +24,7 @@ HATCH_TURN = math.radians(67.0)
 
 @dataclass(frozen=True)
 class Build:
-    """What the layers of a build have in common; lengths are fractions of the picture.
+    """What the layers of a build have in common; lengths are fractions of the image.
 
     Attributes:
         kind: When the camera looks, see the module.
@@ -47,9 +47,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     """Draw one layer of a build, in grey.
 
     Args:
-        identity: Which picture; `group` numbers the build, `slot` the layer.
+        identity: Which image; `group` numbers the build, `slot` the layer.
         size: Height and width in pixels.
-        defect: One of `DEFECTS`, or None for a good picture.
+        defect: One of `DEFECTS`, or None for a good image.
         severity: 0 barely visible to 1 gross.
 
     Raises:

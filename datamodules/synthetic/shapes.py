@@ -25,7 +25,7 @@ SUPERSAMPLING = 4
 
 @dataclass(frozen=True)
 class _Canvas:
-    """The part of a picture that shapes can touch, supersampled, and the shapes' points on it."""
+    """The part of an image that shapes can touch, supersampled, and the shapes' points on it."""
 
     size: int
     left: int

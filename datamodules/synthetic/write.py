@@ -1,4 +1,4 @@
-"""Drawn pictures on disk, in the layout that a data set of real ones would have."""
+"""Drawn images on disk, in the layout that a data set of real ones would have."""
 
 from __future__ import annotations
 
@@ -75,19 +75,19 @@ def _is_table(path: Path) -> bool:
 def write_dataset(root: Path, domain: str, size: int, good: int, defective: int, seed: int) -> None:
     """Draw a data set and write it under ``root``.
 
-    ``images/`` holds all pictures, named by group and place, which say nothing about the label; meta-atoms are named
+    ``images/`` holds all images, named by group and place, which say nothing about the label; meta-atoms are named
     ``{array}_{row},{col}.png``, and fill whole arrays where ``good`` to ``defective`` is 16 to 4. ``masks/`` holds a
-    mask (255 where the defect is) per defective picture, ``zones/`` the zones of fibers, ``annotations/`` the outlines
+    mask (255 where the defect is) per defective image, ``zones/`` the zones of fibers, ``annotations/`` the outlines
     of the defects of o-rings. ``samples.csv`` comes last: the data set is complete if and only if it exists.
-    A write that was cut short can be repeated, and gives the same bytes; a larger one keeps every earlier picture.
+    A write that was cut short can be repeated, and gives the same bytes; a larger one keeps every earlier image.
 
     Args:
         root: Where to write; created if missing.
         domain: One of `DOMAINS`.
-        size: Height and width of the pictures in pixels.
-        good: Number of good pictures.
-        defective: Number of defective pictures.
-        seed: Decides every picture, together with its place.
+        size: Height and width of the images in pixels.
+        good: Number of good images.
+        defective: Number of defective images.
+        seed: Decides every image, together with its place.
 
     Raises:
         DrawingError: If the domain is unknown, a number is out of range, or ``root`` holds something else.
@@ -117,7 +117,7 @@ def _clear(root: Path) -> None:
 
 
 def _write_drawing(root: Path, order: Order, drawing: Drawing) -> Row:
-    """Write the files of one picture, and return its line of the table."""
+    """Write the files of one image, and return its line of the table."""
     place = f"{order.identity.slot + 1}" if drawing.row is None else f"{drawing.row},{drawing.col}"
     stem = f"{drawing.group}_{place}"
     paths = dict.fromkeys(FOLDERS, "")

@@ -1,1 +1,1 @@
-"""Pictures without labels, to learn features from: crops of real ones, and pictures drawn by rule."""
+"""Images without labels, to learn features from: crops of real ones, and images drawn by rule."""

@@ -1,6 +1,6 @@
-"""Unlabelled pictures to square crops of great variety, from a seed: what a feature network learns from.
+"""Unlabelled images to square crops of great variety, from a seed: what a feature network learns from.
 
-A crop is cut from a picture, or from one drawn by rule, at any angle and a random scale; its light and sharpness vary;
+A crop is cut from an image, or from one drawn by rule, at any angle and a random scale; its light and sharpness vary;
 at times a patch of another crop is pasted in, because a network that shall notice foreign things has to see some.
 """
 
@@ -30,7 +30,7 @@ _SCALE_RANGE = (0.5, 4.0)  # side of the cut square over side of the crop: twice
 def read_pictures(
     folders: Sequence[str | Path], longest_side: int = 768, limit: int | None = None
 ) -> dict[str, list[Picture]]:
-    """Read every picture at or below ``folders`` once, as RGB uint8 (H, W, 3), shrunk to at most ``longest_side``.
+    """Read every image at or below ``folders`` once, as RGB uint8 (H, W, 3), shrunk to at most ``longest_side``.
 
     Args:
         folders: Where to look.
@@ -38,10 +38,10 @@ def read_pictures(
         limit: At most so many of each folder, spread evenly over it; None: all.
 
     Returns:
-        The pictures of each folder, in the order of their paths.
+        The images of each folder, in the order of their paths.
 
     Raises:
-        DataError: A folder is missing or holds no picture, or a picture has no 8- or 16-bit values.
+        DataError: A folder is missing or holds no image, or an image has no 8- or 16-bit values.
     """
     paths = {str(folder): _spread(picture_paths(folder), limit) for folder in folders}
     todo = [(folder, path) for folder, found in paths.items() for path in found]
@@ -52,7 +52,7 @@ def read_pictures(
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
-    """List the pictures at or below ``folder``, sorted by path."""
+    """List the images at or below ``folder``, sorted by path."""
     found = sorted(path for path in Path(folder).rglob("*") if is_image(path) and path.is_file())
     if not found:
         raise DataError(f"Expected {folder} to be a folder with pictures, found none; check the path.")
@@ -62,10 +62,10 @@ def picture_paths(folder: str | Path) -> list[Path]:
 def hold_out(
     pictures: Mapping[str, Sequence[Picture]], share: float = 0.05
 ) -> tuple[dict[str, list[Picture]], dict[str, list[Picture]]]:
-    """Split every folder into pictures to learn from and the last ``share`` of it (at least one) to watch.
+    """Split every folder into images to learn from and the last ``share`` of it (at least one) to watch.
 
-    The last ones by name, not a random draw: neighbours in name are often neighbours in time, nearly the same picture.
-    A folder of a single picture is only learnt from.
+    The last ones by name, not a random draw: neighbours in name are often neighbours in time, nearly the same image.
+    A folder of a single image is only learnt from.
     """
     cut = {
         name: len(some) - (max(1, round(share * len(some))) if len(some) > 1 else 0) for name, some in pictures.items()
@@ -80,10 +80,10 @@ class CropSource:
     """An endless supply of crops; what is drawn depends on the arguments and the seed alone.
 
     Attributes:
-        pictures: RGB pictures by folder. A folder's chance grows with the root of its size, so that neither the one
-            with twelve pictures nor the one with four hundred decides alone. May be empty where ``drawn_share`` is 1.
+        pictures: RGB images by folder. A folder's chance grows with the root of its size, so that neither the one
+            with twelve images nor the one with four hundred decides alone. May be empty where ``drawn_share`` is 1.
         size: Side of a crop in pixels.
-        drawn_share: Share of crops from pictures drawn by rule.
+        drawn_share: Share of crops from images drawn by rule.
         patch_share: Share of crops with a pasted patch of another crop.
     """
 
@@ -125,7 +125,7 @@ class CropSource:
 def cut_square(picture: Picture, size: int, rng: np.random.Generator) -> Picture:
     """Cut a square of random place, scale, aspect, angle and handedness, and resample it to ``size`` pixels.
 
-    It is enlarged by at most 2 and shrunk by at most 4. Where it reaches over the edge the picture is mirrored, so that
+    It is enlarged by at most 2 and shrunk by at most 4. Where it reaches over the edge the image is mirrored, so that
     a small tile becomes an array of tiles rather than a blur.
     """
     height, width = picture.shape[:2]

@@ -1,7 +1,7 @@
-"""Pictures drawn by rule, from a seed: noise, gratings, gradients, cells, shapes, threaded rods, strokes and writing.
+"""Images drawn by rule, from a seed: noise, gratings, gradients, cells, shapes, threaded rods, strokes and writing.
 
-They widen the variety of a set of pictures at no cost in files or licences. Every function takes the side of a square
-picture in pixels and a generator, and returns grey levels in [0, 1], shape (side, side), float32.
+They widen the variety of a set of images at no cost in files or licences. Every function takes the side of a square
+image in pixels and a generator, and returns grey levels in [0, 1], shape (side, side), float32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LETTERS = "ABCDEFGHKLMNPRSTUVXYZ0123456789-/#"
 
 
 def draw_picture(side: int, rng: np.random.Generator) -> Picture:
-    """Draw one picture (side, side, 3) of uint8: a ground, up to three overlays through random masks, two colours."""
+    """Draw one image (side, side, 3) of uint8: a ground, up to three overlays through random masks, two colours."""
     grey = _pick(_GROUNDS, rng)(side, rng)
     for _ in range(rng.integers(1, 5)):
         overlay, mask = _pick(_GROUNDS, rng)(side, rng), _pick(_MASKS, rng)(side, rng)
@@ -202,7 +202,7 @@ def _as_grey(values: npt.NDArray[Any]) -> Grey:
 
 
 def _tint(grey: Grey, rng: np.random.Generator) -> Picture:
-    """Colour a grey picture from a dark to a light random colour, which are greys half of the time."""
+    """Colour a grey image from a dark to a light random colour, which are greys half of the time."""
     ends = np.array([rng.uniform(0, 0.3, 3), rng.uniform(0.7, 1, 3)])
     share = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
     ends = share * ends + (1 - share) * ends.mean(axis=1, keepdims=True)

@@ -35,7 +35,7 @@ COCO_CLASSES = 91  # of the weights for the ResNet-50, the background included
 ANCHOR_SIDES = (4.0, 5.7)  # in cells: defects are often smaller than what COCO's anchors, 8 cells wide, were made for
 ASPECTS = (0.5, 1.0, 2.0)
 BOX_CELLS, MASK_CELLS = 7, 14  # that a proposal is pooled to, for its box and for its mask
-SAMPLED_PROPOSALS = 128  # per picture, that the second stage of the small network learns from
+SAMPLED_PROPOSALS = 128  # per image, that the second stage of the small network learns from
 
 
 class Selection(NamedTuple):
@@ -44,7 +44,7 @@ class Selection(NamedTuple):
     Attributes:
         score_threshold: Boxes with lower scores are dropped.
         nms_threshold: Of two boxes with a larger intersection over union, only the better is kept.
-        limit: At most so many per picture.
+        limit: At most so many per image.
         proposals: Boxes of the first stage that the second looks at, the surest, in evaluation; of every level of the
             pyramid twice as many are compared.
     """
@@ -56,7 +56,7 @@ class Selection(NamedTuple):
 
 
 class PictureTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no annotations for mypy
-    """Normalises pictures and pads them to whole cells; resizing is the datamodule's, and masks stay in their boxes."""
+    """Normalises images and pads them to whole cells; resizing is the datamodule's, and masks stay in their boxes."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__(min_size=0, max_size=0, image_mean=list(mean), image_std=list(std))
@@ -71,7 +71,7 @@ class PictureTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torch
         image_shapes: list[tuple[int, int]],
         original_image_sizes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
-        """Change nothing: boxes are in pixels of the picture already."""
+        """Change nothing: boxes are in pixels of the image already."""
         del image_shapes, original_image_sizes
         return result
 

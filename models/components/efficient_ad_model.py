@@ -1,11 +1,11 @@
 """The networks of EfficientAD, their losses, and the scale of their maps.
 
 Batzner et al., WACV 2024, arXiv 2303.14535. A second half of the student imitates an autoencoder, which sees the
-picture as a whole: where the two disagree, parts are right but in a wrong place. Both maps are brought to one scale
+image as a whole: where the two disagree, parts are right but in a wrong place. Both maps are brought to one scale
 and averaged.
 
 Shape letters: B batch, H and W image height and width, C channels of the teacher's map, D = 2 C of the student's, h and
-w their cells, N values or pictures.
+w their cells, N values or images.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Losses(NamedTuple):
 
 
 class MapScale(nn.Module):
-    """Brings raw distances to a common scale: of good pictures, one quantile becomes 0 and a higher one 0.1."""
+    """Brings raw distances to a common scale: of good images, one quantile becomes 0 and a higher one 0.1."""
 
     low: Tensor
     high: Tensor
@@ -56,7 +56,7 @@ class MapScale(nn.Module):
         self.register_buffer("high", torch.tensor(0.1))  # until it is fitted, maps stay as they are
 
     def fit(self, map_NHW: Tensor) -> None:
-        """Set the scale by the raw maps of good pictures."""
+        """Set the scale by the raw maps of good images."""
         low, high = np.quantile(map_NHW.float().cpu().numpy(), [LOW_QUANTILE, HIGH_QUANTILE])
         self.low.fill_(float(low))
         self.high.fill_(max(float(high), float(low) * (1 + 1e-6), float(low) + 1e-12))
@@ -70,7 +70,7 @@ class EfficientAdModel(nn.Module):
     """The networks and their losses.
 
     Args:
-        teacher: From pictures in [0, 1] to maps; frozen. Several maps are joined on the student's grid.
+        teacher: From images in [0, 1] to maps; frozen. Several maps are joined on the student's grid.
         student: Which network learns.
         hard_quantile: Share of the squared differences, in [0, 1), that are small enough to be ignored in training.
     """
@@ -96,7 +96,7 @@ class EfficientAdModel(nn.Module):
         self.register_buffer("teacher_std", torch.ones(1, self.channels, 1, 1))
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``anomaly_map`` (B, H, W), about 0 where good, and ``pred_score`` (B,), its maximum."""
+        """Score images: raw ``anomaly_map`` (B, H, W), about 0 where good, and ``pred_score`` (B,), its maximum."""
         student_BHW, autoencoder_BHW = self.raw_maps(image_B3HW)
         map_BHW = 0.5 * self.student_scale(student_BHW) + 0.5 * self.autoencoder_scale(autoencoder_BHW)
         return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
@@ -116,7 +116,7 @@ class EfficientAdModel(nn.Module):
         return student, autoencoder
 
     def losses(self, image_B3HW: Tensor, penalty_B3HW: Tensor) -> Losses:
-        """Compare the networks on good pictures, and the student with silence on foreign ones."""
+        """Compare the networks on good images, and the student with silence on foreign ones."""
         like_teacher, _ = self.study(image_B3HW)
         grid = like_teacher.shape[-2:]
         hard = hard_mean((self.teach(image_B3HW, grid) - like_teacher).square(), self.hard_quantile)
@@ -143,7 +143,7 @@ class EfficientAdModel(nn.Module):
         return join_maps(self.teacher(image_B3HW), grid)
 
     def normalise(self, image_B3HW: Tensor) -> Tensor:
-        """Normalise pictures in [0, 1] as ImageNet's are, for student and autoencoder."""
+        """Normalise images in [0, 1] as ImageNet's are, for student and autoencoder."""
         return (image_B3HW - self.mean) / self.std
 
     def set_teacher_statistics(self, mean_C: Tensor, variance_C: Tensor) -> None:
@@ -154,7 +154,7 @@ class EfficientAdModel(nn.Module):
 
     @torch.no_grad()
     def fit_scales(self, image_N3HW: Tensor) -> None:
-        """Set the scale of both maps by good pictures."""
+        """Set the scale of both maps by good images."""
         pairs = [self.raw_maps(image[None]) for image in image_N3HW]
         student, autoencoder = (torch.cat(maps) for maps in zip(*pairs, strict=True))
         self.student_scale.fit(student)
@@ -162,7 +162,7 @@ class EfficientAdModel(nn.Module):
 
 
 def hard_mean(value_BChw: Tensor, quantile: float) -> Tensor:
-    """Average, picture by picture, the values that reach a quantile (equation 1), so that batches may have any size."""
+    """Average, image by image, the values that reach a quantile (equation 1), so that batches may have any size."""
     value_BN = value_BChw.flatten(1)
     count = value_BN.shape[1] - math.ceil(quantile * (value_BN.shape[1] - 1))
     return value_BN.topk(count, dim=1, sorted=False).values.mean()

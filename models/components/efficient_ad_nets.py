@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 StudentName = Literal["loupe_net", "pdn_s", "pdn_m"]
 
-_BOTTLENECK = 8  # cells that the last convolution of the encoder spans: one code for a picture of 256 pixels
+_BOTTLENECK = 8  # cells that the last convolution of the encoder spans: one code for an image of 256 pixels
 
 
 class Autoencoder(nn.Module):
-    """Gives a teacher's map through a bottleneck, so that it learns what a whole good picture looks like (table 7).
+    """Gives a teacher's map through a bottleneck, so that it learns what a whole good image looks like (table 7).
 
     Args:
         channels: C.
@@ -41,7 +41,7 @@ class Autoencoder(nn.Module):
         self.head = nn.Conv2d(64, channels, 3, padding=1)
 
     def forward(self, x_B3HW: Tensor, height: int, width: int) -> Tensor:
-        """Give a map (B, C, height, width) of pictures, normalised as ImageNet's are."""
+        """Give a map (B, C, height, width) of images, normalised as ImageNet's are."""
         size = x_B3HW.shape[-2:]
         x = x_B3HW
         for conv in self.encoder:
@@ -59,7 +59,7 @@ class LoupeStudent(nn.Module):
     """LoupeNet with untrained weights, its three levels summed to one map of stride 4.
 
     With it, EfficientAD takes a twelfth of the time that it takes with PDN-S, most of it in the autoencoder. Its finest
-    level sees what is small, its coarsest what lies 200 pixels apart. It has no batch norm, because the pictures it
+    level sees what is small, its coarsest what lies 200 pixels apart. It has no batch norm, because the images it
     trains on are of two kinds, good ones and foreign ones.
 
     Args:
@@ -74,7 +74,7 @@ class LoupeStudent(nn.Module):
                 keep_variance(unit)
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
-        """Describe pictures, normalised, by one map (B, out_channels, H / 4, W / 4)."""
+        """Describe images, normalised, by one map (B, out_channels, H / 4, W / 4)."""
         fine, *coarse = self.network(x_B3HW)
         return [fine + sum(F.interpolate(level, size=fine.shape[-2:], mode="bilinear") for level in coarse)]
 
@@ -102,6 +102,6 @@ def build_student(name: StudentName, channels: int, padding: bool) -> nn.Module:
 
 
 def _pad_to(x_BZhw: Tensor, side: int) -> Tensor:
-    """Pad with zeros, evenly on both sides, what is smaller than ``side``: pictures below 256 pixels."""
+    """Pad with zeros, evenly on both sides, what is smaller than ``side``: images below 256 pixels."""
     lack_h, lack_w = (max(0, side - extent) for extent in x_BZhw.shape[-2:])
     return F.pad(x_BZhw, (lack_w // 2, lack_w - lack_w // 2, lack_h // 2, lack_h - lack_h // 2))

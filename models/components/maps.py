@@ -1,4 +1,4 @@
-"""From patch scores to an anomaly map as large as the picture.
+"""From patch scores to an anomaly map as large as the image.
 
 Letters: B batch, h and w patches, H and W pixels.
 """
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
-    """Mean of the maps (B, H, W) that ``judge`` makes of pictures in all eight turns and flips, each turned back.
+    """Mean of the maps (B, H, W) that ``judge`` makes of images in all eight turns and flips, each turned back.
 
-    Whatever ``judge`` is, the result turns with the picture.
+    Whatever ``judge`` is, the result turns with the image.
     """
     maps = []
     for picture_BCHW, flipped in ((image_BCHW, False), (image_BCHW.flip(-1), True)):

@@ -1,9 +1,9 @@
-"""Foreign pictures, on which a student is punished for knowing the answer (Batzner et al. 2024, section 3.2).
+"""Foreign images, on which a student is punished for knowing the answer (Batzner et al. 2024, section 3.2).
 
-The paper takes pictures of ImageNet. Any folder will do, and drawn pictures where there is none: what counts is that
-they differ from the good pictures, and from each other.
+The paper takes images of ImageNet. Any folder will do, and drawn images where there is none: what counts is that
+they differ from the good images, and from each other.
 
-Shape letters: B batch, N pictures in the pool, H and W their height and width.
+Shape letters: B batch, N images in the pool, H and W their height and width.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from datamodules.unlabelled.crops import CropSource, read_pictures
 if TYPE_CHECKING:
     from torch import Tensor
 
-READ_AT_MOST = 1000  # pictures of a folder: as many fit in memory at twice the side of the crops
+READ_AT_MOST = 1000  # images of a folder: as many fit in memory at twice the side of the crops
 
 
 class PenaltyPictures:
     """A pool of crops, made once, from which batches are drawn at random, each mirrored or turned over at random.
 
     Args:
-        folder: With pictures at or below it; None: draw them by rule.
+        folder: With images at or below it; None: draw them by rule.
         count: N.
         height: H.
         width: W.
         seed: Decides the crops.
 
     Raises:
-        DataError: The folder holds no picture.
+        DataError: The folder holds no image.
     """
 
     def __init__(self, folder: str | None, count: int, height: int, width: int, seed: int) -> None:
@@ -45,7 +45,7 @@ class PenaltyPictures:
         self.pool_N3HW = torch.from_numpy(pool_NHW3).permute(0, 3, 1, 2).contiguous()
 
     def draw(self, count: int) -> Tensor:
-        """Draw pictures (B, 3, H, W) in [0, 1] by torch's own generator."""
+        """Draw images (B, 3, H, W) in [0, 1] by torch's own generator."""
         image_B3HW = self.pool_N3HW[torch.randint(len(self.pool_N3HW), (count,))]
         for axis in (2, 3):
             flips_B = torch.rand(count) < 0.5

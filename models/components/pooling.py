@@ -1,4 +1,4 @@
-"""From an anomaly map to the score of its picture.
+"""From an anomaly map to the score of its image.
 
 Letters: B batch, H and W pixels.
 """

@@ -1,6 +1,6 @@
-"""Where a reconstruction differs from its picture: error maps, higher is worse.
+"""Where a reconstruction differs from its image: error maps, higher is worse.
 
-Letters: B batch, C channels, H and W pixels. Pictures are in [0, 1].
+Letters: B batch, C channels, H and W pixels. Images are in [0, 1].
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 
 
 def to_grey(image_B3HW: Tensor) -> Tensor:
-    """Turn RGB pictures into their luma, (B, 1, H, W); grey ones stay what they are."""
+    """Turn RGB images into their luma, (B, 1, H, W); grey ones stay what they are."""
     weight = image_B3HW.new_tensor(LUMA).view(1, 3, 1, 1)
     return (image_B3HW * weight).sum(dim=1, keepdim=True)
 
@@ -30,7 +30,7 @@ def to_grey(image_B3HW: Tensor) -> Tensor:
 def distance_map(image_BCHW: Tensor, reconstruction_BCHW: Tensor) -> Tensor:
     """Euclidean distance of every pixel over its channels, in grey levels of 0 to 255: (B, H, W).
 
-    The norm of the whole map is the Euclidean distance of the two pictures.
+    The norm of the whole map is the Euclidean distance of the two images.
     """
     distance_BHW: Tensor = (image_BCHW - reconstruction_BCHW).norm(dim=1)
     return WHITE * distance_BHW
@@ -56,12 +56,12 @@ def ssim_map(image_BCHW: Tensor, reconstruction_BCHW: Tensor) -> Tensor:
 def error_over_scales(
     error: Callable[[Tensor, Tensor], Tensor], image_BCHW: Tensor, reconstruction_BCHW: Tensor, scales: int
 ) -> Tensor:
-    """Root mean square of an error map over copies of the pictures, each half as large as the one before: (B, H, W).
+    """Root mean square of an error map over copies of the images, each half as large as the one before: (B, H, W).
 
     A faint stain that drowns in the noise of single pixels stands out where pixels are averaged.
 
     Args:
-        error: Makes a map of two pictures.
+        error: Makes a map of two images.
         image_BCHW: What should be there.
         reconstruction_BCHW: What is there instead.
         scales: How many copies; 1 is the error itself. Stops where a side is one pixel.

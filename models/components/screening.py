@@ -17,7 +17,7 @@ from datamodules.table import DEFECTIVE, GOOD
 if TYPE_CHECKING:
     from torch import Tensor
 
-PASSED = -1.0  # the score of a picture that was not inspected; one that was, and on which nothing was found, scores 0
+PASSED = -1.0  # the score of an image that was not inspected; one that was, and on which nothing was found, scores 0
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Screening:
     """The threshold of the first stage, and what it rests on.
 
     Attributes:
-        value: A picture is inspected where its screening score reaches it.
-        promise: What that did to the calibration pictures, in a sentence.
-        n_good: Good calibration pictures.
+        value: An image is inspected where its screening score reaches it.
+        promise: What that did to the calibration images, in a sentence.
+        n_good: Good calibration images.
         n_defective: Defective ones.
     """
 
@@ -38,19 +38,19 @@ class Screening:
 
 
 def choose_screening(score_N: Tensor, label_N: Tensor, recall: float, pass_share: float) -> Screening:
-    """Choose what is inspected: enough of the defective calibration pictures, and not all of the good ones.
+    """Choose what is inspected: enough of the defective calibration images, and not all of the good ones.
 
     Args:
         score_N: Raw screening scores.
         label_N: 0 good, 1 defective, -1 unknown and ignored.
-        recall: Share of the defective pictures that must be inspected, in (0, 1].
-        pass_share: Share of the good pictures that are passed at most, in [0, 1].
+        recall: Share of the defective images that must be inspected, in (0, 1].
+        pass_share: Share of the good images that are passed at most, in [0, 1].
 
     Returns:
         The lower of the two thresholds that follow, so that neither is broken; that of one where only one is known.
 
     Raises:
-        DataError: No picture is labelled.
+        DataError: No image is labelled.
     """
     good, defective = score_N[label_N == GOOD].sort().values, score_N[label_N == DEFECTIVE].sort(descending=True).values
     lines = []

@@ -1,6 +1,6 @@
 """Networks that mark pixels: U-Net and its kin from segmentation-models-pytorch, and losses for thin and rare marks.
 
-Letters: B batch, C channels, H and W pixels, N pictures that were marked.
+Letters: B batch, C channels, H and W pixels, N images that were marked.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
 
 
 class PlainEncoder(nn.Module):
-    """The encoder of the original U-Net, narrower: its finest features are as large as the picture.
+    """The encoder of the original U-Net, narrower: its finest features are as large as the image.
 
-    Networks made for classification halve the picture at once, and lines of three pixels suffer.
+    Networks made for classification halve the image at once, and lines of three pixels suffer.
 
     Args:
         widths: Channels of the stages, from the finest.
@@ -73,7 +73,7 @@ class PlainEncoder(nn.Module):
         )
 
     def forward(self, image_B3HW: Tensor) -> list[Tensor]:
-        """Return the picture and the features of every stage, each half as large as the one before, rounded up."""
+        """Return the image and the features of every stage, each half as large as the one before, rounded up."""
         features = [image_B3HW]
         for index, stage in enumerate(self.stages):
             before = features[-1] if index == 0 else F.max_pool2d(features[-1], 2, ceil_mode=True)
@@ -101,7 +101,7 @@ class PlainUnet(SegmentationModel):  # type: ignore[misc]  # the library is unty
 
 
 def segmentation_network(architecture: Architecture, encoder: str, depth: int, width: int) -> SegmentationModel:
-    """Build an untrained network from pictures (B, 3, H, W) to one logit per pixel (B, 1, H, W).
+    """Build an untrained network from images (B, 3, H, W) to one logit per pixel (B, 1, H, W).
 
     Args:
         architecture: A class of segmentation-models-pytorch.
@@ -156,7 +156,7 @@ def load_encoder(network: SegmentationModel, encoder: str, weights: str) -> dict
 def dice_loss(logit_NHW: Tensor, mask_NHW: Tensor) -> Tensor:
     """Return one minus the soft Dice coefficient over all pixels of a batch, in [0, 1].
 
-    Over the batch and not per picture, so that pictures without marks do no more than add false ones.
+    Over the batch and not per image, so that images without marks do no more than add false ones.
 
     Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016.
     """

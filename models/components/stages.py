@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def stage_counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count, by label, which pictures were passed, and what became of the others.
+    """Count, by label, which images were passed, and what became of the others.
 
     Args:
-        predictions: With ``label_index``, ``score`` and ``verdict``; passed pictures score -1.
+        predictions: With ``label_index``, ``score`` and ``verdict``; passed images score -1.
     """
     passed = predictions["score"] == PASSED
     defective = predictions["verdict"] == LABEL_NAMES[DEFECTIVE]

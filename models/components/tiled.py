@@ -1,9 +1,9 @@
-"""Pictures of any size, judged tile by tile by any model, and put together without seams.
+"""Images of any size, judged tile by tile by any model, and put together without seams.
 
-Tiles overlap, and each looks beyond the picture's border into its reflection; their maps are blended with the flanks of
+Tiles overlap, and each looks beyond the image's border into its reflection; their maps are blended with the flanks of
 a Hann window, which add up to one ("overlap-tile", Ronneberger, Fischer and Brox 2015, arXiv 1505.04597, with weights).
 
-Letters: B pictures, K tiles, S side of a tile, H and W height and width of a picture, all in pixels.
+Letters: B images, K tiles, S side of a tile, H and W height and width of an image, all in pixels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GRIDS = (32, 16, 8, 4, 2, 1)  # tiles start at multiples of the first that fits:
 
 
 class Axis(NamedTuple):
-    """Where tiles lie along one axis of a picture.
+    """Where tiles lie along one axis of an image.
 
     Attributes:
         starts: First pixel of each tile; negative ones lie in the reflection.
@@ -48,22 +48,22 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Tiling:
-    """How pictures are cut, judged and put together; ``InspectionModel.use_tiling`` gives it to a model.
+    """How images are cut, judged and put together; ``InspectionModel.use_tiling`` gives it to a model.
 
-    A picture's score is that of its worst tile, its map the blend of the tiles' maps, and instances that several tiles
-    saw are one. A picture no larger than a tile is judged whole.
+    An image's score is that of its worst tile, its map the blend of the tiles' maps, and instances that several tiles
+    saw are one. An image no larger than a tile is judged whole.
 
     Args:
         size: Side of the tiles.
         overlap: Share of the side that neighbours share at least, in [0, 0.5].
         margin: Pixels at the rim of every tile that are not used, where a network sees the tile's border; neighbours
             blend in what is left of their overlap. The radius of the network's receptive field makes maps the very ones
-            of whole pictures, away from their borders. None: a quarter of the overlap.
-        batch: Tiles that are judged at a time: it bounds the memory, whatever the size of the pictures.
-        crops: Tiles cut at random from each training picture per step; None: all of the grid, as models need that fit
+            of whole images, away from their borders. None: a quarter of the overlap.
+        batch: Tiles that are judged at a time: it bounds the memory, whatever the size of the images.
+        crops: Tiles cut at random from each training image per step; None: all of the grid, as models need that fit
             in one pass.
         merge_overlap: Two instances on two tiles are one where their masks agree in what both tiles saw to this share.
-        limit: Instances of a picture at most, the surest, before those that are one are joined.
+        limit: Instances of an image at most, the surest, before those that are one are joined.
 
     Raises:
         ValueError: An argument is out of range.
@@ -126,7 +126,7 @@ class Tiling:
         }
 
     def judge(self, predict: Predict, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
-        """Judge pictures tile by tile.
+        """Judge images tile by tile.
 
         Args:
             predict: Judges tiles (K, 3, S, S): raw scores and maps, and detections where there are any.
@@ -136,7 +136,7 @@ class Tiling:
         rows, columns = self.axis(height), self.axis(width)
         weight_SS = (rows.weight_S.unsqueeze(1) * columns.weight_S.unsqueeze(0)).to(image_B3HW.device)
         places = [(top, left) for top in rows.starts for left in columns.starts]
-        # A graph that is exported must not depend on the number of pictures: it goes tile by tile with all of them.
+        # A graph that is exported must not depend on the number of images: it goes tile by tile with all of them.
         exported = torch.compiler.is_exporting()
         parts = [image_B3HW] if exported else torch.split(image_B3HW, self.batch)
         judged = [
@@ -152,7 +152,7 @@ class Tiling:
     def _judge(
         self, predict: Predict, image_B3HW: Tensor, places: Sequence[tuple[int, int]], weight_SS: Tensor, at_once: int
     ) -> tuple[Tensor, Tensor, list[Detections]]:
-        """Judge pictures, ``at_once`` places of all of them at a time; return scores, maps and detections."""
+        """Judge images, ``at_once`` places of all of them at a time; return scores, maps and detections."""
         count, _, height, width = image_B3HW.shape
         blend = Blend(image_B3HW.new_zeros(count, height, width), image_B3HW.new_zeros(height, width))
         scores: list[Tensor] = []
@@ -164,7 +164,7 @@ class Tiling:
             if prediction.pred_score is None or prediction.anomaly_map is None:
                 raise TypeError("Expected raw scores and maps of tiles, but the model returned none.")
             scores += prediction.pred_score.reshape(len(some), -1).unbind()
-            # Not chunk: asked for a single part, torch's exporter takes the number of pictures for a constant.
+            # Not chunk: asked for a single part, torch's exporter takes the number of images for a constant.
             maps = prediction.anomaly_map.reshape(len(some), -1, self.size, self.size)
             for place, map_BSS in zip(some, maps, strict=True):
                 blend.add(map_BSS, weight_SS, place)
@@ -177,9 +177,9 @@ class Tiling:
         return torch.stack(scores).amax(dim=0), blend.mean(), merged
 
     def cut_batch(self, batch: InspectionBatch) -> InspectionBatch:
-        """Turn training pictures into training tiles, with everything that has a place.
+        """Turn training images into training tiles, with everything that has a place.
 
-        A tile of a defective picture is defective where a mask says so, good where it says not, and unknown where there
+        A tile of a defective image is defective where a mask says so, good where it says not, and unknown where there
         is no mask.
         """
         height, width = batch.image.shape[-2:]
@@ -212,7 +212,7 @@ class Tiling:
         )
 
     def _training_places(self, height: int, width: int) -> Iterator[tuple[int, int]]:
-        """Say where the tiles of a training picture lie: all of the grid, or at random, as torch's seed decides."""
+        """Say where the tiles of a training image lie: all of the grid, or at random, as torch's seed decides."""
         if self.crops is None:
             yield from ((top, left) for top in self.axis(height).starts for left in self.axis(width).starts)
             return
@@ -222,10 +222,10 @@ class Tiling:
 
 
 class Blend:
-    """A weighted mean of maps that overlap, one for each picture.
+    """A weighted mean of maps that overlap, one for each image.
 
     Args:
-        sum_BHW: Zeros, as large as the pictures.
+        sum_BHW: Zeros, as large as the images.
         weight_HW: Zeros.
     """
 
@@ -234,7 +234,7 @@ class Blend:
         self.weight_HW = weight_HW
 
     def add(self, map_BSS: Tensor, weight_SS: Tensor, place: tuple[int, int]) -> None:
-        """Add the maps of one place; what lies beyond the picture is left out."""
+        """Add the maps of one place; what lies beyond the image is left out."""
         inside, within = [], []
         for start, side, length in zip(place, weight_SS.shape, self.weight_HW.shape, strict=True):
             first, last = max(start, 0), min(start + side, length)
@@ -275,12 +275,12 @@ def cut(values: Tensor, place: tuple[int, int], size: int) -> Tensor:
 
 
 def cut_target(target: dict[str, Tensor] | None, place: tuple[int, int], size: int) -> dict[str, Tensor] | None:
-    """Cut the instances of a picture to those of a tile; None where nobody knows them."""
+    """Cut the instances of an image to those of a tile; None where nobody knows them."""
     return None if target is None else moved_target(cut(target["masks"], place, size), target["labels"])
 
 
 def tile_labels(label_index_K: Tensor, has_mask_K: Tensor, mask_KSS: Tensor) -> Tensor:
-    """Label tiles by their picture's label and their own part of its mask, (K,)."""
+    """Label tiles by their image's label and their own part of its mask, (K,)."""
     marked_K = torch.where(mask_KSS.flatten(1).any(dim=1), DEFECTIVE, GOOD)
     defective_K = torch.where(has_mask_K, marked_K, UNKNOWN)
     return torch.where(label_index_K == DEFECTIVE, defective_K, label_index_K)

@@ -34,7 +34,7 @@ HUB_TIMEOUT_S = 5.0
 
 
 class Backbone(nn.Module):
-    """A frozen feature network, from pictures in [0, 1] to feature maps.
+    """A frozen feature network, from images in [0, 1] to feature maps.
 
     Args:
         name: timm's name of the network, ``loupe_net``, or a teacher of EfficientAD: ``pdn_s`` or ``pdn_m``.
@@ -107,12 +107,12 @@ class Backbone(nn.Module):
         return self._about
 
     def normalize(self, image_B3HW: Tensor) -> Tensor:
-        """Bring pictures in [0, 1] to the range that the network was trained on."""
+        """Bring images in [0, 1] to the range that the network was trained on."""
         return (image_B3HW - self.mean) / self.std
 
     @torch.no_grad()
     def shapes(self, height: int = 64, width: int = 64) -> list[tuple[int, int, int]]:
-        """Tell channels, height and width of every feature map, for pictures of a size."""
+        """Tell channels, height and width of every feature map, for images of a size."""
         maps = self(torch.zeros(1, 3, height, width))
         return [(feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps]
 

@@ -1,4 +1,4 @@
-"""Distillation: a small network learns to give the features that a large one gives, on pictures without labels.
+"""Distillation: a small network learns to give the features that a large one gives, on images without labels.
 
 The student regresses the teacher's maps in a basis, fixed before training, in which channels are uncorrelated and their
 variances drawn together; ``decorrelation`` says why.
@@ -85,7 +85,7 @@ def distill(
             Where grids differ, the teacher's map is resampled to the student's; where channels differ, the student
             learns the teacher's principal ones, or all of them spread over more.
         source: Where crops come from.
-        held_out: Crops (B, S, S, 3) uint8 of pictures that ``source`` does not have.
+        held_out: Crops (B, S, S, 3) uint8 of images that ``source`` does not have.
         recipe: How to train.
         start: Makes a network with the student's first weights, from the first crops (B, 3, S, S) in [0, 1] and the
             basis of every map; None: they are random.
@@ -95,7 +95,7 @@ def distill(
         device: Where to compute.
 
     Raises:
-        ValueError: The checkpoint was made with another recipe or other pictures, or student and teacher do not fit.
+        ValueError: The checkpoint was made with another recipe or other images, or student and teacher do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -279,7 +279,7 @@ def level_losses(maps: Sequence[Tensor], targets: Sequence[Tensor]) -> list[Tens
 
 
 def vary_view(x_BCHW: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Change gain and offset of every picture in [0, 1] a little, as lamps and exposure do."""
+    """Change gain and offset of every image in [0, 1] a little, as lamps and exposure do."""
     if strength == 0:
         return x_BCHW
     gain, offset = torch.randn(2, len(x_BCHW), 1, 1, 1, generator=generator).to(x_BCHW.device)
@@ -302,5 +302,5 @@ def _batches(order_N: Tensor, size: int) -> Sequence[Tensor]:
 
 
 def _fingerprint(*crops: Picture) -> str:
-    """Tell sets of pictures apart by some crops of them."""
+    """Tell sets of images apart by some crops of them."""
     return hashlib.sha256(b"".join(np.ascontiguousarray(some).tobytes() for some in crops)).hexdigest()

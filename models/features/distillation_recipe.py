@@ -1,4 +1,4 @@
-"""Everything that decides a distillation, beside teacher, student and pictures."""
+"""Everything that decides a distillation, beside teacher, student and images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the result, beside teacher, student and pictures.
+    """Everything that decides the result, beside teacher, student and images.
 
     Attributes:
         rounds: How often new crops are made.

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from .backbones import Backbone
 
 GROUPS = 8  # of channels that are normalised together (Wu and He, ECCV 2018, arXiv 1803.08494)
-PROBE = 64  # pixels: the side of the picture that shows what a backbone returns
+PROBE = 64  # pixels: the side of the image that shows what a backbone returns
 
 
 class BackboneFpn(nn.Module):
     """A backbone's levels, each with ``out_channels`` channels and the context of the coarser ones, and one level more.
 
     Args:
-        backbone: From pictures in [0, 1] to feature maps, finest first.
+        backbone: From images in [0, 1] to feature maps, finest first.
         out_channels: Of every level.
         trainable_layers: How many of the backbone's levels learn, counted from the last; batch statistics never do.
 

@@ -2,10 +2,10 @@
 
 Three maps, at strides 4, 8 and 16, that imitate the features of a larger teacher along their principal axes (see
 ``distillation``). Its blocks are MobileNetV2's (Sandler et al., CVPR 2018, arXiv 1801.04381), with few hidden channels
-where pictures are large: a LoupeNet can be cut out of a MobileNetV2 (see ``thinning``), and then only has to mend what
+where images are large: a LoupeNet can be cut out of a MobileNetV2 (see ``thinning``), and then only has to mend what
 the cut cost.
 
-As MobileNetV2, it pads at the right and the bottom where it halves a picture, so that what a cell sees is centred
+As MobileNetV2, it pads at the right and the bottom where it halves an image, so that what a cell sees is centred
 1.5, 3.5 and 7.5 pixels to the lower right of the middle of the square it stands for, at strides 4, 8 and 16.
 
 Shape letters: B batch, H and W image height and width, C channels of one map.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("loupe_net.safetensors")
 
 CHANNELS = (24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96)  # between blocks; the first follows the stem
-STRIDE_8, STRIDE_16 = 1, 4  # the blocks that halve the picture
+STRIDE_8, STRIDE_16 = 1, 4  # the blocks that halve the image
 HIDDEN = (16, 32, 72, 72, 128, 128, 128, 192, 288, 288, 288, 432, 432)
 
 

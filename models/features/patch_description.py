@@ -26,8 +26,8 @@ class PatchDescriptionSmall(nn.Module):
 
     Args:
         out_channels: C.
-        padding: Give a map of the whole picture, h = H / 4, where the border sees zeros beyond the picture; without, a
-            map that lacks ``BORDER`` cells on each side, all of which see nothing but picture.
+        padding: Give a map of the whole image, h = H / 4, where the border sees zeros beyond the image; without, a
+            map that lacks ``BORDER`` cells on each side, all of which see nothing but image.
         layers: Always [1]: there is one map, of stride 4.
     """
 
@@ -42,7 +42,7 @@ class PatchDescriptionSmall(nn.Module):
         self.conv4 = nn.Conv2d(256, out_channels, 4)
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
-        """Describe pictures, normalised as ImageNet's are, by one map (B, C, h, w)."""
+        """Describe images, normalised as ImageNet's are, by one map (B, C, h, w)."""
         x = F.avg_pool2d(self.conv1(x_B3HW).relu(), 2, 2, self.pad)
         x = F.avg_pool2d(self.conv2(x).relu(), 2, 2, self.pad)
         return [self.conv4(self.conv3(x).relu())]
@@ -70,7 +70,7 @@ class PatchDescriptionMedium(nn.Module):
         self.conv6 = nn.Conv2d(out_channels, out_channels, 1)
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
-        """Describe pictures, normalised as ImageNet's are, by one map (B, C, h, w)."""
+        """Describe images, normalised as ImageNet's are, by one map (B, C, h, w)."""
         x = F.avg_pool2d(self.conv1(x_B3HW).relu(), 2, 2, self.pad)
         x = F.avg_pool2d(self.conv2(x).relu(), 2, 2, self.pad)
         x = self.conv4(self.conv3(x).relu()).relu()

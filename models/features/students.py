@@ -126,7 +126,7 @@ class PatchDescriptionStudent:
 
 
 class _Normalised(nn.Module):
-    """A patch description network that takes what distillation gives, and normalises it as ImageNet's pictures are."""
+    """A patch description network that takes what distillation gives, and normalises it as ImageNet's images are."""
 
     mean: Tensor
     std: Tensor
@@ -138,6 +138,6 @@ class _Normalised(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
-        """Describe pictures."""
+        """Describe images."""
         maps: list[Tensor] = self.network((0.5 * x_B3HW + 0.5 - self.mean) / self.std)
         return maps

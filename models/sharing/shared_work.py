@@ -1,6 +1,6 @@
 """Work that trials share: results of pure steps, kept on disk under a hash of everything that went into them.
 
-A sweep trains the same network on the same pictures many times, and most of what its trials compute they compute alike:
+A sweep trains the same network on the same images many times, and most of what its trials compute they compute alike:
 the features of a frozen backbone, the order of a coreset, the nearest neighbours in a bank. Networks know nothing of
 that: ``steps`` wraps such a step, with all its inputs, so that an answer that is known is read instead of computed.
 

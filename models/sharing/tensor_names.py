@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-STEP = 97  # a prime, so that a sample of a picture's bits meets every column of usual widths
+STEP = 97  # a prime, so that a sample of an image's bits meets every column of usual widths
 
 
 class _Named(NamedTuple):

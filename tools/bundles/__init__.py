@@ -1,1 +1,1 @@
-"""From a checkpoint to a bundle that judges pictures elsewhere, and the proof that both agree."""
+"""From a checkpoint to a bundle that judges images elsewhere, and the proof that both agree."""

@@ -1,7 +1,7 @@
 """How far one form of a bundle agrees with its checkpoint, and what it may lose.
 
 Scores are raw and unbounded, so errors are counted as a share of the range that the checkpoint's scores (or map values)
-have on calibration pictures: widened to hold the picture's own where it lies beyond, and to a tenth of the values
+have on calibration images: widened to hold the image's own where it lies beyond, and to a tenth of the values
 themselves where they hardly differ.
 """
 
@@ -29,8 +29,8 @@ class Tolerance(NamedTuple):
     Attributes:
         score: Largest error of a score, as a share of the range; None: not held to it.
         map: Largest error of a map value, likewise.
-        flips: Share of pictures whose verdict may differ.
-        auroc: What the AUROC on calibration pictures may lose.
+        flips: Share of images whose verdict may differ.
+        auroc: What the AUROC on calibration images may lose.
     """
 
     score: float | None
@@ -48,12 +48,12 @@ TOLERANCES = {
 
 @dataclass
 class Agreement:
-    """How one form of a bundle agrees with the checkpoint, picture by picture.
+    """How one form of a bundle agrees with the checkpoint, image by image.
 
     Attributes:
         runtime: Of the form.
         precision: Of the form.
-        rows: One per picture.
+        rows: One per image.
     """
 
     runtime: str
@@ -67,7 +67,7 @@ class Agreement:
 
 
 class Errors(NamedTuple):
-    """Errors of one form, picture by picture, as shares of the ranges (low, high) of scores and of map values."""
+    """Errors of one form, image by image, as shares of the ranges (low, high) of scores and of map values."""
 
     scores: list[float]
     maps: list[float]
@@ -76,7 +76,7 @@ class Errors(NamedTuple):
 
     @classmethod
     def of(cls, rows: Sequence[dict[str, Any]]) -> Errors:
-        """Take the ranges from pictures whose label is known, where there are any."""
+        """Take the ranges from images whose label is known, where there are any."""
         known = [row for row in rows if row["label_index"] != UNKNOWN] or rows
         scores = [row["score"] for row in known]
         score_range = min(scores), max(scores)

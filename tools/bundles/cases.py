@@ -1,4 +1,4 @@
-"""Pictures on which a checkpoint and its bundle are compared: calibration pictures, and challenges."""
+"""Images on which a checkpoint and its bundle are compared: calibration images, and challenges."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 MOST_TILES = 96  # that a checkpoint and each form of its bundle judge
-LEAST_TILED = 4  # pictures, however many tiles each has
+LEAST_TILED = 4  # images, however many tiles each has
 
 
 class Case(NamedTuple):
-    """One picture, as both sides come by it.
+    """One image, as both sides come by it.
 
     Attributes:
         name: For people.
@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
 
 def calibration_cases(datamodule: InspectionDataModule, limit: int, folder: Path) -> list[Case]:
-    """Take calibration pictures, at most ``limit`` of them, evenly from those of each label.
+    """Take calibration images, at most ``limit`` of them, evenly from those of each label.
 
     Samples that are not whole files are written to ``folder``, for the runner to read.
     """
@@ -76,13 +76,13 @@ def challenge_cases(paths: Sequence[Path], reading: Reading) -> list[Case]:
 
 
 def graph_cases(cases: Sequence[Case], tiles: int) -> frozenset[str]:
-    """Name the cases that graphs are compared on: all, or of tiled pictures as many as take a minute or two.
+    """Name the cases that graphs are compared on: all, or of tiled images as many as take a minute or two.
 
-    The others are compared up to what the graph is given. To the graph every tile is a picture: few pictures are many.
+    The others are compared up to what the graph is given. To the graph every tile is an image: few images are many.
 
     Args:
         cases: Of known labels first.
-        tiles: Of a picture; 1 where it is judged whole.
+        tiles: Of an image; 1 where it is judged whole.
     """
     if tiles <= 1:
         return frozenset(case.name for case in cases)

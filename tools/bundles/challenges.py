@@ -1,4 +1,4 @@
-"""Pictures that a runner might well read or resize in another way than training did: odd, tiny, huge, narrow, deep."""
+"""Images that a runner might well read or resize in another way than training did: odd, tiny, huge, narrow, deep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HUGE = (3001, 4003)  # pixels: twelve megapixels, and no multiple of anything
 
 
 def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
-    """Draw the pictures, each in the form that makes it a challenge; return their paths.
+    """Draw the images, each in the form that makes it a challenge; return their paths.
 
     Those of one colour, and the last three, cannot be used, and must be refused on both sides.
     """

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .cases import Case
     from .pictures import Pictures
 
-QUANTISED_ON = 300  # calibration pictures at most: what NNCF itself takes
+QUANTISED_ON = 300  # calibration images at most: what NNCF itself takes
 
 
 def export(trained: Trained) -> Path:
@@ -52,7 +52,7 @@ def export(trained: Trained) -> Path:
 
     Raises:
         ConfigError: The checkpoint or a value of the config is not usable.
-        DataError: There are no calibration pictures, or the bundle disagrees with the checkpoint.
+        DataError: There are no calibration images, or the bundle disagrees with the checkpoint.
     """
     config = trained.config
     out = output_folder(trained)
@@ -133,7 +133,7 @@ def fill(
 
 
 def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Collect inputs of the graph from calibration pictures: whole ones, or one tile of each."""
+    """Collect inputs of the graph from calibration images: whole ones, or one tile of each."""
     dataset = datamodule.dataset(datamodule.split_samples(CALIBRATION).head(QUANTISED_ON))
     images = [dataset[index].image.numpy()[None] for index in range(len(dataset))]
     if tiles is not None:

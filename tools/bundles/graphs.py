@@ -1,6 +1,6 @@
 """A network in the forms that a bundle ships: ONNX, OpenVINO and safetensors, in single, half and 8-bit precision.
 
-Letters: B batch, H and W height and width of the model's pictures.
+Letters: B batch, H and W height and width of the model's images.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FOUND = ("boxes", "labels", "scores", "masks")
 
 
 class RawOutputs(nn.Module):
-    """A network as a graph: pictures (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W), and its views.
+    """A network as a graph: images (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W), and its views.
 
     Attributes:
         names: Of what it returns.
@@ -68,7 +68,7 @@ class RawOutputs(nn.Module):
 
 
 class Instances(nn.Module):
-    """A Mask R-CNN as a graph: one picture (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M).
+    """A Mask R-CNN as a graph: one image (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M).
 
     The surest detection is always among them, below the score threshold or not, which the runner applies once more:
     where nothing at all is left, OpenVINO 2026 answers with one detection of whatever its memory held.
@@ -84,7 +84,7 @@ class Instances(nn.Module):
         self.network.roi_heads.score_thresh = -1.0  # drops none: what is sure is never suppressed by what is not
 
     def forward(self, image_13HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Do what torchvision's forward does, and leave masks in their boxes: the runner lays them onto the picture."""
+        """Do what torchvision's forward does, and leave masks in their boxes: the runner lays them onto the image."""
         heads = self.network.roi_heads
         images, _ = self.network.transform([image_13HW[0]])
         features = self.network.backbone(images.tensors)
@@ -117,7 +117,7 @@ def write_onnx(graph: RawOutputs, example_B3HW: Tensor, path: Path) -> None:
         path: Of the file.
 
     Raises:
-        ConfigError: The graph holds for one number of pictures only, or is too large for one file.
+        ConfigError: The graph holds for one number of images only, or is too large for one file.
     """
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad(), _quiet_exporter():
@@ -142,9 +142,9 @@ def write_onnx(graph: RawOutputs, example_B3HW: Tensor, path: Path) -> None:
 
 
 def write_instances(graph: Instances, example_13HW: Tensor, path: Path) -> None:
-    """Export the graph of an instance model, for one picture at a time.
+    """Export the graph of an instance model, for one image at a time.
 
-    The number of proposals depends on the picture, which torch's new exporter cannot express: this is the old one.
+    The number of proposals depends on the image, which torch's new exporter cannot express: this is the old one.
     """
     with torch.no_grad(), _quiet_exporter():
         torch.onnx.export(
@@ -171,10 +171,10 @@ def write_forms(
 
     Args:
         graphs: Of a calibrated model, in evaluation mode, by name; none where the runner needs none.
-        size: Height and width of what the graphs take: pictures, or tiles.
+        size: Height and width of what the graphs take: images, or tiles.
         folder: Of the bundle.
         precisions: ``fp32`` first, then ``fp16`` and ``int8`` where wanted.
-        images: Inputs from calibration pictures, for int8.
+        images: Inputs from calibration images, for int8.
 
     Returns:
         What ``spec.json`` says of them, the preferred one first.
@@ -251,12 +251,12 @@ def write_int8(onnx_path: Path, path: Path, images: Sequence[dict[str, Any]]) ->
     Distances to a bank, norms and softmaxes stay in single precision: they subtract numbers that are nearly equal. So
     do the first convolutions: on a small network, they alone bring most of the error (0.09 of the range of PatchCore's
     scores on fibers with LoupeNet, and 0.01 without them). And so does all that works on maps: a map's range is taken
-    from calibration pictures, most of them good, and defects would be cut off at its end.
+    from calibration images, most of them good, and defects would be cut off at its end.
 
     Args:
         onnx_path: The graph in single precision.
         path: Of the .xml.
-        images: Inputs by name, one picture each.
+        images: Inputs by name, one image each.
     """
     nncf.set_log_level(logging.ERROR)
     whole = openvino.convert_model(str(onnx_path))

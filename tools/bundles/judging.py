@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict_with_bundle(config: DictConfig) -> Path:
-    """Judge every picture of ``source`` by a bundle; return the folder of the results.
+    """Judge every image of ``source`` by a bundle; return the folder of the results.
 
     Raises:
         ConfigError: The bundle is not whole, or ``out`` holds results of something else.

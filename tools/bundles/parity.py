@@ -43,7 +43,7 @@ class Comparison:
     """Everything that was compared.
 
     Attributes:
-        differences: By picture; those of a stage before the graph, or of the thresholds.
+        differences: By image; those of a stage before the graph, or of the thresholds.
         agreements: One per form.
     """
 
@@ -83,7 +83,7 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
 
 
 def tiles_in(composition: dict[str, Any]) -> int:
-    """Count the tiles of a picture; 1 where it is judged whole."""
+    """Count the tiles of an image; 1 where it is judged whole."""
     tiles = composition.get("tiles")
     return len(tiles["rows"]) * len(tiles["columns"]) if tiles else 1
 
@@ -118,7 +118,7 @@ def require_parity(parity: dict[str, Any], path: Path) -> None:
         path: Of the file that has all of it.
 
     Raises:
-        ParityError: Names the first stage at which both sides part, and the worst picture.
+        ParityError: Names the first stage at which both sides part, and the worst image.
     """
     if parity["passed"]:
         return
@@ -135,7 +135,7 @@ def require_parity(parity: dict[str, Any], path: Path) -> None:
 
 
 def _compare_reading(bundle: Any, case: Case, comparison: Comparison) -> tuple[Sample, Any] | None:
-    """Compare the stages before the graph; None where both sides refuse the picture, or one does."""
+    """Compare the stages before the graph; None where both sides refuse the image, or one does."""
     sample = case.sample()
     (prepared,) = next(bundle.batches([case.path], 1, 0))
     if not isinstance(sample, Sample) or prepared.image_3HW is None:
@@ -153,7 +153,7 @@ def _compare_reading(bundle: Any, case: Case, comparison: Comparison) -> tuple[S
 def _look_for_exchanged_colours(
     bundle: Any, agreement: Agreement, cases: dict[str, Case], comparison: Comparison
 ) -> None:
-    """Where a graph disagrees on a picture in full precision, see whether it agrees once red and blue are exchanged."""
+    """Where a graph disagrees on an image in full precision, see whether it agrees once red and blue are exchanged."""
     if agreement.precision != FULL or comparison.differences:
         return
     row = max(agreement.rows, key=lambda row: abs(row["found"] - row["score"]))

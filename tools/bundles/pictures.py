@@ -1,4 +1,4 @@
-"""The pictures of a run, as far as an export needs them: those it was calibrated on, and what is known of the rest."""
+"""The images of a run, as far as an export needs them: those it was calibrated on, and what is known of the rest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Pictures(NamedTuple):
-    """Pictures of a run.
+    """Images of a run.
 
     Attributes:
-        datamodule: Holds the calibration pictures, checked to be those of the run.
-        splits: How many pictures each split of the run has.
+        datamodule: Holds the calibration images, checked to be those of the run.
+        splits: How many images each split of the run has.
         notes: What a reader must not miss about the data.
     """
 
@@ -30,7 +30,7 @@ class Pictures(NamedTuple):
 
 
 def find_pictures(trained: Trained) -> Pictures:
-    """Find the pictures that the run was calibrated on; the others need not be there any more.
+    """Find the images that the run was calibrated on; the others need not be there any more.
 
     Raises:
         DataError: They are not where they were.

@@ -1,4 +1,4 @@
-"""Where two ways of judging a picture part: comparisons of one stage each, in the order of a picture's way.
+"""Where two ways of judging an image part: comparisons of one stage each, in the order of an image's way.
 
 Letters: H and W height and width, in pixels.
 """
@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 
     Attributes:
         stage: One of ``STAGES``.
-        amount: How much, for choosing the worst picture.
+        amount: How much, for choosing the worst image.
         said: In words.
     """
 

@@ -1,4 +1,4 @@
-"""A data set as the doctor sees it: every picture looked at once, split as training would split it."""
+"""A data set as the doctor sees it: every image looked at once, split as training would split it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datamodules.samples.dataset import Reading
 
 LEFT_OUT = "left out"
-_EDGE = 320  # longest edge of a picture on a contact sheet, in pixels
+_EDGE = 320  # longest edge of an image on a contact sheet, in pixels
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Examined:
 
     Attributes:
         datamodule: With ``samples`` and ``excluded`` as training would have them.
-        supplied: Split that the data itself gives each of the N readable pictures, or empty.
+        supplied: Split that the data itself gives each of the N readable images, or empty.
         table: Their rows, with facts, and the split that training would give them, or ``left out``.
         inspection: What the look at each of them showed.
         described_ND: What each of them looks like, of length 1.
@@ -51,7 +51,7 @@ class Examined:
     near: Pairs
 
     def name(self, row: int) -> str:
-        """Return the name of a picture."""
+        """Return the name of an image."""
         return str(self.table["name"].iloc[row])
 
     def column(self, name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.object_]:
@@ -59,7 +59,7 @@ class Examined:
         return self.table[name].to_numpy(dtype=object)[rows]
 
     def sheet(self, title: str, rows: Iterable[int], captions: Sequence[str] = (), together: int = 1) -> Sheet:
-        """Read pictures again, as training sees them, to look at."""
+        """Read images again, as training sees them, to look at."""
         shots = []
         for index, row in enumerate(rows):
             caption = captions[index] if captions else self.name(row)
@@ -82,7 +82,7 @@ class Examined:
         )
         try:
             sample = self._read(one, reading)
-        except UnreadableImageError:  # its mask or outlines: the picture itself was read before
+        except UnreadableImageError:  # its mask or outlines: the image itself was read before
             bare = one.assign(mask_path="", annotation_path="", zones_path="")
             sample = self._read(bare, reading)
         picture = sample.image.mul(255).round().byte().permute(1, 2, 0).numpy()
@@ -97,10 +97,10 @@ class Examined:
 
 
 def examine(datamodule: InspectionDataModule) -> Examined:
-    """Look at every picture once, and split what training would use, as training would.
+    """Look at every image once, and split what training would use, as training would.
 
     Raises:
-        DataError: There is no data, or no picture can be used.
+        DataError: There is no data, or no image can be used.
     """
     listed, problems = datamodule.listing()
     inspection = inspect_table(listed, datamodule.reading)

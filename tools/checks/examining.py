@@ -128,7 +128,7 @@ def about(examined: Examined) -> list[tuple[str, str]]:
 
 
 def tables(examined: Examined) -> list[tuple[str, pd.DataFrame]]:
-    """Count pictures by split, kind, type of defect and group, each by label."""
+    """Count images by split, kind, type of defect and group, each by label."""
     found = [("By split", count_by_split(examined.datamodule.samples))]
     label = examined.table["label_index"].map(LABEL_NAMES)
     for title, column in (("By kind", "kind"), ("By type of defect", "defect"), ("By group", "group")):
@@ -144,7 +144,7 @@ def tables(examined: Examined) -> list[tuple[str, pd.DataFrame]]:
 
 
 def shortcut_table(shortcuts: Mapping[str, Sequence[Shortcut]]) -> pd.DataFrame:
-    """Tabulate the AUROC of every number, as it is, for every set of pictures."""
+    """Tabulate the AUROC of every number, as it is, for every set of images."""
     columns = {
         where: {one.measure: share(one.auroc) for one in ones if not one.measure.endswith(OFF)}
         for where, ones in shortcuts.items()
@@ -153,7 +153,7 @@ def shortcut_table(shortcuts: Mapping[str, Sequence[Shortcut]]) -> pd.DataFrame:
 
 
 def sheets(examined: Examined) -> list[Sheet]:
-    """Draw some good pictures, and some of every type of defect, to look at."""
+    """Draw some good images, and some of every type of defect, to look at."""
     generator = np.random.default_rng(examined.datamodule.seed)
     label, defect = examined.table["label_index"].to_numpy(), examined.table["defect"].to_numpy(dtype=object)
     wanted = [("Good", label == GOOD)]

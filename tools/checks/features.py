@@ -1,6 +1,6 @@
 """The doctor on features: whether those that ship tell this data's defects apart, or untrained ones do it better.
 
-Letters: N pictures, P patches of a picture, D features of a patch, M patches in the bank.
+Letters: N images, P patches of an image, D features of a patch, M patches in the bank.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from .examined import Examined
 
 SIDE = 128  # pixels: enough to compare by, and quick
-MOST, FEWEST = 100, 5  # pictures of each sort
-BANK = 4_000  # patches of good pictures
+MOST, FEWEST = 100, 5  # images of each sort
+BANK = 4_000  # patches of good images
 CERTAIN = 0.05  # p value below which a lead is believed
 
 
 class Pictures(NamedTuple):
-    """Good pictures that make the bank, and pictures of both labels that are judged by it."""
+    """Good images that make the bank, and images of both labels that are judged by it."""
 
     known: pd.DataFrame
     judged: pd.DataFrame
 
 
 def check_features(examined: Examined) -> Finding | str:
-    """Compare the features that ship with untrained ones on pictures that no test will score."""
+    """Compare the features that ship with untrained ones on images that no test will score."""
     pictures = choose_pictures(examined)
     if pictures is None:
         return "Features: too few labelled pictures outside the test split to compare any."
@@ -67,7 +67,7 @@ def check_features(examined: Examined) -> Finding | str:
 
 
 def choose_pictures(examined: Examined) -> Pictures | None:
-    """Draw pictures outside the test split: half of the good ones for the bank; None where there are too few."""
+    """Draw images outside the test split: half of the good ones for the bank; None where there are too few."""
     samples = examined.datamodule.samples
     outside = samples[samples["split"] != TEST]
     good, defective = (
@@ -84,7 +84,7 @@ def choose_pictures(examined: Examined) -> Pictures | None:
 
 
 def score_pictures(examined: Examined, network: Backbone, pictures: Pictures) -> npt.NDArray[np.float64]:
-    """Score pictures as a plain PatchCore does: by the largest distance of any patch to a random bank."""
+    """Score images as a plain PatchCore does: by the largest distance of any patch to a random bank."""
     bank_MD = torch.cat(list(embed(examined, network, pictures.known)))
     generator = torch.Generator().manual_seed(examined.datamodule.seed)
     bank_MD = bank_MD[torch.randperm(len(bank_MD), generator=generator)[:BANK]]
@@ -96,7 +96,7 @@ def score_pictures(examined: Examined, network: Backbone, pictures: Pictures) ->
 
 @torch.inference_mode()
 def embed(examined: Examined, network: Backbone, table: pd.DataFrame) -> Iterator[Tensor]:
-    """Describe the patches of one picture after the other, (P, D), on the grid of the finest map."""
+    """Describe the patches of one image after the other, (P, D), on the grid of the finest map."""
     dataset = examined.datamodule.dataset(table)
     dataset.reading = dataset.reading._replace(height=SIDE, width=SIDE)
     for index in track(range(len(table)), "comparing features"):

@@ -1,4 +1,4 @@
-"""The doctor on groups: what a split by single pictures would tear apart, and what the supplied one does."""
+"""The doctor on groups: what a split by single images would tear apart, and what the supplied one does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_supplied_splits(examined: Examined) -> Finding | str:
 
 
 def check_tiles(examined: Examined) -> Finding | str:
-    """Find tiles of one picture that lie in different splits, or only by chance in one."""
+    """Find tiles of one image that lie in different splits, or only by chance in one."""
     source = tile_sources(examined.table["name"].tolist())
     tiles = [row for row, name in enumerate(source) if name]
     group, split = examined.table["group"].tolist(), examined.table["split"].tolist()
@@ -68,7 +68,7 @@ def check_tiles(examined: Examined) -> Finding | str:
 
 
 def check_groups(examined: Examined) -> Finding | str:
-    """Sequences: what a split by single pictures would cut, declared or not."""
+    """Sequences: what a split by single images would cut, declared or not."""
     split = examined.datamodule.samples["split"]
     shares = split.value_counts(normalize=True).tolist()
     several, cut = expected_cuts(examined.table["group"].tolist(), shares)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_unusable_masks(examined: Examined) -> Finding | str:
-    """Find masks, zones or outlines for which training leaves their pictures out."""
+    """Find masks, zones or outlines for which training leaves their images out."""
     unusable = examined.inspection.unusable
     if not unusable:
         return "Masks that are empty, damaged or of another size than their picture."
@@ -88,7 +88,7 @@ def check_shifted(examined: Examined) -> Finding | str:
 
 
 def check_missing_masks(examined: Examined) -> Finding | str:
-    """Defective pictures that nobody marked."""
+    """Defective images that nobody marked."""
     defective = (examined.table["label_index"] == DEFECTIVE).tolist()
     rows = [
         row

@@ -1,4 +1,4 @@
-"""The doctor on the pictures themselves: files, depth, copies, labels and shortcuts.
+"""The doctor on the images themselves: files, depth, copies, labels and shortcuts.
 
 Every check returns a finding, or a sentence that says what was looked for and not found.
 """
@@ -28,7 +28,7 @@ MOST_PAIRS_SHOWN, MOST_SHOWN = 6, 12
 ALL, TEST_SPLIT = "all pictures", "test split"
 _DEPTHS = (1023, 4095, 16383)  # 10, 12 and 14 bits
 _FLAT = 0.004  # contrast of one grey value in 255
-_SHIFTED = 0.9  # AUROC between good pictures of two splits, from which on they were taken differently
+_SHIFTED = 0.9  # AUROC between good images of two splits, from which on they were taken differently
 
 
 def check_left_out(examined: Examined) -> Finding | str:
@@ -53,7 +53,7 @@ def check_left_out(examined: Examined) -> Finding | str:
 
 
 def check_amounts(examined: Examined) -> Finding | str:
-    """Enough pictures to train on, to choose a threshold with, and to test with."""
+    """Enough images to train on, to choose a threshold with, and to test with."""
     labels = examined.datamodule.samples["label_index"]
     defective = examined.datamodule.samples[labels == DEFECTIVE]
     try:
@@ -102,7 +102,7 @@ def check_depth(examined: Examined) -> Finding | str:
 
 
 def check_flat(examined: Examined) -> Finding | str:
-    """Find pictures of one grey value: a lamp or a lens cap, not a part."""
+    """Find images of one grey value: a lamp or a lens cap, not a part."""
     rows = np.flatnonzero(examined.table["contrast"].to_numpy() < _FLAT).tolist()
     if not rows:
         return "Blank pictures."
@@ -142,7 +142,7 @@ def check_copies(examined: Examined) -> Finding | str:
 
 
 def check_near(examined: Examined) -> Finding | str:
-    """Find pictures that look alike: saved, resized or taken again."""
+    """Find images that look alike: saved, resized or taken again."""
     near = examined.near
     if not len(near):
         return "Near-duplicates: pictures saved, resized or taken again."
@@ -193,7 +193,7 @@ def check_contradictions(examined: Examined) -> Finding | str:
 
 
 def shortcuts_of(examined: Examined) -> dict[str, list[Shortcut]]:
-    """Measure shortcuts over all labelled pictures, over those of the test split, and for every type of defect."""
+    """Measure shortcuts over all labelled images, over those of the test split, and for every type of defect."""
     values = measures(examined.table)
     label = examined.table["label_index"].to_numpy(dtype=np.int64)
     test = np.where(examined.table["split"] == TEST, label, UNKNOWN)
@@ -246,7 +246,7 @@ def check_shortcuts(examined: Examined) -> Finding | str:
 
 
 def check_split_shift(examined: Examined) -> Finding | str:
-    """Good pictures of the test split that were taken differently from those that were trained on."""
+    """Good images of the test split that were taken differently from those that were trained on."""
     good = examined.table[examined.table["label_index"] == GOOD]
     values = measures(good)
     train, test = ((good["split"] == split).to_numpy() for split in (TRAIN, TEST))

@@ -1,4 +1,4 @@
-"""Judges pictures with a Loupe bundle; needs NumPy, OpenCV, Pillow and one of ONNX Runtime and OpenVINO, nothing else.
+"""Judges images with a Loupe bundle; needs NumPy, OpenCV, Pillow and one of ONNX Runtime and OpenVINO, nothing else.
 
 from loupe_runner import Bundle
 

@@ -39,7 +39,7 @@ Each call has a folder of its own: predictions, predictions_2, ... With --out, t
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Judge pictures.
+    """Judge images.
 
     Returns:
         The exit status: 0 done, 1 not everything judged, 2 the command is wrong, 130 or 143 ended by SIGINT or SIGTERM.

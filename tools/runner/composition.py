@@ -1,6 +1,6 @@
-"""From a batch of pictures to raw scores and maps, by one graph, or by several that work together.
+"""From a batch of images to raw scores and maps, by one graph, or by several that work together.
 
-Letters: B batch, H and W height and width of the model's pictures.
+Letters: B batch, H and W height and width of the model's images.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ LAYERED, CHAIN = "layered", "chain"
 def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
     """Say how the graphs of a bundle make a prediction: by the composition that its ``spec.json`` names.
 
-    * ``single``: one graph, from a batch of pictures to scores and maps.
-    * ``instances``: one graph, from one picture to boxes and the masks in them, which are laid onto the picture here.
-    * ``hybrid``: a single one screens; an instance graph inspects the pictures that reach its threshold.
-    * ``self_reference``: no graph; every picture is judged by a model of itself.
+    * ``single``: one graph, from a batch of images to scores and maps.
+    * ``instances``: one graph, from one image to boxes and the masks in them, which are laid onto the image here.
+    * ``hybrid``: a single one screens; an instance graph inspects the images that reach its threshold.
+    * ``self_reference``: no graph; every image is judged by a model of itself.
     * ``chain``: one graph marks inclusions, which are painted over here before another marks boundaries.
     * ``layered``: no graph; every cell of an array is judged by the standards of the training arrays.
 

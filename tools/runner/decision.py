@@ -2,7 +2,7 @@
 
 The same rules as a run's own calibration has, for arrays instead of tensors; the parity gate compares both.
 
-Letters: H and W height and width of the model's pictures.
+Letters: H and W height and width of the model's images.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Decision:
 
     Args:
         thresholds: As ``calibration.json`` holds them.
-        image: In place of every threshold for pictures.
+        image: In place of every threshold for images.
         pixel: In place of every threshold for pixels.
 
     Attributes:
-        image: Thresholds for pictures: ``all``, and ``kind NAME`` where kinds have their own.
+        image: Thresholds for images: ``all``, and ``kind NAME`` where kinds have their own.
         pixel: Thresholds for pixels: the same, and ``zone ID``.
         kinds: Sub-populations that have thresholds of their own.
         map_range: Raw map values of the darkest and the brightest colour.
@@ -54,11 +54,11 @@ class Decision:
         self._probability = thresholds["probability"]
 
     def threshold(self, kind: str = "") -> np.float32:
-        """Return the threshold for pictures of a kind."""
+        """Return the threshold for images of a kind."""
         return self.image.get(f"kind {kind}", self.image[ALL])
 
     def is_defective(self, score: np.float32, kind: str = "") -> bool:
-        """Decide on a picture, in float32, as it was calibrated."""
+        """Decide on an image, in float32, as it was calibrated."""
         return bool(np.float32(score) >= self.threshold(kind))
 
     def probability(self, score: np.float32) -> float | None:
@@ -86,7 +86,7 @@ class Decision:
         return _keep_regions(weak_HW, strong_HW, self._rules["min_area"])
 
     def regions(self, map_HW: Array, mask_HW: Mask, size: tuple[int, int]) -> tuple[Region, ...]:
-        """List connected regions (8 neighbours), the worst first; boxes in pixels of a picture of ``size``."""
+        """List connected regions (8 neighbours), the worst first; boxes in pixels of an image of ``size``."""
         count, found_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
         label_HW = np.asarray(found_HW, np.intp)
         peak_R = np.full(count, -np.inf, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""``instances.csv`` and ``instances.json``: what was found on pictures, one by one, for tables and for COCO's tools."""
+"""``instances.csv`` and ``instances.json``: what was found on images, one by one, for tables and for COCO's tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Graphs, on ONNX Runtime or OpenVINO: from pictures to raw scores and maps.
+"""Graphs, on ONNX Runtime or OpenVINO: from images to raw scores and maps.
 
-Letters: B batch, H and W height and width of the model's pictures.
+Letters: B batch, H and W height and width of the model's images.
 """
 
 from __future__ import annotations

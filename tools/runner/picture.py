@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Picture(NamedTuple):
-    """A picture to be judged.
+    """An image to be judged.
 
     Attributes:
         name: Stands in its row: its path, ``archive.zip/member.png``, or ``video.mp4#12`` for the 13th frame.

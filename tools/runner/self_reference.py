@@ -1,4 +1,4 @@
-"""Pictures judged by themselves, as ``models/self_reference.py`` does it: no graph can fit a model to each of them.
+"""Images judged by themselves, as ``models/self_reference.py`` does it: no graph can fit a model to each of them.
 
 Letters: C channels, H and W pixels, k side of a patch, D = C k k values of a patch, P patches.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def judge_alone(rules: dict[str, Any], image_B3HW: Array) -> Prediction:
-    """Score pictures: raw scores (B,) and maps (B, H, W), about 1 where nothing stands out.
+    """Score images: raw scores (B,) and maps (B, H, W), about 1 where nothing stands out.
 
     Args:
         rules: ``patch_size``, ``block_size``, ``step``, ``ridge`` and ``top_share`` as in the model's config;
@@ -32,7 +32,7 @@ def judge_alone(rules: dict[str, Any], image_B3HW: Array) -> Prediction:
 
 
 def judge_picture(rules: dict[str, Any], image_3HW: Array) -> Array:
-    """Judge one picture: its map (H, W). Each of the four kinds of blocks is judged by a model of its own."""
+    """Judge one image: its map (H, W). Each of the four kinds of blocks is judged by a model of its own."""
     size, side, step = rules["patch_size"], rules["block_size"], rules["step"]
     seen_CHW = image_3HW
     if rules["weights"] is not None:

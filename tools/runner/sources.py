@@ -1,6 +1,6 @@
-"""What to judge: files, folders, globs, zip archives, videos; one picture at a time, in an order that never changes.
+"""What to judge: files, folders, globs, zip archives, videos; one image at a time, in an order that never changes.
 
-Of a folder, only the names of one level are held at a time; of an archive or a video, one picture. A file that is named
+Of a folder, only the names of one level are held at a time; of an archive or a video, one image. A file that is named
 is read whatever its suffix; of a folder, a glob or an archive, ``datamodules.files.suffixes`` says what is read, what
 is plainly no image, and what is an error of its own.
 """
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
 
 def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[Picture]:
-    """Yield the pictures of ``sources``, in their order, and what cannot be judged, which raises when it is read.
+    """Yield the images of ``sources``, in their order, and what cannot be judged, which raises when it is read.
 
     Args:
         sources: Files, folders, globs, zip archives, videos, or addresses of streams such as ``rtsp://camera``.

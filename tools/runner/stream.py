@@ -1,4 +1,4 @@
-"""Reading ahead, in bounded memory: while a batch is judged, threads read the next pictures."""
+"""Reading ahead, in bounded memory: while a batch is judged, threads read the next images."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pictures larger than what a graph takes: cut to tiles, judged tile by tile, and put together as the run did it.
+"""Images larger than what a graph takes: cut to tiles, judged tile by tile, and put together as the run did it.
 
-Letters: B batch, S side of a tile, H and W height and width of the model's pictures, all in pixels.
+Letters: B batch, S side of a tile, H and W height and width of the model's images, all in pixels.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], image_B3HW: Array) -> Prediction:
-    """Judge pictures by their tiles: the score of the worst one, the blend of their maps, their instances joined.
+    """Judge images by their tiles: the score of the worst one, the blend of their maps, their instances joined.
 
     Args:
         tiles: ``size``; ``rows`` and ``columns``, where tiles begin, below 0 in the reflection at a border;
             ``row_weights`` and ``column_weights`` (S,), what a tile's pixels count in the blend; ``merge_overlap``,
-            the share to which the masks of two instances agree that are one; ``limit``, instances of a picture.
+            the share to which the masks of two instances agree that are one; ``limit``, instances of an image.
         judge: From tiles (B, 3, S, S) to raw scores and maps, and detections where there are any.
-        image_B3HW: Pictures in [0, 1].
+        image_B3HW: Images in [0, 1].
     """
     count, _, height, width = image_B3HW.shape
     weight_SS = np.outer(np.float32(tiles["row_weights"]), np.float32(tiles["column_weights"]))
@@ -56,7 +56,7 @@ def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], ima
 
 
 def cut(image_B3HW: Array, place: tuple[int, int], size: int) -> Array:
-    """Cut one tile out of every picture, reflected at their borders: (B, 3, S, S)."""
+    """Cut one tile out of every image, reflected at their borders: (B, 3, S, S)."""
     rows, columns = (reflected(start, size, length) for start, length in zip(place, image_B3HW.shape[-2:], strict=True))
     return np.ascontiguousarray(image_B3HW[..., rows[:, None], columns])
 
@@ -71,7 +71,7 @@ def reflected(start: int, size: int, length: int) -> Array:
 def overlap(
     place: tuple[int, int], size: int, shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the part of the picture that a tile covers, and the same part of the tile."""
+    """Return the part of the image that a tile covers, and the same part of the tile."""
     first = [max(start, 0) for start in place]
     last = [min(start + size, length) for start, length in zip(place, shape, strict=True)]
     inside = slice(first[0], last[0]), slice(first[1], last[1])

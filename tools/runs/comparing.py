@@ -40,11 +40,11 @@ IGNORED = ("out", "name", "id", "run", "choices", "trainer", "callbacks")
 
 
 def compare_runs(config: DictConfig, folders: Sequence[RunFolder]) -> RunFolder:
-    """Compare tested runs on the pictures that they share; write a page and tables.
+    """Compare tested runs on the images that they share; write a page and tables.
 
     Raises:
         ConfigError: A value is wrong.
-        DataError: The runs have no labelled test picture in common.
+        DataError: The runs have no labelled test image in common.
     """
     runs = [read_run(folder) for folder in folders]
     pictures, judged, notes = common_pictures(runs)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def measuring_of(config: DictConfig, calibration: Calibration) -> Measuring:
-    """Take the rules from the run's config, and the peaks of good pictures from its calibration."""
+    """Take the rules from the run's config, and the peaks of good images from its calibration."""
     rules = build(config.callbacks.evaluation.defects, "callbacks.evaluation.defects")
     return Measuring(rules, sorted(calibration.good_peaks()), scale_of(config))
 

@@ -1,6 +1,6 @@
-"""Pictures on which runs disagree, run through each model again, so that their maps can be seen side by side.
+"""Images on which runs disagree, run through each model again, so that their maps can be seen side by side.
 
-Letters: N pictures, R runs.
+Letters: N images, R runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ UNREADABLE = (ConfigError, DataError, WeightsError, ImportError, KeyError, Runti
 
 
 def disputed_rows(judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Return rows of labelled pictures with different verdicts, those first that the runs rank most differently."""
+    """Return rows of labelled images with different verdicts, those first that the runs rank most differently."""
     verdict_RN = np.stack([judged.verdict_N for judged in judged_R])
     rank_RN = np.stack([rankdata(judged.score_N) for judged in judged_R])
     apart_N = rank_RN.max(axis=0) - rank_RN.min(axis=0)
@@ -53,7 +53,7 @@ def disputed_rows(judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64]) ->
 def predict_again(
     runs: Sequence[TestedRun], pictures: pd.DataFrame, judged_R: Sequence[Judged], rows: Sequence[int]
 ) -> tuple[list[Dispute], list[str]]:
-    """Run disputed pictures through every run's model.
+    """Run disputed images through every run's model.
 
     Returns:
         The disputes, and sentences about runs whose maps could not be had.
@@ -82,11 +82,11 @@ def predict_again(
 
 
 def examples_of(run: TestedRun, names: set[str]) -> dict[str, Example]:
-    """Score and decide some of a run's pictures again, by its best checkpoint.
+    """Score and decide some of a run's images again, by its best checkpoint.
 
     Raises:
         ConfigError: The checkpoint is gone.
-        DataError: The pictures are gone, or have changed.
+        DataError: The images are gone, or have changed.
     """
     module = restore(read_checkpoint(_checkpoint(run))).eval()
     datamodule: InspectionDataModule = build(run.config.data, "data")

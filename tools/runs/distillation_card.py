@@ -37,7 +37,7 @@ def card(
         student: Name of the network.
         weights: Its file.
         origin: Of the teacher's weights.
-        counts: For every folder, how many pictures were learnt from, and how many only measured the loss.
+        counts: For every folder, how many images were learnt from, and how many only measured the loss.
         held_out: Loss on held-out crops by round.
     """
     size = sum(value.numel() for value in load_file(weights).values())

@@ -36,7 +36,7 @@ _NOT_SETTINGS = {"out", "device", "choices"}  # what may change from one call to
 
 
 class Crops(NamedTuple):
-    """Where crops come from, those that only measure, and how many pictures of each folder serve for what."""
+    """Where crops come from, those that only measure, and how many images of each folder serve for what."""
 
     source: CropSource
     held_out: Picture
@@ -51,7 +51,7 @@ def distill_pictures(config: DictConfig) -> Path:
 
     Raises:
         ConfigError: A value is wrong, or ``out`` holds another distillation.
-        DataError: There are no pictures.
+        DataError: There are no images.
         WeightsError: The teacher's weights cannot be had.
     """
     recipe = read_recipe(config)
@@ -85,7 +85,7 @@ def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Back
                 writer=writer,
                 device=choose_device(config.device),
             )
-        except ValueError as error:  # layers that do not suit the student, pictures that have changed
+        except ValueError as error:  # layers that do not suit the student, images that have changed
             raise ConfigError(str(error)) from error
     weights = out / f"{student.name}.safetensors"
     part = weights.with_name(weights.name + ".part")
@@ -211,10 +211,10 @@ def keep_settings(out: Path, settings: dict[str, Any]) -> None:
 
 
 def gather(config: DictConfig) -> Crops:
-    """Read the pictures, and set some aside to measure by.
+    """Read the images, and set some aside to measure by.
 
     Raises:
-        DataError: A folder has no picture, or nothing may be drawn either.
+        DataError: A folder has no image, or nothing may be drawn either.
     """
     folders = [config.data] if isinstance(config.data, str) else list(config.data)
     pictures = read_pictures(folders, config.longest_side, config.limit)
@@ -222,7 +222,7 @@ def gather(config: DictConfig) -> Crops:
     if not learnt and not config.drawn_share:
         raise DataError("Expected pictures to learn from, but found data=[] and drawn_share=0; set data=PATH.")
     source = _source(config, learnt)
-    measured = _source(config, watched)  # too few pictures to set one aside: those drawn by rule are endless
+    measured = _source(config, watched)  # too few images to set one aside: those drawn by rule are endless
     held_out = measured.draw(config.held_out_crops, [config.seed + 1, 0])
     counts = {name: (len(some), len(watched.get(name, []))) for name, some in learnt.items()}
     return Crops(source, held_out, counts)
@@ -234,7 +234,7 @@ def _source(config: DictConfig, pictures: dict[str, list[Picture]]) -> CropSourc
 
 
 def describe(crops: Crops) -> str:
-    """Say how many pictures serve for what."""
+    """Say how many images serve for what."""
     if not crops.counts:
         return "Learning from drawn pictures alone"
     learnt, held = (sum(pair[index] for pair in crops.counts.values()) for index in (0, 1))

@@ -24,7 +24,7 @@ def describe_environment(weights: dict[str, str], data_hash: str) -> dict[str, A
 
     Args:
         weights: Where pre-trained weights came from (``InspectionModel.origin``).
-        data_hash: Of the pictures, labels and splits.
+        data_hash: Of the images, labels and splits.
     """
     return {
         **describe_command(),

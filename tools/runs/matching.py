@@ -1,4 +1,4 @@
-"""Tested runs side by side: the pictures that all of them judged, whatever their names and places."""
+"""Tested runs side by side: the images that all of them judged, whatever their names and places."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TestedRun:
-    """A run and what it made of its test pictures.
+    """A run and what it made of its test images.
 
     Attributes:
         folder: Of the run.
@@ -33,7 +33,7 @@ class TestedRun:
         calibration: Content of calibration.json.
         environment: Content of environment.json.
         samples: Its sample table.
-        judged: One row for each test picture, by the hash of its bytes (and a count, where copies share it): ``name``,
+        judged: One row for each test image, by the hash of its bytes (and a count, where copies share it): ``name``,
             ``label_index``, ``score``, ``called``, ``kind``, ``group``, ``defect``.
     """
 
@@ -70,14 +70,14 @@ def read_run(folder: RunFolder) -> TestedRun:
 
 
 def common_pictures(runs: Sequence[TestedRun]) -> tuple[pd.DataFrame, list[Judged], list[str]]:
-    """Find the test pictures of all runs, by the hash of their bytes.
+    """Find the test images of all runs, by the hash of their bytes.
 
     Returns:
-        The rows of the first run for these pictures, sorted by name; what each run made of them, in that order; and
+        The rows of the first run for these images, sorted by name; what each run made of them, in that order; and
         sentences about what was left out.
 
     Raises:
-        DataError: No picture is common to all runs, or none of them is labelled.
+        DataError: No image is common to all runs, or none of them is labelled.
     """
     first = runs[0].judged
     common = first.index[[all(key in run.judged.index for run in runs[1:]) for key in first.index]]
@@ -102,7 +102,7 @@ def common_pictures(runs: Sequence[TestedRun]) -> tuple[pd.DataFrame, list[Judge
 
 
 def trained_on_tests(runs: Sequence[TestedRun]) -> list[str]:
-    """Say which runs were trained or calibrated on a test picture of another: their lead would be memory."""
+    """Say which runs were trained or calibrated on a test image of another: their lead would be memory."""
     notes = []
     tests = {key.split("/", 1)[0] for run in runs for key in run.judged.index}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Prepare raw pictures, and say what was written and what was left out."""
+"""Prepare raw images, and say what was written and what was left out."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def _address(run: RunFolder) -> str:
 
 
 def tested_share(samples: Sequence[pd.DataFrame]) -> float:
-    """Test pictures for each picture that was not tested, over all parts."""
+    """Test images for each image that was not tested, over all parts."""
     tested = sum(int((table["split"] == TEST).sum()) for table in samples)
     return tested / max(1, sum(len(table) for table in samples) - tested)
 

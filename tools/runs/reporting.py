@@ -58,5 +58,5 @@ def report_content(
 
 
 def subject(config: DictConfig) -> str:
-    """Name the pictures: their domain where they are drawn, their folder where they are not."""
+    """Name the images: their domain where they are drawn, their folder where they are not."""
     return f"{config.choices.data} {config.data.get('domain') or Path(config.data.root).resolve().name}"

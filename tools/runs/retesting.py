@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def retest(trained: Trained, *, other_data: bool) -> RunFolder:
-    """Test a trained model; on the pictures of its run, compare with what the run found.
+    """Test a trained model; on the images of its run, compare with what the run found.
 
     Raises:
         ConfigError: The checkpoint or a value of the config is not usable.

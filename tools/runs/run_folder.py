@@ -96,7 +96,7 @@ class RunFolder:
 
     @property
     def best_checkpoint(self) -> Path:
-        """The checkpoint that was best on calibration pictures."""
+        """The checkpoint that was best on calibration images."""
         return self.checkpoints / BEST
 
     @property

@@ -183,7 +183,7 @@ def agree(config: DictConfig, module: InspectionModel) -> None:
 
 
 def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> None:
-    """Refuse a size of pictures that the network cannot take, before any is read.
+    """Refuse a size of images that the network cannot take, before any is read.
 
     Raises:
         ConfigError: Names the nearest size that it can.

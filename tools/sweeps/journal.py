@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def objective(self) -> float | None:
-        """What a search maximises, from calibration pictures alone; None where there is none."""
+        """What a search maximises, from calibration images alone; None where there is none."""
         value = self.result.get("objective")
         return None if value is None else float(value)
 

@@ -169,7 +169,7 @@ def best_trial(trials: Sequence[Trial], metric: str = OBJECTIVE, data: str | Non
         trials: Of a sweep.
         data: Name of the data set; None where there is one alone.
         metric: ``calibration/objective``, a test metric such as ``image_auroc`` (picking by one is optimistic: the test
-            pictures then no longer judge, they choose), ``milliseconds_per_picture`` or ``checkpoint_mib``.
+            images then no longer judge, they choose), ``milliseconds_per_picture`` or ``checkpoint_mib``.
 
     Raises:
         ConfigError: No trial has this metric, or it is not said which data set is meant; names the nearest.

@@ -38,7 +38,7 @@ class Plan:
         config: The keys of ``sweep``, checked.
         folder: Of the sweep.
         axes: Its space, groups first.
-        base: Overrides that all trials share, but that say nothing about them: ``out``, where drawn pictures lie.
+        base: Overrides that all trials share, but that say nothing about them: ``out``, where drawn images lie.
         pairs: Keys whose values go together.
         failures: ``error`` where a failed trial makes the command fail; ``ok`` where it does not.
     """

@@ -91,7 +91,7 @@ class TrialModule(Protocol):
         """Hash the content of the data that a config names."""
 
     def run_trial(self, task: Task, report: Report) -> dict[str, Any]:
-        """Run; return plain values, ``objective`` among them: the higher the better, from calibration pictures."""
+        """Run; return plain values, ``objective`` among them: the higher the better, from calibration images."""
 
     def write_page(self, task: Task) -> None:
         """Write the report of a trial that has been run without one."""

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "data_identity", "data_places", "measure", "run_trial", "write_page"]
 
-_kept = SampleCache(2**29)  # half a GiB of every process: some 2,700 pictures of 256 x 256
+_kept = SampleCache(2**29)  # half a GiB of every process: some 2,700 images of 256 x 256
 
 
 def data_identity(config: dict[str, Any]) -> str:
-    """Hash the data that a config names: pictures, labels, splits, and the bytes of masks, zones and outlines."""
+    """Hash the data that a config names: images, labels, splits, and the bytes of masks, zones and outlines."""
     datamodule: InspectionDataModule = build(OmegaConf.create(config["data"]), "data")
     datamodule.setup()
     table = datamodule.samples

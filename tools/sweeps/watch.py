@@ -30,9 +30,9 @@ class Watch(Callback):
         work: Shared with other trials; None: nothing.
 
     Attributes:
-        objective: Of the best epoch so far: AUROC of the calibration pictures; None where they are all of one class.
+        objective: Of the best epoch so far: AUROC of the calibration images; None where they are all of one class.
         interval: Its ends, at 95 %.
-        milliseconds: Of the model per picture; NaN until the training has ended.
+        milliseconds: Of the model per image; NaN until the training has ended.
     """
 
     def __init__(self, report: Report, work: SharedWork | None) -> None:
@@ -50,7 +50,7 @@ class Watch(Callback):
         self._pause(trainer.max_epochs != 1)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Share those of calibration pictures: their batches are the same in every epoch and trial."""
+        """Share those of calibration images: their batches are the same in every epoch and trial."""
         del trainer, pl_module
         self._pause(False)
 
@@ -63,7 +63,7 @@ class Watch(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep a few pictures to time the model with."""
+        """Keep a few images to time the model with."""
         del trainer, pl_module, outputs, batch_idx, dataloader_idx
         if self._image_B3HW is None:
             self._image_B3HW = batch.image[:TIMED].clone()

@@ -86,7 +86,7 @@ def sweep_figure(sweep: pd.DataFrame, threshold: float, at: Sequence[float], lim
     """Precision, recall and F1 over every threshold.
 
     Args:
-        sweep: As in sweep.csv, with at least one defective picture.
+        sweep: As in sweep.csv, with at least one defective image.
         threshold: The calibrated one, raw score units.
         at: Precision (NaN where nothing is called), recall and F1 at that threshold.
         limits: Lowest and highest score on the axis.
@@ -121,7 +121,7 @@ def precision_recall_figure(sweep: pd.DataFrame, at: Point | None, width: float)
     """Precision over recall in steps, so that the area under the line is the average precision.
 
     Args:
-        sweep: As in sweep.csv, with at least one defective picture.
+        sweep: As in sweep.csv, with at least one defective image.
         at: Recall and precision at the calibrated threshold; None where nothing is called defective.
         width: Of the drawing, in pixels at full size.
     """
@@ -138,7 +138,7 @@ def roc_figure(sweep: pd.DataFrame, at: Point, width: float) -> Markup:
     """True-positive rate over false-positive rate; the area under the line is the AUROC.
 
     Args:
-        sweep: As in sweep.csv, with good and defective pictures.
+        sweep: As in sweep.csv, with good and defective images.
         at: False-positive rate and recall at the calibrated threshold.
         width: Of the drawing, in pixels at full size.
     """

@@ -1,4 +1,4 @@
-"""Defects as objects: how large they have to be to be found, and where on the pictures they fall.
+"""Defects as objects: how large they have to be to be found, and where on the images they fall.
 
 Letters: D marked defects, H and W pixels.
 """
@@ -43,7 +43,7 @@ class SizeBin(NamedTuple):
 
 
 class HeatMap(NamedTuple):
-    """A heat map as a picture, and how many pictures its brightest place stands for."""
+    """A heat map as an image, and how many images its brightest place stands for."""
 
     source: str
     height: int
@@ -65,7 +65,7 @@ def size_recall_figure(marked: pd.DataFrame, confidence: float, width: float) ->
     """Recall of marked defects over their size, with Wilson intervals, and every defect as a mark below.
 
     Args:
-        marked: ``side`` (of a square of the defect's area, in pixels of the picture on disk, above 0) and ``found``.
+        marked: ``side`` (of a square of the defect's area, in pixels of the image on disk, above 0) and ``found``.
         confidence: Of the intervals.
         width: Of the drawing, in pixels.
     """

@@ -1,4 +1,4 @@
-"""Which single numbers tell good from defective pictures, as a dot plot."""
+"""Which single numbers tell good from defective images, as a dot plot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shortcut_figure(shortcuts: Mapping[str, Sequence[Shortcut]], width: float) -
     """Draw one row per number, from 0 (higher on good images) over 0.5 (says nothing) to 1 (higher on defective).
 
     Args:
-        shortcuts: Set of pictures to its numbers, the most telling first; the first set is drawn as dots, the second as
+        shortcuts: Set of images to its numbers, the most telling first; the first set is drawn as dots, the second as
             diamonds.
         width: Of the drawing, in pixels at full size.
     """

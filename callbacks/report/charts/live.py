@@ -1,6 +1,6 @@
 """What the page's script needs to follow a threshold: all scores and labels, and the decisions as they were made.
 
-Letters: N pictures.
+Letters: N images.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _rest(kind: str, threshold: float, counts: Confusion) -> dict[str, Any]:
 
 
 def _tiles(atlas: Atlas | None, sheet: Sprite | None, table: pd.DataFrame) -> dict[str, Any] | None:
-    """Tell how to cut the sheet, and for each tile the picture's row and name."""
+    """Tell how to cut the sheet, and for each tile the image's row and name."""
     if atlas is None or sheet is None:
         return None
     row_of: Mapping[str, int] = {name: row for row, name in enumerate(table["name"])}

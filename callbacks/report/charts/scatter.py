@@ -1,6 +1,6 @@
-"""Maps of the test pictures: one mark for each, coloured by its label or by its score.
+"""Maps of the test images: one mark for each, coloured by its label or by its score.
 
-Letters: N pictures.
+Letters: N images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 520.0, 400.0
 LEVELS = 8
-"""Colours of scores: each level holds as many pictures, so that a few extreme scores do not grey out the rest."""
+"""Colours of scores: each level holds as many images, so that a few extreme scores do not grey out the rest."""
 _MARGIN = 12.0
 
 
@@ -34,7 +34,7 @@ class MapFigure:
         name: Of the method.
         note: What near and far mean.
         drawing: The figure.
-        places: Pixel of every picture of the atlas, in its order.
+        places: Pixel of every image of the atlas, in its order.
     """
 
     name: str

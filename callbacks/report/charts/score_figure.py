@@ -1,7 +1,7 @@
-"""Scores of good and defective pictures back to back, with the line that was drawn between them.
+"""Scores of good and defective images back to back, with the line that was drawn between them.
 
-Defective pictures grow upwards from a base line and good ones downwards, so the four corners around the threshold are
-the confusion matrix: found and missed above, false alarms and passes below. The calibration pictures stand underneath
+Defective images grow upwards from a base line and good ones downwards, so the four corners around the threshold are
+the confusion matrix: found and missed above, false alarms and passes below. The calibration images stand underneath
 on the same axis: that is where the threshold came from.
 """
 
@@ -34,11 +34,11 @@ _MOST_MARKS = 600
 
 @dataclass(frozen=True)
 class ScoreSet:
-    """Scores of the labelled pictures of one split.
+    """Scores of the labelled images of one split.
 
     Attributes:
-        good: (N,) raw scores of good pictures.
-        defective: (M,) raw scores of defective pictures.
+        good: (N,) raw scores of good images.
+        defective: (M,) raw scores of defective images.
     """
 
     good: FloatArray
@@ -47,7 +47,7 @@ class ScoreSet:
 
 @dataclass(frozen=True)
 class _Half:
-    """Pictures of one class on one side of a base line; ``up`` is -1 upwards, +1 downwards."""
+    """Images of one class on one side of a base line; ``up`` is -1 upwards, +1 downwards."""
 
     scores: FloatArray
     kind: str
@@ -113,7 +113,7 @@ def score_figure(
     Args:
         test: Scores that the verdict rests on.
         calibration: Scores that the threshold rests on.
-        threshold: Raw score units; pictures at or above it are called defective.
+        threshold: Raw score units; images at or above it are called defective.
         limits: Lowest and highest score on the axis.
         width: Of the drawing, in pixels at full size.
     """
@@ -170,7 +170,7 @@ def _panel(
 
 
 def _words(x: float, axis: Axis, room: tuple[float, int], name: str, half: _Half, judged: str) -> list[Markup]:
-    """Tell how many pictures there are and how they were judged, on one line or on two, clear of the threshold at x."""
+    """Tell how many images there are and how they were judged, on one line or on two, clear of the threshold at x."""
     y, lines = room
     left = axis.start if x > axis.start + _WORDS else x + 8
     words = [text(left, y + 14, f"{name}: {half.scores.size:,} {half.kind}", f"label on {half.kind}")]

@@ -1,6 +1,6 @@
-"""Many small pictures in one: a page holds a single address, and its script cuts the tiles out.
+"""Many small images in one: a page holds a single address, and its script cuts the tiles out.
 
-Letters: A pictures, h and w pixels of each.
+Letters: A images, h and w pixels of each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 3_000_000
 _SIZES = ((96, 78), (80, 72), (64, 66), (48, 60), (32, 50))  # longest edge in pixels and quality, best first
-_LONGEST = 16_000  # pixels that a side of a WebP picture may have
+_LONGEST = 16_000  # pixels that a side of a WebP image may have
 
 
 class Sprite(NamedTuple):
@@ -39,7 +39,7 @@ class Sprite(NamedTuple):
 
 
 def sprite(picture_AhwC: npt.NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> Sprite:
-    """Lay pictures of one size out on a sheet, row by row, as sharp as the bytes allow."""
+    """Lay images of one size out on a sheet, row by row, as sharp as the bytes allow."""
     for edge, quality in _SIZES:
         tiles = _shrunk(picture_AhwC, edge)
         count, height, width = tiles.shape[:3]

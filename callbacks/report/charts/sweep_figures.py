@@ -39,7 +39,7 @@ _CHARACTER = 6.4  # width of one, in pixels, at the size of labels
 
 
 class Ranked(NamedTuple):
-    """A row of a ranking: its name; value, low and high on calibration and on test pictures; its place.
+    """A row of a ranking: its name; value, low and high on calibration and on test images; its place.
 
     What is not known is None; without a place, rows are numbered as they are listed.
     """
