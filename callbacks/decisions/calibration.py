@@ -24,6 +24,7 @@ from .described import describe
 from .evidence import PixelEvidence
 from .familiarity import learn_cloud, learn_usual, map_medians
 from .region_rules import RegionRules
+from .scales import learn_scales
 from .scopes import Scope, Scoped, check_scopes, is_finite
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Calibration(nn.Module):
         to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
         scores: What was seen of every calibration picture.
         usual: What the images of the run are like, so that others can be told from them; None where nobody noted it.
+        scales: Micrometres per pixel that were usual, by kind and image size; see ``scales.py``.
         cloud: Where their embeddings lie; None where the model has none, or too few were seen.
     """
 
@@ -101,6 +103,7 @@ class Calibration(nn.Module):
         self.probability_note = ""
         self.scores: list[Seen] = []
         self.usual: Usual | None = None
+        self.scales: dict[str, float] = {}
         self.cloud: Cloud | None = None
         self._median_of: dict[str, float] = {}
         self._embedding_of: dict[str, npt.NDArray[np.float32]] = {}
@@ -215,6 +218,7 @@ class Calibration(nn.Module):
         line = (self.map_range[0], self._thresholds()[1].all.value)
         self.cloud, distance_of = learn_cloud(samples, self._embedding_of)
         self.usual = learn_usual(samples, self._median_of, line, distance_of)
+        self.scales = learn_scales(samples)
 
     def objective(self) -> float | None:
         """Score the calibration itself, for choosing a checkpoint: AUROC; None where only one class was seen."""
@@ -261,6 +265,7 @@ class Calibration(nn.Module):
             "scores": [list(seen) for seen in self.scores],
             "usual": None if self.usual is None else self.usual.to_dict(),
             "cloud": None if self.cloud is None else self.cloud.to_dict(),
+            "scales": self.scales,
         }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -285,6 +290,7 @@ class Calibration(nn.Module):
         usual, cloud = state.get("usual"), state.get("cloud")  # checkpoints of earlier versions know nothing of them
         self.usual = None if usual is None else Usual.from_dict(usual)
         self.cloud = None if cloud is None else Cloud.from_dict(cloud)
+        self.scales = dict(state.get("scales", {}))
 
     def _require_finite(self) -> None:
         """Refuse thresholds by which everything, or nothing, would be defective.

@@ -26,8 +26,9 @@ def priors_by_kind(kinds: Iterable[str], core_um: Sizes, cladding_um: Sizes, asp
         if strange:
             found = ", ".join(kind or "''" for kind in known)
             raise DataError(f"Expected {name} for kinds that images have ({found}), but found {strange[0]!r}.")
-    return {kind: Prior(_of(core_um, kind), _of(cladding_um, kind), aspect) for kind in known}
+    return {kind: Prior(size_of(core_um, kind), size_of(cladding_um, kind), aspect) for kind in known}
 
 
-def _of(sizes: Sizes, kind: str) -> float | None:
+def size_of(sizes: Sizes, kind: str) -> float | None:
+    """Return the size of a kind; None where nobody said."""
     return sizes.get(kind) if isinstance(sizes, dict) else sizes

@@ -17,6 +17,7 @@ from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import SCHEMA
 from tools.runs.accepting import acceptance_of
 from tools.runs.defect_listing import measuring_of
+from tools.runs.zoning import zoning_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,6 +92,7 @@ def describe(
         "usual": None if calibration.usual is None else calibration.usual.without(EMBEDDING).to_dict(),
         "defects": measuring_of(config, calibration).to_dict(),
         "classes": list(module.classes),
+        "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {

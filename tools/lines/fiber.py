@@ -26,7 +26,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import check_content
 from datamodules.files.whole_files import write_whole
 from datamodules.progress import track
-from datamodules.zones.kinds import Sizes  # noqa: TC001 - configs are checked against it
+from datamodules.zones.kinds import Sizes, size_of
 from datamodules.zones.prior import Prior
 from datamodules.zones.scale import Scale
 from datamodules.zones.weights_file import read_weights
@@ -113,10 +113,7 @@ class FiberLine:
 
     def prior_of(self, kind: str) -> Prior:
         """Return what is known of a kind, which is the folder of its images."""
-        core, cladding = (
-            sizes.get(kind) if isinstance(sizes, dict) else sizes for sizes in (self.core_um, self.cladding_um)
-        )
-        return Prior(core, cladding, self.aspect)
+        return Prior(size_of(self.core_um, kind), size_of(self.cladding_um, kind), self.aspect)
 
     def _given(self, um_per_pixel: float) -> tuple[float, float]:
         """Return what somebody gave along x and y: it is that along y, where pixels are not square."""

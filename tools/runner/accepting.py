@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from callbacks.acceptance.judgement import Acceptance
 
     from .measuring import Measuring
-    from .network import Array
     from .result import Result
 
 
@@ -20,7 +19,6 @@ def accept(
     result: Result,
     acceptance: Acceptance | None,
     measuring: Measuring | None,
-    zones_HW: Array | None = None,
     part: Measures | None = None,
 ) -> Result:
     """Judge the part on a picture by its defects, as they are listed.
@@ -29,7 +27,6 @@ def accept(
         result: The picture, decided, or why it could not be.
         acceptance: The rules; None: there are none, and the result stays as it is.
         measuring: How defects are listed.
-        zones_HW: Zone ids at the model's size, where known.
         part: Measures of the part, where anybody took them.
     """
     if acceptance is None:
@@ -37,8 +34,8 @@ def accept(
     if result.error or measuring is None:
         why = f"the image {result.error}" if result.error else "nobody measures the defects of these images"
         return replace(result, acceptance=acceptance.unjudged(why))
-    defects = tuple(measuring(result, zones_HW))
-    zoned = zones_HW is not None and bool(zones_HW.any())
-    seen = Seen(result.defective, result.kind, measuring.um_per_pixel, zoned=zoned, part=part)
+    defects = tuple(measuring(result))
+    zoned = result.zones_HW is not None and bool(result.zones_HW.any())
+    seen = Seen(result.defective, result.kind, measuring.scale_of(result), zoned=zoned, part=part)
     seen = seen._replace(typed=bool(result.classes), type=result.type)
     return replace(result, defects=defects, acceptance=acceptance(gather(seen, defects)))

@@ -15,6 +15,7 @@ from .measuring import Measuring
 from .network import choose_form, open_graphs
 from .spec_check import check_spec, explaining
 from .specification import SPEC, hash_file, is_edited, read_spec
+from .zoning import Zoning
 
 
 class Bundle(Judge):
@@ -74,5 +75,6 @@ class Bundle(Judge):
             enhance=read_enhancement(**enhance),
             classes=self.spec.get("classes") or (),
             views=compose_views(self.spec, graphs),
+            zoning=Zoning(**self.spec["zoning"]) if self.spec.get("zoning") else None,
             acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

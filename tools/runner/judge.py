@@ -5,6 +5,7 @@ Letters: B batch, H and W height and width of the model's pictures.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .measuring import Measuring
     from .result import Prediction
+    from .zoning import Zoned, Zoning
 
 NOT_FINITE = (
     "has a score or a map that is not finite, and so no verdict; the model's weights or the image's values are beyond "
@@ -52,7 +54,8 @@ class Prepared(NamedTuple):
     """A picture that was read, or why it could not be.
 
     ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
-    and ``part`` measures of the part that it shows, where anybody takes them.
+    and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
+    anybody finds them.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Prepared(NamedTuple):
     error: str = ""
     facts: Mapping[str, float] = {}
     part: Measures | None = None
+    zoned: Zoned | None = None
 
 
 class Judge:
@@ -81,6 +85,7 @@ class Judge:
         measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
         views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
+        zoning: Finds the zones of images that come without any; None: nobody does.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Judge:
         measure_part: Callable[[Array], Measures] | None = None,
         classes: Sequence[str] = (),
         views: Callable[[Array], dict[str, Array]] | None = None,
+        zoning: Zoning | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -110,6 +116,7 @@ class Judge:
         self.measure_part = measure_part
         self.classes = tuple(classes)
         self.views = views
+        self.zoning = zoning
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -126,7 +133,7 @@ class Judge:
         """
         values = picture if isinstance(picture, np.ndarray) else self.read(picture)
         name = "" if isinstance(picture, np.ndarray) else str(picture)
-        prepared = self._prepared(name, PurePosixPath(name), values)
+        prepared = self._prepared(name, PurePosixPath(name), values, kind)
         return self.judge([prepared], [kind], [None if zones is None else self.prepare_zones(zones)])[0]
 
     def stream(
@@ -140,15 +147,15 @@ class Judge:
             batch_size: Pictures that are judged together.
             readers: Threads that read ahead; 0: a picture is asked for only when it is needed, for live cameras.
         """
-        for prepared in self.batches(pictures, batch_size, readers):
+        for prepared in self.batches(pictures, batch_size, readers, kind):
             yield from self.judge(prepared, [kind] * len(prepared))
 
     def batches(
-        self, pictures: Iterable[str | Path | Array | Picture], batch_size: int, readers: int
+        self, pictures: Iterable[str | Path | Array | Picture], batch_size: int, readers: int, kind: str = ""
     ) -> Iterator[list[Prepared]]:
-        """Read and resize pictures, in batches."""
+        """Read and resize pictures of a kind, in batches."""
         named = (_named(picture, index) for index, picture in enumerate(pictures))
-        return in_batches(read_ahead(named, self.read_picture, readers, 2 * batch_size), batch_size)
+        return in_batches(read_ahead(named, partial(self.read_picture, kind=kind), readers, 2 * batch_size), batch_size)
 
     def read(self, picture: str | Path) -> Array:
         """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
@@ -158,22 +165,25 @@ class Judge:
         """
         return read_image(picture)
 
-    def read_picture(self, picture: Picture) -> Prepared:
+    def read_picture(self, picture: Picture, kind: str = "") -> Prepared:
         """Read and resize a picture, or say why it cannot be."""
         try:
             values = picture.read()
-            return self._prepared(picture.name, picture.place, values)
+            return self._prepared(picture.name, picture.place, values, kind)
         except UnreadableImageError as error:
             problem = f"{error.problem}; {error.remedy}"
         except MemoryError:
             problem = "is too large for the memory; cut it into tiles"
         return Prepared(picture.name, picture.place, None, error=problem)
 
-    def prepare(self, values: Array, name: str = "") -> Array:
+    def prepare(self, values: Array, name: str = "", zoned: Zoned | None = None) -> Array:
         """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
         check_white_level(values, name, self.white_level)
         check_content(values, name)
-        enhanced = self.enhance(values, self.white_level)
+        zones_HW = None
+        if zoned is not None and self.enhance.by_zone:
+            zones_HW = zoned.drawn((values.shape[0], values.shape[1]))
+        enhanced = self.enhance(values, self.white_level, zones_HW)
         return network_input(enhanced, *self.size, None if self.enhance else self.white_level)
 
     def prepare_zones(self, zones: str | Path | Array) -> Array:
@@ -188,18 +198,20 @@ class Judge:
         Args:
             pictures: What was read.
             kinds: The sub-population of each.
-            zones: Zone ids of each, as ``prepare_zones`` gives them; None where there are none.
+            zones: Zone ids of each, as ``prepare_zones`` gives them; None where there are none but those found.
         """
         images = [picture.image_3HW for picture in pictures if picture.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         results, row = [], 0
         for picture, kind, zones_HW in zip(pictures, kinds, zones or [None] * len(pictures), strict=True):
+            if zones_HW is None and picture.zoned is not None:
+                zones_HW = picture.zoned.drawn(self.size)  # noqa: PLW2901
             if picture.image_3HW is None or found is None:
                 result = Result(picture.name, place=picture.place, error=picture.error)
             else:
                 result = self._decide(picture, found, row, kind, zones_HW)
                 row += 1
-            results.append(accept(result, self.acceptance, self.measuring, zones_HW, picture.part))
+            results.append(accept(result, self.acceptance, self.measuring, picture.part))
         return results
 
     def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
@@ -230,13 +242,16 @@ class Judge:
             detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
             type=type_of(detections, self.classes) if self.decision.is_defective(score, kind) else "",
             classes=self.classes,
+            zones_HW=zones_HW,
+            um_per_pixel=None if picture.zoned is None else picture.zoned.um_per_pixel,
         )
 
-    def _prepared(self, name: str, place: PurePosixPath, values: Array) -> Prepared:
-        image_3HW, size = self.prepare(values, name), values.shape[:2]
+    def _prepared(self, name: str, place: PurePosixPath, values: Array, kind: str) -> Prepared:
+        zoned = None if self.zoning is None else self.zoning(values, kind)
+        image_3HW, size = self.prepare(values, name, zoned), values.shape[:2]
         facts = {} if self.usual is None else facts_of(values, self.white_level)
         part = None if self.measure_part is None else self.measure_part(values)
-        return Prepared(name, place, image_3HW, size, facts=facts, part=part)
+        return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned)
 
 
 def facts_of(values: Array, white_level: float | None) -> dict[str, float]:

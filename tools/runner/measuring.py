@@ -11,7 +11,6 @@ from callbacks.defects.naming import name_defects
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .network import Array
     from .result import Result
 
 ABOUT = ("image_path", "kind")
@@ -45,17 +44,16 @@ class Measuring:
             "um_per_pixel": self.um_per_pixel,
         }
 
-    def __call__(self, result: Result, zones_HW: Array | None = None) -> list[Defect]:
-        """Measure the defects of a picture, from the top; none where it could not be read.
+    def scale_of(self, result: Result) -> float | None:
+        """Return micrometres per pixel of a file: as somebody said, or as its own zones or its kind tell."""
+        return result.um_per_pixel if self.um_per_pixel is None else self.um_per_pixel
 
-        Args:
-            result: The picture, decided.
-            zones_HW: Zone ids of its pixels at the model's size, where known.
-        """
+    def __call__(self, result: Result) -> list[Defect]:
+        """Measure the defects of a picture, decided, from the top; none where it could not be read."""
         if result.mask is None or result.anomaly_map is None:
             return []
         height, width = result.mask.shape
-        scale = PictureScale(result.size[1] / width, result.size[0] / height, self.um_per_pixel)
-        about = (scale, zones_HW, result.kind, self.good_peaks)
+        scale = PictureScale(result.size[1] / width, result.size[0] / height, self.scale_of(result))
+        about = (scale, result.zones_HW, result.kind, self.good_peaks)
         found = find_defects(result.mask, result.anomaly_map, self.rules, *about)
         return name_defects(found, list(result.detections), result.classes).defects

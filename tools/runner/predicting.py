@@ -143,7 +143,7 @@ def predict(
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
         pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
-        for prepared in judge.batches(pictures, options.batch_size, options.readers):
+        for prepared in judge.batches(pictures, options.batch_size, options.readers, options.kind):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
                 writer.write(result)
             writer.flush()

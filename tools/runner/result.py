@@ -73,6 +73,8 @@ class Result:
         facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
         type: That the model tells of a picture that it calls defective; empty where it tells none.
         classes: Names of the labels of detections, from label 1; an empty one is no defect.
+        zones_HW: (H, W) zone ids at the model's size; None where there are none.
+        um_per_pixel: Along y, as the image itself or its kind tells; None where neither does.
         defects: As defects.csv lists them; None where nobody has measured them yet.
         acceptance: What the rules say of the part; None where there are no rules.
         error: Why there is no verdict; empty if there is one.
@@ -95,6 +97,8 @@ class Result:
     facts: Mapping[str, float] = field(default_factory=dict)
     type: str = ""
     classes: tuple[str, ...] = ()
+    zones_HW: npt.NDArray[np.uint8] | None = None
+    um_per_pixel: float | None = None
     defects: tuple[Defect, ...] | None = None
     acceptance: Judgement | None = None
     error: str = ""

@@ -12,6 +12,7 @@ from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 
 from .specification import BundleError
+from .zoning import Zoning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,11 +109,21 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
     spec.number("thresholds.regions.low", optional=True)
     _check_probability(spec)
     _check_defects(spec)
+    _check_parts(spec, values)
+
+
+def _check_parts(spec: Spec, values: Mapping[str, Any]) -> None:
+    """Check what a bundle may lack: rules, sizes, and what is usual."""
     if values.get("acceptance"):  # rules, which a person may edit
         try:
             Acceptance(**spec.mapping("acceptance"))
         except (TypeError, ValueError) as error:
             raise spec.refuse("acceptance", "to hold rules that mean something", str(error)) from error
+    if values.get("zoning"):
+        try:
+            Zoning(**spec.mapping("zoning")).check()
+        except (TypeError, ValueError) as error:
+            raise spec.refuse("zoning", "to hold sizes in micrometres", str(error)) from error
     if values.get("usual") is not None:  # bundles of earlier versions hold none
         try:
             Usual.from_dict(spec.mapping("usual"))

@@ -27,6 +27,7 @@ from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
 from .reading import reading_of
 from .trained import make_output, note_config
 from .trainers import build_trainer
+from .zoning import zoning_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.plugins.precision import Precision
@@ -86,6 +87,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         usual=calibration.usual,
         enhance=reading.enhance,
         acceptance=acceptance_of(config),
+        zoning=zoning_of(config, calibration),
         classes=module.classes,
         views=partial(views_of, module),
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from datamodules.zones.detectors import Circle
 from datamodules.zones.ellipse import Ellipse, Plane, fit_ellipse, spread
@@ -56,16 +55,13 @@ def _levels(small_hw: Plane) -> list[float]:
 
 
 def _roundest(dark_hw: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Circle | None:
-    label_hw, count = ndimage.label(dark_hw)
-    if not count:
-        return None
-    area = np.bincount(label_hw.ravel())[1:]
+    count, label_hw = cv2.connectedComponents(dark_hw.astype(np.uint8), connectivity=4)
+    area = np.bincount(label_hw.ravel(), minlength=count)[1:]
     best: Circle | None = None
     for number in np.argsort(-area)[:4]:
         if area[number] < LEAST * dark_hw.size:
             break
-        filled = ndimage.binary_fill_holes(label_hw == number + 1)
-        circle = _fitted(np.asarray(filled, dtype=np.uint8))
+        circle = _fitted((label_hw == number + 1).astype(np.uint8))
         if circle is not None and (best is None or circle.confidence > best.confidence):
             best = circle
     return best
