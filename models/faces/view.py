@@ -32,6 +32,7 @@ SMALLEST_ZONE = (
 )
 NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defect may fill it
 BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
+BAND = 0.3  # of its own radius on either side of an edge, that is near it at most: a core of 9 um is not all edge
 EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
 CLADDING_BORDER, CORE_BORDER = 1, 2
@@ -87,7 +88,8 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
     for number, shape in ((CLADDING_BORDER, cladding), (CORE_BORDER, core)):
         if shape is not None:
             distance_HW = shape.distance(x, y)
-            near_HW = np.abs(distance_HW - 1.0) * shape.radius <= border * cladding.radius
+            reach = min(border * cladding.radius, BAND * shape.radius)
+            near_HW = np.abs(distance_HW - 1.0) * shape.radius <= reach
             border_HW[near_HW] = number
             edge_HW[near_HW] = _step(grey_HW, distance_HW)
     zone_HW = zone_map(cladding, core, (height, width))

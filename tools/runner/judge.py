@@ -101,6 +101,7 @@ class Judge:
         acceptance: Acceptance | None = None,
         measure_part: Callable[[Array], Measures] | None = None,
         classes: Sequence[str] = (),
+        *,
         views: Callable[[Array], dict[str, Array]] | None = None,
         zoning: Zoning | None = None,
     ) -> None:
