@@ -280,6 +280,28 @@ def test_the_best_of_a_grid_at_its_end_is_doubted() -> None:
     assert "a better one may lie beyond" not in Grid(-2.0, 3.0, 0.1).choose(score, label).promise
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_open_ends_of_a_grid_are_the_two_means(seed: int) -> None:
+    score, label = draw(300, seed, ties=False)
+    means = [float(np.float32(score[label == one].astype(np.float32).astype(np.float64).mean())) for one in (0, 1)]
+    chosen = Grid(step=0.05).choose(score, label)
+    assert chosen.table is not None
+    tried = [row["threshold"] for row in chosen.table]
+    assert tried[0] == pytest.approx(means[0], rel=1e-6)
+    assert means[1] - 0.05 - 1e-6 <= tried[-1] < means[1] + 1e-6
+    assert np.diff(tried) == pytest.approx(0.05, abs=1e-6)
+    assert "mean scores" in chosen.promise
+    hundred = Grid().choose(score, label).table
+    assert hundred is not None
+    assert len(hundred) == 100
+    assert Grid(start=means[0], stop=means[1], step=0.05).choose(score, label).value == pytest.approx(chosen.value)
+
+
+def test_a_grid_between_equal_means_says_what_to_set() -> None:
+    with pytest.raises(ValueError, match=r"set threshold\.policy\.start and threshold\.policy\.stop"):
+        Grid().choose([1.0, 1.0], [0, 1])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
