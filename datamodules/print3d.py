@@ -28,6 +28,9 @@ from .views import ViewDataModule
 if TYPE_CHECKING:
     from pathlib import Path
 
+MACHINE = r"(?i)(?:^|/)((?:machine|printer)[^/]*)/"
+JOB = r"(?i)(?:^|/)(job[^/]*)/"
+
 
 @dataclass(kw_only=True, eq=False)
 class Print3dDataModule(ViewDataModule):
@@ -46,8 +49,8 @@ class Print3dDataModule(ViewDataModule):
 
     ``group`` is the build. Layers in no build's folder are grouped in runs of ``run_length``, in the order of their
     numbers: neighbouring layers are nearly the same picture. ``kind`` is the group of layers that look alike, as
-    ``kind_pattern`` reads it from the path, or else as ``layer_groups`` finds it. ``build`` and ``layer`` are kept in
-    the sample table.
+    ``kind_pattern`` reads it from the path, or else as ``layer_groups`` finds it. ``machine``, ``job``, ``build`` and
+    ``layer`` are kept in the sample table; an unknown machine is empty, an unknown layer -1.
 
     Args:
         good: Names of folders with good layers, in any case.
@@ -57,6 +60,9 @@ class Print3dDataModule(ViewDataModule):
             default the last number there.
         build_pattern: Regular expression; what its first group matches in a file's path below ``root`` names the build;
             null: folders do.
+        machine_pattern: Regular expression; what its first group matches in a file's path below ``root`` names the
+            machine. By default a folder whose name begins with ``machine`` or ``printer``.
+        job_pattern: The same for the print job; null, or where it matches nothing: the build without its machine.
         run_length: Layers of no build that are kept together.
         kind_pattern: Regular expression; what its first group matches in a file's path below ``root`` names its kind.
         layer_groups: How many groups of layers to find by their look; 1: none; null: as many as fit best, up to 8.
@@ -71,6 +77,8 @@ class Print3dDataModule(ViewDataModule):
     defective: tuple[str, ...] = ("defect", "defective", "bad")
     layer_pattern: str = r"(\d+)(?!.*\d)"
     build_pattern: str | None = None
+    machine_pattern: str | None = MACHINE
+    job_pattern: str | None = JOB
     run_length: int = 4
     kind_pattern: str | None = None
     layer_groups: int | None = 1
@@ -79,7 +87,7 @@ class Print3dDataModule(ViewDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("layer_pattern", "build_pattern", "kind_pattern"):
+        for key in ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern", "kind_pattern"):
             check_pattern(f"data.{key}", getattr(self, key))
         if self.run_length < 1:
             raise DataError(f"Expected data.run_length to be at least 1, but found {self.run_length}.")
@@ -151,11 +159,15 @@ class Print3dDataModule(ViewDataModule):
         build = "/".join(folder for folder in folders if folder != class_folder)
         if self.build_pattern is not None:
             build = first_group(self.build_pattern, path.as_posix())
+        machine = first_group(self.machine_pattern, path.as_posix()) if self.machine_pattern is not None else ""
+        job = first_group(self.job_pattern, path.as_posix()) if self.job_pattern is not None else ""
         number = first_group(self.layer_pattern, path.stem)
         return {
             "image_path": str(root / path),
             "name": path.as_posix(),
             "label_index": label,
+            "machine": machine,
+            "job": job or build.removeprefix(f"{machine}/" if machine else ""),
             "build": build,
             "run": build or class_folder,
             "layer": int(number) if number.isdecimal() else -1,

@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, str] = {
 
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a saved sample table: names, groups and hashes as text, even where they look like numbers."""
-    text = dict.fromkeys(("image_path", "name", "sha256", *DEFAULTS), "str")
+    text = dict.fromkeys(("image_path", "name", "sha256", "machine", "job", "build", *DEFAULTS), "str")
     return map_texts(pd.read_csv(path, dtype=text, keep_default_na=False), bare)
 
 

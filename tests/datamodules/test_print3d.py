@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from datamodules.errors import DataError
 from datamodules.layer_groups import group_layers, layer_features
 from datamodules.print3d import Print3dDataModule
-from datamodules.table import TEST, TRAIN
+from datamodules.table import TEST, TRAIN, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +107,20 @@ def test_without_a_good_folder_on_top_other_folders_are_builds(builds: Path) -> 
     assert table["group"].nunique() == 10
     assert len(table.groupby(["group", "split"])) == 10
     assert (data.split_samples(TRAIN)["label_index"] == -1).any()
+
+
+def test_machine_job_build_and_layer_are_kept(tmp_path: Path) -> None:
+    for place in ("machine_1/007/layer_12", "Printer B/job_0815/layer_13", "build_3/layer_20"):
+        write(tmp_path / f"{place}.png", draw_layer(len(place)))
+    table = module(tmp_path).listing()[0].set_index("layer")
+    found = {layer: tuple(table.loc[layer, ["machine", "job", "build"]]) for layer in (12, 13, 20)}
+    assert found == {
+        12: ("machine_1", "007", "machine_1/007"),
+        13: ("Printer B", "job_0815", "Printer B/job_0815"),
+        20: ("", "build_3", "build_3"),
+    }
+    table.reset_index().to_csv(tmp_path / "samples.csv", index=False)
+    assert "007" in set(read_table(tmp_path / "samples.csv")["job"])
 
 
 def test_neighbours_become_channels(builds: Path) -> None:
