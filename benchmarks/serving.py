@@ -25,7 +25,7 @@ import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -62,7 +62,7 @@ def main() -> None:
     height, width = folder.load_config().data.image_size
     paths = sorted(path for path in options.folder.iterdir() if path.suffix == ".png")
     bundle = Bundle(folder.path / "bundle")
-    with tempfile.TemporaryDirectory() as work, serving(folder.path / "bundle") as port:
+    with tempfile.TemporaryDirectory() as work, serving(bundle.folder.resolve()) as port:
         peer = anomalibs(module.model, (height, width), Path(work))
         forms = [form(path) for path in paths]
         judges: dict[str, Callable[[int], object]] = {
@@ -165,7 +165,7 @@ def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path) -> OpenV
     ).eval()
     peer.model.feature_extractor.feature_extractor.load_state_dict(network.state_dict())
     peer.model.memory_bank = model.bank_MD
-    with torch.inference_mode():
+    with torch.inference_mode(), chdir(work):  # the inferencer leaves a cache in the current folder
         return OpenVINOInferencer(peer.to_openvino(work, input_size=size, onnx_kwargs=STATIC), device="CPU")
 
 

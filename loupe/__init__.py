@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from models.fastflow import Fastflow
     from models.features.backbones import Backbone
     from models.hybrid import Hybrid
+    from models.layered import Layered
     from models.lei import Lei
     from models.mask_rcnn import MaskRcnn
+    from models.metallography import Metallography
     from models.one_pass import OnePassModel
     from models.padim import Padim
     from models.patch_classifier import PatchClassifier
@@ -88,11 +90,13 @@ _HOMES = {
     "InspectionBatch": "datamodules.samples.batch",
     "InspectionDataModule": "datamodules.base",
     "InspectionModel": "models.base",
+    "Layered": "models.layered",
     "Lei": "models.lei",
     "Line": "callbacks.measures.figures",
     "MaskRcnn": "models.mask_rcnn",
     "Measure": "callbacks.measures.measure",
     "MetaAtomDataModule": "datamodules.meta_atom",
+    "Metallography": "models.metallography",
     "MetallographyDataModule": "datamodules.metallography",
     "OnePassModel": "models.one_pass",
     "OringDataModule": "datamodules.oring",
@@ -143,11 +147,13 @@ __all__ = [
     "InspectionBatch",
     "InspectionDataModule",
     "InspectionModel",
+    "Layered",
     "Lei",
     "Line",
     "MaskRcnn",
     "Measure",
     "MetaAtomDataModule",
+    "Metallography",
     "MetallographyDataModule",
     "OnePassModel",
     "OringDataModule",
