@@ -79,9 +79,8 @@ class Usual:
         value_NF = np.stack([np.asarray(columns.get(name, unknown), np.float64) for name in FACTS], axis=1)
         codes = _codes(group_N)
         found = {name: find_limits(name, value_NF[:, fact], codes) for fact, name in enumerate(FACTS)}
-        value_NF[:, list(FACTS).index(EMBEDDING)] = (
-            np.nan
-        )  # left-out images lie a little further out: no set is compared
+        # Left-out images lie a little further out than fresh ones: by this, no set is compared.
+        value_NF[:, list(FACTS).index(EMBEDDING)] = np.nan
         kept = _spread(np.isfinite(value_NF[:, list(FACTS).index(LEVEL)]))
         return cls(
             {name: limits for name, limits in found.items() if limits is not None},

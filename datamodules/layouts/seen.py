@@ -37,6 +37,7 @@ class Seen:
         failed: Label files that could not be understood at all, and why.
         open: Images that nothing but their labels calls good or defective.
         marked: Those of them that have a mark.
+        good: Images that a folder or a table calls good.
         labels: In how many images each label marks something, that counts as a defect.
         every_label: All labels, whatever they mark.
         background: What ``data.background`` names.
@@ -49,6 +50,7 @@ class Seen:
     failed: list[UnreadableImageError] = field(default_factory=list)
     open: int = 0
     marked: int = 0
+    good: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     every_label: set[str] = field(default_factory=set)
     background: tuple[str, ...] = ()
@@ -79,6 +81,7 @@ class Seen:
         self.files.update([str(found.annotation)] if found.annotation is not None else [])
         self.open += found.verdict == "open"
         self.marked += found.verdict == "open" and bool(marked)
+        self.good += found.verdict == "good"
         self.every_label |= marked
         self.labels.update(label for label in marked if label and meaning.is_defect(label))
         self.background, self.parts = meaning.background, meaning.parts
@@ -135,7 +138,7 @@ class Seen:
                 key = _setting("background", [*self.background, label])
                 said = f"Outlines called {label!r} on {count} images count as defects"
                 found.append(f"{said}; if they mark none, set {key}.")
-            elif self.open > 1 and count == self.open == self.marked:
+            elif self.open > 1 and count == self.open == self.marked and not self.good:
                 keys = _setting("parts", [*self.parts, label]), _setting("background", [*self.background, label])
                 found.append(
                     f"Every image has an outline called {label!r}, so that none is good; if it marks the part itself, "

@@ -61,6 +61,10 @@ def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] =
                 yield refused(name, place, f"is {kind}, not a file", "give a file")
         elif entry.stream or entry.path.suffix.lower() in VIDEOS:
             yield from frames(entry.stream or str(entry.path), place, every, done)
+        elif entry.path.suffix.lower() in ARCHIVES and not _is_archive(entry.path):
+            yield refused(
+                written(str(entry.path)), place, "is an archive that cannot be opened", "pack it again as ZIP"
+            )
         else:
             found = _members(entry.path, place) if _is_archive(entry.path) else _files(entry, base)
             yield from (picture for picture in found if picture.name not in done)

@@ -163,3 +163,13 @@ def test_a_misspelt_background_is_said(tmp_path: Path) -> None:
     put(tmp_path / "result.json", content)
     (note,) = setup(tmp_path, background=("bakground",)).notes()
     assert "'bakground', but no outline is called that; there are 'pit'" in note
+
+
+def test_outlines_of_every_defective_image_beside_good_ones_are_no_doubt(tmp_path: Path) -> None:
+    for index in range(4):
+        image(tmp_path / "good" / f"{index}.png")
+        image(tmp_path / "scratch" / f"{index}.png")
+    put(tmp_path / "result.json", coco([f"scratch/{index}.png" for index in range(4)], range(4)))
+    data = setup(tmp_path)
+    assert sorted(labels(data).values()) == [GOOD] * 4 + [DEFECTIVE] * 4
+    assert not data.notes()
