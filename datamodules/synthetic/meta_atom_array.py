@@ -75,6 +75,11 @@ class Layout:
                 f"{self.seams}."
             )
 
+    @property
+    def colour(self) -> bool:
+        """Whether images have three channels."""
+        return self.contrast == "optical"
+
     def centres(self) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
         """Return the centre of every cell, row by row, (N, 2), and height and width of the picture around them."""
         down = self.pitch * (math.sqrt(0.75) if self.lattice == "hexagonal" else self.aspect)
@@ -165,7 +170,10 @@ def draw_array(identity: Identity, layout: Layout, flaws: Mapping[tuple[int, int
 
 
 def scatter(
-    identity: Identity, layout: Layout, share: float, severity: tuple[float, float] = (0.4, 1.0)
+    identity: Identity,
+    layout: Layout,
+    share: float,
+    severity: tuple[float, float] | Mapping[str, tuple[float, float]] = (0.4, 1.0),
 ) -> dict[tuple[int, int], Flaw]:
     """Draw lots for the flaws of an array: each cell has one with a probability of ``share``, every defect as likely.
 
@@ -173,14 +181,16 @@ def scatter(
         identity: Which array.
         layout: Of the array.
         share: 0 to 1.
-        severity: Least and most.
+        severity: Least and most, of all defects alike or by their names; those that are not named do not occur.
     """
     rng = identity.shared("flaws")
-    return {
-        (row + 1, column + 1): Flaw(str(rng.choice(DEFECTS)), float(rng.uniform(*severity)))
-        for row, column in np.ndindex(layout.rows, layout.columns)
-        if rng.random() < share
-    }
+    ends = dict.fromkeys(DEFECTS, severity) if isinstance(severity, tuple) else dict(severity)
+    flaws = {}
+    for row, column in np.ndindex(layout.rows, layout.columns):
+        if rng.random() < share:
+            defect = str(rng.choice(tuple(ends)))
+            flaws[row + 1, column + 1] = Flaw(defect, float(rng.uniform(*ends[defect])))
+    return flaws
 
 
 def crossed(layout: Layout, seams: tuple[Seam, ...]) -> set[tuple[int, int]]:
@@ -228,7 +238,7 @@ def _substrate(identity: Identity, pillar: Pillar, shape: tuple[int, int], layou
 
 
 def _photograph(identity: Identity, layout: Layout, scene: Floats) -> Bytes:
-    noise = 0.007 if layout.contrast == "optical" else 0.03
+    noise = 0.007 if layout.colour else 0.03
     camera = make_camera(identity, 64, exposure=0.11, blur=0.6, noise=noise, tilt=0.05)
     if layout.contrast == "sem":  # each line is scanned by itself
         scene = scene * (1.0 + 0.006 * white_noise(identity.shared("lines"), (1, scene.shape[1], 1)))

@@ -21,6 +21,9 @@ LOOSE_REACH = 0.28  # of the side: how far a pillar of a tile cut by hand may st
 CUT_REACH = 0.06  # likewise in a cell cut by the lattice
 NEAR = 0.08  # of the side: how far a pillar may stand from where the drift over rows and columns puts it
 SURE = 0.5  # correlation below which a pillar's own place is not believed
+FLAT, FLAT_TIMES = 0.03, 1.5  # of the steepest slopes, and of the flattest fifth: what is less is none
+GATHER = 0.22  # pitches over which a pillar is gathered
+RING_WIDTH = 0.06  # pitches, to each side of half a pitch: no pillar reaches so far
 BEST_SHARE = 0.6  # of the cells, the most alike, make the reference
 
 
@@ -121,6 +124,43 @@ def symmetric_middle(cell_SS: Plane) -> tuple[float, float]:
     x, y, _ = peak(np.asarray(cv2.matchTemplate(turned, capped, cv2.TM_CCORR), np.float32))
     middle = np.clip([-(x - 2 * most) / 2, -(y - 2 * most) / 2], -most, most)
     return float(middle[0]), float(middle[1])
+
+
+def middle_within_ground(cell_SS: Plane, pitch: float) -> tuple[float, float]:
+    """Return x and y, from the middle of a cell, of the point within half a pitch that the ground surrounds.
+
+    The ground is what is flat and of one piece, around all pillars. Where there is none, as out of focus, nothing is
+    known better than the middle: 0, 0.
+
+    Args:
+        cell_SS: A typical cell with its neighbours, two pitches wide.
+        pitch: Distance of neighbours in pixels.
+    """
+    smooth = cv2.GaussianBlur(cell_SS, (0, 0), pitch / 50)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    flat = max(FLAT * float(np.percentile(slope, 95)), FLAT_TIMES * float(np.percentile(slope, 20)))
+    ground_SS = connected_ground(slope <= flat)
+    if ground_SS is None:
+        return 0.0, 0.0
+    apart = radius_grid(2 * round(0.6 * pitch) + 1) / pitch
+    near = np.exp(-0.5 * (apart / GATHER) ** 2)
+    ring = (np.abs(apart - 0.5) < RING_WIDTH).astype(np.float64)
+    kernel = near / near.sum() - ring / ring.sum()
+    found = cv2.filter2D((~ground_SS).astype(np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    covered = np.asarray(found, np.float32)
+    rim = max((cell_SS.shape[0] - round(pitch)) // 2, 0)
+    x, y, _ = peak(covered[rim : cell_SS.shape[0] - rim, rim : cell_SS.shape[1] - rim])
+    middle = (cell_SS.shape[0] - 1) / 2
+    return x + rim - middle, y + rim - middle
+
+
+def connected_ground(flat_SS: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return the flat part that goes all the way across a cell and its neighbours, both ways; None where none does."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat_SS.astype(np.uint8), connectivity=4)
+    across = (stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] == flat_SS.shape[::-1]).all(axis=1)
+    across[0] = False  # all that is not flat
+    found = int(np.argmax(across * stats[:, cv2.CC_STAT_AREA]))
+    return np.asarray(labels == found) if found else None
 
 
 def shifted(cell_SS: Plane, x: float, y: float) -> Plane:

@@ -19,8 +19,9 @@ from datamodules.errors import DataError
 from datamodules.files.boxes import cut
 from datamodules.files.images import Array, resize, scale
 
-from .alignment import symmetric_middle
+from .alignment import middle_within_ground, symmetric_middle
 from .light import Relief, own_relief, shared_relief, typical
+from .measures import RIM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ Plane = npt.NDArray[np.float32]
 
 ROUNDS_OF_CENTRING = 2
 MARGIN_OF_CENTRING = 0.1  # of neighbours, in pitches
+AROUND = 0.5  # likewise: the nodes of a lattice may lie at a pillar's rim
+SHARED = 0.03  # of a cell's side: between neighbours, where a sharp edge shows in both
 LARGEST_SIDE = 96  # pixels; larger cells are shrunk first: no pillar needs more
 
 
@@ -50,6 +53,7 @@ class ArrayCells:
         window_N4: The part of the picture that every cell shows, x and y of its first and last corner; None likewise.
         first: Row and column of the first place.
         angle: By how many degrees rows sink to the right in the picture; 0 for tiles.
+        rim: Of a cell's side, across and down, that belongs to its neighbours.
     """
 
     name: str
@@ -61,6 +65,7 @@ class ArrayCells:
     window_N4: Floats | None = None
     first: tuple[int, int] = (1, 1)
     angle: float = 0.0
+    rim: tuple[float, float] = (RIM, RIM)
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -100,7 +105,9 @@ def cells_of_picture(
     half = tile_NSS.shape[1] / 2
     window_N4 = np.concatenate([centre_N2 - half, centre_N2 + half], axis=1)
     place = centre_N2, grey_HW, lattice.pitch, window_N4
-    return ArrayCells(name, shrunk(tile_NSS), (rows, columns), *place, angle=lattice.angle)
+    steps = [float(np.hypot(*step)) for step in (lattice.across, lattice.down)]
+    across, down = (max(RIM, 0.5 - 0.5 * step / tile_NSS.shape[1] + SHARED) for step in steps)
+    return ArrayCells(name, shrunk(tile_NSS), (rows, columns), *place, angle=lattice.angle, rim=(across, down))
 
 
 def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float) -> Plane:
@@ -129,8 +136,10 @@ def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
     """Move a lattice so that its typical cell is symmetric about its middle.
 
     The lattice is where the picture repeats; under light from one side its nodes lie towards a pillar's bright or dark
-    side, by up to a tenth of the pitch.
+    side, as far as at its darkest corner.
     """
+    around_SS = typical(cut_upright(grey_HW, lattice, AROUND))
+    lattice = replace(lattice, origin=lattice.origin + middle_within_ground(around_SS, lattice.pitch))
     for _ in range(ROUNDS_OF_CENTRING):
         typical_SS = typical(cut_upright(grey_HW, lattice, MARGIN_OF_CENTRING))
         lattice = replace(lattice, origin=lattice.origin + symmetric_middle(typical_SS))

@@ -30,6 +30,7 @@ Plane = npt.NDArray[np.float32]
 GOOD = "good"
 CLASSES = ("Missing", "Collapsed", "Stitching", "Irregular")
 GOOD_END = 4.5  # standard deviations: above the good cells of any array that was ever drawn or seen
+DARK_END = 4.8  # likewise for darkness, in which light and dirt have a part
 WAY = (
     0.25  # from the end of the good cells to that of the planted ones: nearer to the good, since real ones are fainter
 )
@@ -44,6 +45,7 @@ NORMAL_QUINTILE = 0.8416  # upper quintile of the normal distribution, in standa
 STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
 SEAM_HELP = 0.3  # of what the misfit has above ``SEAM_FROM`` and up to 5 more: a seam that also displaces counts more
 SEAM_FROM = 3.0
+MOVED = 1.5  # times the score of its seam: a pillar that lacks no more is moved, not missing
 
 
 class Spread(NamedTuple):
@@ -139,7 +141,7 @@ def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, 
         found_N = deviations(measure(centred, planted, aligned.offset_N2[chosen], gauge), usual_N[chosen], spreads)[
             :, index
         ]
-        limit = limit_between(found_N)
+        limit = limit_between(found_N, DARK_END if name == "Collapsed" else GOOD_END)
         layers.append(Layer(name, limit, float((found_N >= limit).mean()), MEANINGS[name]))
     score_N4 = deviation_N4 / np.array([layer.limit for layer in layers])
     return Sorted(classes_of(score_N4), score_N4, tuple(layers), spreads, float(np.median(usual_N)))
@@ -149,6 +151,8 @@ def classes_of(score_N4: Floats) -> npt.NDArray[np.str_]:
     """Let the layers take cells, one after another; the first whose limit a cell reaches names it."""
     taken_N4 = score_N4 >= 1
     taken_N4[:, 0] &= ~taken_N4[:, 1]  # where a dark disc lies, the pillar has gone, but is not merely missing
+    # What has a clear step and is out of form is there, but elsewhere.
+    taken_N4[:, 0] &= ~(taken_N4[:, 2:].all(axis=1) & (score_N4[:, 0] < MOVED * score_N4[:, 2]))
     names = np.array([*CLASSES, GOOD])
     return np.asarray(names[np.where(taken_N4.any(axis=1), taken_N4.argmax(axis=1), len(CLASSES))])
 
@@ -180,10 +184,10 @@ def neighbours_darkness(darkness_N: Floats, places: Places) -> Floats:
     return places.neighbours(darkness_N)
 
 
-def limit_between(planted_N: Floats) -> float:
+def limit_between(planted_N: Floats, good_end: float = GOOD_END) -> float:
     """Return the limit of a layer, in standard deviations: part of the way from the good cells' end to the planted."""
     lower_end = float(np.quantile(planted_N, PLANTED_END))
-    return GOOD_END + WAY * max(lower_end - GOOD_END, 0.0)
+    return good_end + WAY * max(lower_end - good_end, 0.0)
 
 
 def deviations(measures: Measures, usual_N: Floats, spreads: dict[str, Spread]) -> Floats:

@@ -25,7 +25,7 @@ SMOOTH = 1.0  # pixels: the noise of single pixels has no form
 STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
 STRETCHES = (7, 8)  # the modes that stretch the pillar along the axes and along the diagonals
 OBLIQUE = 0.5  # degrees from which a lattice is not along the pixels
-RIM = 0.06  # of the side: not searched for seams, where neighbours begin
+RIM = 0.06  # of the side: not searched for seams, where neighbours begin; more where these are nearer
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Gauge(NamedTuple):
         depth: How far black lies below the ground, see ``cells.Relief``.
         dark_ground: Whether pillars are brighter than the ground.
         angle: Of the lattice in the cells, in degrees: seams run along it, or along the pixels.
+        rim: Of the side, across and down, that belongs to the neighbours: their seams are not the cell's.
     """
 
     reference_SS: Plane
@@ -75,14 +76,22 @@ class Gauge(NamedTuple):
     depth: float = 1.0
     dark_ground: bool = False
     angle: float = 0.0
+    rim: tuple[float, float] = (RIM, RIM)
 
 
-def make_gauge(reference_SS: Plane, depth: float = 1.0, *, dark_ground: bool = False, angle: float = 0.0) -> Gauge:
+def make_gauge(
+    reference_SS: Plane,
+    depth: float = 1.0,
+    *,
+    dark_ground: bool = False,
+    angle: float = 0.0,
+    rim: tuple[float, float] = (RIM, RIM),
+) -> Gauge:
     """Prepare what the measures of an array need."""
     radius = pillar_radius(reference_SS)
     near_SS = radius_grid(reference_SS.shape[0]) <= WINDOW * radius
     modes_PK = usual_changes(reference_SS, near_SS)
-    return Gauge(reference_SS, radius, modes_PK, near_SS, depth, dark_ground, angle)
+    return Gauge(reference_SS, radius, modes_PK, near_SS, depth, dark_ground, angle, rim)
 
 
 def pillar_radius(reference_SS: Plane) -> float:
@@ -129,7 +138,7 @@ def measure(aligned_NSS: Plane, relief_NSS: Plane, offset_N2: Floats, gauge: Gau
     return Measures(
         absence=absence(aligned_NSS[:, pillar_SS], gauge.reference_SS[pillar_SS]),
         darkness=darkness(aligned_NSS, gauge),
-        seam=seam_strength(beside_reference(relief_NSS, offset_N2, gauge), gauge.angle),
+        seam=seam_strength(beside_reference(relief_NSS, offset_N2, gauge), gauge.angle, gauge.rim),
         misfit=misfit,
         stretch=changes_NK[:, STRETCHES[0]],
         skew=changes_NK[:, STRETCHES[1]],
@@ -170,12 +179,12 @@ def beside_reference(relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Plan
     return np.asarray(relief_NSS - np.stack(laid), dtype=np.float32)
 
 
-def seam_strength(relief_NSS: Plane, angle: float = 0.0) -> Floats:
+def seam_strength(relief_NSS: Plane, angle: float = 0.0, rim: tuple[float, float] = (RIM, RIM)) -> Floats:
     """Return the strength of the sharpest straight line or step, (N,): along the pixels, or along the lattice."""
     sharp_NSS = np.stack([cell - cv2.GaussianBlur(cell, (0, 0), 2.0) for cell in relief_NSS])
-    found = [line_profile(sharp_NSS, axis).max(axis=1) for axis in (1, 2)]
+    found = [line_profile(sharp_NSS, axis, rim).max(axis=1) for axis in (1, 2)]
     if abs(angle) >= OBLIQUE:
-        found += [line_profile(slanted(sharp_NSS, angle, axis), axis).max(axis=1) for axis in (1, 2)]
+        found += [line_profile(slanted(sharp_NSS, angle, axis), axis, rim).max(axis=1) for axis in (1, 2)]
     return np.asarray(np.max(found, axis=0))
 
 
@@ -193,7 +202,7 @@ def slanted(cell_NSS: Plane, angle: float, axis: int) -> Plane:
     return np.stack(slant).astype(np.float32)
 
 
-def line_profile(sharp_NSS: Plane, axis: int) -> Floats:
+def line_profile(sharp_NSS: Plane, axis: int, rims: tuple[float, float] = (RIM, RIM)) -> Floats:
     """Return the strength of a straight line or step at every place, (N, L), rims left out.
 
     The optics blur a pillar over pixels; only where two shots or write fields meet do all pixels of a line change at
@@ -202,9 +211,11 @@ def line_profile(sharp_NSS: Plane, axis: int) -> Floats:
     Args:
         sharp_NSS: Cells less what is left of them once smoothed by 2 pixels.
         axis: Along which to average: 1 for upright lines, 2 for level ones.
+        rims: Of the side, across and down, that are left out at each end.
     """
-    rim = max(round(RIM * sharp_NSS.shape[1]), 2)
-    mean_NL = sharp_NSS.mean(axis=axis)[:, rim:-rim]
+    across, down = (max(round(share * sharp_NSS.shape[1]), 2) for share in rims)
+    own_NSS = sharp_NSS[:, down:-down, across:-across]
+    mean_NL = own_NSS.mean(axis=axis)
     line = np.abs(2 * mean_NL[:, 1:-2] - mean_NL[:, :-3] - mean_NL[:, 2:-1]) / 2
     step = np.abs(mean_NL[:, 3:] - 3 * mean_NL[:, 2:-1] + 3 * mean_NL[:, 1:-2] - mean_NL[:, :-3]) / 4
     return np.asarray(np.maximum(line, step))

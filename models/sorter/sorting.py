@@ -83,7 +83,7 @@ def sort_array(
     seen = relief(cells)
     relief_NSS = seen.cell_NSS[present]
     aligned = align(relief_NSS, place_N2, loose=cells.picture_HW is None)
-    gauge = make_gauge(aligned.reference_SS, seen.depth, dark_ground=seen.dark_ground, angle=cells.angle)
+    gauge = make_gauge(aligned.reference_SS, seen.depth, dark_ground=seen.dark_ground, angle=cells.angle, rim=cells.rim)
     measures = measure(aligned.cell_NSS, relief_NSS, aligned.offset_N2, gauge)
     found = sort(relief_NSS, aligned, measures, gauge, places, seed)
     seams = find_seams(cells.picture_HW, cells.pitch) if cells.picture_HW is not None and cells.pitch else []

@@ -16,7 +16,9 @@ from datamodules.arrays.mosaic import lay_together
 from datamodules.files.images import read_image
 from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
+from datamodules.synthetic.meta_atom_array import Flaw, Layout, draw_array
 from models.sorter.cells import cells_of_picture, cells_of_tiles
+from models.sorter.layers import classes_of
 from models.sorter.seams import find_seams
 from models.sorter.seed_layers import reflected_levels, sort_by_clusters
 from models.sorter.sorting import SortedArray, TooFewCellsError, sort_array
@@ -153,6 +155,35 @@ def test_defects_and_seams_of_a_picture_are_found() -> None:
     crossed = [place for place, name in named.items() if name == "Stitching"]
     assert len(crossed) == 12
     assert {column for _, column in crossed} == {10}
+
+
+@pytest.mark.parametrize("group", [3, 7])
+@pytest.mark.parametrize(
+    "layout",
+    [Layout(7, 8), Layout(6, 7, lattice="hexagonal"), Layout(7, 7, angle=7), Layout(7, 8, contrast="sem")],
+    ids=["square", "hexagonal", "turned", "electron microscope"],
+)
+def test_cells_have_their_pillars_in_the_middle_however_one_sided_the_light(layout: Layout, group: int) -> None:
+    drawing = draw_array(Identity(303, "meta_atom", group, 0), layout)
+    cells = cells_of_picture("drawn", drawing.image, (layout.rows, layout.columns))
+    assert np.hypot(*np.median(cells.centre_N2 - drawing.centre_N2, axis=0)) < 0.03 * layout.pitch
+
+
+def test_neighbours_of_a_seam_that_is_not_theirs_are_good() -> None:
+    layout = Layout(7, 7, lattice="hexagonal")
+    flaws = {(4, 3): Flaw("stitching", 1.0), (2, 6): Flaw("stitching", 0.9)}
+    drawing = draw_array(Identity(303, "meta_atom", 6, 0), layout, flaws)
+    table = sort_array(cells_of_picture("drawn", drawing.image, (7, 7)), features=False).table
+    found = table[table["class"] != "good"]
+    assert dict(zip(zip(found["row"], found["col"], strict=True), found["class"], strict=True)) == {
+        (4, 3): "Stitching",
+        (2, 6): "Stitching",
+    }
+
+
+def test_a_pillar_that_is_moved_is_not_missing() -> None:
+    score = np.array([[1.4, 0, 1.7, 1.2], [1.4, 0, 1.7, 0.4], [2.9, 0, 1.7, 1.2], [1.4, 1.1, 0, 0], [0.2, 0, 0, 1.0]])
+    assert classes_of(score).tolist() == ["Stitching", "Missing", "Missing", "Collapsed", "Irregular"]
 
 
 def test_blocks_of_a_jpeg_are_no_seams() -> None:
