@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from datamodules.files.images import scale, to_rgb
 
+from .instance_drawing import write
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datamodules.files.images import Array
-    from datamodules.samples.detections import Instance
     from datamodules.zones.ring import Ring
 
 Drawn: TypeAlias = npt.NDArray[np.uint8]
@@ -27,7 +28,6 @@ COLOURS = {  # RGB, Okabe and Ito
     "": (86, 180, 233),
 }
 ENDS = (255, 255, 255)
-DEFECT = (204, 121, 167)
 TURNS = 721
 
 
@@ -72,22 +72,6 @@ def _draw(drawn: Drawn, ring: Ring, colour: tuple[int, int, int], name: str, wor
         write(drawn, words, (box.left + 6, min(box.bottom + round(30 * size), drawn.shape[0] - 8)), 0.75 * size, colour)
 
 
-def draw_instances(drawn: Drawn, instances: Sequence[tuple[str, Instance]]) -> None:
-    """Draw defects over an image, in place: outline, box, and what is written beside it."""
-    size = max(min(drawn.shape[:2]) / 1100, 0.45)
-    thick = max(round(1.5 * size), 1)
-    for words, one in instances:
-        top, left, bottom, right = one.region
-        padded = np.pad(one.mask.astype(np.uint8), 1)
-        contours, _ = cv2.findContours(padded, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(left - 1, top - 1))
-        cv2.drawContours(drawn, contours, -1, DEFECT, thick, cv2.LINE_AA)
-        away = 2 * thick
-        cv2.rectangle(drawn, (left - away, top - away), (right - 1 + away, bottom - 1 + away), DEFECT, thick)
-        below = top < 40 * size
-        place = (left, round(bottom + 30 * size) if below else round(top - 8 * size))
-        write(drawn, words, place, 0.75 * size, DEFECT)
-
-
 def _point(x: float, y: float, reach: float, turn: float) -> tuple[int, int]:
     return round(x + reach * math.cos(turn)), round(y + reach * math.sin(turn))
 
@@ -101,10 +85,3 @@ def _spoke(drawn: Drawn, ring: Ring, turn: float, mark: str, size: float) -> Non
     if inner > 60 * size:
         x, y = _point(ring.inner.x, ring.inner.y, inner - 45 * size, turn)
         write(drawn, mark, (x - round(22 * size), y + round(8 * size)), 0.6 * size, ENDS)
-
-
-def write(drawn: Drawn, words: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    """Write words with a dark rim, so that they are read on any ground."""
-    font, thick = cv2.FONT_HERSHEY_SIMPLEX, max(round(2 * size), 1)
-    cv2.putText(drawn, words, place, font, size, (0, 0, 0), thick + 2, cv2.LINE_AA)
-    cv2.putText(drawn, words, place, font, size, colour, thick, cv2.LINE_AA)

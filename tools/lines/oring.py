@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from callbacks.acceptance.judgement import Acceptance  # noqa: TC001 - typeguard reads the annotation
-from callbacks.report.ring_drawing import draw_instances, draw_rings
+from callbacks.report.instance_drawing import draw_instances
+from callbacks.report.ring_drawing import draw_rings
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import check_content
 from datamodules.files.whole_files import write_whole

@@ -1,0 +1,87 @@
+"""Defects of an instance model: every instance that counts is one, whatever it touches.
+
+Letters: H and W height and width of the model's picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datamodules.outlines.classes import PART
+from datamodules.samples.detections import EMPTY
+
+from .measured import SAME_SCALE, Defect, DefectRules, FoundDefects, PictureScale, find_defects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from datamodules.samples.detections import Instance, Mask
+
+
+def counted(detections: Sequence[Instance], threshold: float) -> list[Instance]:
+    """Keep the instances that are defects: not the part itself, with a score above 0 that reaches the threshold."""
+    return [one for one in detections if one.label != PART and one.score > 0 and np.float32(one.score) >= threshold]
+
+
+def union(instances: Sequence[Instance], size: tuple[int, int]) -> Mask:
+    """Return the pixels that belong to any of some instances, (H, W) of ``size``."""
+    mask_HW: Mask = np.zeros(size, np.bool_)
+    for one in instances:
+        mask_HW[one.region.slices] |= one.mask
+    return mask_HW
+
+
+def find_instances(
+    instances: Sequence[Instance],
+    map_HW: npt.NDArray[np.floating[Any]],
+    rules: DefectRules,
+    scale: PictureScale = SAME_SCALE,
+    zones_HW: npt.NDArray[np.uint8] | None = None,
+    kind: str = "",
+    good_peaks: Sequence[float] = (),
+) -> FoundDefects:
+    """Measure instances as defects; ``rules.merge_gap`` merges none of them, and the pieces of one are one.
+
+    Args:
+        instances: Those that count.
+        map_HW: As in ``find_defects``, like all others.
+        rules: The same.
+        scale: The same.
+        zones_HW: The same.
+        kind: The same.
+        good_peaks: The same.
+    """
+    label_HW = np.zeros(map_HW.shape, np.int32)
+    found: list[tuple[Defect, Instance]] = []
+    for one in instances:
+        if one.region == EMPTY:
+            continue
+        around = float(np.hypot(one.mask.shape[0] * scale.y, one.mask.shape[1] * scale.x)) + 1
+        zones_hw = None if zones_HW is None else zones_HW[one.region.slices]
+        alone = replace(rules, merge_gap=around)
+        about = (scale, zones_hw, kind, good_peaks)
+        found += [(_moved(defect, one, scale), one) for defect in _measured(one, map_HW, alone, about)]
+    order = sorted(range(len(found)), key=lambda index: (found[index][0].top, found[index][0].left))
+    defects = []
+    for number, index in enumerate(order, start=1):
+        defect, one = found[index]
+        defects.append(replace(defect, defect=number))
+        label_HW[one.region.slices][one.mask] = number
+    return FoundDefects(defects, label_HW)
+
+
+def _measured(
+    one: Instance, map_HW: npt.NDArray[np.floating[Any]], rules: DefectRules, about: tuple[Any, ...]
+) -> list[Defect]:
+    return find_defects(one.mask, map_HW[one.region.slices], rules, *about).defects
+
+
+def _moved(defect: Defect, one: Instance, scale: PictureScale) -> Defect:
+    """Give places in pixels of the picture, not of the crop."""
+    across, down = one.region.left * scale.x, one.region.top * scale.y
+    return replace(defect, x=defect.x + across, y=defect.y + down, left=defect.left + across, top=defect.top + down)
