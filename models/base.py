@@ -63,6 +63,8 @@ class InspectionModel(AnomalibModule):
         tiling: How pictures are cut to tiles and put together; None: they are judged whole.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
             A model that says a type of a whole image detects one instance that is as large as the image.
+        nothing: Score and map value where an instance model found nothing, which is never defective;
+            None: the model finds no instances, or types of whole images.
     """
 
     supervision: ClassVar[Supervision] = "good"
@@ -73,6 +75,7 @@ class InspectionModel(AnomalibModule):
     not_exportable: ClassVar[str] = ""
     tiling: Tiling | None = None
     classes: tuple[str, ...] = ()
+    nothing: ClassVar[float | None] = None
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
 
     def __init__(self) -> None:

@@ -155,6 +155,7 @@ class Hybrid(InspectionModel):
         ValueError: An argument is out of range.
     """
 
+    nothing: ClassVar[float | None] = 0.0
     supervision: ClassVar[Supervision] = "instances"
     trainer_arguments: ClassVar[dict[str, Any]] = MaskRcnn.trainer_arguments
     monitor: ClassVar[str] = MaskRcnn.monitor

@@ -142,6 +142,7 @@ class MaskRcnn(InspectionModel):
     """
 
     supervision: ClassVar[Supervision] = "instances"
+    nothing: ClassVar[float | None] = 0.0
     trainer_arguments: ClassVar[dict[str, Any]] = {"gradient_clip_val": 10.0}  # rare steep steps must undo nothing
     monitor: ClassVar[str] = "calibration/mask_ap"
     not_exportable: ClassVar[str] = (

@@ -17,6 +17,7 @@ from callbacks.statistics.cloud import Cloud
 from callbacks.statistics.curves import best_f_score, count_scores, roc_auc
 from callbacks.statistics.probability import Method, Probability, fit_probability
 from callbacks.statistics.usual import Usual
+from datamodules.samples.detections import counted, union
 from datamodules.table import DEFECTIVE, GOOD
 
 from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "calibration/objective"
 PIXEL_OBJECTIVE = "calibration/pixel_objective"
-NOTHING = 0.0  # score and map of an instance model that finds nothing
 FORM = 2  # of what is kept in checkpoints
 
 
@@ -68,6 +68,8 @@ class Calibration(nn.Module):
         map_range: Raw map values that the darkest and the brightest colour stand for; the first is the usual value.
         to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
         scores: What was seen of every calibration picture.
+        nothing: Score of a picture on which an instance model found nothing, above which all thresholds lie and whose
+            instances decide on pixels; None: no model of instances. Whoever builds the model sets it.
         usual: What the images of the run are like, so that others can be told from them; None where nobody noted it.
         scales: Micrometres per pixel that were usual, by kind and image size; see ``scales.py``.
         cloud: Where their embeddings lie; None where the model has none, or too few were seen.
@@ -102,12 +104,12 @@ class Calibration(nn.Module):
         self.to_probability: Probability | None = None
         self.probability_note = ""
         self.scores: list[Seen] = []
+        self.nothing: float | None = None
         self.usual: Usual | None = None
         self.scales: dict[str, float] = {}
         self.cloud: Cloud | None = None
         self._median_of: dict[str, float] = {}
         self._embedding_of: dict[str, npt.NDArray[np.float32]] = {}
-        self._nothing: float | None = None
         self._device: torch.device | str = "cpu"
         self._everything = PixelEvidence()
         self._parts: dict[tuple[Scope, str], PixelEvidence] = {}
@@ -132,7 +134,15 @@ class Calibration(nn.Module):
         batch.pred_label = batch.pred_score >= image.of_kinds(batch.kind, batch.pred_score.device)
         line_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
         batch.pred_mask = self.regions.masks(batch.anomaly_map, line_NHW, self.map_range[0], batch.zones)
+        if self.nothing is not None and batch.detections is not None:
+            batch.pred_mask = self._instance_masks(batch)
         return batch
+
+    def _instance_masks(self, batch: InspectionBatch) -> Tensor:
+        """Unite the instances that are defects, (N, H, W): those whose score reaches the threshold of their picture."""
+        lines, size = self.image_lines(batch.kind), tuple(batch.anomaly_map.shape[-2:])
+        masks = [union(counted(found, line), size) for found, line in zip(batch.detections, lines, strict=True)]
+        return torch.from_numpy(np.stack(masks)).to(batch.anomaly_map.device)
 
     @property
     def calibrated(self) -> bool:
@@ -157,15 +167,12 @@ class Calibration(nn.Module):
         self.scores = []
         self._median_of = {}
         self._embedding_of = {}
-        self._nothing = None
         self._device = device
         self._everything = PixelEvidence(device)
         self._parts = {}
 
     def update(self, batch: InspectionBatch) -> None:
         """See scored calibration pictures."""
-        if batch.detections is not None:
-            self._nothing = NOTHING
         known_N = batch.has_mask & (batch.label_index >= GOOD)
         judged = self.regions.judged(batch.zones)
         looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
@@ -199,10 +206,10 @@ class Calibration(nn.Module):
         """
         by_kind = "kind" in self.scopes
         self.image = choose_image_thresholds(
-            self.policy, self.fallback, self.scores, self.least, by_kind=by_kind, nothing=self._nothing
+            self.policy, self.fallback, self.scores, self.least, by_kind=by_kind, nothing=self.nothing
         )
         self.pixel = choose_pixel_thresholds(
-            self.pixel_policy, self.fallback, self._everything, self._parts, self.least, self._nothing
+            self.pixel_policy, self.fallback, self._everything, self._parts, self.least, self.nothing
         )
         self.image_threshold.fill_(self.image.all.value)
         self.pixel_threshold.fill_(self.pixel.all.value)

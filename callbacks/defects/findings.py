@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from datamodules.samples.detections import counted
 from datamodules.table import DEFECTIVE, GOOD
 
+from .from_instances import find_instances
 from .measured import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
 from .naming import name_defects
 from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -123,8 +125,45 @@ def find_in_batch(
 ) -> list[FoundDefects]:
     """Find the defects of every picture of a decided batch; arguments as in ``Findings``."""
     good_peaks = sorted(calibration.good_peaks())
+    if calibration.nothing is not None and batch.detections is not None:
+        found_N = _instances_in(batch, calibration, rules, scales, good_peaks)
+    else:
+        found_N = _regions_in(batch, rules, scales, good_peaks)
+    detections_N = batch.detections or [[] for _ in found_N]
+    return [
+        name_defects(found, detections, batch.classes) for found, detections in zip(found_N, detections_N, strict=True)
+    ]
+
+
+def _instances_in(
+    batch: InspectionBatch,
+    calibration: Calibration,
+    rules: DefectRules,
+    scales: Mapping[str, PictureScale],
+    good_peaks: Sequence[float],
+) -> list[FoundDefects]:
+    """Take the instances that count for the defects."""
+    maps_NHW, lines = batch.anomaly_map.float().cpu().numpy(), calibration.image_lines(batch.kind)
+    return [
+        find_instances(
+            counted(batch.detections[index], lines[index]),
+            maps_NHW[index],
+            rules,
+            scales.get(name, SAME_SCALE),
+            zones_of(batch, index),
+            batch.kind[index],
+            good_peaks,
+        )
+        for index, name in enumerate(batch.name)
+    ]
+
+
+def _regions_in(
+    batch: InspectionBatch, rules: DefectRules, scales: Mapping[str, PictureScale], good_peaks: Sequence[float]
+) -> list[FoundDefects]:
+    """Take the regions of the mask for the defects."""
     masks_NHW, maps_NHW = batch.pred_mask.bool().cpu().numpy(), batch.anomaly_map.float().cpu().numpy()
-    found_N = [
+    return [
         find_defects(
             masks_NHW[index],
             maps_NHW[index],
@@ -135,10 +174,6 @@ def find_in_batch(
             good_peaks,
         )
         for index, name in enumerate(batch.name)
-    ]
-    detections_N = batch.detections or [[] for _ in found_N]
-    return [
-        name_defects(found, detections, batch.classes) for found, detections in zip(found_N, detections_N, strict=True)
     ]
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datamodules.outlines.classes import PART
 from datamodules.samples.detections import EMPTY
 
 from .measured import SAME_SCALE, Defect, DefectRules, FoundDefects, PictureScale, find_defects
@@ -20,20 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from datamodules.samples.detections import Instance, Mask
-
-
-def counted(detections: Sequence[Instance], threshold: float) -> list[Instance]:
-    """Keep the instances that are defects: not the part itself, with a score above 0 that reaches the threshold."""
-    return [one for one in detections if one.label != PART and one.score > 0 and np.float32(one.score) >= threshold]
-
-
-def union(instances: Sequence[Instance], size: tuple[int, int]) -> Mask:
-    """Return the pixels that belong to any of some instances, (H, W) of ``size``."""
-    mask_HW: Mask = np.zeros(size, np.bool_)
-    for one in instances:
-        mask_HW[one.region.slices] |= one.mask
-    return mask_HW
+    from datamodules.samples.detections import Instance
 
 
 def find_instances(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.outlines.classes import PART
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -92,6 +94,19 @@ def type_of(detections: Sequence[Instance], classes: Sequence[str]) -> str:
 def class_of(label: int, classes: Sequence[str]) -> str:
     """Name a label; empty where it has no name."""
     return classes[label - 1] if 0 < label <= len(classes) else ""
+
+
+def counted(detections: Sequence[Instance], threshold: float) -> list[Instance]:
+    """Keep the instances that are defects: not the part itself, with a score above 0 that reaches the threshold."""
+    return [one for one in detections if one.label != PART and one.score > 0 and np.float32(one.score) >= threshold]
+
+
+def union(instances: Sequence[Instance], size: tuple[int, int]) -> Mask:
+    """Return the pixels that belong to any of some instances, (H, W) of ``size``."""
+    mask_HW: Mask = np.zeros(size, np.bool_)
+    for one in instances:
+        mask_HW[one.region.slices] |= one.mask
+    return mask_HW
 
 
 def trim(mask: Mask, region: Region) -> tuple[Mask, Region]:

@@ -8,7 +8,7 @@ from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.enhancing.enhancement import read_enhancement
 
-from .composition import compose, compose_views
+from .composition import HYBRID, INSTANCES, compose, compose_views
 from .decision import Decision
 from .judge import Judge
 from .measuring import Measuring
@@ -76,5 +76,6 @@ class Bundle(Judge):
             classes=self.spec.get("classes") or (),
             views=compose_views(self.spec, graphs),
             zoning=Zoning(**self.spec["zoning"]) if self.spec.get("zoning") else None,
+            instances=self.spec["composition"]["kind"] in {INSTANCES, HYBRID},
             acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from callbacks.report.instance_drawing import draw_instances
 from datamodules.outlines.regions import mask_rings
 from datamodules.samples.detections import EMPTY, Instance, Region, run_lengths, trim
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datamodules.samples.detections import Mask
+
+    from .network import Array
+    from .result import Result
 
 DIGITS = 3
 MEASURES = ("left", "top", "width", "height", "area", "area_percent", "tiles", "outline")
@@ -61,6 +65,38 @@ def instance_row(
         "outline": outline_of(one),
         "rle": {"size": [*size], "counts": run_lengths(one, size)},
     }
+
+
+def rows_of_instances(result: Result) -> list[dict[str, Any]]:
+    """Turn the defects that an instance model found on a picture into rows, in pixels of the picture as read."""
+    whole = result.size[0] * result.size[1]
+    return [
+        instance_row(number, one, result.size, whole, result.classes)
+        for number, one in enumerate(_placed(result), start=1)
+    ]
+
+
+def overlay_of_instances(result: Result, image_HW3: Array) -> Array:
+    """Draw them over the picture at its full size, with boxes, numbers, classes and scores: (H, W, 3) RGB uint8.
+
+    Args:
+        result: See there.
+        image_HW3: What the model saw, RGB uint8.
+    """
+    grown = cv2.resize(image_HW3, result.size[::-1], interpolation=cv2.INTER_LINEAR)
+    drawn = np.ascontiguousarray(grown, dtype=np.uint8)
+    words = (f"{number}: {class_name(one.label, result.classes)} {one.score:.2f}"
+             for number, one in enumerate(_placed(result), start=1))  # fmt: skip
+    draw_instances(drawn, list(zip(words, _placed(result), strict=True)))
+    return drawn
+
+
+def _placed(result: Result) -> list[Instance]:
+    """Lay the defects of a picture, whose boxes are laid onto it already, onto it."""
+    if result.mask is None:
+        return []
+    seen = (result.mask.shape[0], result.mask.shape[1])
+    return [on_picture(one, seen, result.size)._replace(box=one.box) for one in result.counted]
 
 
 def outline_of(one: Instance) -> list[list[float]]:

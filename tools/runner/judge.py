@@ -25,7 +25,7 @@ from datamodules.files.images import (
     resize_zones,
     scale,
 )
-from datamodules.samples.detections import type_of
+from datamodules.samples.detections import counted, type_of, union
 
 from .accepting import accept
 from .picture import Picture
@@ -82,6 +82,7 @@ class Judge:
         enhance: What happens to an image before it is resized.
         acceptance: The rules that accept a part or do not; None: there are none.
         classes: Names of the labels of detections, from label 1; none: no types are told.
+        instances: Whether detections are instances, which are the defects then; otherwise they say types alone.
         measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
         views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
@@ -104,6 +105,7 @@ class Judge:
         *,
         views: Callable[[Array], dict[str, Array]] | None = None,
         zoning: Zoning | None = None,
+        instances: bool = False,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -118,6 +120,7 @@ class Judge:
         self.classes = tuple(classes)
         self.views = views
         self.zoning = zoning
+        self.instances = instances
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -219,18 +222,23 @@ class Judge:
         score, map_HW = found.score_B[row], found.map_BHW[row]
         if not np.isfinite(score) or not np.isfinite(map_HW).all():
             return Result(picture.name, place=picture.place, error=NOT_FINITE)
-        mask_HW = self.decision.mask(map_HW, kind, zones_HW)
+        detections = [] if found.detections is None else found.detections[row]
+        searched = self.instances and found.detections is not None
+        if searched:
+            mask_HW = union(counted(detections, float(self.decision.threshold(kind))), map_HW.shape)
+        else:
+            mask_HW = self.decision.mask(map_HW, kind, zones_HW)
+        defective = self.decision.is_defective(score, kind) and not (searched and score <= 0)
         facts: dict[str, float] = {}
         if self.usual is not None and picture.facts:
             facts = {**picture.facts, LEVEL: self.usual.level(map_HW)}
             facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
-        detections = [] if found.detections is None else found.detections[row]
         return Result(
             picture=picture.name,
             place=picture.place,
             score=float(score),
             threshold=float(self.decision.threshold(kind)),
-            defective=self.decision.is_defective(score, kind),
+            defective=defective,
             probability=self.decision.probability(score),
             kind=kind,
             size=picture.size,
@@ -241,7 +249,8 @@ class Judge:
             unusual="" if self.usual is None else self.usual.judge(facts),
             facts=facts,
             detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
-            type=type_of(detections, self.classes) if self.decision.is_defective(score, kind) else "",
+            type=type_of(detections, self.classes) if defective else "",
+            searched=searched,
             classes=self.classes,
             zones_HW=zones_HW,
             um_per_pixel=None if picture.zoned is None else picture.zoned.um_per_pixel,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from callbacks.defects.from_instances import find_instances
 from callbacks.defects.measured import MEASURES, Defect, DefectRules, PictureScale, find_defects
 from callbacks.defects.naming import name_defects
 
@@ -55,5 +56,8 @@ class Measuring:
         height, width = result.mask.shape
         scale = PictureScale(result.size[1] / width, result.size[0] / height, self.scale_of(result))
         about = (scale, result.zones_HW, result.kind, self.good_peaks)
-        found = find_defects(result.mask, result.anomaly_map, self.rules, *about)
+        if result.searched:
+            found = find_instances(result.counted, result.anomaly_map, self.rules, *about)
+        else:
+            found = find_defects(result.mask, result.anomaly_map, self.rules, *about)
         return name_defects(found, list(result.detections), result.classes).defects

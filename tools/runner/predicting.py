@@ -150,6 +150,7 @@ def predict(
             if time.monotonic() - last >= LINE_EVERY_S:
                 last = time.monotonic()
                 sys.stderr.write(f"{writer.rows} pictures, {last - started:.0f} s\n")
+        writer.conclude()
         seconds = time.monotonic() - started
         counts = (writer.rows, writer.defective, writer.failed, earlier)
         notes = writer.familiar.conclude(writer.folder / DRIFT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from callbacks.statistics.examined import plain
-from datamodules.samples.detections import class_of
+from datamodules.samples.detections import class_of, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,7 @@ class Result:
         unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
         facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
         type: That the model tells of a picture that it calls defective; empty where it tells none.
+        searched: Whether an instance model looked: then its instances are the defects, and the mask is theirs.
         classes: Names of the labels of detections, from label 1; an empty one is no defect.
         zones_HW: (H, W) zone ids at the model's size; None where there are none.
         um_per_pixel: Along y, as the image itself or its kind tells; None where neither does.
@@ -96,12 +97,18 @@ class Result:
     unusual: str = ""
     facts: Mapping[str, float] = field(default_factory=dict)
     type: str = ""
+    searched: bool = False
     classes: tuple[str, ...] = ()
     zones_HW: npt.NDArray[np.uint8] | None = None
     um_per_pixel: float | None = None
     defects: tuple[Defect, ...] | None = None
     acceptance: Judgement | None = None
     error: str = ""
+
+    @property
+    def counted(self) -> list[Instance]:
+        """The instances that are defects: their score reaches the threshold."""
+        return counted(self.detections, self.threshold)
 
     @property
     def image(self) -> npt.NDArray[np.uint8] | None:

@@ -12,6 +12,7 @@ import json
 import os
 from collections import Counter
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -22,6 +23,8 @@ from callbacks.report.pictures import overlay
 from datamodules.files.csv_text import LINE_END, Rows, guarded
 
 from .familiar import Familiar
+from .instance_files import write_instances
+from .instance_rows import overlay_of_instances, rows_of_instances
 from .measuring import ABOUT as ABOUT_DEFECTS
 from .measuring import COLUMNS as DEFECT_COLUMNS
 from .owning import Owner
@@ -131,18 +134,33 @@ class Writer:
         """Write what belongs to a picture, and then its row."""
         if result.anomaly_map is not None and result.mask is not None:
             if _wanted(self.overlays, result) and (image := result.image) is not None:
-                drawn = overlay(image, result.anomaly_map, *self.map_range, predicted_mask_HW=result.mask)
+                drawn = (
+                    overlay_of_instances(result, image)
+                    if result.searched
+                    else overlay(image, result.anomaly_map, *self.map_range, predicted_mask_HW=result.mask)
+                )
                 self._save("overlays", result, ".jpg", drawn[..., ::-1])
             if _wanted(self.masks, result):
                 size = result.size[::-1]
                 grown = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
                 self._save("masks", result, ".png", grown)
         row = result.row()
+        if result.searched:
+            row |= {"size": [*result.size], "instances": rows_of_instances(result)}
         if self._measuring is not None and not result.error:
             defects = self._measuring(result) if result.defects is None else result.defects
             row["defects"] = [defect.to_dict() for defect in defects]
         self._record.write(write_row(row))
         self._count(row)
+
+    def conclude(self) -> None:
+        """Write instances.csv and instances.json from the record, where an instance model looked."""
+        self.flush()
+        rows = (row for row in whole_rows(self.folder / RECORD) if "instances" in row)
+        first = next(rows, None)
+        if first is not None:
+            named = (({"image_path": row["image_path"]}, row["size"], row["instances"]) for row in chain([first], rows))
+            write_instances(self.folder, named)
 
     def flush(self) -> None:
         """Hand every row so far to the system: what is done is done."""

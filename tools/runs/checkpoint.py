@@ -131,6 +131,7 @@ def build_module(config: DictConfig) -> InspectionModel:
     """Build a model with its calibration, and its tiles if there are any."""
     module: InspectionModel = build(config.model, "model")
     module.post_processor = build(config.threshold, "threshold")
+    module.post_processor.nothing = module.nothing
     if tiling := config.get("tiling"):
         module.use_tiling(build(tiling, "tiling"))
     return module

@@ -90,6 +90,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
         zoning=zoning_of(config, calibration),
         classes=module.classes,
         views=partial(views_of, module),
+        instances=module.nothing is not None,
     )
 
 

@@ -56,6 +56,7 @@ def test_a_calibration_of_an_instance_model_calls_an_empty_picture_good(score: f
     batch.anomaly_map = batch.pred_score[:, None, None].repeat(1, 8, 8)
     batch.detections = [[] for _ in samples]
     calibration = Calibration(F1(), Normal())
+    calibration.nothing = 0.0
     calibration.reset()
     calibration.update(batch)
     calibration.choose()

@@ -229,6 +229,25 @@ def test_one_call_gives_parts_defects_and_states_that_agree(trained: tuple[Path,
     assert all((out / "overlays" / folder).is_dir() for folder in ("model1good", "model1defect2"))
 
 
+def test_plain_prediction_lists_the_same_instances_everywhere(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    run, source = trained
+    out = tmp_path / "out"
+    keys = ["image_threshold=0.02", "overlay=all"]
+    assert main(["predict", f"run={run}", f"source={source / 'model1defect2'}", f"out={out}", *keys]) == 0
+    predictions, instances = pd.read_csv(out / "predictions.csv"), pd.read_csv(out / "instances.csv")
+    defects = pd.read_csv(out / "defects.csv")
+    assert len(instances) > 0
+    assert set(instances["image_path"]) == set(predictions.loc[predictions["verdict"] == "defective", "image_path"])
+    assert (instances["area"] > 0).sum() == len(defects)
+    assert sorted(instances["area"]) == pytest.approx(sorted(defects["area"]), rel=0.1, abs=8)  # 240 of 128 pixels
+    coco = COCO(str(out / "instances.json"))
+    for entry in coco.loadAnns(coco.getAnnIds()):
+        assert coco.annToMask(entry).sum() == entry["area"]
+    drawn = cv2.imread(str(out / "overlays" / "01.png.jpg"))
+    assert drawn is not None
+    assert drawn.shape == (240, 240, 3)
+
+
 def test_a_model_of_another_type_does_not_look(trained: tuple[Path, Path], tmp_path: Path) -> None:
     run, source = trained
     out = tmp_path / "out"
