@@ -11,7 +11,7 @@ import numpy.typing as npt
 from datamodules.files.images import to_rgb
 from datamodules.zones.view import to_grey
 
-from .ring_drawing import write
+from .instance_drawing import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
