@@ -60,7 +60,7 @@ class ShapeRun:
         """Score the inclusions of a table, (N,)."""
         crop_NSS = torch.from_numpy(object_crops(label_HW, table, self.side))
         scores = [
-            self.module.look(part[:, None].repeat(1, 3, 1, 1).float() / 255)[0].pred_score
+            self.module.predict(part[:, None].repeat(1, 3, 1, 1).float() / 255)[0].pred_score
             for part in torch.split(crop_NSS, BATCH)
         ]
         score_N = np.concatenate([np.zeros(0), *(np.asarray(score) for score in scores)])
