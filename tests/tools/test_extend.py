@@ -7,9 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import pytest
 
+from tests.conftest import draw_plate
 from tools.cli import main
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "extend.md").read_text(encoding="utf-8")
@@ -64,6 +66,51 @@ def test_a_measure_of_ones_own_is_one_target(stranger: Path, capsys: pytest.Capt
     assert main(["test", str(run), "report=false"]) == 2
     assert "trust=true" in capsys.readouterr().err
     assert main(["test", str(run), "report=false", "trust=true"]) == 0
+
+
+def test_a_data_set_of_ones_own(stranger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(stranger, "A data set")
+    (stranger / "trays").mkdir()
+    for index in range(60):
+        tray, place = divmod(index, 3)
+        image, _ = draw_plate(index, pit=tray % 3 == 2)
+        cv2.imwrite(f"trays/{tray:02}_{place}_{'scratch' if tray % 3 == 2 else 'ok'}.png", image)
+    (command,) = "".join(blocks("A data set", "sh")).splitlines()
+    words = [*shlex.split(command)[1:], *SMALL[3:]]
+    assert main(words) == 0
+    (run,) = Path("runs").glob("trays-padim/*/")
+    samples = pd.read_csv(run / "samples.csv")
+    assert len(samples) == 60
+    assert samples.groupby("group")["split"].nunique().max() == 1
+    assert set(samples["defect"].dropna()) == {"scratch"}
+    assert main([*words, "data={_target_: shop.trays.Trays, root: trays, god: fine}"]) == 2
+    assert "good" in capsys.readouterr().err
+
+
+def test_a_model_of_ones_own(stranger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(stranger, "A model")
+    (run,) = run_commands("A model")
+    assert run.parent.name == "synthetic-fiber-levels"
+    table = pd.read_csv(run / "predictions.csv")
+    assert main(["predict", str(run), str(table["image_path"][0]), "out=told"]) == 2
+    assert "trust=true" in capsys.readouterr().err
+    assert main(["predict", str(run), str(table["image_path"][0]), "out=told", "trust=true"]) == 0
+    assert pd.read_csv("told/predictions.csv")["score"][0] == pytest.approx(table["score"][0], rel=1e-6)
+    for model, expected in (
+        ("{_target_: shop.levels.Levels, smooth: 4}", "Expected model.smooth to be odd, but found 4"),
+        ("{_target_: shop.levels.Levels, smoth: 3}", "smooth"),
+        ("{smooth: 3}", "package.module.Class"),
+    ):
+        assert main(["train", "data=synthetic", f"model={model}", *SMALL]) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_a_policy_of_ones_own(stranger: Path) -> None:
+    write_files(stranger, "A policy")
+    (run,) = run_commands("A policy")
+    chosen = json.loads((run / "calibration.json").read_text())["image"]["all"]
+    assert chosen["policy"] == "AboveAllGood(margin=0.2)"
+    assert chosen["promise"].startswith("It lies 0.2 of the range of")
 
 
 @pytest.mark.parametrize(

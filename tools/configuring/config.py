@@ -18,6 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from configs import CONFIG_DIR
 from tools.errors import ConfigError
 
+from .own_classes import names_own_class, own_class
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -72,11 +74,14 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
     overrides = own_images(parse_overrides(args))
     own = OmegaConf.load(CONFIG_DIR / f"{name}.yaml")
     known = {group: choices for group, choices in groups().items() if group not in list(own)}  # plain keys go first
-    choosing = [override for override in overrides if override.key_or_group in known]
+    spelt = [override for override in overrides if override.key_or_group in known and names_own_class(override)]
+    choosing = [override for override in overrides if override.key_or_group in known and override not in spelt]
     for override in choosing:
         check_choice(override, known[override.key_or_group])
     config, choices = _compose(name, choosing)
-    apply_overrides(config, [override for override in overrides if override not in choosing], known)
+    for override in spelt:
+        config[override.key_or_group], choices[override.key_or_group] = own_class(override)
+    apply_overrides(config, [override for override in overrides if override not in [*choosing, *spelt]], known)
     config.choices = choices
     return config
 
@@ -112,6 +117,8 @@ def recompose(config: DictConfig, args: Sequence[str], own: DictConfig, changeab
             raise ConfigError(
                 f"Expected {group} to stay as the run has it; only {', '.join(changeable)} can change here."
             )
+        elif key in known and names_own_class(override):
+            config[key], config.choices[key] = own_class(override)
         elif key in known:
             check_choice(override, known[key])
             fresh, _ = _compose("train", [override])
