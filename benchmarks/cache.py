@@ -19,7 +19,7 @@ from datamodules.folder import FolderDataModule
 
 if TYPE_CHECKING:
     from datamodules.samples.batch import Sample
-    from datamodules.samples.loading import SizedDataset
+    from datamodules.samples.sized import SizedDataset
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset
 from .samples.batch import Sample, collate
 from .samples.dataset import InspectionDataset, Reading
-from .samples.loading import SizedDataset, make_loader
+from .samples.loading import make_loader
 from .samples.split import fold_table, join_copies, split_table
 from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
 from .table import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from .samples.batch import InspectionBatch
+    from .samples.sized import SizedDataset
 
 Supervision = Literal["good", "labels", "masks", "instances"]
 EXCLUDED_COLUMNS = ("path", "problem", "remedy")

@@ -97,6 +97,26 @@ def test_no_import_runs_up(floor: str) -> None:
     assert not circles
 
 
+def files_named_by(path: Path) -> set[Path]:
+    """Every file of the house that a file imports from, wherever the import stands in it."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            above = path.parents[node.level - 1] if node.level else ROOT
+            base = above.joinpath(*(node.module or "").split("."))
+            places = [base, *(base / alias.name for alias in node.names)]
+            found.update(place.with_suffix(".py") for place in places if place.with_suffix(".py").is_file())
+    return found
+
+
+def test_no_two_files_need_each_other() -> None:
+    files = [path for floor in MAY_IMPORT for path in (ROOT / floor).rglob("*.py")]
+    graph = {str(path): {str(one) for one in files_named_by(path)} for path in files}
+    circles = {frozenset({a, b}) for a in graph for b in graph[a] if a != b and a in graph.get(b, ())}
+    assert len(graph) > 300, "the test looks in the wrong place"
+    assert not circles
+
+
 def test_callbacks_are_one_column() -> None:
     graph = leanings("callbacks")
     rooms = {path.name for path in (ROOT / "callbacks").iterdir() if (path / "__init__.py").is_file()}

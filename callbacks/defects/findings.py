@@ -11,7 +11,8 @@ from datamodules.samples.detections import counted
 from datamodules.table import DEFECTIVE, GOOD
 
 from .from_instances import find_instances
-from .measured import MEASURES, SAME_SCALE, DefectRules, FoundDefects, PictureScale, find_defects
+from .image_scale import SAME_SCALE, ImageScale
+from .measured import MEASURES, DefectRules, FoundDefects, find_defects
 from .naming import name_defects
 from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
 
@@ -61,7 +62,7 @@ class Findings:
         self._pictures: list[dict[str, Any]] = []
         self._heat_map: npt.NDArray[np.int64] | None = None
 
-    def update(self, batch: InspectionBatch, calibration: Calibration, scales: Mapping[str, PictureScale]) -> None:
+    def update(self, batch: InspectionBatch, calibration: Calibration, scales: Mapping[str, ImageScale]) -> None:
         """See a decided batch.
 
         Args:
@@ -81,7 +82,7 @@ class Findings:
         self._defects += rows
 
     def _judge(
-        self, batch: InspectionBatch, index: int, label_HW: npt.NDArray[np.int32], scale: PictureScale
+        self, batch: InspectionBatch, index: int, label_HW: npt.NDArray[np.int32], scale: ImageScale
     ) -> set[int] | None:
         """Compare with what is marked; return the true defects, or None where nobody knows."""
         label_index = int(batch.label_index[index])
@@ -121,7 +122,7 @@ class Findings:
 
 
 def find_in_batch(
-    batch: InspectionBatch, calibration: Calibration, rules: DefectRules, scales: Mapping[str, PictureScale]
+    batch: InspectionBatch, calibration: Calibration, rules: DefectRules, scales: Mapping[str, ImageScale]
 ) -> list[FoundDefects]:
     """Find the defects of every picture of a decided batch; arguments as in ``Findings``."""
     good_peaks = sorted(calibration.good_peaks())
@@ -139,7 +140,7 @@ def _instances_in(
     batch: InspectionBatch,
     calibration: Calibration,
     rules: DefectRules,
-    scales: Mapping[str, PictureScale],
+    scales: Mapping[str, ImageScale],
     good_peaks: Sequence[float],
 ) -> list[FoundDefects]:
     """Take the instances that count for the defects."""
@@ -159,7 +160,7 @@ def _instances_in(
 
 
 def _regions_in(
-    batch: InspectionBatch, rules: DefectRules, scales: Mapping[str, PictureScale], good_peaks: Sequence[float]
+    batch: InspectionBatch, rules: DefectRules, scales: Mapping[str, ImageScale], good_peaks: Sequence[float]
 ) -> list[FoundDefects]:
     """Take the regions of the mask for the defects."""
     masks_NHW, maps_NHW = batch.pred_mask.bool().cpu().numpy(), batch.anomaly_map.float().cpu().numpy()
@@ -188,7 +189,7 @@ def zones_of(batch: InspectionBatch, index: int) -> npt.NDArray[np.uint8] | None
     return None if batch.zones is None else batch.zones[index].cpu().numpy()
 
 
-def picture_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, PictureScale]:
+def image_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, ImageScale]:
     """The scale of every picture of a surveyed sample table, by name.
 
     Args:
@@ -202,6 +203,6 @@ def picture_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, 
     um = pd.to_numeric(known, errors="coerce")
     columns = zip(samples["name"], samples["height"], samples["width"], um, strict=True)
     return {
-        str(name): PictureScale(float(w) / width, float(h) / height, None if pd.isna(scale) else float(scale))
+        str(name): ImageScale(float(w) / width, float(h) / height, None if pd.isna(scale) else float(scale))
         for name, h, w, scale in columns
     }

@@ -12,7 +12,8 @@ import numpy as np
 
 from datamodules.samples.detections import EMPTY
 
-from .measured import SAME_SCALE, Defect, DefectRules, FoundDefects, PictureScale, find_defects
+from .image_scale import SAME_SCALE, ImageScale
+from .measured import Defect, DefectRules, FoundDefects, find_defects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ def find_instances(
     instances: Sequence[Instance],
     map_HW: npt.NDArray[np.floating[Any]],
     rules: DefectRules,
-    scale: PictureScale = SAME_SCALE,
+    scale: ImageScale = SAME_SCALE,
     zones_HW: npt.NDArray[np.uint8] | None = None,
     kind: str = "",
     good_peaks: Sequence[float] = (),
@@ -67,7 +68,7 @@ def _measured(
     return find_defects(one.mask, map_HW[one.region.slices], rules, *about).defects
 
 
-def _moved(defect: Defect, one: Instance, scale: PictureScale) -> Defect:
+def _moved(defect: Defect, one: Instance, scale: ImageScale) -> Defect:
     """Give places in pixels of the picture, not of the crop."""
     across, down = one.region.left * scale.x, one.region.top * scale.y
     return replace(defect, x=defect.x + across, y=defect.y + down, left=defect.left + across, top=defect.top + down)

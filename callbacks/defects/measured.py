@@ -16,6 +16,7 @@ import numpy as np
 from callbacks.statistics.regions import regions_of
 
 from .extents import DIGITS, extents_of, smallest_rectangle
+from .image_scale import SAME_SCALE, ImageScale
 from .merging import merge_near
 from .severity import check_rules, severity_of
 from .zone_parts import parts_by_zone
@@ -93,23 +94,6 @@ class Defect:
 MEASURES = tuple(field.name for field in fields(Defect) if field.name != "inside")
 
 
-class PictureScale(NamedTuple):
-    """How the pixels of the model's image lie on the image on disk.
-
-    Attributes:
-        x: Pixels on disk per pixel of the model's image, along a row.
-        y: The same, along a column.
-        um_per_pixel: Micrometres per pixel on disk; None where nobody said.
-    """
-
-    x: float = 1.0
-    y: float = 1.0
-    um_per_pixel: float | None = None
-
-
-SAME_SCALE = PictureScale()
-
-
 class FoundDefects(NamedTuple):
     """The defects of one image.
 
@@ -153,7 +137,7 @@ def find_defects(
     mask_HW: npt.NDArray[np.bool_],
     map_HW: npt.NDArray[np.floating[Any]],
     rules: DefectRules,
-    scale: PictureScale = SAME_SCALE,
+    scale: ImageScale = SAME_SCALE,
     zones_HW: npt.NDArray[np.uint8] | None = None,
     kind: str = "",
     good_peaks: Sequence[float] = (),
@@ -209,7 +193,7 @@ def _measure(
     outline_P2: FloatArray,
     fragments: int,
     map_HW: npt.NDArray[np.floating[Any]],
-    scale: PictureScale,
+    scale: ImageScale,
     zones_HW: npt.NDArray[np.uint8] | None,
     good_peaks: Sequence[float],
 ) -> dict[str, Any]:

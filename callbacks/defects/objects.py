@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from callbacks.statistics.curves import FloatArray
 
-    from .measured import PictureScale
+    from .image_scale import ImageScale
 
 MARKED_COLUMNS = ("name", "group", "kind", "area", "side", "zone", "covered", "found", "type")
 PICTURE_COLUMNS = ("name", "group", "good", "false_objects")
@@ -33,7 +33,7 @@ PICTURE_COLUMNS = ("name", "group", "good", "false_objects")
 def marked_objects(
     mask_HW: npt.NDArray[np.bool_],
     label_HW: npt.NDArray[np.int32],
-    scale: PictureScale,
+    scale: ImageScale,
     zones_HW: npt.NDArray[np.uint8] | None,
     overlap: float,
 ) -> list[dict[str, Any]]:

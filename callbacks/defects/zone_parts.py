@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from .measured import PictureScale
+    from .image_scale import ImageScale
 
 Parts: TypeAlias = "Mapping[str, Mapping[str, float | None]]"
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 def parts_by_zone(
-    pixels_P2: npt.NDArray[np.int64], zones_HW: npt.NDArray[np.uint8], scale: PictureScale
+    pixels_P2: npt.NDArray[np.int64], zones_HW: npt.NDArray[np.uint8], scale: ImageScale
 ) -> dict[str, dict[str, float | None]]:
     """Measure the part of a defect in each zone that it touches: ``area``, ``length``, ``width``, in micrometres too.
 
@@ -36,7 +36,7 @@ def parts_by_zone(
     return {str(zone): _measures(pixels_P2[zone_P == zone], scale) for zone in np.unique(zone_P).tolist() if zone}
 
 
-def _measures(pixels_P2: npt.NDArray[np.int64], scale: PictureScale) -> dict[str, float | None]:
+def _measures(pixels_P2: npt.NDArray[np.int64], scale: ImageScale) -> dict[str, float | None]:
     size_2 = np.array([scale.x, scale.y])
     centre_P2 = (pixels_P2[:, ::-1] + 0.5) * size_2
     corners = np.concatenate([centre_P2 + size_2 / 2 * sign for sign in CORNERS])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from callbacks.acceptance.gathering import Seen, gather
 from callbacks.acceptance.judgement import STATES, titled
-from callbacks.defects.findings import find_in_batch, picture_scales
-from callbacks.defects.measured import SAME_SCALE
+from callbacks.defects.findings import find_in_batch, image_scales
+from callbacks.defects.image_scale import SAME_SCALE
 from datamodules.table import LABEL_NAMES
 
 from .measure import ContextMeasure, Section
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from callbacks.acceptance.judgement import Acceptance, Judgement
-    from callbacks.defects.measured import PictureScale
+    from callbacks.defects.image_scale import ImageScale
     from datamodules.samples.batch import InspectionBatch
 
     from .measure import Tested
@@ -37,14 +37,14 @@ class AcceptedParts(ContextMeasure):
         """Start with no image."""
         super().start(tested)
         self._judged: dict[str, Judgement] = {}
-        self._scales: dict[str, PictureScale] | None = None
+        self._scales: dict[str, ImageScale] | None = None
 
     def update(self, batch: InspectionBatch) -> None:
         """Judge a batch, by its defects as they are listed."""
         if self.acceptance is None:
             return
         if self._scales is None:
-            self._scales = picture_scales(self.tested.samples, *batch.image.shape[-2:])
+            self._scales = image_scales(self.tested.samples, *batch.image.shape[-2:])
         found_N = find_in_batch(batch, self.tested.calibration, self.tested.settings.defects, self._scales)
         for index, (name, found) in enumerate(zip(batch.name, found_N, strict=True)):
             scale = self._scales.get(name, SAME_SCALE)
@@ -64,7 +64,7 @@ class AcceptedParts(ContextMeasure):
         )
 
 
-def seen_of(batch: InspectionBatch, index: int, scale: PictureScale) -> Seen:
+def seen_of(batch: InspectionBatch, index: int, scale: ImageScale) -> Seen:
     """Say what is known of one image of a decided batch."""
     return Seen(
         defective=bool(batch.pred_label[index]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from callbacks.defects.findings import Findings, picture_scales
+from callbacks.defects.findings import Findings, image_scales
 
 from .figures import DefectFigures
 from .measure import ContextMeasure, Section
@@ -13,7 +13,7 @@ from .measure import ContextMeasure, Section
 if TYPE_CHECKING:
     import pandas as pd
 
-    from callbacks.defects.measured import PictureScale
+    from callbacks.defects.image_scale import ImageScale
     from datamodules.samples.batch import InspectionBatch
 
     from .measure import Tested
@@ -31,12 +31,12 @@ class Objects(ContextMeasure):
         """Go by the rules of the config."""
         super().start(tested)
         self._findings = Findings(tested.settings.defects, tested.settings.overlap)
-        self._scales: dict[str, PictureScale] | None = None
+        self._scales: dict[str, ImageScale] | None = None
 
     def update(self, batch: InspectionBatch) -> None:
         """Find the defects of a batch."""
         if self._scales is None:
-            self._scales = picture_scales(self.tested.samples, *batch.image.shape[-2:])
+            self._scales = image_scales(self.tested.samples, *batch.image.shape[-2:])
         self._findings.update(batch, self.tested.calibration, self._scales)
 
     def result(self) -> Section:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import find_objects, label, median_filter
 
-from callbacks.defects.findings import picture_scales
-from callbacks.defects.measured import SAME_SCALE
+from callbacks.defects.findings import image_scales
+from callbacks.defects.image_scale import SAME_SCALE
 
 from .figures import Chart, Line
 from .measure import ContextMeasure, Section
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from callbacks.defects.measured import PictureScale
+    from callbacks.defects.image_scale import ImageScale
     from callbacks.statistics.curves import FloatArray
     from datamodules.samples.batch import InspectionBatch
 
@@ -149,11 +149,11 @@ class Sequences(ContextMeasure):
 
     def _stays(self, sequences: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """List the defects that stay at a place, in pixels of the images on disk."""
-        scales = picture_scales(self.tested.samples, *self._shape)
+        scales = image_scales(self.tested.samples, *self._shape)
         rows = [row for part in sequences for row in self._stays_of(part, scales.get(part["name"].iloc[0], SAME_SCALE))]
         return pd.DataFrame(rows, columns=["group", "first_layer", "last_layer", "layers", "x", "y", "area"])
 
-    def _stays_of(self, part: pd.DataFrame, scale: PictureScale) -> list[dict[str, Any]]:
+    def _stays_of(self, part: pd.DataFrame, scale: ImageScale) -> list[dict[str, Any]]:
         layer, names = part["layer"].to_numpy(), part["name"].tolist()
         rows: list[dict[str, Any]] = []
         for start, stop in self._marked_runs(layer, names):

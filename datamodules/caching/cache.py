@@ -13,7 +13,7 @@ import torch
 from datamodules.files.whole_files import write_whole
 from datamodules.masks.matching import split_mask
 from datamodules.samples.batch import Sample
-from datamodules.samples.loading import SizedDataset
+from datamodules.samples.sized import SizedDataset
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from datamodules.samples.loading import SizedDataset
+from datamodules.samples.sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,8 +16,8 @@ from torchvision.tv_tensors import Image, Mask
 from datamodules.errors import DataError
 
 from .batch import Sample
-from .loading import SizedDataset
 from .order import mixed
+from .sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,7 +33,7 @@ from datamodules.outlines.instances import (
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
 from .batch import Sample
-from .loading import SizedDataset
+from .sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

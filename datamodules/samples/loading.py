@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from .order import SeededOrder
 from .shared_memory import choose_loaders
@@ -15,24 +15,12 @@ from .shared_memory import choose_loaders
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .sized import SizedDataset
+
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 
 MAX_WORKERS = 8
-
-
-class SizedDataset(Dataset[Item]):
-    """A dataset that knows its length, as all of ours do.
-
-    Attributes:
-        counts_epochs: Item ``epoch * len + index`` is item ``index`` as that epoch sees it.
-    """
-
-    counts_epochs: ClassVar[bool] = False
-
-    def __len__(self) -> int:
-        """Count the items."""
-        raise NotImplementedError  # torch's Dataset declares no length; every dataset of ours overrides this
 
 
 def make_loader(

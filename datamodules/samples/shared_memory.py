@@ -12,7 +12,7 @@ import torch
 from datamodules.errors import DataError
 
 if TYPE_CHECKING:
-    from .loading import SizedDataset
+    from .sized import SizedDataset
 
 PLACE = "/dev/shm"  # noqa: S108 - where Linux keeps shared memory, not a place of ours
 PREFETCHED = 4  # batches ahead of each process, where there is room

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.whole_files import write_whole
-from datamodules.samples.loading import SizedDataset
+from datamodules.samples.sized import SizedDataset
 from tools.command import run_verb
 from tools.mishaps import explain, quiet_threads
 

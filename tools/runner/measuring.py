@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from callbacks.defects.from_instances import find_instances
-from callbacks.defects.measured import MEASURES, Defect, DefectRules, PictureScale, find_defects
+from callbacks.defects.image_scale import ImageScale
+from callbacks.defects.measured import MEASURES, Defect, DefectRules, find_defects
 from callbacks.defects.naming import name_defects
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Measuring:
         if result.mask is None or result.anomaly_map is None:
             return []
         height, width = result.mask.shape
-        scale = PictureScale(result.size[1] / width, result.size[0] / height, self.scale_of(result))
+        scale = ImageScale(result.size[1] / width, result.size[0] / height, self.scale_of(result))
         about = (scale, result.zones_HW, result.kind, self.good_peaks)
         if result.searched:
             found = find_instances(result.counted, result.anomaly_map, self.rules, *about)

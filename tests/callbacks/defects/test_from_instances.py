@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from callbacks.defects.from_instances import find_instances
-from callbacks.defects.measured import DefectRules, PictureScale, find_defects
+from callbacks.defects.image_scale import ImageScale
+from callbacks.defects.measured import DefectRules, find_defects
 from datamodules.outlines.classes import DEFECT, PART
 from datamodules.samples.detections import Instance, Region, counted, trim, union
 
@@ -43,7 +44,7 @@ def test_one_alone_is_measured_as_its_region_is() -> None:
     zones = np.repeat([[1, 2]], SIZE[0], axis=0).repeat(40, axis=1).astype(np.uint8)
     about = (
         DefectRules(severity=({"name": "large", "min_area": 10},)),
-        PictureScale(2.0, 1.5, 0.5),
+        ImageScale(2.0, 1.5, 0.5),
         zones,
         "",
         [0.2, 0.9],

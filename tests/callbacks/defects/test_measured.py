@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from callbacks.defects.extents import smallest_rectangle
-from callbacks.defects.measured import Defect, DefectRules, PictureScale, confidence_of, find_defects
+from callbacks.defects.image_scale import ImageScale
+from callbacks.defects.measured import Defect, DefectRules, confidence_of, find_defects
 
 measure = pytest.importorskip("skimage.measure", reason="scikit-image is an oracle of the tests only")
 
 
-def found(mask: np.ndarray, rules: DefectRules | None = None, scale: PictureScale | None = None) -> list[Defect]:
+def found(mask: np.ndarray, rules: DefectRules | None = None, scale: ImageScale | None = None) -> list[Defect]:
     values = np.where(mask, 2.0, 0.0).astype(np.float32)
-    return find_defects(mask, values, rules or DefectRules(), scale or PictureScale()).defects
+    return find_defects(mask, values, rules or DefectRules(), scale or ImageScale()).defects
 
 
 def box(top: int, left: int, height: int, width: int, size: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_regions_are_those_of_scikit_image(seed: int) -> None:
 
 
 def test_measures_are_in_pixels_of_the_file_and_in_micrometres() -> None:
-    (one,) = found(box(10, 20, 4, 12), scale=PictureScale(x=2.0, y=3.0, um_per_pixel=0.5))
+    (one,) = found(box(10, 20, 4, 12), scale=ImageScale(x=2.0, y=3.0, um_per_pixel=0.5))
     assert (one.left, one.top, one.box_width, one.box_height) == (40, 30, 24, 12)
     assert (one.x, one.y, one.area) == (52, 36, 288)
     assert (one.length, one.width) == pytest.approx((24, 12))
@@ -120,7 +121,7 @@ def test_what_crosses_zones_is_measured_in_each() -> None:
     zones[:, :29], zones[:, 31:] = 1, 2
     mask = box(10, 20, 4, 12)
     values = mask.astype(np.float32)
-    (one,) = find_defects(mask, values, DefectRules(), PictureScale(2.0, 1.0, 0.5), zones).defects
+    (one,) = find_defects(mask, values, DefectRules(), ImageScale(2.0, 1.0, 0.5), zones).defects
     sizes = {"1": (72, 18, 4), "2": (8, 4, 2)}
     assert one.inside == {
         zone: {"area": a, "length": b, "width": c, "area_um2": a / 4, "length_um": b / 2, "width_um": c / 2}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from callbacks.defects.measured import SAME_SCALE, DefectRules, FoundDefects, find_defects
+from callbacks.defects.image_scale import SAME_SCALE
+from callbacks.defects.measured import DefectRules, FoundDefects, find_defects
 from callbacks.defects.naming import name_defects
 from datamodules.samples.detections import Instance, Region, type_of
 

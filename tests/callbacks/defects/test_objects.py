@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import poisson
 
-from callbacks.defects.measured import PictureScale
+from callbacks.defects.image_scale import ImageScale
 from callbacks.defects.objects import (
     MARKED_COLUMNS,
     PICTURE_COLUMNS,
@@ -34,16 +34,16 @@ def test_a_defect_is_found_where_enough_of_it_is_covered() -> None:
     label = np.zeros((40, 40), np.int32)
     label[2:4, 2:7] = 1  # ten of a hundred pixels
     label[30:34, 2:6] = 2  # touches nothing
-    rows = marked_objects(mask, label, PictureScale(2.0, 3.0), None, overlap=0.1)
+    rows = marked_objects(mask, label, ImageScale(2.0, 3.0), None, overlap=0.1)
     assert [(row["area"], row["covered"], row["found"]) for row in rows] == [(600, 0.1, True), (96, 0.0, False)]
-    assert not marked_objects(mask, label, PictureScale(), None, overlap=0.11)[0]["found"]
+    assert not marked_objects(mask, label, ImageScale(), None, overlap=0.11)[0]["found"]
     assert touched(mask, label) == {1}
 
 
 def test_the_zone_is_where_most_of_it_lies() -> None:
     zones = np.full((40, 40), 1, np.uint8)
     zones[:, 5:] = 3
-    (row,) = marked_objects(square(2, 2, 8), np.zeros((40, 40), np.int32), PictureScale(), zones, 0.1)
+    (row,) = marked_objects(square(2, 2, 8), np.zeros((40, 40), np.int32), ImageScale(), zones, 0.1)
     assert row["zone"] == 3
 
 

@@ -12,7 +12,8 @@ from datamodules.errors import UnreadableImageError
 from datamodules.files.images import resize
 from datamodules.samples.batch import Sample, collate
 from datamodules.samples.dataset import FileDataset, Reading
-from datamodules.samples.loading import SizedDataset, make_loader
+from datamodules.samples.loading import make_loader
+from datamodules.samples.sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,9 @@ from torchvision.transforms import v2
 
 from datamodules.samples.augment import AugmentedDataset
 from datamodules.samples.batch import Sample
-from datamodules.samples.loading import SizedDataset, make_loader
+from datamodules.samples.loading import make_loader
 from datamodules.samples.order import SeededOrder, order_of
+from datamodules.samples.sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,9 @@ import torch
 
 from datamodules.samples import shared_memory
 from datamodules.samples.batch import Sample
-from datamodules.samples.loading import SizedDataset, make_loader
+from datamodules.samples.loading import make_loader
 from datamodules.samples.shared_memory import IN_HAND, PREFETCHED, Loaders, affordable, size_of
+from datamodules.samples.sized import SizedDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
