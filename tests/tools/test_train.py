@@ -221,6 +221,9 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path, drawn: Path) -
     tiny += [option for option in SMALL if option != "backbone=resnet18"]
     if experiment.startswith("metallography"):
         tiny = [option for option in tiny if not option.startswith(("data.size", "data.good", "data.defective"))]
+    if experiment == "metallography_shapes":
+        make_mvtec(drawn := tmp_path / "crops")
+    elif experiment.startswith("metallography"):
         tiny += ["data.mask_foreground=black"]
         drawn = write_squares(tmp_path / "squares")
     if experiment == "efficient_ad_paper":

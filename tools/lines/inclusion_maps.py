@@ -25,6 +25,7 @@ from .inclusions import (
     write_tables,
 )
 from .line import Judged
+from .shapes import ShapeRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ class InclusionMapsLine:
     ground: Ground = "auto"
     threshold: int = 30
     neighbour: int = 50
+    shapes: str | None = None
     um_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
@@ -56,13 +58,15 @@ class InclusionMapsLine:
         """Measure every map of the sources.
 
         Raises:
+            ConfigError: The run of shapes cannot be used.
             DataError: There is none that can be measured.
         """
+        shapes = ShapeRun(self.shapes) if self.shapes else None
         problems: list[UnreadableImageError] = []
         maps = find_scans(sources, problems, "maps of inclusions")
         found: list[MeasuredScan] = []
         with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = [pool.submit(self._measure, name, path, page=page) for name, path in maps.items()]
+            jobs = [pool.submit(self._measure, name, path, shapes, page=page) for name, path in maps.items()]
             for job, path in track(zip(jobs, maps.values(), strict=True), "measuring maps", total=len(jobs)):
                 try:
                     found.append(job.result())
@@ -78,7 +82,9 @@ class InclusionMapsLine:
         index = write_pages(out, found, ordered, problems, command, WHAT, self.um_per_pixel) if page else None
         return Judged(summary_text(found, ordered), len(problems), index)
 
-    def _measure(self, name: str, path: Path, *, page: bool) -> MeasuredScan:
+    def _measure(self, name: str, path: Path, shapes: ShapeRun | None, *, page: bool) -> MeasuredScan:
         label_HW = object_labels(read_image(path), ground=self.ground, threshold=self.threshold)
-        measured = measure_map(object_table(label_HW), mode=self.mode, neighbour=self.neighbour)
+        table = object_table(label_HW)
+        shape_N = shapes(label_HW, table) if shapes else None
+        measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
         return pictured(name, label_HW, measured, page=page)

@@ -8,7 +8,7 @@ Beside the tables of ``tools.lines.inclusions`` it writes, by scan, ``masks/`` (
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -43,6 +43,7 @@ from .inclusions import (
     write_tables,
 )
 from .line import Judged
+from .shapes import ShapeRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,14 @@ WHAT = "scan"
 LINE_COLOUR = (255, 214, 0)  # yellow shows on all etches, and none of the inclusions' colours is like it
 
 
+class Stages(NamedTuple):
+    """The trained networks of the line."""
+
+    inclusions: Stage
+    boundaries: Stage
+    shapes: ShapeRun | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetallographyLine:
     """Measures inclusions and grains of scans; see ``configs/line/metallography.yaml`` for its keys."""
@@ -65,6 +74,7 @@ class MetallographyLine:
     inpaint: Method = "navier_stokes"
     mode: Mode = "default"
     neighbour: int = 50
+    shapes: str | None = None
     least_area: int = 3
     um_per_pixel: float | None = None
 
@@ -84,7 +94,11 @@ class MetallographyLine:
             ConfigError: A run cannot be used.
             DataError: There is no scan that can be measured.
         """
-        stages = stage_of(self.inclusions, "inclusions"), stage_of(self.boundaries, "boundaries")
+        stages = Stages(
+            stage_of(self.inclusions, "inclusions"),
+            stage_of(self.boundaries, "boundaries"),
+            ShapeRun(self.shapes) if self.shapes else None,
+        )
         problems: list[UnreadableImageError] = []
         scans = find_scans(sources, problems, "metallographic scans")
         found: list[MeasuredScan] = []
@@ -105,12 +119,14 @@ class MetallographyLine:
         return Judged(f"{summary_text(found, ordered)}\n\n{grains_text(grains)}", len(problems), index)
 
     def _measure(
-        self, name: str, image_HW3: npt.NDArray[np.uint8], stages: tuple[Stage, Stage], out: Path, *, page: bool
+        self, name: str, image_HW3: npt.NDArray[np.uint8], stages: Stages, out: Path, *, page: bool
     ) -> tuple[MeasuredScan, Facts]:
-        chain = analyse(image_HW3, *stages, method=self.inpaint)
+        chain = analyse(image_HW3, stages.inclusions, stages.boundaries, method=self.inpaint)
         label_HW = object_labels(chain.inclusion_HW)
         table = object_table(label_HW, least_area=self.least_area)
-        scan = pictured(name, label_HW, measure_map(table, mode=self.mode, neighbour=self.neighbour), page=page)
+        shape_N = stages.shapes(label_HW, table) if stages.shapes else None
+        measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
+        scan = pictured(name, label_HW, measured, page=page)
         grain_HW = grains_of_logits(chain.boundary_logit_HW)
         line_HW = boundaries_of(grain_HW)
         facts = grain_facts(grain_HW, chain.boundary_HW, self.um_per_pixel)
