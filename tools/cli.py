@@ -25,6 +25,7 @@ VERBS = {
     "sweep": "try many settings, here or on a cluster; resume, extend, rank",
     "runs": "list the runs that there are, the latest first",
     "threshold": "show the thresholds of a run, move them, or take that back",
+    "calibrate": "choose the thresholds of a run anew from labels that people gave since",
     "test": "test a run again, or on other pictures",
     "compare": "set runs against each other on the test pictures that they share",
     "predict": "judge files, folders or globs with a trained run",

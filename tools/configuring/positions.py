@@ -22,6 +22,7 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "export": ("run",),
     "compare": ("runs",),
     "threshold": ("run",),
+    "calibrate": ("run", "labels"),
     "runs": ("out",),
     "serve": ("run",),
 }

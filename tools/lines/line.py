@@ -15,8 +15,6 @@ from configs import CONFIG_DIR
 from datamodules.errors import DataError
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
-from tools.runner.owning import LOCK
-from tools.runs.ownership import sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,6 +142,8 @@ def _alone(out: Path) -> Iterator[None]:
     Raises:
         ConfigError: Another call was first.
     """
+    from tools.runs.ownership import sole_writer  # noqa: PLC0415 - help and errors do without OpenCV
+
     with sole_writer(out):
         if _holds_results(out):
             raise ConfigError(f"Expected out to be a new or empty folder, but found results at {out}.")
@@ -151,6 +151,8 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _holds_results(folder: Path) -> bool:
+    from tools.runner.owning import LOCK  # noqa: PLC0415 - help and errors do without OpenCV
+
     return any(path.name != LOCK for path in folder.iterdir())
 
 

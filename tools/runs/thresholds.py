@@ -67,6 +67,33 @@ def move(folder: RunFolder, wanted: Move) -> str:
         return _keep(folder, content, before, after, wanted)
 
 
+def calibration_state(folder: RunFolder) -> dict[str, Any]:
+    """Read thresholds and the scores that they rest on.
+
+    Raises:
+        ConfigError: The checkpoint is not whole.
+    """
+    state: dict[str, Any] = _read(folder)["state_dict"][STATE]
+    return state
+
+
+def keep_thresholds(folder: RunFolder, after: dict[str, Scoped], about: Move) -> str:
+    """Put thresholds that were chosen anew in place of those of a run, for good; return what changed, in words.
+
+    Args:
+        folder: Of the run.
+        after: For images and pixels.
+        about: By whom, and why.
+
+    Raises:
+        ConfigError: The run is at work, or its checkpoint is not whole.
+    """
+    with owned(folder.path):
+        content = _read(folder)
+        before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
+        return _keep(folder, content, before, after, about)
+
+
 def undo(folder: RunFolder, who: str, why: str) -> str:
     """Take the last move back; taking back is a move as well, so that it can be taken back.
 

@@ -186,7 +186,7 @@ def test_two_parts_are_too_few(lot: Path, tmp_path: Path, capsys: pytest.Capture
     [
         (["limits=nowhere.yaml"], "cannot be read"),
         (["mm_per_pixel=0"], "mm_per_pixel to be above 0"),
-        (["every=0"], "every to be at least 1"),
+        (["every=0"], "every and bin to be at least 1"),
         (["overlay=some"], "overlay"),
         (["acceptance=oring_rewrk"], "did you mean"),
         (["lmits=a"], "did you mean"),

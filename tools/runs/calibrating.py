@@ -1,0 +1,201 @@
+"""The heavy half of ``loupe calibrate``: judge what people labelled, and choose thresholds from it.
+
+Letters: N labelled images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from callbacks.decisions.calibration import calibration_of
+from callbacks.decisions.choosing import Seen, choose_image_thresholds
+from callbacks.decisions.moving import follow, set_pixel_threshold
+from callbacks.decisions.scopes import Scoped
+from callbacks.statistics.bootstrap import wilson
+from datamodules.errors import DataError
+from datamodules.layouts.label_table import read_labels
+from datamodules.layouts.words import WORDS, plain
+from datamodules.table import DEFECTIVE, GOOD
+
+from .checkpoint import build_module
+from .predicting import judge_of
+from .reading import reading_of
+from .thresholds import Move, calibration_state, keep_thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from callbacks.decisions.calibration import Calibration
+
+    from .run_folder import RunFolder
+    from .trained import Trained
+
+LABELS = "calibration_labels.csv"
+RANDOM = "random"
+SHOWN = 5
+OWN_KEYS = {"image_threshold": None, "pixel_threshold": None}  # that a judge asks for
+LABEL_OF = {"good": GOOD, "defective": DEFECTIVE}
+
+
+class Labelled(NamedTuple):
+    """An image that somebody labelled, and what the model makes of it.
+
+    Attributes:
+        image: As the table names it.
+        picked: How it came to be labelled, in the table's word.
+        seen: Its score, label, highest value of its map, and kind.
+    """
+
+    image: str
+    picked: str
+    seen: Seen
+
+
+def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
+    """Choose thresholds from labels; write them, unless ``dry``; return what changed, in words.
+
+    Raises:
+        ConfigError: The run is at work, or its checkpoint is not whole.
+        DataError: The labels name no image, one that cannot be judged, or none that counts.
+    """
+    config = trained.config
+    wanted = read_wanted(Path(str(config.labels)).expanduser(), random=config.use == RANDOM)
+    labelled = _judged(trained, wanted)
+    state = calibration_state(folder)
+    known = [Seen(*row) for row in state["scores"]] if config.pool else []
+    before = {level: Scoped.from_dict(state[level]) for level in ("image", "pixel")}
+    seen_N = [*known, *(one.seen for one in labelled)]
+    after = choose_again(calibration_of(build_module(config)), before, seen_N, who)
+    lines = [*_cautions(labelled, pooled=len(known)), *_effect(labelled, before["image"], after["image"])]
+    if config.dry:
+        return "\n".join([*lines, *_values(before, after), "Nothing was changed (dry=true)."])
+    note = str(config.note) or f"calibrated by {len(labelled)} labels of {config.labels}"
+    kept = keep_thresholds(folder, after, Move(None, None, "", who, note))
+    _keep_labels(folder, labelled)
+    return "\n".join([*lines, kept])
+
+
+def read_wanted(path: Path, *, random: bool) -> pd.DataFrame:
+    """Read the labels that count: ``image``, ``label_index``, ``file``, ``kind`` and ``picked``.
+
+    Args:
+        path: The table.
+        random: Leave out what was not picked at random.
+
+    Raises:
+        DataError: It is not such a table, a label means nothing, or none is left.
+    """
+    table = read_labels(path)
+    for column in ("kind", "picked"):
+        table[column] = table[column].str.strip() if column in table else ""
+    words = [WORDS.get(plain(label)) if label.strip() else "unknown" for label in table["label"]]
+    for image, label, word in zip(table["image"], table["label"], words, strict=True):
+        if word is None:
+            raise DataError(f"Expected labels in {path} to be good or defective, but found {label!r} for {image}.")
+    table["label_index"] = [LABEL_OF.get(str(word), -1) for word in words]
+    table = table[table["label_index"] >= GOOD]
+    if random:
+        table = table[table["picked"].str.lower() == RANDOM]
+    if table.empty:
+        which = "picked at random" if random else "good or defective"
+        raise DataError(f"Expected {path} to hold labels that are {which}, but found none.")
+    table["file"] = [str(path.parent / image) for image in table["image"]]
+    return table.reset_index(drop=True)
+
+
+def choose_again(
+    calibration: Calibration, before: dict[str, Scoped], seen_N: Sequence[Seen], who: str
+) -> dict[str, Scoped]:
+    """Choose thresholds of images by a policy; those of pixels follow, since labels of images say nothing of pixels.
+
+    Raises:
+        DataError: The policy cannot choose from them.
+    """
+    try:
+        image = choose_image_thresholds(
+            calibration.policy,
+            calibration.fallback,
+            seen_N,
+            calibration.least,
+            by_kind="kind" in calibration.scopes,
+            nothing=calibration.nothing,
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    pixel = before["pixel"]
+    for kind in ("", *pixel.kind):
+        line = pixel.of_kind(kind)
+        value = follow(before["image"].of_kind(kind), image.of_kind(kind), line, seen_N)
+        if value != line:
+            pixel = set_pixel_threshold(pixel, value, f"Follows that of images, calibrated anew by {who}.", kind)
+    return {"image": image, "pixel": pixel}
+
+
+def _judged(trained: Trained, wanted: pd.DataFrame) -> list[Labelled]:
+    config = trained.config.copy()
+    config.update(OWN_KEYS)
+    judge = judge_of(trained._replace(config=config), reading_of(config.data))
+    found = []
+    for row, result in zip(wanted.to_dict("records"), judge.stream(wanted["file"]), strict=True):
+        if result.error or result.anomaly_map is None:
+            raise DataError(f"Expected to judge every image that is labelled, but {row['image']} {result.error}")
+        seen = Seen(result.score, int(row["label_index"]), float(result.anomaly_map.max()), str(row["kind"]))
+        found.append(Labelled(str(row["image"]), str(row["picked"]), seen))
+    return found
+
+
+def _cautions(labelled: Sequence[Labelled], pooled: int) -> list[str]:
+    """Say what the thresholds rest on, and how far that can be trusted."""
+    counts = {name: sum(one.seen.label_index == label for one in labelled) for name, label in LABEL_OF.items()}
+    lines = [
+        f"{counts['good']} good and {counts['defective']} defective labels"
+        + (f", beside {pooled} calibration images of the training." if pooled else ", and nothing else.")
+    ]
+    biased = [one for one in labelled if one.picked.lower() != RANDOM]
+    if biased:
+        lines.append(
+            f"{len(biased)} of {len(labelled)} labels were not picked at random (column picked): if they were picked "
+            "for being near the threshold, what is promised of new images does not hold; use=random leaves them out."
+        )
+    if counts["good"] + pooled < 10:
+        lines.append("Fewer than ten images, good ones among them, are too few to say what is usual; label more.")
+    return lines
+
+
+def _effect(labelled: Sequence[Labelled], before: Scoped, after: Scoped) -> list[str]:
+    """Say what old and new thresholds make of the labelled images, with intervals, and which verdicts change."""
+    lines = [f"  {name}: {_rates(labelled, scoped)}" for name, scoped in (("before", before), ("after", after))]
+    flips = [one for one in labelled if _called(one, before) != _called(one, after)]
+    names = ", ".join(f"{one.image} ({one.seen.score:.6g})" for one in flips[:SHOWN])
+    more = f" and {len(flips) - SHOWN} more" if len(flips) > SHOWN else ""
+    return [*lines, f"Verdicts that change: {f'{len(flips)}: {names}{more}' if flips else 'none'}."]
+
+
+def _rates(labelled: Sequence[Labelled], scoped: Scoped) -> str:
+    told = []
+    for label, what in ((DEFECTIVE, "defective found"), (GOOD, "good called defective")):
+        called = [_called(one, scoped) for one in labelled if one.seen.label_index == label]
+        if called:
+            low, high = wilson(float(np.mean(called)), len(called))
+            told.append(f"{sum(called)} of {len(called)} {what} (95 % interval {low:.3f} to {high:.3f})")
+    return "; ".join(told)
+
+
+def _called(one: Labelled, scoped: Scoped) -> bool:
+    return bool(np.float32(one.seen.score) >= np.float32(scoped.of_kind(one.seen.kind)))
+
+
+def _values(before: dict[str, Scoped], after: dict[str, Scoped]) -> list[str]:
+    return [
+        f"{level} threshold of all: {before[level].all.value:.6g} -> {after[level].all.value:.6g}" for level in before
+    ]
+
+
+def _keep_labels(folder: RunFolder, labelled: Sequence[Labelled]) -> None:
+    """Keep what the thresholds rest on beside them."""
+    rows: list[dict[str, Any]] = [{"image": one.image, "picked": one.picked, **one.seen._asdict()} for one in labelled]
+    folder.write_text(LABELS, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
