@@ -22,6 +22,7 @@ STYLES = ("page.css", "oring.css", "fiber.css")
 MOST_FACES = 60  # that are listed, the worst first; the table on disk has them all
 MOST_SHOWN = 12  # of them, with their overlay
 MOST_REASONS = 20
+FLOOR_UM = 2.0  # what a lens leaves of anything smaller says nothing of its size
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _face_row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "overlay": entry.get("overlay", ""),
         "report": entry.get("report", ""),
         "count": None if defects is None else len(defects),
-        "worst": worst,
+        "worst": None if worst is None else f"<= {FLOOR_UM:g}" if worst < FLOOR_UM else f"{worst:.1f}",
         "offset": measures.get("core_offset_um"),
         "ovality": measures.get("ovality"),
     }

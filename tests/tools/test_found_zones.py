@@ -81,6 +81,26 @@ def test_a_run_and_its_bundle_find_zones_and_micrometres_on_images_that_nobody_l
     assert spec["zoning"] == {"core_um": 50, "cladding_um": None, "scales": {" 200x220": pytest.approx(1.2, rel=0.01)}}
 
 
+def test_a_run_or_its_bundle_marks_in_place_of_the_untrained_detector(run: Path, source: Path, tmp_path: Path) -> None:
+    if not (run / "bundle").is_dir():
+        assert main(["export", f"run={run}", "pictures=12", "samples=2"]) == 0
+    command = ["predict", "line=fiber", f"source={source}", "core_um=50", "page=false"]
+    tables = {}
+    for name, model in (("run", run), ("bundle", run / "bundle")):
+        out = tmp_path / name
+        assert main([*command, f"run={model}", f"out={out}"]) == 0
+        tables[name] = pd.read_csv(out / "predictions.csv"), pd.read_csv(out / "defects.csv")
+    images, defects = tables["run"]
+    assert images["verdict"].isin(["good", "defective"]).all()
+    assert images["threshold"].notna().all()
+    largest = defects[defects["image_path"].str.endswith("a.png")].sort_values("area").iloc[-1]
+    assert largest["distance_um"] == pytest.approx(np.hypot(30, 85), abs=4)
+    assert largest["size_um"] == pytest.approx(26.0, rel=0.15)
+    again, listed = tables["bundle"]
+    assert again["verdict"].tolist() == images["verdict"].tolist()
+    assert listed["size_um"].tolist() == pytest.approx(defects["size_um"].tolist(), rel=1e-3)
+
+
 def test_thresholds_by_zone_decide_where_zones_were_found(run: Path, source: Path) -> None:
     trained = find_trained("predict", [f"run={run}"], changeable=("data",))
     judge = judge_of(trained, reading_of(trained.config.data))
