@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SHOWN = 100  # cells of a gallery
 WIDEST = 8.0  # robust standard deviations beyond which a feature says no more
 PERCENTILE = 90
+EXTREMES = (0.2, 99.8)  # percentiles of grey values that become black and white
 STYLES = ("page.css", "arrays.css")
 
 
@@ -41,7 +42,7 @@ class ArrayContent:
         features: Names of the columns that describe a cell.
         layers: Of every layer: name, limit, share of planted defects found, meaning.
         seams: Sentences, one per seam.
-        cell_NSS: Grey values of the cells, uint8, in the order of the table.
+        cell_NSS: Cells as they are to be shown, uint8, in the order of the table.
         others: Counts of classes by another method, for comparison, by its name.
     """
 
@@ -176,6 +177,13 @@ def galleries(table: pd.DataFrame, ranked: Sequence[int]) -> list[tuple[str, str
         ("Least consistent", "by rank", list(ranked[:SHOWN])),
         ("Most consistent", "by rank, from the last", list(reversed(ranked[-SHOWN:]))),
     ]
+
+
+def stretched(grey_NSS: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Return cells as 8 bits, stretched alike over the grey values of their array, but for its extremes."""
+    low, high = np.percentile(grey_NSS, EXTREMES)
+    shade_NSS = (grey_NSS - low) * (255.0 / max(float(high - low), 1e-6))
+    return np.asarray(np.clip(np.rint(shade_NSS), 0, 255).astype(np.uint8))
 
 
 def scaled(features: pd.DataFrame) -> npt.NDArray[np.float32]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from callbacks.report.array_page import ArrayContent, LotContent, render_array, render_lot
+from callbacks.report.array_page import ArrayContent, LotContent, render_array, render_lot, stretched
 from datamodules.arrays.naming import TILE
 from datamodules.arrays.repeats import LatticeError
 from datamodules.errors import DataError, UnreadableImageError
@@ -96,14 +96,18 @@ class MetaAtomLine:
         index = write_pages(out, found, tables, problems, command) if page else None
         return Judged(summary_text(found, tables), len(problems), index)
 
+    def cells(self, array: Given) -> ArrayCells:
+        """Read one array and lay its cells out."""
+        if array.tiles:
+            tiles = {place: read_image(path) for place, path in array.tiles.items()}
+            return cells_of_tiles(array.name, tiles, self.white_level)
+        return cells_of_picture(array.name, read_image(array.place), self.grid, self.margin, self.white_level)
+
     def _sort(self, array: Given) -> tuple[SortedArray, npt.NDArray[np.floating]]:
         """Read and sort one array; return its tiles for the notebook's arithmetic as well, where that is asked for."""
-        tiles = {place: read_image(path) for place, path in array.tiles.items()}
-        if tiles:
-            cells = cells_of_tiles(array.name, tiles, self.white_level)
-        else:
-            cells = cells_of_picture(array.name, read_image(array.place), self.grid, self.margin, self.white_level)
-        levels = reflected_levels(tiles) if tiles and self.mode == "seed" else levels_of(cells)
+        cells = self.cells(array)
+        tiles = {place: read_image(path) for place, path in array.tiles.items()} if self.mode == "seed" else {}
+        levels = reflected_levels(tiles) if tiles else levels_of(cells)
         return sort_array(cells, ranking=self.ranking, features=self.features, seed=self.seed), levels
 
 
@@ -260,6 +264,6 @@ def content_of(one: SortedArray, table: pd.DataFrame) -> ArrayContent:
         features=[str(name) for name in features],
         layers=[(layer.name, layer.limit, layer.found, layer.meaning) for layer in one.layers],
         seams=[seam.text for seam in one.seams],
-        cell_NSS=np.stack([as_picture(cell) for cell in one.grey_NSS]),
+        cell_NSS=stretched(one.grey_NSS),
         others=others,
     )
