@@ -194,7 +194,7 @@ class Print3dDataModule(ViewDataModule):
     def _found_kinds(self, table: pd.DataFrame) -> list[str]:
         """Cluster the layers by their look; what cannot be read gets no kind, since the survey will leave it out."""
 
-        def look(path: str) -> Any:
+        def describe(path: str) -> Any:
             try:
                 values = read_image(path)
                 check_white_level(values, path, self.white_level)
@@ -203,7 +203,7 @@ class Print3dDataModule(ViewDataModule):
             return layer_features(values, self.white_level)
 
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            looks = list(track(pool.map(look, table["image_path"]), "finding layer groups", total=len(table)))
+            looks = list(track(pool.map(describe, table["image_path"]), "finding layer groups", total=len(table)))
         readable = np.array([found is not None for found in looks])
         fitted = (table["label_index"] != DEFECTIVE).to_numpy()[readable]
         if not fitted.any():

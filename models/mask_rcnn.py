@@ -247,7 +247,7 @@ class MaskRcnn(InspectionModel):
         """Compare what is found on the pictures of a batch with their targets; empty where none has one.
 
         Raises:
-            DivergedError: A loss is no number any more.
+            DivergedError: A loss is not a number any more.
         """
         targets = batch.target or []
         known = [index for index, target in enumerate(targets) if target is not None]

@@ -67,14 +67,14 @@ class Policy(ABC):
 
     @abstractmethod
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses a threshold from counts per distinct score or bin; ``unit`` names the samples in the promise.
+        """Choose a threshold from counts per distinct score or bin; ``unit`` names the samples in the promise.
 
         Raises:
             ValueError: Where samples that the rule needs are missing, or a score is infinite.
         """
 
     def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
-        """Chooses as `choose_from_counts` does, but above the score of samples on which nothing was found.
+        """Choose as `choose_from_counts` does, but above the score of samples on which nothing was found.
 
         Such samples are not defective, whatever a rule would gain by calling them so.
 
@@ -85,7 +85,7 @@ class Policy(ABC):
         return chosen if chosen.value > nothing else raised(chosen, counts, nothing, unit)
 
     def choose(self, score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> Threshold:
-        """Chooses a threshold from raw scores and labels (0 good, 1 defective, -1 unknown and ignored).
+        """Choose a threshold from raw scores and labels (0 good, 1 defective, -1 unknown and ignored).
 
         Raises:
             ValueError: Where samples that the rule needs are missing, a score is not finite in float32, or a label is
@@ -94,7 +94,7 @@ class Policy(ABC):
         return self.choose_from_counts(count_float32(score_N, label_N))
 
     def require(self, counts: ScoreCounts, unit: str) -> tuple[int, int]:
-        """Checks that the samples which the rule needs are there; returns how many are good and defective.
+        """Check that the samples which the rule needs are there; return how many are good and defective.
 
         Raises:
             ValueError: As `choose_from_counts`.
@@ -124,7 +124,7 @@ class Policy(ABC):
 
 
 def count_float32(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> ScoreCounts:
-    """Counts samples at each distinct score, as float32 tells scores apart."""
+    """Count samples at each distinct score, as float32 tells scores apart."""
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused by `Policy.require`
         return count_scores(np.asarray(score_N).astype(np.float32) + np.float32(0), label_N)  # -0.0 becomes 0.0
 
@@ -205,7 +205,7 @@ def above_the_usual(centre: float, distance: float) -> float:
 
 
 def check_k(k: float) -> None:
-    """Refuses a number of deviations that is not positive.
+    """Refuse a number of deviations that is not positive.
 
     Raises:
         ValueError: Says so.

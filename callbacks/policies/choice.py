@@ -25,7 +25,7 @@ def choose_threshold(
     fallback: Policy = _NORMAL,
     nothing: float | None = None,
 ) -> Threshold:
-    """Chooses a threshold by ``policy``, or by another where samples that it needs are missing.
+    """Choose a threshold by ``policy``, or by another where samples that it needs are missing.
 
     Args:
         policy: The policy asked for.

@@ -31,23 +31,23 @@ class F1(Policy):
     needs_defects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses a weight that is not positive."""
+        """Refuse a weight that is not positive."""
         if not 0 < self.beta < float("inf"):
             raise ValueError(f"Expected beta to be a positive number, but got {self.beta}; F1 has beta=1.")
 
     def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
-        """Chooses the best F-beta; see `Policy.choose_from_counts`."""
+        """Choose the best F-beta; see `Policy.choose_from_counts`."""
         return self._choose(counts, unit, f_score(counts.negative, counts.positive, self.beta))
 
     def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
-        """Chooses the best F-beta of all thresholds above ``nothing``; see `Policy.choose_above`."""
+        """Choose the best F-beta of all thresholds above ``nothing``; see `Policy.choose_above`."""
         f_T = np.where(counts.threshold > nothing, f_score(counts.negative, counts.positive, self.beta), -1.0)
         if f_T.size and f_T.max() >= 0:
             return self._choose(counts, unit, f_T)
         return super().choose_above(counts, nothing, unit)
 
     def _choose(self, counts: ScoreCounts, unit: str, f_T: FloatArray) -> Threshold:
-        """Chooses the threshold of the best of some figures, one for each distinct score."""
+        """Choose the threshold of the best of some figures, one for each distinct score."""
         n_good, n_defective = self.require(counts, unit)
         first = int(np.argmax(f_T))  # of equals, the first
         value = in_the_gap_below(counts, first)

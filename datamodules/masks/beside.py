@@ -53,10 +53,10 @@ def _in_folder(paths: list[Path]) -> set[Path]:
     for alike in by_stem.values():
         if len(alike) == 2:
             found |= _the_mask_of(*alike)
-    return found | _by_look(by_stem, found)
+    return found | _by_appearance(by_stem, found)
 
 
-def _by_look(by_stem: Mapping[str, list[Path]], known: Container[Path]) -> set[Path]:
+def _by_appearance(by_stem: Mapping[str, list[Path]], known: Container[Path]) -> set[Path]:
     """Tell which images are masks by their look, such as ``000_defekt`` beside ``000``.
 
     Of those that go on alike, three are looked at: they have few values, and the images whose names they continue many.

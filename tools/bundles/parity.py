@@ -78,7 +78,7 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
             found = bundle.judge(prepared, expected.kind, zones)
             agreement.rows += _rows([case for case, _ in samples], expected, found, len(samples))
     for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
-        _look_for_exchanged_colours(bundle, agreement, {case.name: case for case in cases}, comparison)
+        _find_exchanged_colours(bundle, agreement, {case.name: case for case in cases}, comparison)
     return comparison
 
 
@@ -150,9 +150,7 @@ def _compare_reading(bundle: Any, case: Case, comparison: Comparison) -> tuple[S
     return sample, prepared
 
 
-def _look_for_exchanged_colours(
-    bundle: Any, agreement: Agreement, cases: dict[str, Case], comparison: Comparison
-) -> None:
+def _find_exchanged_colours(bundle: Any, agreement: Agreement, cases: dict[str, Case], comparison: Comparison) -> None:
     """Where a graph disagrees on an image in full precision, see whether it agrees once red and blue are exchanged."""
     if agreement.precision != FULL or comparison.differences:
         return

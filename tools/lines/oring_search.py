@@ -17,7 +17,7 @@ from datamodules.files.images import check_white_level, network_input
 from datamodules.prepare.tiling import even_background
 from tools.runner.instance_rows import on_picture
 
-from .oring_tiles import Looked, TileRules, look
+from .oring_tiles import Searched, TileRules, search_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +96,7 @@ class Search:
         defects = [[one for one in found if _owner(one, near) == index] for index, (found, _) in enumerate(seen)]
         return Seen(defects, sum(looked.tiles for _, looked in seen), sum(looked.passed for _, looked in seen))
 
-    def _part(self, values: Array, body_HW: Mask, ring: Ring, kind: str) -> tuple[list[Instance], Looked]:
+    def _part(self, values: Array, body_HW: Mask, ring: Ring, kind: str) -> tuple[list[Instance], Searched]:
         """Look at one part; return its defects in pixels of the image."""
         (top, left, bottom, right), factor = self._window(ring, values.shape), self._factor
         crop, body_hw = values[top:bottom, left:right], body_HW[top:bottom, left:right]
@@ -105,7 +105,7 @@ class Search:
         enhanced = self.enhance(_binned(evened, self.bin), self.white_level)
         image_3hw = network_input(enhanced, size[0], size[1], None if self.enhance else self.white_level)
         small = cv2.resize(body_hw.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        looked = look(
+        looked = search_tiles(
             self.judge, lambda map_ST: self.decision.mask(map_ST, kind), self.rules, image_3hw, small, self.passed
         )
         line = max(float(self.decision.threshold(kind)), float(np.nextafter(np.float32(0), np.float32(1))))

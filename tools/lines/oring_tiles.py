@@ -39,7 +39,7 @@ class TileRules(NamedTuple):
     limit: int
 
 
-class Looked(NamedTuple):
+class Searched(NamedTuple):
     """What was found on a part.
 
     Attributes:
@@ -61,14 +61,14 @@ def starts(length: int, size: int, overlap: int) -> list[int]:
     return [round(place) for place in np.linspace(0, length - size, count)]
 
 
-def look(
+def search_tiles(
     judge: Callable[[Array], Prediction],
     masked: Callable[[Array], Mask],
     rules: TileRules,
     image_3HW: Array,
     body_HW: Mask,
     passed: float | None,
-) -> Looked:
+) -> Searched:
     """Judge the tiles of a part one by one, so that memory is bounded by a tile, and join what they found.
 
     Args:
@@ -95,7 +95,7 @@ def look(
             places.append((top, left))
             seen.append(_found(found, masked))
     merged = merge_tiles(seen, places, (height, width), rules.merge_overlap, rules.limit)
-    return Looked(merged, len(places), count)
+    return Searched(merged, len(places), count)
 
 
 def _found(found: Prediction, masked: Callable[[Array], Mask]) -> Detections:

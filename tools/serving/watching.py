@@ -48,7 +48,7 @@ class Watcher:
         self.shelf = shelf
         self.judged = 0
         self.recent: list[dict[str, Any]] = []
-        self._seen = {path: self._look(path) for path in self._images()}
+        self._seen = {path: self._state(path) for path in self._images()}
         self._coming: dict[Path, tuple[int, int]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -74,7 +74,7 @@ class Watcher:
         return sorted(path for path in self.folder.rglob("*") if is_image(path) and not path.name.startswith("."))
 
     @staticmethod
-    def _look(path: Path) -> tuple[int, int]:
+    def _state(path: Path) -> tuple[int, int]:
         """Size and time of a file; of one that is gone, none."""
         try:
             found = path.stat()
@@ -84,7 +84,7 @@ class Watcher:
 
     def _arrived(self) -> list[Path]:
         """List what is new and has not changed since the last look, the oldest first."""
-        now = {path: self._look(path) for path in self._images()}
+        now = {path: self._state(path) for path in self._images()}
         new = {path: look for path, look in now.items() if self._seen.get(path) != look and look[0]}
         ready = [path for path, look in new.items() if self._coming.get(path) == look]
         self._coming = new
