@@ -15,6 +15,7 @@ from .errors import DataError, UnreadableImageError
 from .files.walking import walk_images
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
+from .layouts.words import parse_folder
 from .masks.beside import masks_beside
 from .masks.naming import in_mask_folder
 from .masks.pairing import with_masks
@@ -90,6 +91,7 @@ class FiberDataModule(InspectionDataModule):
         files, beside = FileIndex(root, images), masks_beside(images)
         table = root / "labels.csv"
         labels = read_labels(table) if table.exists() else unlabelled(root, sorted({*images} - beside))
+        self.remarks += [] if table.exists() else unread_verdicts(root, images)
         problems += unused_documents(root, {table})
         rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
@@ -215,6 +217,18 @@ def unlabelled(root: Path, images: list[Path]) -> pd.DataFrame:
             "write one with the columns image and label, or use data=folder for images sorted into folders."
         )
     return pd.DataFrame({"image": [path.relative_to(root).as_posix() for path in images], "label": ""})
+
+
+def unread_verdicts(root: Path, images: list[Path]) -> list[str]:
+    """Say that folders call images good or bad, where nothing reads that."""
+    folders = (folder for path in images for folder in path.parts[len(root.parts) : -1])
+    first = next(filter(parse_folder, folders), "")
+    said = f"Folders such as {first}/ may say what images show, which data=fiber does not read"
+    return (
+        [f"{said}: all are unknown; use data=folder, or write labels.csv with columns image and label."]
+        if first
+        else []
+    )
 
 
 def _row(root: Path, path: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:

@@ -14,12 +14,13 @@ from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .files.boxes import Box, cut
 from .files.walking import list_folder, walk_images
+from .layouts.strays import unused_documents
 from .masks.beside import masks_beside
 from .masks.forms import MaskForm, align, mask_form
 from .masks.matching import match_masks
 from .masks.naming import in_mask_folder
 from .masks.pairing import none_matches
-from .masks.reading import check_whole
+from .masks.reading import check_whole, mask_values
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
 from .views import View, ViewDataModule, decoded, grey, read_marks
@@ -96,6 +97,7 @@ class MetallographyDataModule(ViewDataModule):
         problems: list[UnreadableImageError] = []
         rows: list[dict[str, object]] = []
         pairs = find_pairs(root, problems, self.remarks)
+        problems += unused_documents(root)
         set_is_inverted = self._set_is_inverted([pair.mask for pair in pairs if pair.mask is not None])
         for pair in track(pairs, "cutting squares"):
             try:
@@ -128,7 +130,7 @@ class MetallographyDataModule(ViewDataModule):
         votes = 0
         for mask in track(masks, "reading masks"):
             try:
-                form = mask_form(mask_values(mask), self.mask_on)
+                form = mask_form(mask_of_bytes(mask), self.mask_on)
             except UnreadableImageError:
                 continue  # said when its image's turn comes
             votes += int(form.white_ground) - int(form.black_ground)
@@ -180,7 +182,7 @@ class MetallographyDataModule(ViewDataModule):
         Raises:
             UnreadableImageError: It has a form that no option allows.
         """
-        values, picture = mask_values(mask), decoded(str(image))
+        values, picture = mask_of_bytes(mask), decoded(str(image))
         form = mask_form(values, self.mask_on)
         black = self.mask_foreground == "black"
         self._check_form(mask, form, int(values.max()), set_is_inverted)
@@ -211,16 +213,16 @@ class MetallographyDataModule(ViewDataModule):
             raise UnreadableImageError(mask, found, f"invert it; if all are so, set data.mask_foreground={option}")
 
 
-def mask_values(path: Path) -> Array:
-    """Read a mask as (H, W) uint8; of colours, the brightest channel counts.
+def mask_of_bytes(path: Path) -> Array:
+    """Read a mask as (H, W) uint8, as ``mask_values`` does.
 
     Raises:
-        UnreadableImageError: As ``read_image``; or it is deeper than 8 bits.
+        UnreadableImageError: As there; or it is deeper than 8 bits.
     """
-    values = decoded(str(path))
+    values = mask_values(path)
     if values.dtype != np.uint8:
         raise UnreadableImageError(path, f"holds {values.dtype} values", "save it as 8-bit grey")
-    return values if values.ndim == 2 else values.max(axis=2)
+    return values
 
 
 def find_pairs(root: Path, problems: list[UnreadableImageError], remarks: list[str]) -> list[Pair]:

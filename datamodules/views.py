@@ -25,6 +25,7 @@ from .errors import DataError, UnreadableImageError
 from .files.appearance import appearance
 from .files.boxes import cut, parse_box
 from .files.images import Array, read_image, resize_mask, scale
+from .masks.reading import mask_values
 from .outlines.instances import component_target
 from .progress import track
 from .samples.batch import Sample
@@ -189,8 +190,8 @@ def _decoded(path: str, state: tuple[int, int]) -> Array:
 @lru_cache(maxsize=DECODED)
 def _marks(path: str, state: tuple[int, int], view: View, mask_on: int) -> npt.NDArray[np.bool_]:
     """Return the marks of a whole mask, as it lies on its image."""
-    values = _decoded(path, state)
-    values = values if values.ndim == 2 else values.max(axis=2)
+    del state  # a mask that changed is read again
+    values = mask_values(path)
     marks: npt.NDArray[np.bool_] = values > (view.mask_above if view.mask_above >= 0 else mask_on)
     marks = ~marks if view.mask_inverted else marks
     return cut(marks, parse_box(view.mask_box)) if view.mask_box else marks

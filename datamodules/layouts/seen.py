@@ -133,6 +133,8 @@ class Seen:
     def hints(self) -> list[str]:
         """Name labels that count as defects and may mean none, and what to say if they do."""
         found = []
+        if self.files and self.open and not self.marked and not self.every_label:
+            found.append(f"No label file marks anything: all of these {self.open} images count as good.")
         for label, count in self.labels.most_common():
             if _LIKE_BACKGROUND.fullmatch(label.strip().lower()):
                 key = _setting("background", [*self.background, label])

@@ -36,6 +36,7 @@ Sort = Literal["labels", "stray", "broken", "list", "unknown", "harmless"]
 _GOOD = "An image without a label would count as good, so nothing is read before that."
 _OUTLINES = "is a label file of outlines, which this data does not read"
 _FOR_OUTLINES = "draw them as masks, or use data=oring, which reads outlines"
+_FOR_TABLES = "use data=fiber or data=oring, which read one, or move it out of data.root"
 MOST_LOOKED_AT = 20  # files of one folder and suffix, where none is read
 _NONE_USED = "No outline is read as it is; move them out of data.root to go on without any."
 
@@ -122,11 +123,20 @@ def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
     """Name what holds labels among the files of one folder and suffix; of many, some speak for all."""
     looked_at = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_LOOKED_AT).astype(int)})]
     found = [stray for stray in map(classify_stray, looked_at) if stray is not None and stray.sort != "harmless"]
-    said = [replace(stray, said=_OUTLINES, remedy=_FOR_OUTLINES) if stray.sort == "stray" else stray for stray in found]
+    said = [_as_unread(stray) for stray in found]
     if len(paths) <= MOST_LOOKED_AT or not said:
         return [stray.problem for stray in said]
     what = f"holds {len(paths)} files such as {said[0].path.name}, which {said[0].said}"
     return [UnreadableImageError(paths[0].parent, what, said[0].remedy)]
+
+
+def _as_unread(stray: Stray) -> Stray:
+    """Say of what is read elsewhere that it is not read here."""
+    if stray.sort == "stray":
+        return replace(stray, said=_OUTLINES, remedy=_FOR_OUTLINES)
+    if same_name(stray.path.name) == "labels.csv":
+        return replace(stray, said="is a table of labels, which this data does not read", remedy=_FOR_TABLES)
+    return stray
 
 
 def classify_stray(path: Path) -> Stray | None:

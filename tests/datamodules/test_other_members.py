@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError
+from datamodules.fiber import FiberDataModule
 from datamodules.folder import FolderDataModule
 from datamodules.masks.reading import read_mask
 from datamodules.meta_atom import MetaAtomDataModule
+from datamodules.metallography import MetallographyDataModule
 from datamodules.oring import OringDataModule
 from datamodules.print3d import Print3dDataModule
 
@@ -237,3 +239,36 @@ def test_arrays_are_found_in_any_unicode_form_and_no_cell_has_two_classes(tmp_pa
     put(tmp_path / "labels.csv", "\n".join(["array,row,col,class", *lines, f"{lines[0][:-7]}good"]))
     with pytest.raises(DataError, match=r"Expected one class for row 1, column 1 .* found 'missing' and 'good'"):
         listed(MetaAtomDataModule(root=str(tmp_path)))
+
+
+def test_folders_that_say_what_fibers_show_are_not_overlooked(tmp_path: Path) -> None:
+    for index in range(6):
+        draw(tmp_path / "good" / f"{index}.png")
+        draw(tmp_path / "bad" / f"{index}.png")
+    data = FiberDataModule(root=str(tmp_path))
+    assert set(listed(data)[0].values()) == {-1}
+    assert data.remarks[0].startswith("Folders such as bad/ may say what images show, which data=fiber does not read")
+    assert set(listed(FolderDataModule(root=str(tmp_path)))[0].values()) == {0, 1}
+
+
+def test_marks_in_the_alpha_channel_of_a_micrographs_mask_are_marks(tmp_path: Path) -> None:
+    values = np.zeros((64, 64, 4), np.uint8)
+    values[20:32, 20:36, 3] = 255
+    for index in range(6):
+        draw(tmp_path / "images" / f"{index}.png")
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        assert cv2.imwrite(str(tmp_path / "masks" / f"{index}.png"), values)
+    put(tmp_path / "labels.csv", "image,label\n0.png,good\n")
+    labels, said = listed(MetallographyDataModule(root=str(tmp_path)))
+    assert set(labels.values()) == {1}
+    assert said == {"labels.csv": "is a table of labels, which this data does not read"}
+
+
+def test_where_no_label_file_marks_anything_it_is_said(tmp_path: Path) -> None:
+    for index in range(4):
+        draw(tmp_path / f"{index}.png")
+    images = [{"id": index, "file_name": f"{index}.png", "width": 64, "height": 64} for index in range(4)]
+    put(tmp_path / "result.json", {"images": images, "annotations": [], "categories": [{"id": 1, "name": "pit"}]})
+    data = OringDataModule(root=str(tmp_path))
+    data.samples, _ = data.sample_table()
+    assert "No label file marks anything: all of these 4 images count as good." in data.notes()
