@@ -18,7 +18,7 @@ from .search import SEARCHES
 from .space import Axis, read_space
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from omegaconf import ListConfig
 
@@ -78,7 +78,9 @@ def read_plan(args: Sequence[str]) -> Plan:
     _check(settings)
     space = dict(settings.space.items())
     pairs = _pairs(settings)
-    axes = read_space(rest, space, settings.seed, [key for pair in pairs for key in pair])
+    axes = read_space(
+        [*_own_images([*map(_key, rest), *space]), *rest], space, settings.seed, [key for pair in pairs for key in pair]
+    )
     folder = Path(str(config.out)).expanduser().resolve() / str(config.name)
     base = tuple(arg for arg in own if _key(arg) == "out")
     if config.failures not in FAILURES:
@@ -106,6 +108,11 @@ def worker_count(settings: DictConfig, gpus: int) -> tuple[int, int]:
         fit = max(1, int(gpus / settings.gpus + 1e-9)) if gpus and settings.gpus else MOST_WORKERS
         workers = min(fit, max(1, cores // (settings.cpus or 1)))
     return int(workers), int(settings.cpus or max(1, cores // max(workers, 1)))
+
+
+def _own_images(keys: Collection[str]) -> list[str]:
+    """Read images of one's own as ``loupe train`` does: sorted into folders, where nothing else is said of them."""
+    return ["data=folder"] if "data.root" in keys and not {"data", "experiment"}.intersection(keys) else []
 
 
 def _key(arg: str) -> str:

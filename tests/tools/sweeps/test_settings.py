@@ -6,6 +6,7 @@ import pytest
 
 from tools.errors import ConfigError
 from tools.sweeps.grid import Grid
+from tools.sweeps.plan import read_plan
 from tools.sweeps.settings import Composer
 from tools.sweeps.space import read_space
 
@@ -70,3 +71,16 @@ def test_mistakes_are_named_before_anything_runs(args: list[str], message: str) 
 def first_config(args: list[str]) -> dict[str, object]:
     composer = Composer(read_space(args, {}, 0))
     return composer.config({axis.key: axis.choices[0] for axis in composer.axes})
+
+
+@pytest.mark.parametrize(
+    ("given", "data"),
+    [
+        (["data.root=own"], "folder"),
+        (["data.root=own", "data=fiber"], "fiber"),
+        (["model.num_neighbors=1,3"], None),
+    ],
+)
+def test_a_root_alone_means_images_of_ones_own(given: list[str], data: str | None) -> None:
+    axes = {axis.key: list(axis.choices) for axis in read_plan(["name=tried", *given]).axes}
+    assert axes.get("data") == (None if data is None else [data])
