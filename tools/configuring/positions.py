@@ -27,6 +27,8 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "serve": ("run",),
 }
 """The keys, in order, that words without one stand for."""
+ACTIONS: Mapping[str, tuple[str, ...]] = {"sweep": ("show", "resume", "best")}
+"""Words that say what to do with a folder, and stand for no key."""
 SEVERAL = frozenset({"source", "runs"})  # take all words that are left
 INSTEAD = {"bundle": "run", "line": "run", "sweep": "run", "resume": "data.root"}  # the first makes the second needless
 OWN = frozenset({"prepare"})  # take the words apart themselves: the first names a domain, not a value
@@ -51,6 +53,8 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
     rest = [arg for arg in args if not _is_word(arg)]
     if not words:
         return rest
+    if words[0] in ACTIONS.get(verb, ()):
+        return list(args)
     if verb in OWN:
         return [*words, *rest]
     places = [key for key in POSITIONS.get(verb, ()) if key not in _said(rest)]
