@@ -23,6 +23,8 @@ from .meta_atom import DEFECTS
 from .meta_atom_array import Contrast, Lattice, Layout, draw_array, scatter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
 
 LABELS = "labels.csv"
@@ -54,7 +56,7 @@ class DrawnArraysDataModule(MetaAtomDataModule):
     arrays: int = 4
     clean: int = 2
     share: float = 0.1
-    severity: dict[str, tuple[float, float] | None] = field(default_factory=lambda: dict.fromkeys(DEFECTS, (0.2, 1.0)))
+    severity: Mapping[str, Sequence[float] | None] = field(default_factory=lambda: dict.fromkeys(DEFECTS, (0.2, 1.0)))
     lattice: Lattice = "square"
     pitch: float = 48.0
     aspect: float = 1.0
@@ -101,7 +103,7 @@ class DrawnArraysDataModule(MetaAtomDataModule):
         return {name: (ends[0], ends[1]) for name in DEFECTS if (ends := self.severity.get(name)) is not None}
 
 
-def check_severities(severity: dict[str, tuple[float, float] | None]) -> None:
+def check_severities(severity: Mapping[str, Sequence[float] | None]) -> None:
     """Refuse severities of no class, or out of range.
 
     Raises:

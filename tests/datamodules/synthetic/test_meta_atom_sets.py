@@ -11,6 +11,7 @@ from datamodules.errors import DataError
 from datamodules.files.images import read_image
 from datamodules.synthetic.meta_atom_sets import DrawnArraysDataModule
 from datamodules.table import DEFECTIVE, GOOD
+from tools.train import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,3 +85,12 @@ def test_arrays_are_drawn_once_and_again_where_the_setting_differs(tmp_path: Pat
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         drawn(tmp_path, **options).sample_table()
+
+
+def test_a_class_left_out_by_the_config_is_not_drawn(tmp_path: Path) -> None:
+    words = ["data=drawn_arrays", "data.grid=[5,6]", "data.arrays=2", "data.clean=1", "data.share=0.3", "data.pitch=32"]
+    words += ["data.severity.stitching=null", "model=layered", "trainer=cpu", "data.num_workers=0", "report=false"]
+    assert main([*words, f"out={tmp_path}", "id=one"]) == 0
+    labels = pd.read_csv(next(tmp_path.glob("drawn/*/labels.csv")))
+    assert "stitching" not in set(labels["class"])
+    assert len(set(labels["class"])) > 1
