@@ -18,6 +18,7 @@ from .caching.in_memory import DatasetInMemory, cache_in_use
 from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
 from .files.csv_text import written
+from .kinds import of_kinds
 from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset
 from .samples.batch import Sample, collate
@@ -73,6 +74,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
         classes: Of outlined defects, in the order of their labels, for instance models; null: as a training finds them
             (where there are two or more); none: all defects are of one class.
+        kinds: Use images of these alone, in splits that are made with all; null: of all.
         limit: At most so many images of each split and label, for quick tries; null: all.
         white_level: Stored value that means white; null: 255 or 65535. A 12-bit camera in 16-bit files needs 4095.
         mask_on: A mask's pixel is a defect where its value is above this.
@@ -98,6 +100,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     defects_in_train: bool = False
     instances: bool = False
     classes: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
     limit: int | None = None
     white_level: float | None = None
     mask_on: int = 127
@@ -182,18 +185,13 @@ class InspectionDataModule(LightningDataModule, ABC):
         """Take a surveyed table for the samples: give every row a split; note what was left out."""
         self.excluded = excluded_table(problems)
         table = table.assign(group=join_copies(table))
+        share, seed, spread = self.calibration_share, self.seed, self.defects_in_train
         if self.folds is not None:
-            share, seed, spread = self.calibration_share, self.seed, self.defects_in_train
-            self.samples = fold_table(table, self.folds, self.fold, share, seed, defects_in_train=spread)
-            return
-        self.samples = split_table(
-            table,
-            self.calibration_share,
-            self.test_share,
-            self.seed,
-            defects_in_train=self.defects_in_train,
-            calibration_from=self.calibration_from,
-        )
+            divided = fold_table(table, self.folds, self.fold, share, seed, defects_in_train=spread)
+        else:
+            rest, origin = self.test_share, self.calibration_from
+            divided = split_table(table, share, rest, seed, defects_in_train=spread, calibration_from=origin)
+        self.samples = of_kinds(divided, self.kinds)
 
     def use_samples(self, table: pd.DataFrame) -> None:
         """Use a saved sample table, splits included, instead of what ``sample_table`` would find.

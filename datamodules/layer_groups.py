@@ -8,9 +8,8 @@ Letters: N layers, F features.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
@@ -18,33 +17,34 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from .files.images import resize, scale
-from .views import grey
+from .kinds import KindByLook
+from .layer_looks import SIDE, Floats
 
-if TYPE_CHECKING:
-    from .files.images import Array
-
-Floats = npt.NDArray[np.float64]
-
-SIDE = 16
 MOST_GROUPS = 8
 CLEAR = 0.25  # silhouette from which groups are more than a cut through one cloud (Kaufman and Rousseeuw 1990, table 4)
 _SAMPLE = 2000  # layers that the silhouette, which is quadratic, is measured on
 
 
-def layer_features(picture: Array, white_level: float | None = None) -> Floats:
-    """Return the look of a layer, (F,): a copy of 16 x 16 grey values, their mean and spread, and how rough it is."""
-    values = scale(grey(picture), white_level).astype(np.float32)
-    values = values / np.float32(255) if picture.dtype == np.uint8 and white_level in (None, 255) else values
-    small = resize(values, 4 * SIDE, 4 * SIDE)
-    rough = float(np.abs(cv2.Laplacian(small, cv2.CV_32F)).mean())
-    tiny = resize(small, SIDE, SIDE)
-    return np.concatenate([tiny.ravel(), [tiny.mean(), tiny.std(), rough]]).astype(np.float64)
+class LayerGroups(NamedTuple):
+    """Groups of layers.
+
+    Attributes:
+        group_N: (N,) the group of every layer, from 0.
+        finder: Names the group of any other layer; None where there is one group alone.
+    """
+
+    group_N: npt.NDArray[np.intp]
+    finder: KindByLook | None
 
 
 def group_layers(
     feature_NF: Floats, fitted_N: npt.NDArray[np.bool_], count: int | None, seed: int
 ) -> npt.NDArray[np.intp]:
+    """Return the group of every layer, (N,); arguments as in ``find_groups``."""
+    return find_groups(feature_NF, fitted_N, count, seed).group_N
+
+
+def find_groups(feature_NF: Floats, fitted_N: npt.NDArray[np.bool_], count: int | None, seed: int) -> LayerGroups:
     """Cluster layers (k-means on up to 10 principal components); groups are numbered from 0, from dark to bright.
 
     Args:
@@ -54,9 +54,6 @@ def group_layers(
         count: Number of groups; None: that of 2 to 8 with the largest mean silhouette (Rousseeuw 1987), or one where
             even that is below 0.25.
         seed: Decides what chance decides.
-
-    Returns:
-        (N,) the group of every layer.
     """
     scaled = StandardScaler().fit(feature_NF[fitted_N])
     reduced = PCA(min(10, *feature_NF[fitted_N].shape), random_state=seed).fit(scaled.transform(feature_NF[fitted_N]))
@@ -65,13 +62,25 @@ def group_layers(
     if count is None:
         count = best_count(known_MC, seed)
     if count <= 1 or len(np.unique(known_MC, axis=0)) < count:
-        return np.zeros(len(feature_NF), dtype=np.intp)
-    label_N = KMeans(count, n_init=10, random_state=seed).fit(known_MC).predict(point_NC)
+        return LayerGroups(np.zeros(len(feature_NF), dtype=np.intp), None)
+    found = KMeans(count, n_init=10, random_state=seed).fit(known_MC)
+    label_N = found.predict(point_NC)
     brightness = [
         feature_NF[label_N == label, SIDE * SIDE].mean() if (label_N == label).any() else 0.0 for label in range(count)
     ]
-    rank = np.argsort(np.argsort(brightness))
-    return np.asarray(rank[label_N], dtype=np.intp)
+    rank_K = np.argsort(np.argsort(brightness))
+    finder = KindByLook(
+        offset_F=scaled.mean_ + reduced.mean_ * scaled.scale_,
+        weight_CF=reduced.components_ / scaled.scale_,
+        centre_KC=found.cluster_centers_,
+        names=tuple(name_of_group(int(rank)) for rank in rank_K),
+    )
+    return LayerGroups(np.asarray(rank_K[label_N], dtype=np.intp), finder)
+
+
+def name_of_group(group: int) -> str:
+    """Name a group."""
+    return f"layers_{group}"
 
 
 def best_count(point_MC: Floats, seed: int) -> int:

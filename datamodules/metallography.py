@@ -13,6 +13,7 @@ import pandas as pd
 from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .files.boxes import Box, cut
+from .files.images import grey
 from .files.walking import list_folder, walk_images
 from .layouts.strays import unused_documents
 from .masks.beside import masks_beside
@@ -23,7 +24,7 @@ from .masks.pairing import none_matches
 from .masks.reading import check_whole, mask_values
 from .progress import track
 from .table import CALIBRATION, DEFECTIVE, GOOD, TRAIN, UNKNOWN
-from .views import View, ViewDataModule, decoded, grey, read_marks
+from .views import View, ViewDataModule, decoded, read_marks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,9 @@ from .errors import DataError, UnreadableImageError
 from .fiber import LABELS
 from .files.images import check_white_level, read_image
 from .files.walking import walk_images
-from .layer_groups import group_layers, layer_features
+from .kinds import Finder, KindByLook, KindByName
+from .layer_groups import find_groups, name_of_group
+from .layer_looks import layer_features
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.strays import unused_documents
 from .masks.beside import without_masks
@@ -87,6 +89,7 @@ class Print3dDataModule(ViewDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._looks: KindByLook | None = None
         for key in ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern", "kind_pattern"):
             check_pattern(f"data.{key}", getattr(self, key))
         if self.run_length < 1:
@@ -209,8 +212,14 @@ class Print3dDataModule(ViewDataModule):
         if not fitted.any():
             return [""] * len(table)
         features = np.stack([found for found in looks if found is not None])
-        groups = iter(group_layers(features, fitted, self.layer_groups, self.seed))
-        return [f"layers_{next(groups)}" if known else "" for known in readable]
+        found = find_groups(features, fitted, self.layer_groups, self.seed)
+        self._looks = found.finder
+        groups = iter(found.group_N.tolist())
+        return [name_of_group(next(groups)) if known else "" for known in readable]
+
+    def kind_finder(self) -> Finder | None:
+        """Tell kinds by ``kind_pattern``, or by the groups that were found; see ``kinds.FindsKinds``."""
+        return KindByName(self.kind_pattern) if self.kind_pattern is not None else self._looks
 
 
 def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,7 +23,7 @@ from .base import InspectionDataModule
 from .errors import DataError, UnreadableImageError
 from .files.appearance import appearance
 from .files.boxes import cut, parse_box
-from .files.images import Array, read_image, resize_mask, scale
+from .files.images import Array, grey, read_image, resize_mask, scale
 from .masks.reading import mask_values
 from .outlines.instances import component_target
 from .progress import track
@@ -158,11 +157,6 @@ def read_marks(mask_path: str, image_path: str, view: View, mask_on: int) -> npt
         found = f"is a mask of {marks.shape[1]}x{marks.shape[0]} pixels for a picture of {size[1]}x{size[0]}"
         raise UnreadableImageError(mask_path, found, "export it again at the size of its picture")
     return cut(marks, parse_box(view.box)) if view.box else marks
-
-
-def grey(values: Array) -> Array:
-    """Return an image's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
-    return values if values.ndim == 2 else np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY))
 
 
 def decoded(path: str) -> Array:

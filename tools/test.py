@@ -9,7 +9,7 @@ from datamodules.progress import working
 from .command import print_config, run_verb
 from .configuring.config import parse_overrides, require_values
 from .runs.run_state import warn_of_unfinished
-from .runs.trained import find_trained
+from .runs.trained import find_trained, require_one_model
 from .signals import keeping_note
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def main(args: Sequence[str]) -> int:
 def run(overrides: Sequence[str], *, show: bool) -> None:
     """Find the run, and test it unless its config is only to be shown."""
     trained = find_trained("test", overrides, CHANGEABLE)
+    require_one_model(trained, "test")
     if show:
         print_config(trained.config)
         return

@@ -10,6 +10,7 @@ from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .configuring.values import check_run
 from .resuming import resumed
+from .runs.run_files import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ EPILOG = """examples:
   loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
   loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs
   loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight
+  loupe train data=print3d data.root=PATH data.layer_groups=3 by_kind=true   # a model for each group of layers
   loupe train resume=runs/folder-patchcore/overnight   # go on with a run that was ended, as if nothing had happened
 
 Ended by Ctrl-C, by a signal or by the power, a run keeps its last whole epoch. With resume=, settings stay as they are,
@@ -52,9 +54,12 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.by_kind import train_by_kind  # noqa: PLC0415
         from .runs.repeating import train_repeatedly  # noqa: PLC0415
         from .runs.training import train  # noqa: PLC0415
 
+    if config.by_kind:
+        return train_by_kind(config, overrides).path
     if config.repeat != 1 or config.folds is not None:
         return train_repeatedly(config, overrides).path
     return train(config, overrides=overrides).path
@@ -65,10 +70,13 @@ def _resume(folder: RunFolder, config: DictConfig, *, show: bool) -> Path | None
         print_config(config)
         return None
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.by_kind import train_by_kind  # noqa: PLC0415
         from .runs.repeating import train_repeatedly  # noqa: PLC0415
         from .runs.resuming import resume  # noqa: PLC0415
 
-    if config.repeat != 1 or config.folds is not None:
+    if config.get("by_kind"):
+        train_by_kind(config, folder.read_json(ENVIRONMENT).get("overrides", []), folder)
+    elif config.repeat != 1 or config.folds is not None:
         train_repeatedly(config, begun=folder)
     else:
         resume(folder, config)

@@ -255,3 +255,8 @@ def _narrow(values: npt.NDArray[np.int32], path: str | Path) -> Array:
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise UnreadableImageError(path, "has values below 0 or beyond 16 bits", "save it with 8 or 16 bits")
     return values.astype(np.uint16)
+
+
+def grey(values: Array) -> Array:
+    """Return a picture's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
+    return values if values.ndim == 2 else np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY))

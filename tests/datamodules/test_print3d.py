@@ -12,7 +12,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from datamodules.errors import DataError
-from datamodules.layer_groups import group_layers, layer_features
+from datamodules.layer_groups import group_layers
+from datamodules.layer_looks import layer_features
 from datamodules.print3d import Print3dDataModule
 from datamodules.table import TEST, TRAIN, read_table
 

@@ -16,10 +16,12 @@ from datamodules.table import CALIBRATION
 from tools.errors import ConfigError
 from tools.runner.composition import INPUT
 from tools.runner.self_check import EXPECTED, SAMPLES
-from tools.runner.specification import SPEC
+from tools.runner.specification import BY_KIND, SPEC
 from tools.runner.tiles import cut
 from tools.runs.checkpoint import read_checkpoint, restore
-from tools.runs.run_files import ENVIRONMENT, METRICS
+from tools.runs.run_files import ENVIRONMENT, METRICS, SHARED
+from tools.runs.run_folder import RunFolder
+from tools.runs.trained import members_of
 
 from .agreement import TOLERANCES
 from .card import write_card
@@ -46,7 +48,36 @@ QUANTISED_ON = 300  # calibration images at most: what NNCF itself takes
 
 
 def export(trained: Trained) -> Path:
-    """Export a run; return the bundle's folder.
+    """Export a run, or all models of a training by kind as one bundle; return the bundle's folder.
+
+    Raises:
+        ConfigError: The checkpoint or a value of the config is not usable.
+        DataError: There are no calibration pictures, or the bundle disagrees with the checkpoint.
+    """
+    members = members_of(trained)
+    if not members or trained.folder is None:
+        return export_model(trained)
+    out = output_folder(trained)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work:
+        places = {}
+        for number, (kind, member) in enumerate(members.items(), start=1):
+            print(kind)
+            member.config.out, places[kind] = str(Path(work) / str(number)), f"kinds/{number}"
+            export_model(member)
+        print("all kinds")
+        out = export_model(trained._replace(folder=RunFolder(trained.folder.path / SHARED)), out)
+        for number, place in enumerate(places.values(), start=1):
+            (out / "kinds").mkdir(exist_ok=True)
+            shutil.move(str(Path(work) / str(number)), out / place)
+    write_json(out / BY_KIND, {"own": places, "finder": trained.folder.read_json(BY_KIND).get("finder")})
+    expect_anew(out)
+    write_checksums(out)
+    write_zip(out)
+    return out
+
+
+def export_model(trained: Trained, out: Path | None = None) -> Path:
+    """Export one model; return the bundle's folder.
 
     Nothing is left in place of the bundle unless it agrees with the checkpoint.
 
@@ -55,7 +86,7 @@ def export(trained: Trained) -> Path:
         DataError: There are no calibration images, or the bundle disagrees with the checkpoint.
     """
     config = trained.config
-    out = output_folder(trained)
+    out = out or output_folder(trained)
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     if not calibration_of(module).calibrated:
         raise ConfigError("Expected a calibrated run, but its calibration never ran; train again.")
@@ -164,6 +195,16 @@ def add_evidence(folder: Path, cases: Sequence[Case], count: int, parity: dict[s
     spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
     (folder / "MODEL_CARD.md").write_text(write_card(spec, parity, notes), encoding="utf-8")
     write_checksums(folder)
+
+
+def expect_anew(folder: Path) -> None:
+    """Note what is expected of the samples once kinds have models of their own."""
+    bundle = load_runner(folder).Bundle(folder)
+    about = json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
+    for name, sample in about["samples"].items():
+        result = bundle(folder / SAMPLES / name)
+        sample.update({"score": result.score, "threshold": result.threshold, "verdict": result.verdict})
+    write_json(folder / EXPECTED, about)
 
 
 def choose_samples(cases: Sequence[Case], count: int) -> list[Case]:

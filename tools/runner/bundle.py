@@ -7,6 +7,7 @@ from pathlib import Path
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.kinds import read_finder
 
 from .composition import HYBRID, INSTANCES, compose, compose_views
 from .decision import Decision
@@ -14,12 +15,12 @@ from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
 from .spec_check import check_spec, explaining
-from .specification import SPEC, hash_file, is_edited, read_spec
+from .specification import BY_KIND, SPEC, hash_file, is_edited, read_object, read_spec
 from .zoning import Zoning
 
 
 class Bundle(Judge):
-    """An exported detector.
+    """An exported detector; or several, one for all images and others for kinds of them.
 
     Args:
         folder: The bundle.
@@ -54,6 +55,19 @@ class Bundle(Judge):
         self.form = choose_form(self.spec, runtime, precision)
         with explaining(self.folder / SPEC):
             self._set_up(threads, image_threshold, pixel_threshold)
+        by_kind = read_object(self.folder / BY_KIND) if (self.folder / BY_KIND).is_file() else {}
+        self.find_kind = read_finder(by_kind.get("finder"))
+        self.members = {
+            kind: Bundle(
+                self.folder / place,
+                runtime=runtime,
+                precision=precision,
+                threads=threads,
+                image_threshold=image_threshold,
+                pixel_threshold=pixel_threshold,
+            )
+            for kind, place in by_kind.get("own", {}).items()
+        }
 
     def _set_up(self, threads: int | None, image_threshold: float | None, pixel_threshold: float | None) -> None:
         """Open the graphs, and become a judge by them."""

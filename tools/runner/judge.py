@@ -55,7 +55,7 @@ class Prepared(NamedTuple):
 
     ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
     and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
-    anybody finds them.
+    anybody finds them, and ``kind`` is what its look or its name says, where a judge has members for kinds.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Prepared(NamedTuple):
     facts: Mapping[str, float] = {}
     part: Measures | None = None
     zoned: Zoned | None = None
+    kind: str = ""
 
 
 class Judge:
@@ -87,6 +88,11 @@ class Judge:
         views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
         zoning: Finds the zones of images that come without any; None: nobody does.
+
+    Attributes:
+        members: By kind, who judges its pictures instead, from the same input; set by whoever has such models.
+        find_kind: Tells the kind of a picture of which nobody says it, from its name, its stored values and
+            ``white_level``; None: nobody can.
     """
 
     def __init__(
@@ -121,6 +127,8 @@ class Judge:
         self.views = views
         self.zoning = zoning
         self.instances = instances
+        self.members: dict[str, Judge] = {}
+        self.find_kind: Callable[[str, Array, float | None], str] | None = None
 
     def __call__(
         self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
@@ -204,10 +212,24 @@ class Judge:
             kinds: The sub-population of each.
             zones: Zone ids of each, as ``prepare_zones`` gives them; None where there are none but those found.
         """
+        kinds = [kind or picture.kind for kind, picture in zip(kinds, pictures, strict=True)]
+        zones = zones or [None] * len(pictures)
+        judges = [self.members.get(kind, self) for kind in kinds]
+        results: dict[int, Result] = {}
+        for judge in dict.fromkeys(judges):
+            rows = [row for row, one in enumerate(judges) if one is judge]
+            own = [pictures[row] for row in rows], [kinds[row] for row in rows], [zones[row] for row in rows]
+            results.update(zip(rows, judge.judge_alone(*own), strict=True))
+        return [results[row] for row in range(len(pictures))]
+
+    def judge_alone(
+        self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
+    ) -> list[Result]:
+        """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
         images = [picture.image_3HW for picture in pictures if picture.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         results, row = [], 0
-        for picture, kind, zones_HW in zip(pictures, kinds, zones or [None] * len(pictures), strict=True):
+        for picture, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
             if zones_HW is None and picture.zoned is not None:
                 zones_HW = picture.zoned.drawn(self.size)  # noqa: PLW2901
             if picture.image_3HW is None or found is None:
@@ -257,11 +279,13 @@ class Judge:
         )
 
     def _prepared(self, name: str, place: PurePosixPath, values: Array, kind: str) -> Prepared:
+        if not kind and self.find_kind is not None:
+            kind = self.find_kind(name, values, self.white_level)
         zoned = None if self.zoning is None else self.zoning(values, kind)
         image_3HW, size = self.prepare(values, name, zoned), values.shape[:2]
         facts = {} if self.usual is None else facts_of(values, self.white_level)
         part = None if self.measure_part is None else self.measure_part(values)
-        return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned)
+        return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned, kind=kind)
 
 
 def facts_of(values: Array, white_level: float | None) -> dict[str, float]:

@@ -100,7 +100,14 @@ def known_kinds(judge: Judge) -> list[str]:
     """List the sub-populations that thresholds, or rules for defects and parts, tell apart."""
     rules = judge.measuring.rules.severity if judge.measuring is not None else ()
     accepted = judge.acceptance.kinds if judge.acceptance is not None else ()
-    return sorted({*judge.decision.kinds, *accepted, *(str(kind) for rule in rules for kind in rule.get("kinds", ()))})
+    return sorted(
+        {
+            *judge.members,
+            *judge.decision.kinds,
+            *accepted,
+            *(str(kind) for rule in rules for kind in rule.get("kinds", ())),
+        }
+    )
 
 
 def check_call(judge: Judge, sources: Sequence[str], options: Options) -> None:
@@ -135,6 +142,8 @@ def predict(
         "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
         "defects": judge.measuring and asdict(judge.measuring.rules),
     }
+    if judge.members:
+        about["members"] = {kind: dict(member.about) for kind, member in judge.members.items()}
     if judge.acceptance is not None:  # folders of calls without rules say nothing of them
         about["acceptance"] = judge.acceptance.to_dict()
     started = last = time.monotonic()

@@ -19,6 +19,7 @@ from .run_files import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from callbacks.statistics.bootstrap import Estimate, Resampling
 
@@ -76,11 +77,16 @@ def pool(parts: Sequence[tuple[str, int, RunFolder]], resampling: Resampling) ->
 
 
 def _read(name: str, seed: int, run: RunFolder) -> pd.DataFrame:
-    table = pd.read_csv(run.path / PREDICTIONS, dtype={"group": str, "kind": str, "name": str})
-    table = map_texts(table, bare)
+    table = read_predictions(run.path / PREDICTIONS)
     table.insert(0, PART, name)
     table.insert(1, SEED, seed)
-    return table.fillna({"group": "", "kind": ""})
+    return table
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read predictions.csv; names, groups and kinds are words."""
+    table = pd.read_csv(path, dtype={"group": str, "kind": str, "name": str})
+    return map_texts(table, bare).fillna({"group": "", "kind": ""})
 
 
 def by_rate(rates: Mapping[str, Estimate]) -> list[tuple[str, Estimate]]:

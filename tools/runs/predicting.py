@@ -9,6 +9,7 @@ import torch
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.described import describe
+from datamodules.kinds import read_finder
 from tools.errors import ConfigError
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
@@ -25,7 +26,8 @@ from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
 from .reading import reading_of
-from .trained import make_output, note_config
+from .run_files import BY_KIND
+from .trained import make_output, members_of, note_config
 from .trainers import build_trainer
 from .zoning import zoning_of
 
@@ -60,6 +62,10 @@ def _predict(trained: Trained) -> RunFolder:
     options = options_of(config, config.data.batch_size)
     judge = judge_of(trained, reading)
     check_call(judge, sources, options)
+    if judge.members and judge.find_kind is None and not options.kind:
+        print(
+            f"Nobody says of which kind images are: the shared model judges all; set kind={next(iter(judge.members))}."
+        )
     folder = make_output(trained, "predictions")
     if not folder.config.is_file():  # what is there already is that of the call that began
         note_config(folder, config)
@@ -72,7 +78,16 @@ def _predict(trained: Trained) -> RunFolder:
 
 
 def judge_of(trained: Trained, reading: Reading) -> Judge:
-    """Let a checkpoint judge: its model and its thresholds, and nothing else of its run."""
+    """Let a checkpoint judge, or those of a training by kind: models and thresholds, and nothing else of the run."""
+    judge = judge_by(trained, reading)
+    if members := members_of(trained):
+        judge.members = {kind: judge_by(member, reading) for kind, member in members.items()}
+        judge.find_kind = read_finder(trained.folder.read_json(BY_KIND).get("finder")) if trained.folder else None
+    return judge
+
+
+def judge_by(trained: Trained, reading: Reading) -> Judge:
+    """Let one checkpoint judge."""
     config = trained.config
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")

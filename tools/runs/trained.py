@@ -13,7 +13,7 @@ from tools.configuring.config import parse_overrides, recompose
 from tools.errors import ConfigError
 
 from .known_runs import find_run
-from .run_files import CONFIG, PREDICTIONS, SAMPLES
+from .run_files import BY_KIND, CONFIG, PREDICTIONS, SAMPLES, SHARED
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -63,8 +63,38 @@ def find_trained(verb: str, args: Sequence[str], changeable: Sequence[str]) -> T
 
         return Trained(recompose(read_checkpoint(path).config, args, own, changeable), path, None)
     folder = RunFolder.open(path)
+    if (folder.path / BY_KIND).is_file() and path.suffix != ".ckpt":
+        shared = RunFolder(folder.path / SHARED)
+        return Trained(recompose(shared.load_config(), args, own, changeable), shared.best_checkpoint, folder)
     checkpoint = path if path.suffix == ".ckpt" else folder.best_checkpoint
     return Trained(recompose(folder.load_config(), args, own, changeable), checkpoint, folder)
+
+
+def members_of(trained: Trained) -> dict[str, Trained]:
+    """Find the models of kinds of a training by kind, with the keys of the verb; none of any other run."""
+    if trained.folder is None or not (trained.folder.path / BY_KIND).is_file():
+        return {}
+    members = {}
+    for kind, part in trained.folder.read_json(BY_KIND)["own"].items():
+        folder = RunFolder(trained.folder.path / part)
+        config = trained.config.copy()
+        config.data.kinds = [kind]
+        members[kind] = Trained(config, folder.best_checkpoint, folder)
+    return members
+
+
+def require_one_model(trained: Trained, verb: str) -> None:
+    """Refuse a training by kind where a verb takes one model at a time.
+
+    Raises:
+        ConfigError: Names a part.
+    """
+    if members_of(trained) and trained.folder is not None:
+        part = trained.folder.path / SHARED
+        raise ConfigError(
+            f"Expected the run of one model, but {trained.folder.path} holds one for each kind; {verb} its parts "
+            f"one by one, such as run={part}."
+        )
 
 
 def find_tested(path: str) -> RunFolder:

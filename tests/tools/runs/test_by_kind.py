@@ -1,0 +1,141 @@
+"""A model for each kind in one call: equal to runs by hand, one report, one bundle, and predictions by kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from callbacks.statistics.bootstrap import Resampling
+from datamodules.layer_groups import find_groups
+from tools import export as export_verb
+from tools import predict as predict_verb
+from tools import train as train_verb
+from tools.errors import ConfigError
+from tools.runner import Bundle
+from tools.runs.by_kind import Kinds, compare, judged_by_kind
+
+SIZE = 48
+LOOKS = (50, 120, 200)
+MODEL = (
+    "model=padim",
+    "model.n_features=20",
+    "callbacks.evaluation.resamples=20",
+    "data.image_size=[48,48]",
+    "data.num_workers=0",
+    "data.layer_groups=3",
+)
+
+
+def draw(root: Path) -> None:
+    """Draw layers of three looks; of the darkest there are few."""
+    rng = np.random.default_rng(0)
+    for group, builds in enumerate((3, 14, 14)):
+        for build in range(builds):
+            for layer in range(4):
+                bad = build >= builds - 4 and layer == 1 and group > 0
+                values = LOOKS[group] + rng.normal(0, 2 + 2 * group, (SIZE, SIZE))
+                if bad:
+                    values[10:20, 10:20] += 30
+                folder = root / ("defective" if bad else "good") / f"machine_{group}" / f"job_{build:02}"
+                folder.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / f"layer_{layer:03}.png"), np.clip(values, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train by kind, once."""
+    root = tmp_path_factory.mktemp("by_kind")
+    draw(root / "prints")
+    words = ["data=print3d", f"data.root={root / 'prints'}", *MODEL, "by_kind=true", f"out={root / 'runs'}", "id=kinds"]
+    path = train_verb.run(words, show=False)
+    assert path is not None
+    return path
+
+
+def test_kinds_have_models_of_their_own_and_few_images_do_not(trained: Path) -> None:
+    about = json.loads((trained / "by_kind.json").read_text())
+    assert about["own"] == {"layers_1": "kind-layers_1", "layers_2": "kind-layers_2"}
+    assert "too few" in about["fallback"]["layers_0"]
+    table = pd.read_csv(trained / "predictions.csv").set_index("name")
+    assert set(table["part"]) == {"shared", "kind-layers_1", "kind-layers_2"}
+    for part, rows in table.groupby("part"):
+        own = pd.read_csv(trained / str(part) / "predictions.csv").set_index("name")
+        assert rows["score"].tolist() == own.loc[rows.index, "score"].tolist()
+    page = (trained / "report" / "index.html").read_text()
+    assert "layers_0: the shared model" in page
+    assert "McNemar" in page
+
+
+def test_a_part_equals_a_run_by_hand(trained: Path) -> None:
+    root = trained.parents[2] / "prints"
+    words = [
+        "data=print3d",
+        f"data.root={root}",
+        *MODEL,
+        "data.kinds=[layers_1]",
+        f"out={trained.parents[1]}",
+        "id=hand",
+    ]
+    path = train_verb.run(words, show=False)
+    assert path is not None
+    for name in ("predictions.csv", "calibration.json"):
+        assert (path / name).read_bytes() == (trained / "kind-layers_1" / name).read_bytes()
+
+
+def test_images_are_predicted_by_kind_by_run_and_bundle_alike(trained: Path, tmp_path: Path) -> None:
+    source = trained.parents[2] / "prints"
+    out = predict_verb.run([f"run={trained}", f"source={source}", f"out={tmp_path / 'run'}"], show=False)
+    assert out is not None
+    export_verb.run([f"run={trained}", f"out={tmp_path / 'bundle'}", "pictures=8", "samples=2"], show=False)
+    judged = pd.read_csv(out / "predictions.csv")
+    judged["name"] = [Path(path).relative_to(source).as_posix() for path in judged["image_path"]]
+    tested = pd.read_csv(trained / "predictions.csv").set_index("name")
+    both = judged.set_index("name").join(tested, how="inner", rsuffix="_tested")
+    assert len(both) == len(tested)
+    assert both["kind"].tolist() == both["kind_tested"].tolist()
+    assert both["score"].to_numpy() == pytest.approx(both["score_tested"].to_numpy(), rel=1e-4)
+    assert both["verdict"].tolist() == both["verdict_tested"].tolist()
+    bundle = Bundle(tmp_path / "bundle")
+    for path, kind, score in judged[["image_path", "kind", "score"]].iloc[::20].itertuples(index=False):
+        result = bundle(path)
+        assert result.kind == kind
+        assert result.score == pytest.approx(score, rel=1e-3)
+
+
+def test_one_kind_is_refused_before_anything_is_trained(trained: Path, tmp_path: Path) -> None:
+    root = trained.parents[2] / "prints"
+    words = ["data=print3d", f"data.root={root}", "by_kind=true", f"out={tmp_path}", "data.num_workers=0"]
+    with pytest.raises(ConfigError, match="two kinds or more"):
+        train_verb.run(words, show=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_verdicts_are_compared_image_by_image() -> None:
+    names = [f"{index:02}" for index in range(20)]
+    shared = pd.DataFrame(
+        {"name": names, "group": names, "kind": ["a"] * 10 + ["b"] * 10, "score": 1.0}
+        | {"label_index": [0, 1] * 10, "verdict": ["good"] * 20}
+    )
+    own = shared[shared["kind"] == "a"].assign(verdict=["good", "defective"] * 5)
+    table = judged_by_kind(shared, {"a": own}, {"a": "kind-a"})
+    found = compare(table, Kinds({"a": "kind-a"}, {"b": "few"}), Resampling(50, 0.95, 0))
+    paired = found["by_kind"]["paired"]
+    assert (paired["better"], paired["worse"], paired["p"]) == (5, 0, pytest.approx(2 * 0.5**5))
+    assert [row["part"] for row in found["by_kind"]["kinds"]] == ["kind-a", "shared"]
+    assert found["test"]["image_recall"]["value"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_are_told_as_they_were_found(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    feature = rng.normal(size=(90, 259)) + np.repeat([[0.0], [3.0], [6.0]], 30, axis=0)
+    found = find_groups(feature, np.ones(90, dtype=bool), 3, seed)
+    assert found.finder is not None
+    assert [found.finder.names[place] for place in found.finder.nearest(feature)] == [
+        f"layers_{group}" for group in found.group_N
+    ]
