@@ -12,6 +12,7 @@ from tools.runner.owning import new_folder
 from tools.runner.predicting import check_call, predict, require_all
 from tools.runner.writing import TABLE
 from tools.runs.options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
+from tools.runs.tables import verdict_table
 from tools.signals import keeping_note
 
 if TYPE_CHECKING:
@@ -38,8 +39,12 @@ def predict_with_bundle(config: DictConfig) -> Path:
             print("spec.json was edited after the export: its thresholds are used as they stand now.")
         check_call(bundle, sources, options)
         out = Path(config.out).expanduser() if config.out else new_folder(Path("predictions") / _now())
-        with keeping_note(lambda: how_to_go_on(out)):
-            summary = predict(bundle, sources, out, options)
+        model, sha256 = str(Path(config.bundle).expanduser().resolve()), str(bundle.about["spec_sha256"])
+        with (
+            keeping_note(lambda: how_to_go_on(out)),
+            verdict_table(config.table, model, sha256, out.resolve()) as table,
+        ):
+            summary = predict(bundle, sources, out, options, table)
             print(summary)
     except BundleError as error:
         raise ConfigError(str(error)) from error

@@ -14,7 +14,7 @@ from datamodules.errors import DataError
 from .familiar import DRIFT
 from .sources import find_pictures, require_pictures
 from .spec_check import require_kind
-from .writing import DEFECTS, TABLE, Which, Writer
+from .writing import DEFECTS, TABLE, Sink, Which, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,10 +126,13 @@ def predict(
     sources: Sequence[str],
     out: str | Path,
     options: Options | None = None,
+    sink: Sink | None = None,
 ) -> Summary:
     """Judge every picture of ``sources`` that has no row in ``out`` yet.
 
     A call that was interrupted leaves whole rows; the same call again goes on behind them.
+
+    ``sink`` takes the rows, too; None: nobody does.
 
     Raises:
         DataError: A source names nothing.
@@ -148,7 +151,7 @@ def predict(
         about["acceptance"] = judge.acceptance.to_dict()
     started = last = time.monotonic()
     check_call(judge, sources, options)
-    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual)
+    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink)
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
         pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)

@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ from .record import whole_rows, write_row
 from .specification import BundleError, read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from callbacks.statistics.usual import Usual
@@ -62,6 +62,19 @@ DEFECTS = "defects.csv"
 EXAMPLES = 2  # of what could not be judged, in the last line
 
 
+class Sink(Protocol):
+    """Takes the rows of the record, too: a table of a database."""
+
+    def known(self) -> set[str]:
+        """Return the images of this folder that it holds already."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+
+    def flush(self) -> None:
+        """Keep all rows so far for good."""
+
+
 class Writer:
     """Writes results to a folder, and knows which ones are there already.
 
@@ -73,6 +86,7 @@ class Writer:
         masks: Pictures whose mask is written, as large as the picture.
         measuring: How defects are listed; None: they are not.
         usual: What images of the training are like; None: nobody noted it.
+        sink: Takes every row, too; None: nobody does.
 
     Attributes:
         done: Names of the pictures that earlier calls judged.
@@ -97,6 +111,7 @@ class Writer:
         masks: Which = "none",
         measuring: Measuring | None = None,
         usual: Usual | None = None,
+        sink: Sink | None = None,
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.map_range = map_range
@@ -108,6 +123,7 @@ class Writer:
         self.states: Counter[str] = Counter()
         self.familiar = Familiar(usual)
         self._measuring = measuring
+        self._sink = sink
         self._begin(about)
 
     def __enter__(self) -> Self:
@@ -116,9 +132,12 @@ class Writer:
             opened.callback(self._owner.release)
             self._table = Table(opened, self.folder / TABLE, COLUMNS)
             self._listed = None if self._measuring is None else Table(opened, self.folder / DEFECTS, DEFECT_COLUMNS)
+            held = set() if self._sink is None else self._sink.known()
             for row in whole_rows(self.folder / RECORD):
                 self.done.add(row["image_path"])
                 self._count(row)
+                if self._sink is not None and row["image_path"] not in held:
+                    self._sink.write(row)
             self._record = opened.enter_context((self.folder / RECORD).open("a", encoding="utf-8"))
             self._open = opened.pop_all()
         self.flush()
@@ -152,6 +171,8 @@ class Writer:
             row["defects"] = [defect.to_dict() for defect in defects]
         self._record.write(write_row(row))
         self._count(row)
+        if self._sink is not None:
+            self._sink.write(row)
 
     def conclude(self) -> None:
         """Write instances.csv and instances.json from the record, where an instance model looked."""
@@ -167,6 +188,8 @@ class Writer:
         for file in (self._record, self._table, self._listed):
             if file is not None:
                 file.flush()
+        if self._sink is not None:
+            self._sink.flush()
 
     def _begin(self, about: dict[str, Any]) -> None:
         path = self.folder / ABOUT

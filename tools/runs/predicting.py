@@ -27,6 +27,7 @@ from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
 from .reading import reading_of
 from .run_files import BY_KIND
+from .tables import verdict_table
 from .trained import make_output, members_of, note_config
 from .trainers import build_trainer
 from .zoning import zoning_of
@@ -69,8 +70,12 @@ def _predict(trained: Trained) -> RunFolder:
     folder = make_output(trained, "predictions")
     if not folder.config.is_file():  # what is there already is that of the call that began
         note_config(folder, config)
-    with keeping_note(lambda: how_to_go_on(folder.path)):
-        summary = predict_sources(judge, sources, folder.path, options)
+    model = str(trained.folder.path if trained.folder is not None else trained.checkpoint.resolve())
+    with (
+        keeping_note(lambda: how_to_go_on(folder.path)),
+        verdict_table(config.table, model, judge.about["sha256"], folder.path) as table,
+    ):
+        summary = predict_sources(judge, sources, folder.path, options, table)
         print(summary)
     print(f"Predictions {folder.path / TABLE}")
     require_all(summary, options, ERRORS_EXPECTED)

@@ -1,0 +1,139 @@
+"""Verdicts in a database: every row with its model, threshold, time and reasons; several writers; nothing twice."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from callbacks.acceptance.judgement import Acceptance
+from callbacks.defects.measured import DefectRules
+from tools.errors import ConfigError
+from tools.runner.decision import Decision
+from tools.runner.judge import Judge
+from tools.runner.measuring import Measuring
+from tools.runner.predicting import Options, predict
+from tools.runner.result import Prediction
+from tools.runs.tables import verdict_table
+
+if TYPE_CHECKING:
+    from datamodules.files.images import Array
+
+ROOT = Path(__file__).resolve().parents[3]
+THRESHOLDS: dict[str, Any] = {
+    "image": {"all": {"value": 0.5}},
+    "pixel": {"all": {"value": 0.5}},
+    "regions": {"min_area": 0, "low": None, "erode": 0, "usual": 0.0},
+    "probability": None,
+    "map_range": [0.0, 1.0],
+}
+WRITER = """
+import sys, pathlib
+from tools.runs.tables import VerdictTable
+url, name = sys.argv[1:]
+with VerdictTable(url, name, "", pathlib.Path(name)) as table:
+    for batch in range(20):
+        for index in range(5):
+            table.write({"image_path": f"{batch}/{index}", "score": float(index), "verdict": "good"})
+        table.flush()
+"""
+
+
+def by_brightness(image_B3HW: Array) -> Prediction:
+    return Prediction(image_B3HW.mean(axis=(1, 2, 3)), image_B3HW.mean(axis=1))
+
+
+def make_judge() -> Judge:
+    return Judge(by_brightness, Decision(THRESHOLDS), (16, 16), None, {"judge": "brightness"})
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Six images from dark to bright, and one that cannot be read."""
+    root = tmp_path / "images"
+    root.mkdir()
+    for index in range(6):
+        values = np.full((20, 24), 40 * index + 10, np.uint8)
+        values[0, 0] += 1
+        cv2.imwrite(str(root / f"{index}.png"), values)
+    (root / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no image")
+    return root
+
+
+def rows_in(path: Path) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM verdicts ORDER BY id")]
+
+
+def test_every_verdict_is_kept_with_model_threshold_and_time(images: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    with verdict_table(url, "runs/a", "cafe", tmp_path / "out") as table:
+        predict(make_judge(), [str(images)], tmp_path / "out", Options(errors="ok"), table)
+    rows = rows_in(tmp_path / "results.db")
+    assert len(rows) == 7
+    assert {(row["model"], row["model_sha256"], row["folder"]) for row in rows} == {
+        ("runs/a", "cafe", str(tmp_path / "out"))
+    }
+    judged = [row for row in rows if row["verdict"]]
+    assert [row["verdict"] for row in judged] == ["good"] * 3 + ["defective"] * 3
+    assert {row["threshold"] for row in judged} == {0.5}
+    assert [row["error"] is None for row in rows].count(False) == 1
+    judged_at = datetime.fromisoformat(rows[0]["time"]).replace(tzinfo=UTC)
+    assert timedelta(0) <= datetime.now(UTC) - judged_at < timedelta(hours=1)
+
+
+def test_reasons_of_rules_are_kept(images: Path, tmp_path: Path) -> None:
+    judge = make_judge()
+    judge.acceptance = Acceptance({"model": {"verdict": "good"}})
+    judge.measuring = Measuring(DefectRules())
+    with verdict_table(f"sqlite:///{tmp_path / 'results.db'}", "m", "", tmp_path / "out") as table:
+        predict(judge, [str(images / "5.png")], tmp_path / "out", sink=table)
+    (row,) = rows_in(tmp_path / "results.db")
+    assert row["accepted"] == "rejected"
+    assert row["reasons"]
+
+
+def test_a_call_that_goes_on_adds_what_is_missing_and_nothing_twice(images: Path, tmp_path: Path) -> None:
+    url, out = f"sqlite:///{tmp_path / 'results.db'}", tmp_path / "out"
+    predict(make_judge(), [str(images)], out, Options(limit=2, errors="ok"))  # as if killed before the table had them
+    for _ in range(2):
+        with verdict_table(url, "m", "", out) as table:
+            predict(make_judge(), [str(images)], out, Options(errors="ok"), table)
+    names = [Path(row["image_path"]).name for row in rows_in(tmp_path / "results.db")]
+    assert sorted(names) == [*(f"{index}.png" for index in range(6)), "broken.png"]
+
+
+def test_several_writers_lose_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    command = [sys.executable, "-c", WRITER, url]
+    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
+    assert [writer.wait(timeout=300) for writer in writers] == [0, 0, 0]
+    rows = rows_in(tmp_path / "results.db")
+    assert len({(row["model"], row["image_path"]) for row in rows}) == len(rows) == 300
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("results.db", "Expected table to be the address of a database"),
+        ("nothing://x", "Expected table to be the address of a database"),
+        ("sqlite:////nowhere/there/x.db", "Expected to write to the table verdicts of sqlite"),
+    ],
+)
+def test_what_is_no_database_is_refused(url: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message), verdict_table(url, "m", "", tmp_path):
+        pass
+
+
+def test_without_a_table_there_is_none(tmp_path: Path) -> None:
+    with verdict_table(None, "m", "", tmp_path) as table:
+        assert table is None

@@ -1,0 +1,158 @@
+"""Verdicts in a table that people can query: rows of any database that SQLAlchemy reaches, from several writers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    inspect,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+NAME = "verdicts"
+WAIT_S = 60.0  # for another writer of the same SQLite file
+EXAMPLES = "such as table=sqlite:///results.db, or postgresql+psycopg://USER@HOST/DATABASE"
+
+
+class VerdictTable:
+    """Adds a row for every judged image to the table ``verdicts``, which is made where it is not there.
+
+    Columns: ``id``, ``time`` (UTC, when it was judged), ``model`` and ``model_sha256`` (what judged), ``image_path``,
+    ``score``, ``threshold``, ``verdict`` (empty where there is none), ``accepted``, ``reasons``, ``predicted_type``,
+    ``probability``, ``kind``, ``unusual``, ``defects`` (their number), ``error`` and ``folder`` (where overlays lie).
+    A batch of rows is one transaction: all of it is there, or nothing.
+
+    Args:
+        url: Of the database, as SQLAlchemy takes it.
+        model: What judges: the folder of a run, or a bundle.
+        sha256: Of its checkpoint, or of its ``spec.json``.
+        folder: Where the files of the results lie.
+
+    Raises:
+        ConfigError: There is no such database, or nobody can write to it.
+    """
+
+    def __init__(self, url: str, model: str, sha256: str, folder: Path) -> None:
+        self._engine = _open(url)
+        self._table = _table()
+        self._shared = {"model": model, "model_sha256": sha256, "folder": str(folder)}
+        self._waiting: list[dict[str, Any]] = []
+        with _explained(self._engine):
+            _create(self._engine, self._table)
+
+    def __enter__(self) -> Self:
+        """Write to it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *args: object) -> None:
+        """Let go of the database; what waits for a ``flush`` is left to the next call."""
+        self._engine.dispose()
+
+    def known(self) -> set[str]:
+        """Return the images of this folder that have a row: an interrupted call goes on behind them."""
+        columns = self._table.c
+        wanted = select(columns.image_path).where(columns.folder == self._shared["folder"])
+        with _explained(self._engine), self._engine.connect() as connection:
+            return set(connection.execute(wanted).scalars())
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Take a row of ``predictions.jsonl``; it is in the table after the next ``flush``."""
+        values = {name: row.get(name) for name in _COPIED}
+        defects = row.get("defects")
+        own = {"time": datetime.now(UTC), "defects": None if defects is None else len(defects)}
+        self._waiting.append(values | self._shared | own)
+
+    def flush(self) -> None:
+        """Write all rows that wait, as one transaction."""
+        if not self._waiting:
+            return
+        with _explained(self._engine), self._engine.begin() as connection:
+            connection.execute(self._table.insert(), self._waiting)
+        self._waiting = []
+
+
+def verdict_table(
+    url: str | None, model: str, sha256: str, folder: Path
+) -> AbstractContextManager[VerdictTable | None]:
+    """Open the table at ``url``; None: there is none. Arguments as in ``VerdictTable``."""
+    return nullcontext() if url is None else VerdictTable(str(url), model, sha256, folder)
+
+
+_COPIED = (
+    *("image_path", "score", "threshold", "verdict", "accepted", "reasons", "predicted_type", "probability", "kind"),
+    *("unusual", "error"),
+)
+
+
+def _table() -> Table:
+    numbers = ("score", "threshold", "probability")
+    columns = [Column(name, Double if name in numbers else Text) for name in _COPIED]
+    return Table(
+        NAME,
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("time", DateTime(timezone=True), nullable=False, index=True),
+        *(Column(name, Text, nullable=False) for name in ("model", "model_sha256")),
+        Column("folder", Text, nullable=False, index=True),
+        *columns,
+        Column("defects", Integer),
+    )
+
+
+def _open(url: str) -> Engine:
+    try:
+        address = make_url(url)
+        waiting = {"timeout": WAIT_S} if address.get_backend_name() == "sqlite" else {}
+        return create_engine(address, connect_args=waiting)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigError(f"Expected table to be the address of a database, {EXAMPLES}, but found {url!r}.") from error
+    except ImportError as error:
+        raise ConfigError(
+            f"Expected the driver {error.name} for table={make_url(url).drivername}://..., but it is not installed: "
+            f"pip install {error.name}"
+        ) from error
+
+
+def _create(engine: Engine, table: Table) -> None:
+    """Make the table; another writer may make it at the same time."""
+    try:
+        table.metadata.create_all(engine)
+    except DBAPIError:
+        if not inspect(engine).has_table(NAME):
+            raise
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Say in a sentence what a database refused.
+
+    Raises:
+        ConfigError: As above.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        where = engine.url.render_as_string(hide_password=True)
+        raise ConfigError(f"Expected to write to the table {NAME} of {where}, but: {why}.") from error
