@@ -38,6 +38,18 @@ def acceptance_of(config: DictConfig) -> Acceptance | None:
     return built
 
 
+class _Once(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
+    """Refuses a name that stands twice: the first of two rules would be lost, and parts pass that it was to stop."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a dictionary of a group of keys."""
+        names = [key.value for key, _ in node.value]
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
 def read_rules_file(path: str) -> dict[str, Any]:
     """Read rules by their names from YAML, or JSON.
 
@@ -46,7 +58,7 @@ def read_rules_file(path: str) -> dict[str, Any]:
     """
     expected = f"Expected acceptance.{FILE} to be a file of rules in YAML"
     try:
-        found = yaml.safe_load(read_regular(Path(path).expanduser(), LARGEST_LABELS).decode("utf-8-sig"))
+        found = yaml.load(read_regular(Path(path).expanduser(), LARGEST_LABELS).decode("utf-8-sig"), _Once)  # noqa: S506 - a safe one
     except OSError as error:
         raise ConfigError(f"{expected}, but {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
