@@ -163,7 +163,8 @@ class CountRule:
 
     def _undecided(self, facts: Facts, unmeasured: list[str], perhaps: dict[int, Match]) -> str:
         if unmeasured:
-            return f"the {' and '.join(unmeasured)} of the part is unknown{_because(facts, unmeasured)}"
+            verb = "are" if len(unmeasured) > 1 or unmeasured[0].endswith("s") else "is"
+            return f"the {' and '.join(unmeasured)} of the part {verb} unknown{_because(facts, unmeasured)}"
         missing = sorted({match.missing for match in perhaps.values()})
         numbers = ", ".join(map(str, sorted(perhaps)[:SHOWN])) + (", ..." if len(perhaps) > SHOWN else "")
         noun = "defect" if len(perhaps) == 1 else "defects"
