@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datamodules.print3d import Print3dDataModule
     from datamodules.samples.batch import InspectionBatch
     from datamodules.synthetic.datamodule import SyntheticDataModule
+    from datamodules.synthetic.meta_atom_sets import DrawnArraysDataModule
     from models.base import InspectionModel
     from models.conv_ae import ConvAutoencoder
     from models.dfm import DFM
@@ -81,6 +82,7 @@ _HOMES = {
     "DivergedError": "models.errors",
     "Do2mr": "models.do2mr",
     "Do2mrLei": "models.do2mr_lei",
+    "DrawnArraysDataModule": "datamodules.synthetic.meta_atom_sets",
     "EfficientAd": "models.efficient_ad",
     "Fastflow": "models.fastflow",
     "FiberDataModule": "datamodules.fiber",
@@ -138,6 +140,7 @@ __all__ = [
     "DivergedError",
     "Do2mr",
     "Do2mrLei",
+    "DrawnArraysDataModule",
     "EfficientAd",
     "Fastflow",
     "FiberDataModule",
