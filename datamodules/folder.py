@@ -12,6 +12,7 @@ from .base import InspectionDataModule, existing_root
 from .errors import DataError, UnreadableImageError
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
+from .layouts.files import is_prepared
 from .layouts.strays import unused_documents
 from .masks.beside import masks_beside
 from .masks.looks import are_masks, are_photographs
@@ -157,6 +158,8 @@ class FolderDataModule(InspectionDataModule):
         Raises:
             DataError: Names one.
         """
+        if is_prepared(root) or is_prepared(root.parent):  # crops of inclusions are black and white, and images
+            return
         below: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         for sample in found.samples:
             below[(sample.split, sample.name, *sample.folders)].append(sample.path)

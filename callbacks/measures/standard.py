@@ -15,6 +15,7 @@ from .images import Images
 from .instances import DetectedInstances
 from .model_account import ModelAccount
 from .objects import Objects
+from .parts import Parts
 from .pixels import Pixels
 from .probabilities import Probabilities
 from .timing import Timing
@@ -35,6 +36,7 @@ def standard_measures() -> dict[str, Measure]:
         "objects": Objects(),
         "types": Types(),
         "unusual": Unusual(),
+        "parts": Parts(),
         "instances": DetectedInstances(),
         "gallery": Gallery(),
         "embeddings": Embeddings(),

@@ -57,6 +57,14 @@ def read_summary(root: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def is_prepared(root: Path) -> bool:
+    """Tell whether ``loupe prepare`` wrote a folder, so that what it called images is known to be images."""
+    try:
+        return "prepared_by" in read_summary(root)
+    except UnreadableImageError:
+        return False
+
+
 def is_evened(root: str | Path) -> bool:
     """Tell whether ``loupe prepare oring`` made the background of the images in a folder even."""
     try:

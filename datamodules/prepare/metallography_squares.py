@@ -20,6 +20,7 @@ from datamodules.files.images import read_image
 from datamodules.files.object_crops import object_crops
 from datamodules.files.object_table import object_table
 from datamodules.files.objects import object_labels
+from datamodules.files.suffixes import is_hidden
 from datamodules.files.walking import walk_images
 from datamodules.files.whole_files import write_whole
 from datamodules.layouts.files import SUMMARY, read_summary
@@ -117,7 +118,8 @@ class MetallographySquares:
         """
         if source == out or source in out.parents or out in source.parents:
             raise DataError(f"Expected out to lie apart from source, but found {out} and {source}.")
-        if out.exists() and any(out.iterdir()) and read_summary(out).get("prepared_by") != PREPARED_BY:
+        there = [path for path in out.iterdir() if not is_hidden(path)] if out.exists() else []  # locks are hidden
+        if there and read_summary(out).get("prepared_by") != PREPARED_BY:
             raise DataError(f"Expected {out} to be new, empty, or written by {PREPARED_BY}, but it holds other files.")
         for folder in FOLDERS:
             shutil.rmtree(out / folder, ignore_errors=True)

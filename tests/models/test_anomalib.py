@@ -18,7 +18,19 @@ from torch import nn
 from datamodules.samples.batch import InspectionBatch, Sample, collate
 from models.base import InspectionModel
 
-OURS = {"name", "label_index", "has_mask", "group", "kind", "zones", "target", "detections"}
+OURS = {
+    "classes",
+    "part",
+    "pred_type",
+    "name",
+    "label_index",
+    "has_mask",
+    "group",
+    "kind",
+    "zones",
+    "target",
+    "detections",
+}
 
 
 class Mean(nn.Module):

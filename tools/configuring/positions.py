@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tools.errors import ConfigError
 
-from .config import parse_override
+from .config import nearest, parse_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,8 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
     rest = [arg for arg in args if not _is_word(arg)]
     if not words:
         return rest
-    if words[0] in ACTIONS.get(verb, ()):
+    actions = ACTIONS.get(verb, ())
+    if words[0] in actions or (nearest(words[0], actions) and not Path(words[0]).expanduser().exists()):
         return list(args)
     if verb in OWN:
         return [*words, *rest]

@@ -17,9 +17,10 @@ from tools.bundles.shipping import PREDICT, ROOT, load_runner, shipped, write_ch
 from tools.runner.specification import read_checksums
 
 ALLOWED = {"numpy", "cv2", "PIL", "onnxruntime", "openvino"}
-LATE = {
-    "callbacks/defects/merging.py": {"scipy"}
-}  # by a function that only some bundles call; requirements.txt names it
+LATE = {  # by functions that only some bundles call, whose requirements.txt names it, or that no bundle calls
+    "callbacks/defects/merging.py": {"scipy"},
+    "models/components/inpainting.py": {"skimage"},  # biharmonic: bundles refuse it
+}
 ROOMS = ("callbacks", "configs", "datamodules", "models", "tools")
 
 # Imports every shipped module where nothing can be had but the standard library and what requirements.txt names.

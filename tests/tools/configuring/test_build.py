@@ -20,7 +20,10 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize(("group", "choice"), TARGETS)
+FILLED_IN = {("model", "metallography")}  # its models are those of runs, which a test of the chain names
+
+
+@pytest.mark.parametrize(("group", "choice"), [target for target in TARGETS if target not in FILLED_IN])
 def test_shipped_configs_fit_their_constructors(group: str, choice: str) -> None:
     overrides = [f"{group}={choice}", *(["data.root=x"] if group == "data" else NEEDED.get((group, choice), []))]
     check_arguments(compose_config("train", overrides)[group], group)

@@ -112,7 +112,15 @@ def test_budgets_are_used_side_by_side(workers: int, tiny: Sweep) -> None:
 
 
 REAL = (
-    *("data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu", "sweep.cpus=1"),
+    *(
+        "data=synthetic",
+        "data.size=64",
+        "data.image_size=[64,64]",
+        "data.good=30",
+        "data.defective=14",
+        "trainer=cpu",
+        "sweep.cpus=1",
+    ),
     *("callbacks.evaluation.resamples=10", "sweep.workers=2", "sweep.report=none"),
 )
 

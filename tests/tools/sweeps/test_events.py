@@ -116,9 +116,10 @@ def test_names_are_short_and_differ_and_can_be_folders() -> None:
 
 
 def test_a_sweep_that_trains_shows_its_trials_by_what_differs(tmp_path: Path) -> None:
-    tiny = ("model=conv_ae_small", "data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14")
+    drawn = ("data=synthetic", "data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14")
     keys = (
-        *tiny,
+        *drawn,
+        "model=conv_ae_small",
         "trainer=cpu",
         "trainer.max_epochs=2",
         "callbacks.evaluation.resamples=10",

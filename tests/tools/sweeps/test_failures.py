@@ -129,7 +129,14 @@ def test_one_data_set_that_does_not_fit_ends_the_command_and_leaves_nothing(
 def test_impossible_values_are_refused_before_anything_runs(
     space: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = ("data.size=64", "data.image_size=[64,64]", "data.good=12", "data.defective=6", "trainer=cpu")
+    small = (
+        "data=synthetic",
+        "data.size=64",
+        "data.image_size=[64,64]",
+        "data.good=12",
+        "data.defective=6",
+        "trainer=cpu",
+    )
     args = ("sweep", *small, *space, "sweep.workers=0", f"out={tmp_path}")
     assert main(list(args)) == 2
     assert message in capsys.readouterr().err

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = HERE.parents[2]
 SMALL = [
+    "data=synthetic",
     "data.size=64",
     "data.image_size=[64,64]",
     "data.good=60",

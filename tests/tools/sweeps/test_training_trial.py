@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = (
-    *("data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu"),
+    *("data=synthetic", "data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu"),
     *("callbacks.evaluation.resamples=20", "sweep.workers=0", "sweep.cpus=1", "sweep.report=none"),
 )
 

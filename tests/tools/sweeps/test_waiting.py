@@ -40,7 +40,14 @@ def light(*args: str) -> str:
 
 
 def test_looking_at_a_finished_sweep_loads_nothing(tmp_path: Path) -> None:
-    small = ("data.size=64", "data.image_size=[64,64]", "data.good=30", "data.defective=14", "trainer=cpu")
+    small = (
+        "data=synthetic",
+        "data.size=64",
+        "data.image_size=[64,64]",
+        "data.good=30",
+        "data.defective=14",
+        "trainer=cpu",
+    )
     keys = ("callbacks.evaluation.resamples=10", "sweep.workers=0", "sweep.report=none", f"out={tmp_path}")
     assert main(["sweep", *small, *keys, "model.num_neighbors=1,3"]) == 0
     folder = str(tmp_path / "sweep")
