@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
+TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -17,7 +18,7 @@ demo: $(READY)  ## draw pictures, train, calibrate, test, and write a report
 	@$(BIN)/loupe demo
 
 test: $(READY)  ## run the tests (those marked slow or gpu by name: .venv/bin/pytest -m slow)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 check: $(READY)  ## lint, formatting, types
 	@$(BIN)/ruff check
