@@ -59,7 +59,7 @@ class KindByName:
 
 
 @dataclass(frozen=True)
-class KindByLook:
+class KindByAppearance:
     """Finds the nearest of the groups that were found among the layers of a training.
 
     Attributes:
@@ -90,7 +90,7 @@ class KindByLook:
         return {"look": arrays | {"names": list(self.names)}}
 
 
-Finder = KindByName | KindByLook
+Finder = KindByName | KindByAppearance
 
 
 @runtime_checkable
@@ -109,4 +109,4 @@ def read_finder(values: Mapping[str, Any] | None) -> Callable[[str, Array, float
         return KindByName(str(values["pattern"]))
     look = values["look"]
     arrays = [np.array(look[name], dtype=np.float64) for name in ("offset_F", "weight_CF", "centre_KC")]
-    return KindByLook(arrays[0], arrays[1], arrays[2], tuple(look["names"]))
+    return KindByAppearance(arrays[0], arrays[1], arrays[2], tuple(look["names"]))

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from .kinds import KindByLook
+from .kinds import KindByAppearance
 from .layer_looks import SIDE, Floats
 
 MOST_GROUPS = 8
@@ -34,7 +34,7 @@ class LayerGroups(NamedTuple):
     """
 
     group_N: npt.NDArray[np.intp]
-    finder: KindByLook | None
+    finder: KindByAppearance | None
 
 
 def group_layers(
@@ -69,7 +69,7 @@ def find_groups(feature_NF: Floats, fitted_N: npt.NDArray[np.bool_], count: int 
         feature_NF[label_N == label, SIDE * SIDE].mean() if (label_N == label).any() else 0.0 for label in range(count)
     ]
     rank_K = np.argsort(np.argsort(brightness))
-    finder = KindByLook(
+    finder = KindByAppearance(
         offset_F=scaled.mean_ + reduced.mean_ * scaled.scale_,
         weight_CF=reduced.components_ / scaled.scale_,
         centre_KC=found.cluster_centers_,

@@ -17,7 +17,7 @@ from .errors import DataError, UnreadableImageError
 from .fiber import LABELS
 from .files.images import check_white_level, read_image
 from .files.walking import walk_images
-from .kinds import Finder, KindByLook, KindByName
+from .kinds import Finder, KindByAppearance, KindByName
 from .layer_groups import find_groups, name_of_group
 from .layer_looks import layer_features
 from .layouts.label_table import FileIndex, read_labels
@@ -89,7 +89,7 @@ class Print3dDataModule(ViewDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._looks: KindByLook | None = None
+        self._looks: KindByAppearance | None = None
         for key in ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern", "kind_pattern"):
             check_pattern(f"data.{key}", getattr(self, key))
         if self.run_length < 1:
