@@ -20,7 +20,7 @@ from .test_api import huge_png, predicted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
     from .conftest import Running
 
@@ -204,7 +204,21 @@ def test_keys_go_from_image_to_image(browser: Browser, server: Running, layers: 
         page.locator("#shown h3", has_text=layers[1].name).wait_for()
 
 
-@pytest.mark.slow  # it fails or waits in the whole suite, for a reason that nobody knows yet
+def test_images_chosen_before_the_script_runs_are_judged(browser: Browser, server: Running, layers: list[Path]) -> None:
+    page = browser.new_page()
+    held: list[Route] = []
+    page.route("**/static/serve.js", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function of Python
+    page.goto(server.address, wait_until="commit")
+    page.set_input_files("#files", layers[:1])
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    page.wait_for_selector("#table tbody tr")
+    page.wait_for_selector("#progress[hidden]", state="attached")
+    assert page.inner_text("#counts") == "0 defective, 1 good"
+    page.close()
+
+
 def test_a_token_lets_a_browser_in(browser: Browser, bundle: Path, layers: list[Path], tmp_path: Path) -> None:
     with serving(tmp_path / "guarded", f"bundle={bundle}", "token=open-sesame") as server:
         context = browser.new_context()

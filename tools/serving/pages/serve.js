@@ -242,4 +242,5 @@
   byId("print").addEventListener("click", () => print());
   byId("clear").addEventListener("click", () => { round += 1; running = 0; entries = []; waiting = []; shown.replaceChildren(); chosen = null; byId("lot").hidden = true; draw(); });
   choose();
+  for (const id of ["files", "folder"]) if (byId(id).files.length) { take(byId(id).files); byId(id).value = ""; }  // chosen before this script ran
 })();
