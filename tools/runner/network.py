@@ -6,6 +6,7 @@ Letters: B batch, H and W height and width of the model's images.
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from .specification import BundleError, check_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import openvino
 
 Array = npt.NDArray[Any]
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
@@ -84,14 +87,25 @@ def _open_onnx(path: Path, threads: int | None) -> Graph:
     return run
 
 
-def _open_openvino(path: Path, threads: int | None) -> Graph:
+@cache
+def _openvino_core() -> openvino.Core:
+    """Make OpenVINO's core, once for the whole process, and never let it go.
+
+    Its CPU plugin puts the stack of signal handlers (sigaltstack) on memory of its own, and gives the one before it
+    back when it goes. Of two that go in the order in which they came, the second gives back memory of the first, which
+    is gone: the next signal with a handler, Ctrl-C or the end of a child, ends the process by SIGSEGV.
+    """
     import openvino  # noqa: PLC0415 - only one of the two runtimes need be installed
 
+    return openvino.Core()
+
+
+def _open_openvino(path: Path, threads: int | None) -> Graph:
     # Left alone, OpenVINO computes in bfloat16 where the processor can, and scores move by a hundredth.
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(str(path), "CPU", options)
+    compiled = _openvino_core().compile_model(str(path), "CPU", options)
     names = [output.get_any_name() for output in compiled.outputs]
 
     def run(inputs: dict[str, Array]) -> dict[str, Array]:

@@ -81,8 +81,11 @@ def run_onnx(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
     return found
 
 
+CORE = openvino.Core()  # kept, as the runner keeps its own; see tools/runner/network.py
+
+
 def run_openvino(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
-    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = CORE.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled({INPUT: image_B3HW.numpy()})
     return [found[index] for index in range(2)]
 
