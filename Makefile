@@ -1,8 +1,6 @@
 # make demo, make test and make check set everything up by themselves; all that is needed is Python 3.11 to 3.13.
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= auto
-TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -18,7 +16,7 @@ demo: $(READY)  ## draw pictures, train, calibrate, test, and write a report
 	@$(BIN)/loupe demo
 
 test: $(READY)  ## run the tests (those marked slow or gpu by name: .venv/bin/pytest -m slow)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(READY)  ## lint, formatting, types
 	@$(BIN)/ruff check
