@@ -26,7 +26,7 @@ from .evidence import PixelEvidence
 from .familiarity import learn_cloud, learn_usual, map_medians
 from .region_rules import RegionRules
 from .scales import learn_scales
-from .scopes import Scope, Scoped, check_scopes, is_finite
+from .scopes import Scope, Scoped, check_scopes, require_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -293,28 +293,11 @@ class Calibration(nn.Module):
         self.probability_note = state["probability_note"]
         self.map_range = (state["map_range"][0], state["map_range"][1])
         self.scores = [Seen(*row) for row in state["scores"]]
-        self._require_finite()
+        require_finite({"image": self.image, "pixel": self.pixel}, self.map_range)
         usual, cloud = state.get("usual"), state.get("cloud")  # checkpoints of earlier versions know nothing of them
         self.usual = None if usual is None else Usual.from_dict(usual)
         self.cloud = None if cloud is None else Cloud.from_dict(cloud)
         self.scales = dict(state.get("scales", {}))
-
-    def _require_finite(self) -> None:
-        """Refuse thresholds by which everything, or nothing, would be defective.
-
-        Raises:
-            ValueError: Names the first that is not finite.
-        """
-        named = {"map_range.0": self.map_range[0], "map_range.1": self.map_range[1]}
-        for level, scoped in (("image", self.image), ("pixel", self.pixel)):
-            if scoped is not None:
-                named |= {f"{level} threshold of {name}": value for name, value in scoped.values().items()}
-        for name, value in named.items():
-            if not is_finite(value):
-                raise ValueError(
-                    f"Expected the thresholds of a checkpoint to be finite, but found {value!r} for the {name}; train "
-                    "again, or restore the file."
-                )
 
     def _thresholds(self) -> tuple[Scoped, Scoped]:
         if self.image is None or self.pixel is None:

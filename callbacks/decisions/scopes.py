@@ -81,6 +81,28 @@ def is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def require_finite(levels: Mapping[str, Scoped | None], map_range: tuple[float, float]) -> None:
+    """Refuse thresholds of a checkpoint by which everything, or nothing, would be defective.
+
+    Args:
+        levels: Thresholds of ``image`` and ``pixel``; None where there are none yet.
+        map_range: Of the display.
+
+    Raises:
+        ValueError: Names the first that is not finite.
+    """
+    named: dict[str, float] = {"map_range.0": map_range[0], "map_range.1": map_range[1]}
+    for level, scoped in levels.items():
+        if scoped is not None:
+            named |= {f"{level} threshold of {name}": value for name, value in scoped.values().items()}
+    for name, value in named.items():
+        if not is_finite(value):
+            raise ValueError(
+                f"Expected the thresholds of a checkpoint to be finite, but found {value!r} for the {name}; train "
+                "again, or restore the file."
+            )
+
+
 def check_scopes(scopes: Sequence[str]) -> tuple[Scope, ...]:
     """Refuse names of scopes that there are not.
 
