@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnxruntime
-import openvino
 import torch
 from anomalib.models import Patchcore
 
 from models.patchcore import PatchCore, PatchCoreModel
 from tools.runner import Bundle
+from tools.runner.network import openvino_core
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
 
@@ -139,7 +139,7 @@ def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path, threads:
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(str(form), "CPU", hints)
+    compiled = openvino_core().compile_model(str(form), "CPU", hints)
     key = session.get_inputs()[0].name
     return {
         "anomalib, onnxruntime": lambda images: [session.run(None, {key: image[None]}) for image in images],

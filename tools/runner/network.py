@@ -6,7 +6,6 @@ Letters: B batch, H and W height and width of the model's images.
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import openvino
 
 Array = npt.NDArray[Any]
+_KEPT = "_core_of_loupe"  # where the package keeps it
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
@@ -87,17 +87,20 @@ def _open_onnx(path: Path, threads: int | None) -> Graph:
     return run
 
 
-@cache
-def _openvino_core() -> openvino.Core:
-    """Make OpenVINO's core, once for the whole process, and never let it go.
+def openvino_core() -> openvino.Core:
+    """Return OpenVINO's core: one for the whole process, which never goes.
 
     Its CPU plugin puts the stack of signal handlers (sigaltstack) on memory of its own, and gives the one before it
     back when it goes. Of two that go in the order in which they came, the second gives back memory of the first, which
-    is gone: the next signal with a handler, Ctrl-C or the end of a child, ends the process by SIGSEGV.
+    is gone: the next signal with a handler, Ctrl-C or the end of a child, ends the process by SIGSEGV. The package
+    itself keeps it, since bundles of several versions, each with a runner of its own, may share a process.
     """
     import openvino  # noqa: PLC0415 - only one of the two runtimes need be installed
 
-    return openvino.Core()
+    if not hasattr(openvino, _KEPT):
+        setattr(openvino, _KEPT, openvino.Core())
+    core: openvino.Core = getattr(openvino, _KEPT)
+    return core
 
 
 def _open_openvino(path: Path, threads: int | None) -> Graph:
@@ -105,7 +108,7 @@ def _open_openvino(path: Path, threads: int | None) -> Graph:
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-    compiled = _openvino_core().compile_model(str(path), "CPU", options)
+    compiled = openvino_core().compile_model(str(path), "CPU", options)
     names = [output.get_any_name() for output in compiled.outputs]
 
     def run(inputs: dict[str, Array]) -> dict[str, Array]:

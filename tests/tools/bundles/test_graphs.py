@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 import torch
 from onnx import numpy_helper
@@ -17,6 +16,7 @@ from models.patchcore import PatchCoreModel
 from tools.bundles.graphs import KEPT, RawOutputs, write_int8, write_onnx, write_openvino
 from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
 from tools.runner.composition import INPUT
+from tools.runner.network import openvino_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +81,8 @@ def run_onnx(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
     return found
 
 
-CORE = openvino.Core()  # kept, as the runner keeps its own; see tools/runner/network.py
-
-
 def run_openvino(path: Path, image_B3HW: torch.Tensor) -> list[Array]:
-    compiled = CORE.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled({INPUT: image_B3HW.numpy()})
     return [found[index] for index in range(2)]
 
