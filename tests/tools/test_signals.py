@@ -14,9 +14,17 @@ from tools.command import NOT_BEGUN, run_verb
 from tools.signals import Interrupted, heard, keeping_note, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def ignoring_nothing() -> Iterator[None]:
+    """Hear SIGINT, which what runs in the background is told to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def strike(number: int) -> None:
