@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import errno
-import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .library_words import is_out_of_memory, lost_loader, system_error, told_in_loader
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .library_words import LostLoader
+
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-_LOST = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]*)")
-_IN_WORKER = re.compile(r"^Caught .*\n(?:\w+\.)*errors\.\w+Error: (.*)\s*\Z", re.DOTALL)  # a traceback; its last line
-_SHARED = (
-    "unable to write to file </torch_",
-    "unable to open shared memory object",
-    "unable to mmap",
-)  # as torch words it
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 
 
 def explain(error: BaseException) -> str | None:
@@ -62,22 +57,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def _explain(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system(error)
-    text = str(error)
-    if isinstance(error, MemoryError) or any(words in text.lower() for words in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return "Expected enough memory, but there is no more; set data.batch_size lower, or end other programs"
-    if isinstance(error, RuntimeError) and (lost := _LOST.search(text)):
-        return _explain_worker(lost[1], lost[2], text)
-    return _explain_words(text)
-
-
-def _explain_words(text: str) -> str | None:
-    """Explain what a library says in words of its own."""
-    if any(words in text for words in _SHARED):
-        return _explain_worker("one of them", "", "shared memory")
-    if "No space left on device" in text:  # said by a library that has no number for it
-        return _explain_system(OSError(errno.ENOSPC, ""))
-    found = _IN_WORKER.search(text)
-    return None if found is None else found[1].strip()
+    if (lost := lost_loader(error)) is not None:
+        return _explain_loader(lost)
+    if (refused := system_error(error)) is not None:
+        return _explain_system(refused)
+    return told_in_loader(error)
 
 
 def _explain_system(error: OSError) -> str | None:
@@ -97,17 +83,17 @@ def _explain_system(error: OSError) -> str | None:
     return None
 
 
-def _explain_worker(processes: str, how: str, text: str) -> str:
+def _explain_loader(lost: LostLoader) -> str:
     """Explain the end of a process that loads images."""
-    if "shared memory" in text or "Bus error" in how:
+    if lost.shared_memory:
         return (
-            f"Expected the processes that load images to share them, but {processes} ran out of shared memory "
+            f"Expected the processes that load images to share them, but {lost.processes} ran out of shared memory "
             "(/dev/shm); set data.num_workers=0 or data.batch_size lower, or give the container more, as with "
             "docker run --shm-size=2g"
         )
     return (
-        f"Expected the processes that load images to live, but {processes} {' '.join(how.split())}, as when the system "
-        "runs out of memory; set data.num_workers or data.batch_size lower"
+        f"Expected the processes that load images to live, but {lost.processes} {lost.how}, as when the system runs "
+        "out of memory; set data.num_workers or data.batch_size lower"
     )
 
 

@@ -14,13 +14,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .library_words import lost_loader
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
 HEARD = (signal.SIGINT, signal.SIGTERM)
 ECHO_S = 1.0  # within which a second signal is the same wish: "timeout" sends two, a terminal one to every process
-_LOADER = "DataLoader worker"  # as torch says that a process of its own is gone
 AGAIN_S = 0.1  # after which a signal that struck where nothing can be raised is sent again
 
 
@@ -126,7 +127,7 @@ def _consequences(ears: _Ears) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if ears.ended is None and _LOADER in str(error):
+        if ears.ended is None and lost_loader(error) is not None:
             time.sleep(AGAIN_S)  # a signal to all processes may have reached the loaders first
         if ears.ended is None:
             raise

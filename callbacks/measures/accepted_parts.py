@@ -16,7 +16,7 @@ from .measure import ContextMeasure, Section
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from callbacks.acceptance.judgement import Acceptance, Judgement
+    from callbacks.acceptance.judgement import Judgement
     from callbacks.defects.image_scale import ImageScale
     from datamodules.samples.batch import InspectionBatch
 
@@ -24,36 +24,30 @@ if TYPE_CHECKING:
 
 
 class AcceptedParts(ContextMeasure):
-    """Judges test images by rules; adds the columns ``accepted`` and ``reasons``, empty without rules.
-
-    Args:
-        acceptance: The rules; None: there are none.
-    """
-
-    def __init__(self, acceptance: Acceptance | None = None) -> None:
-        self.acceptance = acceptance
+    """Judges test images by the rules of the test; adds columns ``accepted`` and ``reasons``, empty without rules."""
 
     def start(self, tested: Tested) -> None:
         """Start with no image."""
         super().start(tested)
+        self._rules = tested.acceptance
         self._judged: dict[str, Judgement] = {}
         self._scales: dict[str, ImageScale] | None = None
 
     def update(self, batch: InspectionBatch) -> None:
         """Judge a batch, by its defects as they are listed."""
-        if self.acceptance is None:
+        if self._rules is None:
             return
         if self._scales is None:
             self._scales = image_scales(self.tested.samples, *batch.image.shape[-2:])
         found_N = find_in_batch(batch, self.tested.calibration, self.tested.settings.defects, self._scales)
         for index, (name, found) in enumerate(zip(batch.name, found_N, strict=True)):
             scale = self._scales.get(name, SAME_SCALE)
-            self._judged[name] = self.acceptance(gather(seen_of(batch, index, scale), found.defects))
+            self._judged[name] = self._rules(gather(seen_of(batch, index, scale), found.defects))
 
     def result(self) -> Section:
         """``acceptance`` of metrics.json where there are rules, and the columns."""
         predictions = self.tested.predictions
-        if self.acceptance is None:
+        if self._rules is None:
             return Section(columns={"accepted": [""] * len(predictions), "reasons": [""] * len(predictions)})
         judged = [self._judged[name] for name in predictions["name"]]
         labels = [LABEL_NAMES[index] for index in predictions["label_index"]]

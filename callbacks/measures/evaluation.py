@@ -23,6 +23,7 @@ from .standard import standard_measures
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
+    from callbacks.acceptance.judgement import Acceptance
     from datamodules.samples.batch import InspectionBatch
 
 
@@ -40,9 +41,11 @@ class Evaluation(Callback):
         measures: By name, in the order of the page; those that are None are left out. None: ``standard_measures``.
 
     Attributes:
+        acceptance: The rules that parts are judged by, set before a test; None: there are none.
         results: Set when a test has ended.
     """
 
+    acceptance: Acceptance | None = None
     results: Results
 
     def __init__(
@@ -75,7 +78,7 @@ class Evaluation(Callback):
         """Start afresh, with measures that have seen nothing."""
         samples = getattr(getattr(trainer, "datamodule", None), "samples", pd.DataFrame())
         self._rows: list[dict[str, Any]] = []
-        self._tested = Tested(pl_module, calibration_of(pl_module), samples, self.settings)
+        self._tested = Tested(pl_module, calibration_of(pl_module), samples, self.settings, self.acceptance)
         self._at_work = deepcopy(self.measures)
         for measure in self._at_work.values():
             if isinstance(measure, InContext):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightning import LightningModule
     from torch import device
 
+    from callbacks.acceptance.judgement import Acceptance
     from callbacks.decisions.calibration import Calibration
     from datamodules.samples.batch import InspectionBatch
 
@@ -96,6 +97,7 @@ class Tested:
         calibration: Its thresholds.
         samples: The sample table; empty where the images have none.
         settings: What measures go by.
+        acceptance: The rules that parts are judged by; None: there are none.
         watch: Where the time went.
         predictions: One row per test image, sorted by name: complete before any ``result`` is asked for. ``name,
             image_path, label_index, score, verdict, kind, group``, ``defect`` where there is a sample table, and the
@@ -106,6 +108,7 @@ class Tested:
     calibration: Calibration
     samples: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: Settings = field(default_factory=Settings)
+    acceptance: Acceptance | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,20 @@ WIDTHS = {"narrow": 340.0, "middle": 540.0}
 HERO_WIDTHS = {"narrow": 340.0, "middle": 680.0, "wide": 1080.0}
 
 
+@cache
+def _templates() -> Environment:
+    """Open the folder of templates, once in a process: each is compiled when it is first asked for."""
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,  # names of files, kinds and configs come from outside
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"share": share, "percent": percent, "plural": plural, "span": span, "breakable": breakable}
+    return templates
+
+
 def render_page(
     template: str, values: Mapping[str, Any], styles: Sequence[str] = ("page.css",), script: str = "page.js"
 ) -> str:
@@ -31,22 +46,18 @@ def render_page(
         styles: Files of CSS, in order.
         script: File of JavaScript.
     """
-    templates = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,  # names of files, kinds and configs come from outside
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"share": share, "percent": percent, "plural": plural, "span": span, "breakable": breakable}
     code = (FOLDER / script).read_text(encoding="utf-8")
     own = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
-    return templates.get_template(template).render(
-        style=Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)),  # noqa: S704 - own files
-        script=Markup(code),  # noqa: S704 - the package's own file
-        script_hash=own,  # lets the browser run this script and no other
-        dash=DASH,
-        **values,
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            style=Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)),  # noqa: S704 - own files
+            script=Markup(code),  # noqa: S704 - the package's own file
+            script_hash=own,  # lets the browser run this script and no other
+            dash=DASH,
+            **values,
+        )
     )
 
 

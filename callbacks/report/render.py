@@ -41,5 +41,9 @@ def render_report(content: ReportContent) -> str:
     Returns:
         HTML with its styles, script, figures and images inside.
     """
-    view = ReportView.of(content)
+    return render_view(ReportView.of(content))
+
+
+def render_view(view: ReportView) -> str:
+    """Render a report whose shared parts are computed already, as ``render_report`` does."""
     return render_page("page.html.j2", {name: value for part in PARTS for name, value in part(view).items()})

@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = root.parent / "runs"
     words = [f"data.root={root}", "data.zones=find", "data.core_um=50", "data.image_size=[64,64]", f"out={out}"]
     model = ["data=fiber", "model.coreset_ratio=0.02", "threshold.scopes=[zone]", "threshold.least=2", "trainer=cpu"]
-    more = ["data.num_workers=0", "callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", "id=one"]
+    more = ["data.num_workers=0", "callbacks.evaluation.resamples=10", "report=false", "id=one"]
     assert main(["train", *words, *model, *more]) == 0
     return out / "fiber-patchcore" / "one"
 
@@ -68,7 +68,7 @@ def test_a_run_and_its_bundle_find_zones_and_micrometres_on_images_that_nobody_l
 ) -> None:
     by_run, by_bundle = tmp_path / "run", tmp_path / "bundle"
     assert main(["predict", f"run={run}", f"source={source}", f"out={by_run}"]) == 0
-    assert main(["export", f"run={run}", "pictures=12", "samples=2"]) == 0
+    assert main(["export", f"run={run}", "pictures=4", "samples=2"]) == 0
     assert main(["predict", f"bundle={run / 'bundle'}", f"source={source}", f"out={by_bundle}"]) == 0
     found, again = (pd.read_csv(out / "defects.csv") for out in (by_run, by_bundle))
     worst = found.sort_values("peak").iloc[-1]
@@ -83,7 +83,7 @@ def test_a_run_and_its_bundle_find_zones_and_micrometres_on_images_that_nobody_l
 
 def test_a_run_or_its_bundle_marks_in_place_of_the_untrained_detector(run: Path, source: Path, tmp_path: Path) -> None:
     if not (run / "bundle").is_dir():
-        assert main(["export", f"run={run}", "pictures=12", "samples=2"]) == 0
+        assert main(["export", f"run={run}", "pictures=4", "samples=2"]) == 0
     command = ["predict", "line=fiber", f"source={source}", "core_um=50", "page=false"]
     tables = {}
     for name, model in (("run", run), ("bundle", run / "bundle")):

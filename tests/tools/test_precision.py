@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SMALL = (
     *("data.size=64", "data.image_size=[64,64]", "data.num_workers=0", "data.good=40", "data.defective=20"),
     *("backbone=resnet18", "backbone.weights=none"),  # LoupeNet keeps single precision whatever is asked for
-    *("callbacks.evaluation.resamples=20", "trainer.accelerator=cpu", "id=it"),
+    *("callbacks.evaluation.resamples=20", "trainer.accelerator=cpu", "report=false", "id=it"),
 )
 
 

@@ -26,6 +26,7 @@ SMALL = [
     "backbone=resnet18",
     "backbone.weights=none",
     "callbacks.evaluation.resamples=50",
+    "callbacks.evaluation.examples=2",
     "trainer=cpu",
 ]
 FILES = (
@@ -131,7 +132,7 @@ def test_the_same_seed_gives_the_same_numbers(run: Path, tmp_path: Path, drawn: 
 
 
 def test_another_seed_gives_other_splits(run: Path, tmp_path: Path, drawn: Path) -> None:
-    other = train(tmp_path, *SMALL, f"data.root={drawn}", "seed=1")
+    other = train(tmp_path, *SMALL, f"data.root={drawn}", "seed=1", "report=false")
     assert (other / "samples.csv").read_bytes() != (run / "samples.csv").read_bytes()
 
 
@@ -143,7 +144,7 @@ def test_testing_again_gives_the_same_numbers(run: Path, tmp_path: Path, capsys:
 
 def test_other_batches_round_differently_at_most(run: Path, tmp_path: Path) -> None:
     """36 pictures by fives leave a batch of one, which is multiplied by another routine: maps part at 1e-5."""
-    assert main(["test", f"run={run}", f"out={tmp_path}", "data.batch_size=5"]) == 0
+    assert main(["test", f"run={run}", f"out={tmp_path}", "data.batch_size=5", "report=false"]) == 0
     found, wanted = (pd.read_csv(folder / "predictions.csv") for folder in (tmp_path, run))
     assert (found[["name", "verdict"]] == wanted[["name", "verdict"]]).all(axis=None)
     np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-4)
@@ -155,13 +156,14 @@ def test_other_batches_round_differently_at_most(run: Path, tmp_path: Path) -> N
 def test_a_checkpoint_alone_is_enough(run: Path, tmp_path: Path, drawn: Path) -> None:
     alone = tmp_path / "moved.ckpt"
     shutil.copy(run / "checkpoints" / "best.ckpt", alone)
-    assert main(["test", f"run={alone}", f"out={tmp_path / 'o'}", f"data.root={drawn}", "data.drawing_seed=9"]) == 0
+    other = ["data.drawing_seed=9", "report=false"]
+    assert main(["test", f"run={alone}", f"out={tmp_path / 'o'}", f"data.root={drawn}", *other]) == 0
     metrics = json.loads((tmp_path / "o" / "metrics.json").read_text())
     assert metrics["pictures"] == {"good": 60, "defective": 30, "unknown": 0}
 
 
 def test_other_data_leaves_out_what_was_trained_on(run: Path, tmp_path: Path, drawn: Path) -> None:
-    assert main(["test", f"run={run}", f"out={tmp_path}", f"data.root={drawn}", "data.good=72"]) == 0
+    assert main(["test", f"run={run}", f"out={tmp_path}", f"data.root={drawn}", "data.good=72", "report=false"]) == 0
     tested = set(pd.read_csv(tmp_path / "predictions.csv")["name"])
     samples = pd.read_csv(run / "samples.csv")
     assert not tested & set(samples.loc[samples["split"] != "test", "name"])
@@ -337,4 +339,4 @@ def test_an_id_is_never_used_twice(run: Path, capsys: pytest.CaptureFixture[str]
 
 def test_other_callbacks_can_stand_beside(tmp_path: Path, drawn: Path) -> None:
     timer = ["+callbacks.timer._target_=lightning.pytorch.callbacks.Timer", "+callbacks.timer.duration='00:01:00:00'"]
-    assert train(tmp_path, *SMALL, f"data.root={drawn}", *timer).is_dir()
+    assert train(tmp_path, *SMALL, f"data.root={drawn}", *timer, "report=false").is_dir()

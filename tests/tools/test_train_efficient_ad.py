@@ -19,7 +19,7 @@ def test_it_trains_and_is_calibrated_in_the_middle_of_an_epoch(picture_folder: P
     command = [
         *("train", "data=folder", f"data.root={picture_folder}", "data.image_size=[32,32]", "data.batch_size=2"),
         *("data.num_workers=0", "model=efficient_ad", "model.penalty_pictures=4", "trainer=cpu", "trainer.max_steps=3"),
-        *(f"out={tmp_path}", "name=run", "id=1", "callbacks.evaluation.resamples=20"),
+        *(f"out={tmp_path}", "name=run", "id=1", "callbacks.evaluation.resamples=20", "report=false"),
     ]
     assert main(command) == 0
     run = tmp_path / "run" / "1"

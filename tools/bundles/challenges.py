@@ -67,7 +67,7 @@ def _two_tone(most: tuple[int, int, int], rest: tuple[int, int, int]) -> npt.NDA
 def _texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Draw fine and coarse structure in colour: something to lose in every resize."""
     coarse = cv2.resize(rng.random((7, 9, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    row, column = np.indices((height, width), dtype=np.float32)
-    fine = np.sin(row * 0.9)[..., None] * np.cos(column[..., None] * np.array([0.7, 1.3, 2.1], np.float32))
+    row_H11, column_W1 = np.arange(height, dtype=np.float32)[:, None, None], np.arange(width, dtype=np.float32)[:, None]
+    fine = np.sin(row_H11 * np.float32(0.9)) * np.cos(column_W1 * np.array([0.7, 1.3, 2.1], np.float32))
     drawn: npt.NDArray[np.uint8] = np.clip(255 * (0.7 * coarse + 0.15 + 0.15 * fine), 0, 255).astype(np.uint8)
     return drawn

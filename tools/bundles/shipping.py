@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tools.runner.specification import CHECKSUMS, hash_file
 from .imports import reached
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +53,8 @@ def write_runner(folder: Path, *, merging: bool) -> None:
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 
-def shipped() -> dict[PurePosixPath, Path]:
+@cache
+def shipped() -> Mapping[PurePosixPath, Path]:
     """Say which files a bundle holds below ``loupe_runner``, by their places there.
 
     Those of ``tools/runner`` lie at the top, and the rooms that they import from below it, as in the repository;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
@@ -192,10 +193,16 @@ def parse_override(arg: str) -> Override:
 
 def _compose(name: str, overrides: Sequence[Override]) -> tuple[DictConfig, dict[str, str | None]]:
     """Compose with Hydra; return the config, and the choice of every group."""
-    lines = [override.input_line for override in overrides if override.input_line]
+    config, choices = _composed(name, tuple(override.input_line for override in overrides if override.input_line))
+    return config.copy(), dict(choices)
+
+
+@lru_cache(maxsize=64)
+def _composed(name: str, lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str | None]]:
+    """Compose once in a process: a sweep asks for the same config for each of its trials."""
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            config = compose(name, lines, return_hydra_config=True)
+            config = compose(name, list(lines), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(" ".join(str(error).split())) from error
     choices = {key: value for key, value in config.hydra.runtime.choices.items() if not key.startswith("hydra/")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from callbacks.measures.accepted_parts import AcceptedParts
 from datamodules.files.regular_files import LARGEST_LABELS, read_regular
 from tools.configuring.build import build
 from tools.errors import ConfigError
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from callbacks.acceptance.judgement import Acceptance
+    from callbacks.measures.measure import Measure
 
 FILE = "rules_file"
+MEASURE = "acceptance"
 
 
 def acceptance_of(config: DictConfig) -> Acceptance | None:
@@ -36,6 +39,12 @@ def acceptance_of(config: DictConfig) -> Acceptance | None:
         config.acceptance[FILE] = None
     built: Acceptance = build(config.acceptance, "acceptance")
     return built
+
+
+def unlisted_measure(config: DictConfig) -> dict[str, Measure]:
+    """Build the measure that applies the rules, by its name, for a run of an earlier version, whose config lacks it."""
+    listed = config.callbacks.evaluation.get("measures")
+    return {} if listed and MEASURE in listed else {MEASURE: AcceptedParts()}
 
 
 class _Once(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types

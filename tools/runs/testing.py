@@ -6,16 +6,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callbacks.decisions.calibration import calibration_of
-from callbacks.measures.accepted_parts import AcceptedParts, counted
+from callbacks.measures.accepted_parts import counted
 from callbacks.measures.learning import loud
 from callbacks.report import facts
-from callbacks.report.render import render_report
+from callbacks.report.render import render_view
+from callbacks.report.view import ReportView
 from callbacks.report.wording import interval_name
 from callbacks.tracking.tensorboard import log_results
 from datamodules.progress import working
 from tools.configuring.build import build
 
-from .accepting import acceptance_of
+from .accepting import acceptance_of, unlisted_measure
 from .cautions import warn
 from .reporting import report_content
 from .results_files import write_results
@@ -68,7 +69,8 @@ def run_test(
 ) -> Results:
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
-    evaluation.measures |= {"acceptance": AcceptedParts(acceptance_of(config))}
+    evaluation.acceptance = acceptance_of(config)
+    evaluation.measures |= unlisted_measure(config)
     shown = bool(config.get("report", True))
     if not shown:
         evaluation.show_nothing()
@@ -78,25 +80,27 @@ def run_test(
         results.metrics["training"] = dict(provenance.training)
     doubts = loud(provenance.training)
     notes = doubts + warn(results, calibration, datamodule, module.origin())
-    sentences = [provenance.training.get("kept", ""), *doubts, verdict(results, evaluation.resampling.confidence)]
-    print("\n".join(filter(None, [*sentences, counted(results.metrics), *results.notes])))
     environment = environment | results.environment
+    with working("putting the results together"):
+        view = ReportView.of(
+            report_content(config, results, calibration, datamodule, environment, notes, provenance.history)
+        )
+    sentences = [provenance.training.get("kept", ""), *doubts, verdict(view)]
+    print("\n".join(filter(None, [*sentences, counted(results.metrics), *results.notes])))
     write_results(folder, results, calibration.summary() | module.own_thresholds(), environment, datamodule)
     log_results(folder.tensorboard, results, calibration, provenance.epoch, provenance.chosen)
     if shown:
-        content = report_content(config, results, calibration, datamodule, environment, notes, provenance.history)
         with working("writing the report"):
-            path = folder.write_text(REPORT, render_report(content))
+            path = folder.write_text(REPORT, render_view(view))
         print(f"Report {path}")
     return results
 
 
-def verdict(results: Results, confidence: float) -> str:
+def verdict(view: ReportView) -> str:
     """Say in one line what the test found."""
-    found = facts.verdict(facts.confusion(results.predictions))
-    auroc = results.metrics.get("test", {}).get("image_auroc")
+    found = facts.verdict(view.counts)
+    auroc = view.content.metrics.get("test", {}).get("image_auroc")
     if auroc is None or auroc["value"] is None:
         return found
-    return (
-        f"{found} AUROC {auroc['value']:.3f} ({interval_name(confidence)} {auroc['low']:.3f} to {auroc['high']:.3f})."
-    )
+    interval = f"{interval_name(view.content.confidence)} {auroc['low']:.3f} to {auroc['high']:.3f}"
+    return f"{found} AUROC {auroc['value']:.3f} ({interval})."

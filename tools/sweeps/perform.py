@@ -11,13 +11,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from tools.library_words import is_out_of_memory
+
 from .failures import add_to_log, cause_of
 from .task import Judge, Outcome, PrunedTrialError, Task, TrialModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch words it, by device
 _STANDARD = (1, 2)  # descriptors of standard output and standard error
 
 
@@ -44,19 +45,12 @@ def perform(task: Task, judge: Judge | None) -> Outcome:
         return Outcome(task.id, "pruned", {"objective": values[-1][1]}, values, time.perf_counter() - started)
     except Exception as error:  # noqa: BLE001 - a trial may fail in any way, and the sweep goes on
         seconds = time.perf_counter() - started
-        state: Literal["memory", "failed"] = "memory" if _is_out_of_memory(error) else "failed"
+        state: Literal["memory", "failed"] = "memory" if is_out_of_memory(error) else "failed"
         told = traceback.format_exc()
         if task.log:
             add_to_log(task.log, told)
         return Outcome(task.id, state, {}, values, seconds, told, cause_of(error))
     return Outcome(task.id, "complete", result, values, time.perf_counter() - started)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell by name and words: torch is not imported here."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 @contextlib.contextmanager

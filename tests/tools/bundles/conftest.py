@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data.num_workers=0",
         "data.calibration_from=test",
         "callbacks.evaluation.resamples=10",
-        "callbacks.evaluation.atlas=0",
+        "report=false",
         "trainer=cpu",
         "model.coreset_ratio=0.02",
         f"out={folder / 'runs'}",

@@ -22,8 +22,10 @@ from tools.runs.by_kind import Kinds, compare, judged_by_kind
 SIZE = 48
 LOOKS = (50, 120, 200)
 MODEL = (
-    "model=padim",
-    "model.n_features=20",
+    "model=conv_ae_small",
+    "model.widths=[4,4]",
+    "trainer.max_epochs=2",
+    "callbacks.epoch_pictures.every=0",
     "callbacks.evaluation.resamples=20",
     "data.image_size=[48,48]",
     "data.num_workers=0",
