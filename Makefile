@@ -16,7 +16,7 @@ demo: $(READY)  ## draw pictures, train, calibrate, test, and write a report
 	@$(BIN)/loupe demo
 
 test: $(READY)  ## run the tests (those marked slow or gpu by name: .venv/bin/pytest -m slow)
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, formatting, types
 	@$(BIN)/ruff check

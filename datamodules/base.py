@@ -298,8 +298,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         read = self.dataset(table)
         dataset: SizedDataset[Sample] = read if self.cache is None else CachedDataset(read, table, self.cache)
         if (kept := cache_in_use()) is not None:
-            said = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
-            dataset = DatasetInMemory(dataset, [f"{key} {row}" for key, row in zip(said, read.rows, strict=True)], kept)
+            keys = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
+            dataset = DatasetInMemory(dataset, [f"{key} {row}" for key, row in zip(keys, read.rows, strict=True)], kept)
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed = self.seed if shuffle else None

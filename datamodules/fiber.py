@@ -223,9 +223,9 @@ def unread_verdicts(root: Path, images: list[Path]) -> list[str]:
     """Say that folders call images good or bad, where nothing reads that."""
     folders = (folder for path in images for folder in path.parts[len(root.parts) : -1])
     first = next(filter(parse_folder, folders), "")
-    said = f"Folders such as {first}/ may say what images show, which data=fiber does not read"
+    what = f"Folders such as {first}/ may say what images show, which data=fiber does not read"
     return (
-        [f"{said}: all are unknown; use data=folder, or write labels.csv with columns image and label."]
+        [f"{what}: all are unknown; use data=folder, or write labels.csv with columns image and label."]
         if first
         else []
     )

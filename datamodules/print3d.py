@@ -150,8 +150,8 @@ class Print3dDataModule(ViewDataModule):
         names = [file.relative_to(path.parent).as_posix() for file in found if file is not None]
         labels = table["label"].str.strip().str.lower()
         if (wrong := ~labels.isin(list(LABELS))).any():
-            said, name = labels[wrong].iloc[0], table["image"][wrong].iloc[0]
-            raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {said!r}.")
+            label, name = labels[wrong].iloc[0], table["image"][wrong].iloc[0]
+            raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {label!r}.")
         return dict(zip(names, labels.map(LABELS), strict=True))
 
     def _row(self, root: Path, path: Path, labels: dict[str, int], tops_are_classes: bool) -> dict[str, object]:

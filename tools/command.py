@@ -179,8 +179,8 @@ def quiet_libraries() -> None:
 
 
 def _surprised(error: Exception) -> str:
-    said = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
-    return "; ".join([said, *getattr(error, "__notes__", ())])
+    words = explain(error) or f"{surprise(error)}; {DEBUG} shows where"
+    return "; ".join([words, *getattr(error, "__notes__", ())])
 
 
 def _unread(verb: str, error: BrokenPipeError) -> int:
@@ -191,8 +191,8 @@ def _unread(verb: str, error: BrokenPipeError) -> int:
     return _fail(verb, "; ".join(["nobody takes what it prints", *notes]), UNREAD) if notes else UNREAD
 
 
-def _fail(verb: str, said: str, status: int) -> int:
+def _fail(verb: str, words: str, status: int) -> int:
     if debugging():
         traceback.print_exc()
-    print(f"loupe {verb}: {said}", file=sys.stderr)
+    print(f"loupe {verb}: {words}", file=sys.stderr)
     return status

@@ -22,7 +22,7 @@ def explain(error: BaseException) -> str | None:
 
     Libraries wrap what they catch: the whole chain is searched.
     """
-    return next((said for link in chain(error) if (said := _explain(link)) is not None), None)
+    return next((words for link in chain(error) if (words := _explain(link)) is not None), None)
 
 
 @contextmanager
@@ -100,13 +100,13 @@ def _explain_loader(lost: LostLoader) -> str:
 def first_line(error: BaseException) -> str:
     """Say of an error of a library's what it says first; its kind where it says nothing, or only a key."""
     lines = [line.strip().rstrip(":") for line in str(error).splitlines() if line.strip()]
-    said = lines[0] if lines else ""
-    return f"{type(error).__name__} {said}".strip() if isinstance(error, KeyError) or not said else said
+    words = lines[0] if lines else ""
+    return f"{type(error).__name__} {words}".strip() if isinstance(error, KeyError) or not words else words
 
 
 def surprise(error: BaseException) -> str:
     """Say what nobody foresaw, in one line: its kind, and what it says first."""
     if isinstance(error, OSError) and error.strerror:
         return f"Expected to read and write {error.filename or 'files'}, but: {error.strerror}"
-    kind, said = type(error).__name__, first_line(error)
-    return f"Expected no such error: {said}" if said.startswith(kind) else f"Expected no such error: {kind}: {said}"
+    kind, words = type(error).__name__, first_line(error)
+    return f"Expected no such error: {words}" if words.startswith(kind) else f"Expected no such error: {kind}: {words}"

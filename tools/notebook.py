@@ -49,8 +49,8 @@ def _cell(path: Path, row: Mapping[Any, Any]) -> str:
     name = html.escape(str(row["image_path"]))
     if row["error"]:
         return f"<div {_CELL}><b>not judged</b><br>{name}<br>{html.escape(str(row['error']))}</div>"
-    said = f"<b>{row['verdict']}</b>: score {_number(row['score'])}, threshold {_number(row['threshold'])}"
-    return f"<div {_CELL}>{_image(path, str(row['image_path']))}{said}<br>{name}</div>"
+    caption = f"<b>{row['verdict']}</b>: score {_number(row['score'])}, threshold {_number(row['threshold'])}"
+    return f"<div {_CELL}>{_image(path, str(row['image_path']))}{caption}<br>{name}</div>"
 
 
 def _image(path: Path, name: str) -> str:

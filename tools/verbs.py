@@ -164,8 +164,8 @@ def predict(*words: Word, **keys: Any) -> Predictions:
         ConfigError: The run, the bundle or a key is not usable.
         DataError: Nothing to judge was found.
     """
-    said = "errors" in keys or any(str(word).startswith("errors=") for word in words)
-    with _words("predict", words, keys if said else keys | {"errors": "ok"}) as overrides:
+    named = "errors" in keys or any(str(word).startswith("errors=") for word in words)
+    with _words("predict", words, keys if named else keys | {"errors": "ok"}) as overrides:
         folder = predict_verb.run(overrides, show=False)
     return Predictions(_made(folder))
 

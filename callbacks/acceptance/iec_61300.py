@@ -63,11 +63,11 @@ def rules_of(edition: Mapping[str, Any], zones: ZonesUm) -> dict[str, dict[str, 
                 bounds = {key: value for key, value in row.items() if key != "at_most"}
                 which: dict[str, Any] = {"types": list(types), "zones": [str(zone)]}
                 which |= {measure: bounds} if bounds else {}
-                rules[f"zone {zone}, {what}{_said(bounds)}"] = {"defects": which, "at_most": row["at_most"]}
+                rules[f"zone {zone}, {what}{_in_words(bounds)}"] = {"defects": which, "at_most": row["at_most"]}
     return rules
 
 
-def _said(bounds: Mapping[str, float]) -> str:
+def _in_words(bounds: Mapping[str, float]) -> str:
     """Say bounds as tables do."""
     if set(bounds) == {"min", "max"}:
         return f" from {bounds['min']:g} to {bounds['max']:g} um"

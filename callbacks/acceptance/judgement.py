@@ -44,9 +44,9 @@ class Judgement(NamedTuple):
     @property
     def text(self) -> str:
         """The reasons in one line, with the rules' name and edition before them."""
-        said = "; ".join(self.reasons)
+        reasons = "; ".join(self.reasons)
         title = titled(self.standard)
-        return f"{title}: {said}" if title and said else said
+        return f"{title}: {reasons}" if title and reasons else reasons
 
     def row(self) -> dict[str, Any]:
         """Plain values for predictions.jsonl."""

@@ -77,9 +77,9 @@ class Which:
 
     def __str__(self) -> str:
         """Say it in words."""
-        said = [] if self.types is None else [f"type {' or '.join(self.types)}"]
-        said += [] if self.zones is None else [f"zone {' or '.join(self.zones)}"]
-        return ", ".join([*said, *(f"{name} {limits}" for name, limits in self.measures.items())])
+        criteria = [] if self.types is None else [f"type {' or '.join(self.types)}"]
+        criteria += [] if self.zones is None else [f"zone {' or '.join(self.zones)}"]
+        return ", ".join([*criteria, *(f"{name} {limits}" for name, limits in self.measures.items())])
 
 
 def _compared(name: str, limits: Limits, value: float | None) -> Match:

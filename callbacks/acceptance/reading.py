@@ -62,9 +62,9 @@ def _sort_of(values: Values, where: str) -> str:
     if not found and any(bound in values for bound in BOUNDS):
         return "measure"
     if len(found) != 1:
-        said = " and ".join(found) or ", ".join(map(str, values))
+        given = " and ".join(found) or ", ".join(map(str, values))
         check_keys(values, (*SORTS, *COUNTS, *BOUNDS, *COMMON), where)
-        raise ValueError(f"Expected {where} to have one of {', '.join(SORTS)}, but found {said}.")
+        raise ValueError(f"Expected {where} to have one of {', '.join(SORTS)}, but found {given}.")
     return found[0]
 
 

@@ -92,8 +92,8 @@ class TypeRule:
         if not facts.type or "type" in facts.missing:
             return Outcome(None, f"the image has no type{_because(facts, ['type'])}")
         names = " or ".join(self.types)
-        said = f"where {names} is asked for" if self.allowed else f"where {names} is ruled out"
-        return Outcome((facts.type in self.types) is self.allowed, f"the image's type is {facts.type}, {said}")
+        asked = f"where {names} is asked for" if self.allowed else f"where {names} is ruled out"
+        return Outcome((facts.type in self.types) is self.allowed, f"the image's type is {facts.type}, {asked}")
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ Rule: TypeAlias = VerdictRule | TypeRule | MeasureRule | CountRule
 
 
 def _because(facts: Facts, names: Iterable[str]) -> str:
-    said = next((facts.missing[name] for name in names if facts.missing.get(name)), "")
-    return f": {said}" if said else ""
+    why = next((facts.missing[name] for name in names if facts.missing.get(name)), "")
+    return f": {why}" if why else ""
 
 
 def _listed(matches: dict[int, Match]) -> str:

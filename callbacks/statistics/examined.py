@@ -49,17 +49,17 @@ class Examined(NamedTuple):
 
     def sentences(self) -> list[str]:
         """Say what nobody should miss; nothing where all is usual."""
-        said = []
+        found = []
         if self.flagged:
             causes = ", ".join(f"{FACTS[name].words} {count}" for name, count in self.counts)
             noun = "image" if self.images == 1 else "images"
             verb, whose = ("is", "Its verdict rests") if self.flagged == 1 else ("are", "Their verdicts rest")
-            said.append(
+            found.append(
                 f"{self.flagged} of {self.images} {noun} {verb} unlike those of the training ({causes}); for example "
                 f"{self.example}. {whose} on nothing that the model has seen."
             )
         if self.drift.p_value is None and self.drift.images >= FEWEST:
-            said.append(
+            found.append(
                 f"These {self.drift.images} images fall into {self.drift.groups} group"
                 f"{'' if self.drift.groups == 1 else 's'}: too few, beside those of the training, to tell whether they "
                 "differ as a whole."
@@ -70,17 +70,17 @@ class Examined(NamedTuple):
                 for one in sorted(self.facts, key=lambda one: one.p_value)
                 if one.p_value <= ALARM
             )
-            said.append(
+            found.append(
                 f"As a whole, these {self.drift.images} images differ from those of the training (p = "
                 f"{self.drift.p_value:.2g}): {moved}. Thresholds need not hold for them: train or calibrate on images "
                 "of this source."
             )
         elif kinds := [f"{kind} (p = {drift.p_value:.2g})" for kind, drift in self.kinds if self._has_moved(drift)]:
-            said.append(
+            found.append(
                 f"As a whole, the images of kind {', '.join(kinds)} differ from those of the training. Thresholds need "
                 "not hold for them."
             )
-        return said
+        return found
 
     def _has_moved(self, drift: Drift) -> bool:
         """Decide on one kind of several (Bonferroni)."""

@@ -80,8 +80,8 @@ def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
     for values in table[columns].itertuples(index=False, name=None):
         about = dict(zip(columns, values, strict=True))
         states = [list(map(_state, split_mask(str(about.get(column, ""))))) for column in BESIDE]
-        said = [str(about[column]) for column in columns if column not in BESIDE]
-        keys.append(hashlib.sha256(repr((said, states, reading)).encode()).hexdigest())
+        row_values = [str(about[column]) for column in columns if column not in BESIDE]
+        keys.append(hashlib.sha256(repr((row_values, states, reading)).encode()).hexdigest())
     return keys
 
 

@@ -107,8 +107,8 @@ def check_content(values: Array, path: str | Path) -> None:
     """
     first = values[0, 0]
     if (values[0] == first).all() and (values == first).all():
-        said = ", ".join(f"{value:g}" for value in np.atleast_1d(first))
-        raise UnreadableImageError(path, f"shows nothing: every pixel is {said}", "check light, lens and exposure")
+        colour = ", ".join(f"{value:g}" for value in np.atleast_1d(first))
+        raise UnreadableImageError(path, f"shows nothing: every pixel is {colour}", "check light, lens and exposure")
 
 
 def read_zones(path: str | Path) -> npt.NDArray[np.uint8]:

@@ -56,6 +56,6 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
-            said = f"it has {size / 2**20:,.0f} MiB, more than the {most / 2**20:,.0f} MiB that are read at once"
-            raise OSError(errno.EFBIG, said, str(path))
+            reason = f"it has {size / 2**20:,.0f} MiB, more than the {most / 2**20:,.0f} MiB that are read at once"
+            raise OSError(errno.EFBIG, reason, str(path))
         return file.read()

@@ -69,6 +69,6 @@ def unread_file(path: PurePath) -> UnreadableImageError | None:
         return None
     if suffix in SUFFIXES:
         return unusable_name(path)
-    named = next((said for suffixes, said in _NAMED if suffix in suffixes), None)
+    named = next((words for suffixes, words in _NAMED if suffix in suffixes), None)
     problem, remedy = named or (f"is in a format that is not read ({suffix})", "convert it to PNG or TIFF")
     return UnreadableImageError(path, problem, remedy)

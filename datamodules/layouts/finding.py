@@ -163,5 +163,5 @@ def _or_masks(tree: Tree) -> str:
 
 
 def _of_masks(folder: Path, count: int) -> UnreadableImageError:
-    said = f"holds {count} images that look like masks or labels by its name, which data=oring does not read"
-    return UnreadableImageError(folder, said, "use data=folder for masks, or rename the folder if they are photographs")
+    what = f"holds {count} images that look like masks or labels by its name, which data=oring does not read"
+    return UnreadableImageError(folder, what, "use data=folder for masks, or rename the folder if they are photographs")

@@ -64,9 +64,9 @@ def read_text_table(path: Path, expected: str) -> pd.DataFrame:
             ""
         )
     except ValueError as error:
-        said = " ".join(str(error).split())
+        why = " ".join(str(error).split())
         raise DataError(
-            f"Expected {path} to be a table with {expected}, but could not read it: {said}; close every quote, and put "
+            f"Expected {path} to be a table with {expected}, but could not read it: {why}; close every quote, and put "
             "names with a comma between quotes."
         ) from error
     _check_columns(path, head, delimiter)

@@ -78,8 +78,8 @@ def check_verdict(found: Found, labels: Labels, *, has_defects: bool) -> None:
     if labels.problems:
         first, usable = labels.problems[0], len(marked_labels(labels))
         lost = f"{len(labels.problems)} of {len(labels.problems) + usable} outlines that cannot be used"
-        said = f"has {lost}" if usable else "has no usable outline"
-        raise UnreadableImageError(found.image, f"{said}: {first.path} {first.problem}", first.remedy)
+        what = f"has {lost}" if usable else "has no usable outline"
+        raise UnreadableImageError(found.image, f"{what}: {first.path} {first.problem}", first.remedy)
     if found.verdict == "good" and has_defects:
         raise UnreadableImageError(
             found.image, f"is called good, but {found.annotation} outlines defects", "move it, or mend its outlines"

@@ -138,8 +138,8 @@ class Seen:
         for label, count in self.labels.most_common():
             if _LIKE_BACKGROUND.fullmatch(label.strip().lower()):
                 key = _setting("background", [*self.background, label])
-                said = f"Outlines called {label!r} on {count} images count as defects"
-                found.append(f"{said}; if they mark none, set {key}.")
+                sentence = f"Outlines called {label!r} on {count} images count as defects"
+                found.append(f"{sentence}; if they mark none, set {key}.")
             elif self.open > 1 and count == self.open == self.marked and not self.good:
                 keys = _setting("parts", [*self.parts, label]), _setting("background", [*self.background, label])
                 found.append(

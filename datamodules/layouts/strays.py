@@ -49,19 +49,19 @@ class Stray:
         path: The file.
         sort: ``labels`` of a form that is not read; ``stray``: of one that is, for no image; ``broken``: unreadable;
             a ``list`` of images; ``unknown``; or ``harmless``: it is known to hold no labels.
-        said: What it is; a sentence that begins with its path goes on like that.
+        what: What it is; a sentence that begins with its path goes on like that.
         remedy: What to do about it.
     """
 
     path: Path
     sort: Sort
-    said: str
+    what: str
     remedy: str
 
     @property
     def problem(self) -> UnreadableImageError:
         """Say it as something that was left out."""
-        return UnreadableImageError(self.path, self.said, self.remedy)
+        return UnreadableImageError(self.path, self.what, self.remedy)
 
 
 @dataclass(frozen=True)
@@ -123,19 +123,19 @@ def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
     """Name what holds labels among the files of one folder and suffix; of many, some speak for all."""
     looked_at = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_LOOKED_AT).astype(int)})]
     found = [stray for stray in map(classify_stray, looked_at) if stray is not None and stray.sort != "harmless"]
-    said = [_as_unread(stray) for stray in found]
-    if len(paths) <= MOST_LOOKED_AT or not said:
-        return [stray.problem for stray in said]
-    what = f"holds {len(paths)} files such as {said[0].path.name}, which {said[0].said}"
-    return [UnreadableImageError(paths[0].parent, what, said[0].remedy)]
+    strays = [_as_unread(stray) for stray in found]
+    if len(paths) <= MOST_LOOKED_AT or not strays:
+        return [stray.problem for stray in strays]
+    what = f"holds {len(paths)} files such as {strays[0].path.name}, which {strays[0].what}"
+    return [UnreadableImageError(paths[0].parent, what, strays[0].remedy)]
 
 
 def _as_unread(stray: Stray) -> Stray:
     """Say of what is read elsewhere that it is not read here."""
     if stray.sort == "stray":
-        return replace(stray, said=_OUTLINES, remedy=_FOR_OUTLINES)
+        return replace(stray, what=_OUTLINES, remedy=_FOR_OUTLINES)
     if same_name(stray.path.name) == "labels.csv":
-        return replace(stray, said="is a table of labels, which this data does not read", remedy=_FOR_TABLES)
+        return replace(stray, what="is a table of labels, which this data does not read", remedy=_FOR_TABLES)
     return stray
 
 
@@ -146,8 +146,8 @@ def classify_stray(path: Path) -> Stray | None:
         if is_outlines(data):
             labels = parse_labels(data, path)
             empty = not labels.outlines and not labels.problems
-            said = "is a label file without a picture" + (", and outlines nothing" if empty else "")
-            return Stray(path, "harmless" if empty else "stray", said, "add the picture, or delete it")
+            what = "is a label file without a picture" + (", and outlines nothing" if empty else "")
+            return Stray(path, "harmless" if empty else "stray", what, "add the picture, or delete it")
         if is_coco(data):
             return Stray(path, "stray", "is a COCO file whose images are not here", "add them, or delete it")
     except UnreadableImageError:
@@ -157,10 +157,10 @@ def classify_stray(path: Path) -> Stray | None:
     except UnreadableImageError as error:
         return None if path.suffix.lower() in TEXTS else Stray(path, "broken", error.problem, error.remedy)
     if form.labels is None:
-        return Stray(path, "unknown", form.said, form.remedy)
+        return Stray(path, "unknown", form.what, form.remedy)
     if not form.labels:
-        return None if path.suffix.lower() in TEXTS else Stray(path, "harmless", f"{form.said}: no labels", form.remedy)
-    return Stray(path, "labels", f"{form.said}, which is not read", form.remedy)
+        return None if path.suffix.lower() in TEXTS else Stray(path, "harmless", f"{form.what}: no labels", form.remedy)
+    return Stray(path, "labels", f"{form.what}, which is not read", form.remedy)
 
 
 def classify_list(path: Path, setting: Setting) -> Stray | None:
@@ -182,7 +182,7 @@ def classify_list(path: Path, setting: Setting) -> Stray | None:
 def refusal(setting: Setting, strays: Sequence[Stray]) -> str:
     """Say what cannot be used among files of one sort, with two examples and a count, and what to do."""
     first = strays[0]
-    alike = [stray for stray in strays if stray.said == first.said] if first.sort == "labels" else strays
+    alike = [stray for stray in strays if stray.what == first.what] if first.sort == "labels" else strays
     names = ", ".join(setting.tree.name(stray.path) for stray in alike[:2]) + (", ..." if len(alike) > 2 else "")
     count = "1 file" if len(alike) == 1 else f"{len(alike)} files"
     why = _GOOD if setting.absence_is_good else _NONE_USED
@@ -191,9 +191,9 @@ def refusal(setting: Setting, strays: Sequence[Stray]) -> str:
         return f"{expected} ({names}); add or rename the images, or delete the label files. {why}"
     expected = f"Expected labels under {setting.tree.root} as {READ_FORMS}"
     if len(alike) == 1:
-        return f"{expected}, but found {names}: {first.said}; {first.remedy}. {why}"
+        return f"{expected}, but found {names}: {first.what}; {first.remedy}. {why}"
     which = "each" if first.sort == "labels" else "the first"
-    return f"{expected}, but found {count} ({names}): {which} {first.said}; {first.remedy}. {why}"
+    return f"{expected}, but found {count} ({names}): {which} {first.what}; {first.remedy}. {why}"
 
 
 def _misleads(stray: Stray, setting: Setting) -> bool:

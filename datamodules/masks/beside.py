@@ -37,9 +37,9 @@ def without_masks(root: Path, paths: Sequence[Path], data: str) -> tuple[list[Pa
     beside = masks_beside(paths)
     masks = [path for path in paths if path in beside or in_mask_folder(path.parts[len(root.parts) : -1])]
     remedy = "use data=folder for masks, or rename it if it is an image"
-    said = [UnreadableImageError(path, f"is a mask, which data={data} does not read", remedy) for path in masks]
+    problems = [UnreadableImageError(path, f"is a mask, which data={data} does not read", remedy) for path in masks]
     left = set(paths) - set(masks)
-    return [path for path in paths if path in left], said
+    return [path for path in paths if path in left], problems
 
 
 def _in_folder(paths: list[Path]) -> set[Path]:
@@ -48,7 +48,7 @@ def _in_folder(paths: list[Path]) -> set[Path]:
         by_stem[same_name(path.stem)].append(path)
     found = set()
     for stem, alike in by_stem.items():
-        if any(said is not None and said[0] in by_stem for said in (mask_stem(stem), joined_stem(stem))):
+        if any(ending is not None and ending[0] in by_stem for ending in (mask_stem(stem), joined_stem(stem))):
             found.update(alike)
     for alike in by_stem.values():
         if len(alike) == 2:
@@ -63,10 +63,10 @@ def _by_appearance(by_stem: Mapping[str, list[Path]], known: Container[Path]) ->
     """
     behind: dict[str, list[tuple[Path, Path]]] = defaultdict(list)
     for stem, shorter in _continued(by_stem):
-        said = stem[len(shorter) :]
-        if re.search(r"[^\W\d_]", said):  # with a letter: numbers go on by themselves
+        ending = stem[len(shorter) :]
+        if re.search(r"[^\W\d_]", ending):  # with a letter: numbers go on by themselves
             pairs = [(path, by_stem[shorter][0]) for path in by_stem[stem] if path not in known]
-            behind[re.sub(r"\d+$", "", said)] += pairs
+            behind[re.sub(r"\d+$", "", ending)] += pairs
     found: set[Path] = set()
     for pairs in behind.values():
         seen = [pairs[index] for index in {0, len(pairs) // 2, len(pairs) - 1}] if pairs else []

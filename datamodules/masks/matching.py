@@ -125,8 +125,8 @@ def _above(key: Key) -> Sequence[Key]:
 
 
 def _by_suffix(key: Key) -> Sequence[Key]:
-    said = mask_stem(key[-1])
-    return [] if said is None else _alike((*key[:-1], said[0]))
+    stem = mask_stem(key[-1])
+    return [] if stem is None else _alike((*key[:-1], stem[0]))
 
 
 def _by_image_suffix(key: Key) -> Sequence[Key]:
@@ -136,8 +136,8 @@ def _by_image_suffix(key: Key) -> Sequence[Key]:
 
 
 def _joined(key: Key) -> Sequence[Key]:
-    said = joined_stem(key[-1])
-    return [] if said is None else _alike((*key[:-1], said[0]))
+    stem = joined_stem(key[-1])
+    return [] if stem is None else _alike((*key[:-1], stem[0]))
 
 
 def _bare_image(key: Key) -> Sequence[Key]:
@@ -166,13 +166,13 @@ def _of_class(key: Key) -> Sequence[Key]:
 
 
 def _numbered(relative: PurePosixPath) -> bool:
-    said = mask_stem(relative.stem)
-    return said is not None and said[1]
+    stem = mask_stem(relative.stem)
+    return stem is not None and stem[1]
 
 
 def _joined_number(relative: PurePosixPath) -> bool:
-    said = joined_stem(relative.stem)
-    return said is not None and said[1]
+    stem = joined_stem(relative.stem)
+    return stem is not None and stem[1]
 
 
 def _never(relative: PurePosixPath) -> bool:

@@ -76,8 +76,8 @@ def is_mask_folder(name: str) -> bool:
 
 def masks_of(name: str) -> str:
     """Return what a folder holds masks of: ``scratch`` of ``scratch_masks``; the name itself where it says nothing."""
-    said = mask_stem(name)
-    return name if said is None else said[0]
+    stem = mask_stem(name)
+    return name if stem is None else stem[0]
 
 
 def is_image_folder(name: str) -> bool:

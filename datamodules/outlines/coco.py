@@ -209,10 +209,10 @@ def _annotations_by_image(
             own = annotation.get("id", number) if isinstance(annotation, dict) else number
             strays.append(f"annotation {own} has image_id {named}" if named else f"annotation {own} has no image_id")
     if strays:
-        said = f"has {len(strays)} annotations that name images that are not listed"
+        what = f"has {len(strays)} annotations that name images that are not listed"
         raise CocoError(
             path,
-            f"{said} ({', '.join(strays[:2])}{', ...' if len(strays) > 2 else ''}; {len(owners)} ids are listed)",
+            f"{what} ({', '.join(strays[:2])}{', ...' if len(strays) > 2 else ''}; {len(owners)} ids are listed)",
             "export it again with all of its images, or delete these annotations",
         )
     return found

@@ -31,7 +31,7 @@ class Form:
     labels: bool | None = True
 
     @property
-    def said(self) -> str:
+    def what(self) -> str:
         """Continue a sentence that begins with the file's path."""
         return f"is {self.name}" if self.labels is not None else f"holds {self.name}"
 

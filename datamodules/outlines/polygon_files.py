@@ -46,8 +46,8 @@ def parse_labels(data: Any, path: str | Path) -> Labels:
     if not is_outlines(data):
         form = recognise(data)
         if form.labels:
-            raise ForeignFormError(path, f"{form.said}, which is not read", form.remedy)
-        raise UnreadableImageError(path, f"{form.said}, which is not a known form of outlines", form.remedy)
+            raise ForeignFormError(path, f"{form.what}, which is not read", form.remedy)
+        raise UnreadableImageError(path, f"{form.what}, which is not a known form of outlines", form.remedy)
     if isinstance(data.get("polygons"), list):
         return collect(data["polygons"], _own, path)
     labels = replace(collect(data["shapes"], parse_shape, path), size=declared_size(data, "imageHeight", "imageWidth"))

@@ -104,7 +104,7 @@ class FiberZones:
             {},
             problems,
             f"loupe train data=fiber {shlex.quote(f'data.root={root}')} {shlex.quote(f'data.zones={out}')}",
-            said=f"Found the zones of {found} of {len(faces)} images; zones, {TABLE} and overlays in {out}",
+            summary=f"Found the zones of {found} of {len(faces)} images; zones, {TABLE} and overlays in {out}",
             notes=[*_scale_notes(faces, scales), *_core_notes(faces, priors)],
         )
 
@@ -126,8 +126,8 @@ class FiberZones:
         for path in paths:
             first = taken.setdefault(path.with_suffix(""), path)
             if first != path:
-                said = f"has the stem of {first.name}, so that both would have one file of zones"
-                problems.append(UnreadableImageError(path, said, "rename one of them"))
+                what = f"has the stem of {first.name}, so that both would have one file of zones"
+                problems.append(UnreadableImageError(path, what, "rename one of them"))
         return source, list(taken.values()), problems
 
     def _write_face(self, out: Path, face: Face, name: Path, scale: Scale | None) -> None:

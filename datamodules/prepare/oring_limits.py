@@ -145,7 +145,7 @@ class OringLimits:
             tiles={},
             left_out=[],
             next_step=f"loupe predict line=oring {shlex.quote(f'limits={out}')} source=PATH out=DIR",
-            said=f"Learned limits from {sum(counts.values())} good parts ({counted}) into {out}",
+            summary=f"Learned limits from {sum(counts.values())} good parts ({counted}) into {out}",
             notes=[note] if few else [],
         )
 

@@ -22,7 +22,7 @@ class Prepared:
         tiles: How many there are by split, or under one name where nothing is split.
         left_out: Files, or parts of files, that could not be used, and why.
         next_step: The command that trains on it.
-        said: What was done, in a sentence of the domain's own; empty where images were cut to tiles.
+        summary: What was done, in a sentence of the domain's own; empty where images were cut to tiles.
         notes: Whole sentences that a reader must not miss.
     """
 
@@ -31,7 +31,7 @@ class Prepared:
     tiles: dict[str, int]
     left_out: Sequence[UnreadableImageError]
     next_step: str
-    said: str = ""
+    summary: str = ""
     notes: Sequence[str] = ()
 
 

@@ -83,8 +83,8 @@ def found_on(table: pd.DataFrame, core_um: Sizes, cladding_um: Sizes) -> pd.Data
         tuple(table["kind"]),
         tuple(sorted(priors.items())),
     )
-    said = table.get("um_source", pd.Series("given", index=table.index))
-    given = pd.to_numeric(table["um_per_pixel"], errors="coerce").where(said.isin(["given", ""]))
+    source = table.get("um_source", pd.Series("given", index=table.index))
+    given = pd.to_numeric(table["um_per_pixel"], errors="coerce").where(source.isin(["given", ""]))
     own, pooled = (scales_of(faces, priors, by_kind=by_kind) for by_kind in (False, True))
     columns: dict[str, list[Any]] = {"um_per_pixel": [], "um_per_pixel_x": [], "um_source": []}
     for known, scale, of_kind in zip(given, own, pooled, strict=True):

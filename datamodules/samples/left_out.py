@@ -41,8 +41,8 @@ def _line(group: pd.DataFrame, root: str) -> str:
     if len(group) == 1:
         return f"Left out: {names[0]}: {first['problem']}; {first['remedy']}"
     shown = ", ".join(dict.fromkeys(names[:2])) + (", ..." if len(names) > 2 else "")
-    said = "each" if (group["problem"] == first["problem"]).all() else "the first"
-    return f"Left out: {len(group)} files ({shown}): {said} {first['problem']}; {first['remedy']}"
+    which = "each" if (group["problem"] == first["problem"]).all() else "the first"
+    return f"Left out: {len(group)} files ({shown}): {which} {first['problem']}; {first['remedy']}"
 
 
 def _below(path: str, root: str) -> str:

@@ -19,7 +19,7 @@ PREFETCHED = 4  # batches ahead of each process, where there is room
 IN_HAND = 2  # batches that the training itself still holds
 AT_ONCE = 3  # loaders that may hold batches at a time: of training, calibration and test
 MARGIN = 1.5  # images may have more instances than the first
-_said: list[str] = []
+_warned: list[str] = []
 
 
 class Loaders(NamedTuple):
@@ -94,6 +94,6 @@ def free_bytes() -> int | None:
 
 def _say(words: str) -> None:
     """Say it once, however many loaders there are."""
-    if not _said:
-        _said.append(words)
+    if not _warned:
+        _warned.append(words)
         sys.stderr.write(f"{words}\n")

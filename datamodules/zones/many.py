@@ -108,8 +108,8 @@ def find_face(path: Path, kind: str, prior: Prior, weights: Mapping[str, float])
 def _missing(path: Path, zones: Zones) -> UnreadableImageError | None:
     if zones.found:
         return None
-    said = f"shows no cladding for certain (support {zones.support:.2f} of {SUPPORT:g})"
-    return UnreadableImageError(path, said, "look at its overlay; clean the face, or leave the image out")
+    what = f"shows no cladding for certain (support {zones.support:.2f} of {SUPPORT:g})"
+    return UnreadableImageError(path, what, "look at its overlay; clean the face, or leave the image out")
 
 
 def _decide_again(face: Face, prior: Prior, weights: Mapping[str, float]) -> Face:
@@ -150,8 +150,8 @@ def _checked(face: Face, usual: float | None) -> Face:
     zones = face.zones
     if usual is None or zones is None or zones.cladding is None or abs(zones.cladding.radius / usual - 1) <= STRAY:
         return face
-    said = f"shows a circle of radius {zones.cladding.radius:.0f} pixels where its kind's cladding has {usual:.0f}"
+    what = f"shows a circle of radius {zones.cladding.radius:.0f} pixels where its kind's cladding has {usual:.0f}"
     none = replace(zones, found=False, support=0.0, cladding=None, core=None, core_source="")
     return replace(
-        face, zones=none, problem=UnreadableImageError(face.path, said, "look at it: is the face under oil?")
+        face, zones=none, problem=UnreadableImageError(face.path, what, "look at it: is the face under oil?")
     )

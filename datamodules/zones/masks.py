@@ -41,7 +41,7 @@ def resized(shape: Ellipse, before: tuple[int, int], after: tuple[int, int]) -> 
 
 
 def overlay(
-    values: Array, cladding: Ellipse | None, core: Ellipse | None, core_source: str, said: str
+    values: Array, cladding: Ellipse | None, core: Ellipse | None, core_source: str, caption: str
 ) -> npt.NDArray[np.uint8]:
     """Draw what was found over an image, as thin lines, with a sentence in its corner: (H, W, 3) RGB uint8."""
     drawn = np.ascontiguousarray(to_rgb(np.rint(to_grey(values) * 255).astype(np.uint8)))
@@ -53,5 +53,5 @@ def overlay(
             cv2.polylines(drawn, [points], isClosed=True, color=colour, thickness=1, lineType=cv2.LINE_AA, shift=4)
     drawn[: round(52 * size)] //= 3  # a band for the sentence; an outline would be wider than the letters
     place = (round(12 * size), round(36 * size))
-    cv2.putText(drawn, said, place, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(drawn, caption, place, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
     return np.asarray(drawn, dtype=np.uint8)

@@ -28,8 +28,8 @@ def learn(detections: Sequence[Sequence[Detection]], found: Sequence[Ellipse | N
         found: The cladding of every image, in the detections' pixels; None where none was found, which counts not.
     """
     overlaps: dict[str, list[float]] = {}
-    for said, cladding in zip(detections, found, strict=True):
-        for one in said if cladding is not None else ():
+    for detection, cladding in zip(detections, found, strict=True):
+        for one in detection if cladding is not None else ():
             agreement = 0.0 if one.cladding is None or cladding is None else overlap(one.cladding, cladding)
             overlaps.setdefault(one.method, []).append(agreement)
     return {method: float(np.median(values)) for method, values in overlaps.items()}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 LIMIT = 5000  # instances of an image
-_said: set[str] = set()
+_warned: set[str] = set()
 
 
 def merge_tiles(
@@ -85,8 +85,8 @@ def surest(instances: list[Instance], limit: int) -> list[Instance]:
     if len(instances) <= limit:
         return instances
     words = f"Of more than {limit} instances found on an image only the surest are kept; set tiling.limit higher."
-    if words not in _said:
-        _said.add(words)
+    if words not in _warned:
+        _warned.add(words)
         sys.stderr.write(f"{words}\n")
     order = np.argsort([-one.score for one in instances], kind="stable")[:limit]
     return [instances[index] for index in sorted(order.tolist())]

@@ -185,8 +185,8 @@ def fingerprint(module: torch.nn.Module) -> str:
 
 
 def _key(work: SharedWork, step: str, inputs: Sequence[Input]) -> str:
-    said = [work.name(value) if isinstance(value, torch.Tensor) else repr(value) for value in inputs]
-    return hashlib.sha256(repr((step, _circumstances(_device(inputs)), said)).encode()).hexdigest()
+    arguments = [work.name(value) if isinstance(value, torch.Tensor) else repr(value) for value in inputs]
+    return hashlib.sha256(repr((step, _circumstances(_device(inputs)), arguments)).encode()).hexdigest()
 
 
 def _is_last(tensor: Tensor) -> bool:

@@ -108,11 +108,11 @@ class Sorted(NamedTuple):
 
     def reasons(self) -> list[str]:
         """Say of every cell that was taken why; empty for good ones."""
-        said = []
+        meanings = []
         for name, score_4 in zip(self.class_N, self.score_N4, strict=True):
             index = CLASSES.index(str(name)) if name != GOOD else -1
-            said.append("" if index < 0 else f"{MEANINGS[CLASSES[index]]}: {score_4[index]:.2f} of the limit")
-        return said
+            meanings.append("" if index < 0 else f"{MEANINGS[CLASSES[index]]}: {score_4[index]:.2f} of the limit")
+        return meanings
 
 
 def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, shape: Places, seed: int = 0) -> Sorted:

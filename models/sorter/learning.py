@@ -68,9 +68,9 @@ def f1_by_class(truth_N: Sequence[str], found_N: Sequence[str]) -> dict[str, flo
 def confusion(truth_N: Sequence[str], found_N: Sequence[str]) -> dict[str, dict[str, int]]:
     """Count cells by the class they have (outer) and the class they were given (inner), in lower case."""
     table: dict[str, dict[str, int]] = {}
-    for wanted, said in zip(truth_N, found_N, strict=True):
+    for wanted, predicted in zip(truth_N, found_N, strict=True):
         row = table.setdefault(str(wanted).lower(), {})
-        row[str(said).lower()] = row.get(str(said).lower(), 0) + 1
+        row[str(predicted).lower()] = row.get(str(predicted).lower(), 0) + 1
     return table
 
 

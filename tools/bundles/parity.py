@@ -61,8 +61,8 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
     for form in spec["forms"]:
         bundles.append(runner.Bundle(folder, runtime=form["runtime"], precision=form["precision"]))
         comparison.agreements.append(Agreement(form["runtime"], form["precision"]))
-    for said in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
-        comparison.differences.append(("spec.json", Difference("thresholds", 1.0, said)))
+    for words in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
+        comparison.differences.append(("spec.json", Difference("thresholds", 1.0, words)))
     for chunk in track(_chunks(cases), "comparing checkpoint and bundle"):
         samples, prepared = [], []
         for case in chunk:
@@ -96,12 +96,12 @@ def conclude(comparison: Comparison) -> dict[str, Any]:
         hits = [(name, found) for name, found in comparison.differences if found.stage == stage]
         if hits:
             name, worst = max(hits, key=lambda hit: hit[1].amount)
-            stages.append({"stage": stage, "pictures": len(hits), "worst": name, "said": worst.said})
+            stages.append({"stage": stage, "pictures": len(hits), "worst": name, "said": worst.words})
     failing = [form for form in forms if form["failed"]]
     if failing and not stages:  # equal inputs, equal thresholds, other outputs
         worst_form = failing[0]
-        said = f"{worst_form['form']}: {'; '.join(worst_form['failed'])}"
-        stages.append({"stage": "graph", "pictures": worst_form["beyond"], "worst": worst_form["worst"], "said": said})
+        words = f"{worst_form['form']}: {'; '.join(worst_form['failed'])}"
+        stages.append({"stage": "graph", "pictures": worst_form["beyond"], "worst": worst_form["worst"], "said": words})
     return {
         "passed": not stages,
         "stages": stages,
@@ -160,8 +160,8 @@ def _find_exchanged_colours(bundle: Any, agreement: Agreement, cases: dict[str, 
         return
     swapped = bundle.infer(np.ascontiguousarray(sample.image.numpy()[None, ::-1])).score_B[0]
     if abs(swapped - row["score"]) < abs(row["found"] - row["score"]) / 100:
-        said = f"the graph for {agreement.name} scores {row['score']:.6g} once red and blue are exchanged"
-        comparison.differences.append((row["picture"], Difference("colour order", 1.0, said)))
+        words = f"the graph for {agreement.name} scores {row['score']:.6g} once red and blue are exchanged"
+        comparison.differences.append((row["picture"], Difference("colour order", 1.0, words)))
 
 
 @torch.inference_mode()

@@ -21,19 +21,19 @@ class Difference(NamedTuple):
     Attributes:
         stage: One of ``STAGES``.
         amount: How much, for choosing the worst image.
-        said: In words.
+        words: In words.
     """
 
     stage: str
     amount: float
-    said: str
+    words: str
 
 
 def compare_pixels(expected: Array, found: Array) -> Difference | None:
     """Compare pixels as stored: they must be equal."""
     if expected.shape != found.shape or expected.dtype != found.dtype:
-        said = f"read as {found.shape} {found.dtype} instead of {expected.shape} {expected.dtype}"
-        return Difference("reading", float("inf"), said)
+        words = f"read as {found.shape} {found.dtype} instead of {expected.shape} {expected.dtype}"
+        return Difference("reading", float("inf"), words)
     if np.array_equal(expected, found):
         return None
     worst = float(np.abs(expected.astype(np.float64) - found.astype(np.float64)).max())
@@ -59,13 +59,13 @@ def compare_plain(expected: Any, found: Any, where: str = "") -> list[str]:
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         keys = dict.fromkeys([*expected, *found])
         return [
-            said
+            words
             for key in keys
-            for said in compare_plain(expected.get(key), found.get(key), f"{where}.{key}" if where else str(key))
+            for words in compare_plain(expected.get(key), found.get(key), f"{where}.{key}" if where else str(key))
         ]
     if _is_list(expected) and _is_list(found) and len(expected) == len(found):
         pairs = enumerate(zip(expected, found, strict=True))
-        return [said for index, (one, other) in pairs for said in compare_plain(one, other, f"{where}[{index}]")]
+        return [words for index, (one, other) in pairs for words in compare_plain(one, other, f"{where}[{index}]")]
     return [] if expected == found else [f"{where} is {found!r} in the bundle, but {expected!r} in the checkpoint"]
 
 

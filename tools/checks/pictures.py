@@ -127,12 +127,12 @@ def check_copies(examined: Examined) -> Finding | str:
     across = [rows for rows in examined.copies if len(set(split[rows]) - {LEFT_OUT}) > 1]
     extra = sum(len(rows) - 1 for rows in examined.copies)
     shown = sorted(examined.copies, key=lambda rows: rows not in across)
-    said = f", {len(across)} of them in different splits: the test would ask for what was learnt" if across else ""
+    apart = f", {len(across)} of them in different splits: the test would ask for what was learnt" if across else ""
     return Finding(
         "copies",
         "problem" if across else "warning",
         "Copies of the same file",
-        f"{plural(len(examined.copies), 'picture')} there more than once, {plural(extra, 'surplus file')}{said}.",
+        f"{plural(len(examined.copies), 'picture')} there more than once, {plural(extra, 'surplus file')}{apart}.",
         "Uses every copy, and splits by group: only copies of one group stay together.",
         "Delete the surplus files, or give copies the same group.",
         len(examined.copies),
@@ -224,7 +224,7 @@ def check_shortcuts(examined: Examined) -> Finding | str:
             best.setdefault(name, (f"{name} {share(one.auroc)}", f" ({where}{either})"))
     names = list(best)
     places = {place for _, place in best.values()}
-    said = (
+    values = (
         ", ".join(value for value, _ in best.values()) + places.pop()
         if len(places) == 1
         else ", ".join(value + place for value, place in best.values())
@@ -236,7 +236,7 @@ def check_shortcuts(examined: Examined) -> Finding | str:
         "shortcuts",
         "problem" if grave else "note",
         f"{listed[:1].upper()}{listed[1:]} alone {verb} {extent}",
-        f"AUROC of one number alone: {said}. At 0 or 1 it separates entirely; 0.5 says nothing.",
+        f"AUROC of one number alone: {values}. At 0 or 1 it separates entirely; 0.5 says nothing.",
         "Reports brightness as a baseline beside every result: a detector that is not better has learnt nothing else.",
         "Ask how the pictures were taken: same lamp, exposure, day and export for good and defective parts? If the "
         "defects themselves are not that large, take new pictures, or compare with the baseline before you trust a "
@@ -259,14 +259,14 @@ def check_split_shift(examined: Examined) -> Finding | str:
     if not found:
         return "Good pictures that differ between training and test."
     found.sort(key=lambda one: -abs(one[1] - 0.5))
-    said = ", ".join(
+    listed = ", ".join(
         f"{name} ({'higher' if value > 0.5 else 'lower'} in test, AUROC {share(value)})" for name, value in found
     )
     return Finding(
         "split_shift",
         "warning",
         "Good pictures differ between training and test",
-        f"Among good pictures alone, these tell training from test: {said}.",
+        f"Among good pictures alone, these tell training from test: {listed}.",
         "Keeps the splits that the data brings; a detector may call these good parts defective for that alone.",
         "Take training and test pictures alike, or drop the supplied splits and let Loupe divide the pictures.",
         len(found),

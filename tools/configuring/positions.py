@@ -58,7 +58,7 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
         return list(args)
     if verb in OWN:
         return [*words, *rest]
-    places = [key for key in POSITIONS.get(verb, ()) if key not in _said(rest)]
+    places = [key for key in POSITIONS.get(verb, ()) if key not in _named_keys(rest)]
     if not places:
         raise ConfigError(f"Expected key=value, but found {words[0]!r}; loupe {verb} --help shows how.")
     given = []
@@ -81,7 +81,7 @@ def _is_word(arg: str) -> bool:
     return "=" not in arg or (arg.startswith(("/", "./", "../")) and Path(arg).exists())
 
 
-def _said(rest: Sequence[str]) -> set[str]:
+def _named_keys(rest: Sequence[str]) -> set[str]:
     """Collect the keys that are given by name, and those that they stand in for."""
     keys = {parse_override(arg).key_or_group for arg in rest if not arg.startswith("-")}
     return keys | {INSTEAD[key] for key in keys if key in INSTEAD}

@@ -50,10 +50,10 @@ def take_trust(args: Sequence[str]) -> tuple[list[str], bool]:
     Raises:
         ConfigError: It is neither.
     """
-    said = [arg.partition("=")[2].strip().lower() for arg in args if arg.startswith("trust=")]
-    if wrong := [value for value in said if value not in {"true", "false"}]:
+    values = [arg.partition("=")[2].strip().lower() for arg in args if arg.startswith("trust=")]
+    if wrong := [value for value in values if value not in {"true", "false"}]:
         raise ConfigError(f"Expected trust to be true or false, but found {wrong[0]!r}.")
-    return [arg for arg in args if not arg.startswith("trust=")], said[-1:] == ["true"]
+    return [arg for arg in args if not arg.startswith("trust=")], values[-1:] == ["true"]
 
 
 @contextmanager

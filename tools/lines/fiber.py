@@ -156,10 +156,10 @@ class FiberLine:
             values = picture.read()
             check_content(values, picture.name)
         except UnreadableImageError as error:
-            said = f"{error.problem}; {error.remedy}"
-            entry: Row = {"image": picture.name, "time": time, "kind": kind, "error": said}
+            reason = f"{error.problem}; {error.remedy}"
+            entry: Row = {"image": picture.name, "time": time, "kind": kind, "error": reason}
             if self.acceptance is not None:
-                judged = self.acceptance.unjudged(said)
+                judged = self.acceptance.unjudged(reason)
                 entry |= {"accepted": judged.state, "reasons": judged.text}
             return self._reported(entry, picture, out)
         face = inspect(values, self.prior_of(kind), usual.get((kind, values.shape[0], values.shape[1])))

@@ -128,15 +128,15 @@ def summary_text(entries: Sequence[Row], acceptance: Acceptance | None, earlier:
     """Say what was found, in a few lines."""
     summary = summary_of(entries, acceptance)
     noun = "image" if summary["images"] == 1 else "images"
-    said = [f"{summary['images']} {noun}: zones found in {summary['zones_found']}, {summary['not_read']} not read."]
+    lines = [f"{summary['images']} {noun}: zones found in {summary['zones_found']}, {summary['not_read']} not read."]
     if earlier:
-        said[0] += f" {earlier} of them had been inspected before."
+        lines[0] += f" {earlier} of them had been inspected before."
     counted = [f"{summary['defects'][name]} {name}" for name in TYPES if name in summary["defects"]]
-    said.append(f"Listed in {LISTED}: {', '.join(counted) or 'nothing'}.")
+    lines.append(f"Listed in {LISTED}: {', '.join(counted) or 'nothing'}.")
     if acceptance is None:
-        said.append("Nothing is accepted or rejected without rules; set acceptance=iec_61300_3_35_sm_pc, or another.")
+        lines.append("Nothing is accepted or rejected without rules; set acceptance=iec_61300_3_35_sm_pc, or another.")
     else:
         states = ", ".join(f"{count} {state}" for state, count in summary["states"].items() if count)
         title = ", edition ".join(filter(None, (acceptance.name, acceptance.edition)))
-        said.append(f"By {title or 'the rules'}: {states}.")
-    return "\n".join(said)
+        lines.append(f"By {title or 'the rules'}: {states}.")
+    return "\n".join(lines)

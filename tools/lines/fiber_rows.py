@@ -55,11 +55,11 @@ def _missing(face: Face, zones: Collection[str]) -> dict[str, str]:
     """Say what nobody knows of a face, and why."""
     why: dict[str, str] = {}
     if not face.zones.found:
-        said = f"the cladding was not found for certain (support {face.zones.support:.2f} of {SUPPORT:g})"
-        why = {"zones": said, "part": said} | ({"defects": said} if face.defects is None else {})
+        reason = f"the cladding was not found for certain (support {face.zones.support:.2f} of {SUPPORT:g})"
+        why = {"zones": reason, "part": reason} | ({"defects": reason} if face.defects is None else {})
     if hidden := hidden_zones(face, zones):
-        said = " and ".join(f"zone {name} to {face.in_view[name]:.0%}" for name in hidden)
-        why["zones"] = f"the image shows {said} only"
+        reason = " and ".join(f"zone {name} to {face.in_view[name]:.0%}" for name in hidden)
+        why["zones"] = f"the image shows {reason} only"
     if face.scale is None:
         why["scale"] = "micrometres per pixel are unknown; set um_per_pixel"
     return why
@@ -131,16 +131,16 @@ def ellipse_row(shape: Ellipse | None) -> Row | None:
     return None if shape is None else {name: round(value, 5) for name, value in shape._asdict().items()}
 
 
-def _detector_row(said: Detection, corner: tuple[int, int]) -> Row:
+def _detector_row(detection: Detection, corner: tuple[int, int]) -> Row:
     """Return what one zone detector said, in pixels of the image on disk."""
-    cladding = None if said.cladding is None else said.cladding.moved(corner[0] + 0.5, corner[1] + 0.5)
+    cladding = None if detection.cladding is None else detection.cladding.moved(corner[0] + 0.5, corner[1] + 0.5)
     return {
-        "method": said.method,
+        "method": detection.method,
         "cladding": ellipse_row(cladding),
-        "core_radius": None if said.core_radius is None else round(said.core_radius, 3),
-        "confidence": round(said.confidence, 3),
-        "seconds": round(said.seconds, 4),
-        "error": said.error,
+        "core_radius": None if detection.core_radius is None else round(detection.core_radius, 3),
+        "confidence": round(detection.confidence, 3),
+        "seconds": round(detection.seconds, 4),
+        "error": detection.error,
     }
 
 

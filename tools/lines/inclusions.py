@@ -224,8 +224,8 @@ def write_pages(
     for content in contents:
         text = render_scan(content, what, len(ordered.areas), "../index.html", date)
         write_whole(out / content.address, text.encode())
-    said = [(problem.path, problem.problem, problem.remedy) for problem in problems]
-    write_whole(out / "index.html", render_scans(ScansContent(what, contents, said, date, command)).encode())
+    left_out = [(problem.path, problem.problem, problem.remedy) for problem in problems]
+    write_whole(out / "index.html", render_scans(ScansContent(what, contents, left_out, date, command)).encode())
     return out / "index.html"
 
 

@@ -245,8 +245,8 @@ def write_pages(
         address = f"arrays/{one.name.replace('/', '_')}.html"
         write_whole(out / address, render_array(content, "../index.html", date).encode())
         contents.append((content, address))
-    said = [(problem.path, problem.problem, problem.remedy) for problem in problems]
-    lot = LotContent(f"{len(found)} arrays of meta-atoms", contents, said, date, command)
+    left_out = [(problem.path, problem.problem, problem.remedy) for problem in problems]
+    lot = LotContent(f"{len(found)} arrays of meta-atoms", contents, left_out, date, command)
     write_whole(out / "index.html", render_lot(lot).encode())
     return out / "index.html"
 

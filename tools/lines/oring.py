@@ -222,5 +222,5 @@ class Work:
 
 def _words(row: Row) -> str:
     """Say the measures that a person looks for first."""
-    said = f"D {rounded(row['outer_diameter']):.1f}  d {rounded(row['inner_diameter']):.1f}"
-    return f"{said}  off {row['centre_distance']:.1f}  t {row['min_thickness']:.1f} to {row['max_thickness']:.1f}"
+    caption = f"D {rounded(row['outer_diameter']):.1f}  d {rounded(row['inner_diameter']):.1f}"
+    return f"{caption}  off {row['centre_distance']:.1f}  t {row['min_thickness']:.1f} to {row['max_thickness']:.1f}"

@@ -108,16 +108,16 @@ def notes_of(entries: Sequence[dict[str, Any]], judge: Judge) -> list[str]:
 def summary_text(entries: Sequence[dict[str, Any]], judge: Judge, earlier: int) -> str:
     """Say the counts by kind and state."""
     summary = summary_of(entries, judge)
-    said = [f"{summary['parts']} parts on {summary['images']} images, {summary['not_measured']} images not measured."]
+    lines = [f"{summary['parts']} parts on {summary['images']} images, {summary['not_measured']} images not measured."]
     if earlier:
-        said[0] += f" {earlier} images had been measured before."
+        lines[0] += f" {earlier} images had been measured before."
     if judge.acceptance is not None:
-        said.append(f"{'type':<16}" + "".join(f"{state:>10}" for state in STATES))
-        said += [
+        lines.append(f"{'type':<16}" + "".join(f"{state:>10}" for state in STATES))
+        lines += [
             f"{kind or 'one type':<16}" + "".join(f"{counts[state]:>10}" for state in STATES)
             for kind, counts in summary["kinds"].items()
         ]
-    return "\n".join([*said, *summary["notes"]])
+    return "\n".join([*lines, *summary["notes"]])
 
 
 def _content(

@@ -68,8 +68,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(DEBUG, "0") not in {"", "0"}:
             raise
-        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        print(f"predict: Expected no such error: {said}; {DEBUG}=1 shows where", file=sys.stderr)
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        print(f"predict: Expected no such error: {reason}; {DEBUG}=1 shows where", file=sys.stderr)
         return 1
     finally:
         if threading.current_thread() is threading.main_thread():

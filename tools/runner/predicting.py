@@ -74,11 +74,11 @@ class Summary(NamedTuple):
         good = self.pictures - self.defective - self.failed
         before = f" {self.earlier} of them had been judged before." if self.earlier else ""
         noun = "picture" if self.pictures == 1 else "pictures"
-        said = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
+        sentence = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
         listed = [] if self.defects is None else [f"{self.defects} defects are listed in {DEFECTS}."]
         counted = ", ".join(f"{self.states[state]} {state}" for state in STATES if state in self.states)
         judged = [f"By the rules: {counted}."] if counted else []
-        return "\n".join([said, *judged, *listed, *self.notes])
+        return "\n".join([sentence, *judged, *listed, *self.notes])
 
 
 def require_all(summary: Summary, options: Options, remedy: str) -> None:

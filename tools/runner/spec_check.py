@@ -188,8 +188,8 @@ def explaining(path: Path) -> Iterator[None]:
     except (BundleError, MemoryError, OSError):
         raise
     except Exception as error:
-        said = (str(error).splitlines() or [""])[0][:200]
-        found = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        reason = (str(error).splitlines() or [""])[0][:200]
+        found = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         raise BundleError(
             f"Expected the bundle of {path} to be as it was exported, but found {found}; mend the edit, or copy the "
             "bundle again."

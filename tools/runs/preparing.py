@@ -29,7 +29,7 @@ def report(prepared: Prepared) -> str:
     """Say what was written and what was left out."""
     counts = ", ".join(f"{name} {count}" for name, count in prepared.tiles.items())
     cut = f"Cut {prepared.pictures} pictures to {sum(prepared.tiles.values())} tiles ({counts}) in {prepared.out}"
-    lines = [prepared.said or cut, *prepared.notes]
+    lines = [prepared.summary or cut, *prepared.notes]
     if prepared.left_out:
         lines.append(f"Problems, {len(prepared.left_out)} in all:")
         lines += [f"  {problem}" for problem in prepared.left_out[:NAMED]]

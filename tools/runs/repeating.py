@@ -198,9 +198,9 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
         rates=() if pooled is None else tuple(by_rate(pooled.rates)),
     )
     path = parent.write_text(REPORT, render_repeats(content))
-    for said in (*_doubts(runs), headline(content), content.pooled):
-        if said:
-            print(said)
+    for sentence in (*_doubts(runs), headline(content), content.pooled):
+        if sentence:
+            print(sentence)
     print(f"Report {path}")
 
 

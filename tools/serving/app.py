@@ -69,8 +69,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    said = NO_FORM if error.status_code == 400 else str(error.detail)
-    return refusal(error.status_code, said, request.state.noted.id, dict(error.headers or {}))
+    sentence = NO_FORM if error.status_code == 400 else str(error.detail)
+    return refusal(error.status_code, sentence, request.state.noted.id, dict(error.headers or {}))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -82,5 +82,5 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    said = f"Expected no such error: {type(error).__name__}; the server's log has more."
-    return refusal(500, said, request.state.noted.id)
+    sentence = f"Expected no such error: {type(error).__name__}; the server's log has more."
+    return refusal(500, sentence, request.state.noted.id)

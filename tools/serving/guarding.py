@@ -140,8 +140,8 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(0.0, ends - time.monotonic()))
             except TimeoutError:
-                said = f"Expected the request within {self.limits.seconds:g} s, but it did not arrive; send it again."
-                raise HTTPException(408, said) from None
+                why = f"Expected the request within {self.limits.seconds:g} s, but it did not arrive; send it again."
+                raise HTTPException(408, why) from None
             noted.received += len(message.get("body", b""))
             if noted.received > self.limits.request_bytes:
                 raise HTTPException(413, _too_large(self.limits).sentence)
@@ -190,9 +190,9 @@ def _refusal(scope: Scope, error: RefusedError, noted: Noted) -> Response:
     return refusal(error.status, error.sentence, noted.id, error.headers)
 
 
-def refusal(status: int, sentence: str, request_id: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def refusal(status: int, why: str, request_id: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Say why there is no answer."""
-    return JSONResponse({"error": sentence, "request_id": request_id}, status, headers)
+    return JSONResponse({"error": why, "request_id": request_id}, status, headers)
 
 
 def _headed(send: Send, noted: Noted) -> Send:

@@ -87,6 +87,6 @@ def _announced(data: bytes) -> int:
         return 0
 
 
-def _counted(said: str) -> int:
+def _counted(sentence: str) -> int:
     """Read the number of pixels out of Pillow's refusal, which comes before the size can be asked for."""
-    return max((int(word) for word in said.replace("(", " ").split() if word.isdigit()), default=1 << 40)
+    return max((int(word) for word in sentence.replace("(", " ").split() if word.isdigit()), default=1 << 40)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .leaderboard import Leaderboard
     from .task import Task
 
-SAID = {
+PROGRESS = {
     "identify": "loading torch and anomalib, and reading the data",
     "check": "trying every value",
     "measure": "timing the finalists",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .journal import Trial
 
-SAID = (ConfigError, DataError, DivergedError, WeightsError)
+IN_WORDS = (ConfigError, DataError, DivergedError, WeightsError)
 """Errors whose message says all that a person needs."""
 _VARIES = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?|0x[0-9a-f]+|[0-9a-f]{12}")  # what differs where the cause does not
 
@@ -33,7 +33,7 @@ class Cause(NamedTuple):
 def cause_of(error: BaseException) -> str:
     """Say in one line why something failed; an error that was not foreseen names its kind."""
     words = " ".join((explain(error) or str(error)).split())
-    if isinstance(error, SAID) or explain(error) is not None:
+    if isinstance(error, IN_WORDS) or explain(error) is not None:
         return words
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 

@@ -58,11 +58,11 @@ def refuse_impossible(composer: Composer, known: Iterable[Trial], check: Check) 
     settings = [setting for setting in _covering(composer) if set(_checked(setting)) - good]
     if not settings:
         return
-    said = check([composer.config(setting) for setting in settings])
-    for setting, objection in zip(settings, said, strict=True):
+    objections = check([composer.config(setting) for setting in settings])
+    for setting, objection in zip(settings, objections, strict=True):
         if not objection:
             good |= set(setting.items())
-    for setting, objection in zip(settings, said, strict=True):
+    for setting, objection in zip(settings, objections, strict=True):
         for value in _checked(setting):
             if objection and value not in good and all(check(_others(composer, setting, value))):
                 raise ConfigError(objection)

@@ -89,8 +89,8 @@ def fingerprint(places: Sequence[str]) -> str:
                 seen = path.stat()
             except OSError:
                 continue
-            said = f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\n"
-            hashed.update(said.encode("utf-8", "surrogateescape"))
+            line = f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\n"
+            hashed.update(line.encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()[:16]
 
 

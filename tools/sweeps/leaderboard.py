@@ -146,16 +146,16 @@ class Leaderboard:
         Args:
             trial_id: Only where this trial leads; None: on every data set.
         """
-        said = []
+        sentences = []
         for data, ranked in self.settings.items():
             first = ranked[0]
             if first.equals > 1 and trial_id in {None, first.shipped.id}:
                 among = f"{data}: " if data else ""
-                said.append(
+                sentences.append(
                     f"{among}{first.equals} settings are equal at {_written(first.mean)}; first is {first.shipped.id}, "
                     f"by {RULE}."
                 )
-        return said
+        return sentences
 
     def _means(self) -> dict[str, float]:
         settings = itertools.chain(*self.settings.values())

@@ -179,9 +179,9 @@ class Pool:
         self._replace(worker)
         code = worker.process.exitcode or 0
         killed = code == -signal.SIGKILL  # as the kernel does when memory runs out
-        said = f"The process of the trial ended {_end_of(code)}."
+        sentence = f"The process of the trial ended {_end_of(code)}."
         hint = " That is what the system does when memory runs out." if killed else ""
-        return Outcome(task.id, "memory" if killed else "failed", error=f"{said}{hint}", cause=f"{said}{hint}")
+        return Outcome(task.id, "memory" if killed else "failed", error=f"{sentence}{hint}", cause=f"{sentence}{hint}")
 
 
 def _end_of(code: int) -> str:

@@ -88,7 +88,7 @@ class Planner:
     def errand(self, name: str, *args: Any) -> Any:
         """Have something done where torch is loaded: see ``errands``."""
         executor = self.executor
-        with working(errands.SAID[name]):
+        with working(errands.PROGRESS[name]):
             return executor.ask(errands.__name__, name, self.plan.config.trial, *args)
 
     @property

@@ -55,9 +55,18 @@ def shortcut_figure(shortcuts: Mapping[str, Sequence[Shortcut]], width: float) -
         for index, found in enumerate(shortcuts.values())
         for one in found
     ]
-    said = [f"{one.measure} {share(one.auroc)} ({name})" for name, found in shortcuts.items() for one in found]
+    texts = [f"{one.measure} {share(one.auroc)} ({name})" for name, found in shortcuts.items() for one in found]
     return figure(
-        width, height, "Single numbers and labels", ", ".join(said) + ".", *bands, *grid, *rows, *marks, *labels, *ends
+        width,
+        height,
+        "Single numbers and labels",
+        ", ".join(texts) + ".",
+        *bands,
+        *grid,
+        *rows,
+        *marks,
+        *labels,
+        *ends,
     )
 
 

@@ -75,5 +75,5 @@ def level(count: int, most: int) -> int:
 
 
 def _square(left: float, top: float, side: float, kind: str, words: str) -> Markup:
-    said = [element("title", {}, words)] if words else []
-    return element("rect", {"x": left, "y": top, "width": side, "height": side, "class": kind}, *said)
+    titles = [element("title", {}, words)] if words else []
+    return element("rect", {"x": left, "y": top, "width": side, "height": side, "class": kind}, *titles)

@@ -211,7 +211,7 @@ def test_joining_by_neighbourhood_joins_what_comparing_every_pair_joins(seed: in
 def test_too_many_instances_are_cut_to_the_surest_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(joining, "_said", set())
+    monkeypatch.setattr(joining, "_warned", set())
     row = torch.zeros(6, 30, 30, dtype=torch.bool)
     for index in range(6):
         row[index, 5 * index : 5 * index + 3, 4:9] = True

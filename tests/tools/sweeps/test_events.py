@@ -122,7 +122,10 @@ def test_a_sweep_that_trains_shows_its_trials_by_what_differs(tmp_path: Path) ->
         "model=conv_ae_small",
         "trainer=cpu",
         "trainer.max_epochs=2",
+        "data.num_workers=0",
         "callbacks.evaluation.resamples=10",
+        "callbacks.evaluation.examples=1",
+        "callbacks.evaluation.atlas=0",
         f"data.root={tmp_path / 'd'}",
     )
     own = (f"out={tmp_path}", "name=s", "sweep.workers=0", "sweep.cpus=1")

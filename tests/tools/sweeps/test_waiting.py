@@ -42,13 +42,16 @@ def light(*args: str) -> str:
 def test_looking_at_a_finished_sweep_loads_nothing(tmp_path: Path) -> None:
     small = (
         "data=synthetic",
-        "data.size=64",
-        "data.image_size=[64,64]",
+        "data.size=48",
+        "data.image_size=[48,48]",
         "data.good=30",
         "data.defective=14",
+        "data.num_workers=0",
+        "model.coreset_ratio=0.05",
         "trainer=cpu",
     )
-    keys = ("callbacks.evaluation.resamples=10", "sweep.workers=0", "sweep.report=none", f"out={tmp_path}")
+    quick = ("callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", "sweep.cpus=1")
+    keys = (*quick, "sweep.workers=0", "sweep.report=none", f"out={tmp_path}")
     assert main(["sweep", *small, *keys, "model.num_neighbors=1,3"]) == 0
     folder = str(tmp_path / "sweep")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*") if path.is_file()}
