@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SHARE = 0.2  # of cells that have a defect
-LEAST = 0.4  # severity
+MINIMUM = 0.4  # severity
 SIDE = 64  # pixels of a tile
 TILES = "tiles"
 LAYOUTS = {
@@ -66,7 +66,7 @@ def tiles_of(seed: int, group: int, share: float) -> tuple[SortedArray, list[str
     tiles, truth = {}, []
     for slot in range(meta_atom.ROWS * meta_atom.COLUMNS):
         defect = str(rng.choice(meta_atom.DEFECTS)) if rng.random() < share else None
-        severity = float(rng.uniform(LEAST, 1)) if defect else 0.0
+        severity = float(rng.uniform(MINIMUM, 1)) if defect else 0.0
         drawing = meta_atom.draw(Identity(seed, "meta_atom", group, slot), SIDE, defect, severity)
         row, column = divmod(slot, meta_atom.COLUMNS)
         tiles[row + 1, column + 1] = drawing.image

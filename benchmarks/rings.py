@@ -39,7 +39,7 @@ WITHIN = {
     "flash": 0.8,
     "gap": 1.0,
 }
-LEAST = {"flash": 4.0, "gap": 4.0}  # pixels from which a thing is to be measured; less is only to be seen as less
+MINIMUM = {"flash": 4.0, "gap": 4.0}  # pixels from which a thing is to be measured; less is only to be seen as less
 
 
 def learn(size: tuple[int, int], good: int, seed: int) -> Acceptance:
@@ -96,7 +96,7 @@ def main() -> None:
             continue
         for name, limit in WITHIN.items():
             truth, value = ring.truth[name], parts[0].measures[name]
-            if not 0 < truth < LEAST.get(name, 0.0):
+            if not 0 < truth < MINIMUM.get(name, 0.0):
                 off[name].append(abs(value - truth))
                 if abs(value - truth) > limit:
                     lines.append(f"{number} {kind} {what}: {name} {value:.2f}, drawn {truth:.2f}")

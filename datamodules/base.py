@@ -122,9 +122,9 @@ class InspectionDataModule(LightningDataModule, ABC):
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
         if self.white_level is not None and not 0 < self.white_level < math.inf:
             raise DataError(f"Expected data.white_level to be above 0 or null, but found {self.white_level}.")
-        for key, found, least in (("batch_size", self.batch_size, 1), ("num_workers", self.num_workers or 0, 0)):
-            if found < least:
-                raise DataError(f"Expected data.{key} to be at least {least}, but found {found}.")
+        for key, found, minimum in (("batch_size", self.batch_size, 1), ("num_workers", self.num_workers or 0, 0)):
+            if found < minimum:
+                raise DataError(f"Expected data.{key} to be at least {minimum}, but found {found}.")
         for key, share in (("calibration_share", self.calibration_share), ("test_share", self.test_share)):
             if not 0 <= share <= 1:
                 raise DataError(f"Expected data.{key} to be from 0 to 1, but found {share}.")

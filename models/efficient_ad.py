@@ -89,10 +89,10 @@ class EfficientAd(InspectionModel):
     def check_pictures(self, image_B3HW: Tensor) -> None:
         """Refuse images that are too small for the autoencoder, or for networks without padding."""
         super().check_pictures(image_B3HW)
-        (height, width), least = image_B3HW.shape[-2:], SMALLEST + 8 * self.model.border
-        if min(height, width) < least:
+        (height, width), minimum = image_B3HW.shape[-2:], SMALLEST + 8 * self.model.border
+        if min(height, width) < minimum:
             raise ValueError(
-                f"Expected pictures of at least {least} pixels a side, but found {height} x {width}; "
+                f"Expected pictures of at least {minimum} pixels a side, but found {height} x {width}; "
                 "set data.image_size."
             )
 

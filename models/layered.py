@@ -32,7 +32,7 @@ from .sorter.gathering import Cell, gather
 from .sorter.layers import CLASSES
 from .sorter.layers import GOOD as GOOD_CLASS
 from .sorter.learning import confusion, f1_by_class, learn_factors, rescored
-from .sorter.sorting import LEAST_CELLS, sort_array
+from .sorter.sorting import MIN_CELLS, sort_array
 from .sorter.standard import NUMBERS, Standard, cells_of_images, judge_cells, maps_of_images, scaled_to
 
 if TYPE_CHECKING:
@@ -173,10 +173,10 @@ class Layered(OnePassModel):
         """
         if not self._seen:
             return
-        arrays = [one.cells for one in gather(self._seen) if len(one.name_N) >= LEAST_CELLS]
+        arrays = [one.cells for one in gather(self._seen) if len(one.name_N) >= MIN_CELLS]
         if not arrays:
             raise DataError(
-                f"Expected at least {LEAST_CELLS} training cells, to know what is usual, but found {len(self._seen)}."
+                f"Expected at least {MIN_CELLS} training cells, to know what is usual, but found {len(self._seen)}."
             )
         chosen = np.unique(np.linspace(0, len(arrays) - 1, self.kept).round().astype(int))
         self.model.take([sort_array(arrays[index], features=False, seed=self.seed).standard for index in chosen])
@@ -240,7 +240,7 @@ class Layered(OnePassModel):
         batches = (batch for loader in _as_list(loaders) for batch in loader)
         met: dict[str, Met] = {}
         for array in gather([cell for batch in batches for cell in self._cells(batch)]):
-            if len(array.name_N) >= LEAST_CELLS:
+            if len(array.name_N) >= MIN_CELLS:
                 found = sort_array(array.cells, features=False, seed=self.seed)
                 score_N4 = found.table[[f"score_{name.lower()}" for name in CLASSES]].to_numpy(np.float64)
                 met |= dict(zip(array.name_N, map(Met, score_N4, found.departure_NSS), strict=True))

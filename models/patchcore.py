@@ -116,8 +116,8 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         doubled_ND = -2 * asked_ND
         parts = zip(torch.split(self._squares(), BANK_ROWS), torch.split(self.bank_MD, BANK_ROWS), strict=True)
         nearest = [torch.addmm(square_R, doubled_ND, bank_RD.T).amin(dim=1) for square_R, bank_RD in parts]
-        least_N = reduce(torch.minimum, nearest)
-        return (least_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
+        smallest_N = reduce(torch.minimum, nearest)
+        return (smallest_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
 
     def nearest(self, patch_BD: Tensor) -> Tensor:
         """Find the nearest patch of the bank, for one patch of every image: (B,)."""

@@ -76,8 +76,8 @@ def _are_one(one: _Piece, other: _Piece) -> bool:
     longer = max(one.length, other.length)
     if gap > min(GAP * longer, FARTHEST):
         return False
-    least = np.cos(np.radians(ALIGNED))
-    if abs(float(one.along_2 @ other.along_2)) < least:
+    min_cosine = np.cos(np.radians(ALIGNED))
+    if abs(float(one.along_2 @ other.along_2)) < min_cosine:
         return False
     far = other.end_22[1 - j] - one.end_22[1 - i]
     aside = (
@@ -85,7 +85,7 @@ def _are_one(one: _Piece, other: _Piece) -> bool:
         if one.length >= other.length
         else max(abs(_across(other, end)) for end in one.end_22)
     )
-    straight = abs(float(far @ one.along_2)) / max(float(np.hypot(*far)), 1e-9) >= least
+    straight = abs(float(far @ one.along_2)) / max(float(np.hypot(*far)), 1e-9) >= min_cosine
     beyond = float(np.hypot(*far)) >= 0.9 * (one.length + other.length)  # side by side is not end to end
     return straight and beyond and aside <= ASIDE * max(one.width, other.width) + 0.1 * gap + 0.05 * longer
 

@@ -122,7 +122,7 @@ def _filled(seed_HW: Mask, largest: int) -> Mask:
 
 
 def _within(
-    plane_hw: Plane, region_hw: Mask, marked_hw: Mask, corner: tuple[int, int], least: float
+    plane_hw: Plane, region_hw: Mask, marked_hw: Mask, corner: tuple[int, int], floor: float
 ) -> Iterator[Patch]:
     """Find what stands out in one region, the strongest first."""
     reach = np.ones((2 * GROUND + 1, 2 * GROUND + 1), dtype=np.uint8)
@@ -131,7 +131,7 @@ def _within(
     if not ground_hw.size:
         ground_hw = plane_hw.ravel()
     ground = float(np.median(ground_hw))
-    noise = max(1.4826 * float(np.median(np.abs(ground_hw - ground))), least)
+    noise = max(1.4826 * float(np.median(np.abs(ground_hw - ground))), floor)
     smooth_hw = cv2.GaussianBlur(plane_hw, (0, 0), 0.7) - ground
     left_hw = region_hw.copy()
     for _ in range(min(AGAIN + int(region_hw.sum()) // MORE, MOST)):

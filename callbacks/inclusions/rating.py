@@ -70,9 +70,9 @@ def e45_like(table: pd.DataFrame, shape: tuple[int, int], um_per_pixel: float) -
     oversized = 0
     for kind, chosen_N, weight_N in ((ROUND, globular_N, np.ones_like(length_N)), (ELONGATED, ~globular_N, length_N)):
         bounds = ((NARROWEST, kind.thin, "thin"), (kind.thin, kind.heavy, "heavy"))
-        for least, most, name in bounds:
-            some = chosen_N & within_N & (width_N <= most)
-            some &= width_N >= least if name == "thin" else width_N > least
+        for low, high, name in bounds:
+            some = chosen_N & within_N & (width_N <= high)
+            some &= width_N >= low if name == "thin" else width_N > low
             worst = np.bincount(field_N[some], weight_N[some], rows * columns).max(initial=0)
             rating[f"{kind.name}_{name}"] = severity(kind, float(worst))
         oversized += int((chosen_N & within_N & (width_N > kind.heavy)).sum())

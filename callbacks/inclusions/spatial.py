@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NEIGHBOUR = 50  # k
 POWER = 4  # of the ratio of areas
-LEAST_GAP = 1e-5
+MIN_GAP = 1e-5
 SIGMAS = 2.0  # of the scores that are taken off them
 FLOOR = 1e-5
 CHUNK = 256  # inclusions whose neighbours are found at a time
@@ -98,8 +98,8 @@ def _kth_distances(
     box_14 = np.array(
         [[around[:, 0].min(), around[:, 1].max(), around[:, 2].min(), around[:, 3].max()]], dtype=np.float64
     )
-    least_N = np.maximum(gaps(box_14, box_N4)[0], LEAST_GAP) * weight_N
-    candidates = np.flatnonzero(least_N <= bound * (1 + 1e-9))
+    nearest_N = np.maximum(gaps(box_14, box_N4)[0], MIN_GAP) * weight_N
+    candidates = np.flatnonzero(nearest_N <= bound * (1 + 1e-9))
     rows = max(1, CELLS // len(candidates))
     parts = [
         _kth_of(box_N4, weight_N, some[start : start + rows], candidates, k) for start in range(0, len(some), rows)
@@ -112,7 +112,7 @@ def _kth_of(
 ) -> Floats:
     """Return the k-th smallest weighted distance of some inclusions to candidates other than themselves, (M,)."""
     away_MC = gaps(box_N4[some], box_N4[candidates])
-    np.maximum(away_MC, LEAST_GAP, out=away_MC)
+    np.maximum(away_MC, MIN_GAP, out=away_MC)
     away_MC *= weight_N[candidates]
     away_MC[some[:, None] == candidates] = np.inf
     return np.partition(away_MC, k - 1, axis=1)[:, k - 1]

@@ -254,18 +254,18 @@ def unbroken(layer_N: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-def stays(mask_NHW: npt.NDArray[np.bool_], least: int) -> list[Stay]:
+def stays(mask_NHW: npt.NDArray[np.bool_], minimum: int) -> list[Stay]:
     """List what stays at its place: regions that share a pixel with one of the layer before are one defect.
 
     Args:
         mask_NHW: (N, H, W) of neighbouring layers, in order.
-        least: Layers from which on a defect is listed.
+        minimum: Layers from which on a defect is listed.
     """
     label_NHW, _ = label(mask_NHW, _SAME_PLACE)
     found = []
     for number, inside in enumerate(find_objects(label_NHW), start=1):
         first, last = inside[0].start, inside[0].stop - 1
-        if last - first + 1 >= least:
+        if last - first + 1 >= minimum:
             _, rows, columns = np.nonzero(label_NHW[inside] == number)
             x, y = columns.mean() + inside[2].start, rows.mean() + inside[1].start
             found.append(Stay(first, last, float(x), float(y), rows.size / (last - first + 1)))

@@ -67,11 +67,11 @@ def match(iou_DT: FloatArray) -> npt.NDArray[np.bool_]:
         (L, D) whether a detection got one.
     """
     right_LD = np.zeros((len(LIMITS), len(iou_DT)), dtype=bool)
-    for limit, least in enumerate(LIMITS):
+    for limit, overlap in enumerate(LIMITS):
         free_DT = iou_DT.copy()
         for detection, iou_T in enumerate(free_DT):
             best = len(iou_T) - 1 - int(np.argmax(iou_T[::-1]))  # of equals, the last, as pycocotools does
-            if iou_T[best] >= min(least, 1 - 1e-10):
+            if iou_T[best] >= min(overlap, 1 - 1e-10):
                 right_LD[limit, detection] = True
                 free_DT[:, best] = -1
     return right_LD

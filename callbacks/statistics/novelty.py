@@ -34,7 +34,7 @@ class Fact(NamedTuple):
     Attributes:
         words: Its name, for people.
         logarithm: Whether ratios matter and not differences.
-        least: Distance from the median within which it is never unusual, for sets that hardly vary.
+        minimum: Distance from the median within which it is never unusual, for sets that hardly vary.
         spread: Distance of the furthest group that is taken for granted, and stretched as one that was seen: a few
             groups that are alike do not show how sizes of crops, and focus, vary from part to part.
         far_alone: Whether large values alone are unusual, as of a distance.
@@ -42,20 +42,20 @@ class Fact(NamedTuple):
 
     words: str
     logarithm: bool
-    least: float
+    minimum: float
     spread: float = 0.0
     far_alone: bool = False
 
 
 FACTS: Mapping[str, Fact] = {
-    "height": Fact("height", logarithm=True, least=0.0),
-    "width": Fact("width", logarithm=True, least=0.0),
-    "brightness": Fact("brightness", logarithm=False, least=0.02),
-    "contrast": Fact("contrast", logarithm=True, least=0.1),
-    "sharpness": Fact("sharpness", logarithm=True, least=0.1, spread=0.08),
-    "warmth": Fact("warmth (red less blue)", logarithm=False, least=0.02),
-    "level": Fact("level of the anomaly map", logarithm=False, least=0.1),
-    "embedding": Fact("distance of the features", logarithm=True, least=0.1, far_alone=True),
+    "height": Fact("height", logarithm=True, minimum=0.0),
+    "width": Fact("width", logarithm=True, minimum=0.0),
+    "brightness": Fact("brightness", logarithm=False, minimum=0.02),
+    "contrast": Fact("contrast", logarithm=True, minimum=0.1),
+    "sharpness": Fact("sharpness", logarithm=True, minimum=0.1, spread=0.08),
+    "warmth": Fact("warmth (red less blue)", logarithm=False, minimum=0.02),
+    "level": Fact("level of the anomaly map", logarithm=False, minimum=0.1),
+    "embedding": Fact("distance of the features", logarithm=True, minimum=0.1, far_alone=True),
 }
 _SMALLEST = 1e-6  # whose logarithm stands for that of 0
 
@@ -92,7 +92,7 @@ def find_limits(name: str, value_N: npt.NDArray[np.float64], group_N: npt.NDArra
     np.minimum.at(lowest_G, code_N, scale_N)
     fact = FACTS[name]
     above, below = _reach(highest_G - middle, fact.spread), _reach(middle - lowest_G, fact.spread)
-    low, high = middle - max(below, fact.least), middle + max(above, fact.least)
+    low, high = middle - max(below, fact.minimum), middle + max(above, fact.minimum)
     low = -math.inf if fact.far_alone else low
     ends = (math.exp(low), math.exp(high)) if fact.logarithm else (low, high)
     return Limits(rounded(ends[0]), rounded(ends[1]), len(groups))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .curves import FloatArray
 
 Method = Literal["isotonic", "platt"]
-LEAST = 10  # images of each class; fewer tell no rate better than to 30 %
+MINIMUM = 10  # images of each class; fewer tell no rate better than to 30 %
 ENOUGH = 1000  # below that isotonic regression tends to overfit (Niculescu-Mizil and Caruana, ICML 2005)
 BINS = 10
 
@@ -89,10 +89,10 @@ def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLi
     score, label = score[order], label[order]
     n_defective = int(label.sum())
     n_good = int(label.size - n_defective)
-    if min(n_good, n_defective) < LEAST:
+    if min(n_good, n_defective) < MINIMUM:
         return (
             f"No probabilities: the calibration set holds {n_good} good and {n_defective} defective pictures, and at "
-            f"least {LEAST} of each are needed."
+            f"least {MINIMUM} of each are needed."
         )
     promise = (
         f"Fitted to {n_good} good and {n_defective} defective calibration pictures, and true of such a mix only: where "

@@ -43,14 +43,14 @@ class Spread:
         return asdict(self) | {"parts": list(self.parts)}
 
 
-def spread(parts: Sequence[float | None], tested_share: float, confidence: float = 0.95, *, least: int = 2) -> Spread:
+def spread(parts: Sequence[float | None], tested_share: float, confidence: float = 0.95, *, minimum: int = 2) -> Spread:
     """Mean, standard deviation and corrected interval of a figure in [0, 1].
 
     Args:
         parts: The figure of each training; None where undefined, and left out.
         tested_share: Test images per image that was not tested, on average: ``n_test / n_train`` of the source.
         confidence: Of the interval, in (0, 1).
-        least: Trainings without which there is no interval.
+        minimum: Trainings without which there is no interval.
     """
     known = [value for value in parts if value is not None]
     if not known:
@@ -59,7 +59,7 @@ def spread(parts: Sequence[float | None], tested_share: float, confidence: float
     if len(known) == 1:
         return Spread(mean, None, None, None, tuple(parts))
     deviation = stdev(known)
-    if len(known) < least:
+    if len(known) < minimum:
         return Spread(mean, deviation, None, None, tuple(parts))
     half = float(student.ppf((1 + confidence) / 2, len(known) - 1)) * deviation * sqrt(1 / len(known) + tested_share)
     return Spread(mean, deviation, max(0.0, mean - half), min(1.0, mean + half), tuple(parts))

@@ -25,7 +25,7 @@ Plane = npt.NDArray[np.float32]
 PITCH = 32
 MIDDLE = (PITCH - 1) / 2  # of a cell, where pixels are counted from zero
 BLOCK = 6  # cells along a side of the blocks in which the lattice is trusted
-LEAST_LIKENESS = 0.45  # correlation with the typical cell from which a place votes
+MIN_LIKENESS = 0.45  # correlation with the typical cell from which a place votes
 Ground: TypeAlias = Literal["bright", "dark", "slopes"]  # what is known of the ground between the pillars
 GROUNDS: tuple[Ground, ...] = ("bright", "dark", "slopes")
 REACH = 0.3  # a neighbour is sought so far from where it is expected, in pitches
@@ -126,7 +126,7 @@ def collect_votes(likeness_HW: Plane) -> Votes:
     """Return the tops of the likeness, to a fraction of a pixel, no two nearer than a third of a cell."""
     reach = PITCH // 3
     highest = cv2.dilate(likeness_HW, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    top = (likeness_HW >= highest) & (likeness_HW >= LEAST_LIKENESS)
+    top = (likeness_HW >= highest) & (likeness_HW >= MIN_LIKENESS)
     top[[0, -1], :] = top[:, [0, -1]] = False
     y_N, x_N = np.nonzero(top)
     offsets = [peak_offset(likeness_HW[y - 1 : y + 2, x - 1 : x + 2]) for y, x in zip(y_N, x_N, strict=True)]

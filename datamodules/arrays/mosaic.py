@@ -16,10 +16,10 @@ from datamodules.files.images import Array  # noqa: TC001 - a NamedTuple reads i
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LEAST_OVERLAP = 4  # pixels
+MIN_OVERLAP = 4  # pixels
 SAME = 0.5  # grey levels of 255: overlaps of one image are equal, whatever was saved without loss
 WITNESSES = 5  # pairs of tiles that tell the step between two rows or columns
-LEAST_TILES = 3  # rows and columns
+MIN_TILES = 3  # rows and columns
 
 
 class Mosaic(NamedTuple):
@@ -49,7 +49,7 @@ def lay_together(tiles: Mapping[tuple[int, int], Array]) -> Mosaic | None:
         tiles: By row and column, counted from one: (H, W) or (H, W, 3), each of any size.
     """
     rows, columns = (max(place[axis] for place in tiles) for axis in (0, 1))
-    complete = len(tiles) == rows * columns and min(rows, columns) >= LEAST_TILES
+    complete = len(tiles) == rows * columns and min(rows, columns) >= MIN_TILES
     if not complete or len({(tile.dtype, tile.ndim) for tile in tiles.values()}) > 1:
         return None
     top = _starts([[tiles[row, column] for row in range(1, rows + 1)] for column in _witnesses(columns)])
@@ -88,7 +88,7 @@ def _step(pairs: Sequence[tuple[Array, Array]]) -> int | None:
     length = min(len(first) for first, _ in pairs)
     depth = 255.0 / float(np.iinfo(pairs[0][0].dtype).max) if pairs[0][0].dtype.kind == "u" else 255.0
     best: tuple[float, int] | None = None
-    for step in range(max(length // 2, 1), length - LEAST_OVERLAP + 1):
+    for step in range(max(length // 2, 1), length - MIN_OVERLAP + 1):
         error = max(_difference(first, second, step) for first, second in pairs) * depth
         if error < SAME and (best is None or error < best[0]):
             best = (error, step)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
-LEAST_AREA = 3  # pixels; an object must be larger, as in MLography
+MIN_AREA = 3  # pixels; an object must be larger, as in MLography
 DIRECTIONS = 24  # of the callipers, 7.5 degrees apart: the longest distance is at most 0.2 % short
 REFINEMENTS = 5  # halvings around the narrowest of these: 0.2 degrees in the end
 COLUMNS = (
@@ -48,12 +48,12 @@ class _Pixels(NamedTuple):
     x_K: Places
 
 
-def object_table(label_HW: Labels, *, least_area: int = LEAST_AREA) -> pd.DataFrame:
+def object_table(label_HW: Labels, *, min_area: int = MIN_AREA) -> pd.DataFrame:
     """Measure the objects of a map, which ``objects.object_labels`` has numbered.
 
     Args:
         label_HW: Number of the object at every pixel, 0 on the ground.
-        least_area: Objects of no more pixels are left out.
+        min_area: Objects of no more pixels are left out.
 
     Returns:
         One row per object by its number, in pixels, with the centre of the map's first pixel at (0, 0): ``label``;
@@ -66,7 +66,7 @@ def object_table(label_HW: Labels, *, least_area: int = LEAST_AREA) -> pd.DataFr
         its second moments, and ``orientation``, the angle of the major one in degrees, [0, 180), from the row axis
         (pointing right) towards the columns' (pointing down).
     """
-    pixels = _pixels_of(label_HW, least_area)
+    pixels = _pixels_of(label_HW, min_area)
     if not len(pixels.label_N):
         return pd.DataFrame({name: np.zeros(0, int if name in INTEGERS else float) for name in COLUMNS})
     extreme = _Extremes.of(pixels)
@@ -80,12 +80,12 @@ def object_table(label_HW: Labels, *, least_area: int = LEAST_AREA) -> pd.DataFr
     )[list(COLUMNS)]
 
 
-def _pixels_of(label_HW: Labels, least_area: int) -> _Pixels:
+def _pixels_of(label_HW: Labels, min_area: int) -> _Pixels:
     flat = label_HW.reshape(-1)
     place_K = np.flatnonzero(flat)
     number_K = flat[place_K]
     area_L = np.bincount(number_K)
-    large_L = area_L > least_area
+    large_L = area_L > min_area
     kept = large_L[number_K]
     place_K, number_K = place_K[kept], number_K[kept]
     place_K = place_K[np.argsort(number_K, kind="stable")]

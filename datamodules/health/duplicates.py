@@ -30,7 +30,7 @@ MOST_PER_PICTURE = 16
 
 _LEADING = 128
 _FLOOR = 0.1  # of the mean variance of the leading directions, below which a difference counts as noise
-_LEAST_CONTRAST = 1.0  # grey values of standard deviation: below, an image is flat, and what is left is noise
+_MIN_CONTRAST = 1.0  # grey values of standard deviation: below, an image is flat, and what is left is noise
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def standardise(small_NSS: Floats) -> Floats:
     flat_ND = small_NSS.reshape(len(small_NSS), -1)
     centred_ND = flat_ND - flat_ND.mean(axis=1, keepdims=True)
     deviation_N1 = centred_ND.std(axis=1, keepdims=True)
-    return np.where(deviation_N1 < _LEAST_CONTRAST, 0, centred_ND / np.maximum(deviation_N1, _LEAST_CONTRAST)).astype(
+    return np.where(deviation_N1 < _MIN_CONTRAST, 0, centred_ND / np.maximum(deviation_N1, _MIN_CONTRAST)).astype(
         np.float32
     )
 

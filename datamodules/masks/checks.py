@@ -109,7 +109,7 @@ def find_shift(facts: MaskFacts) -> Shift | None:
     """Say how far a mask is shifted, if it is certain: it fits well in one place, and badly where it lies."""
     if facts.surface is None:
         return None
-    return _best(facts.surface, facts.scale, least=_SURE, gain=1 / _MISPLACED)
+    return _best(facts.surface, facts.scale, minimum=_SURE, gain=1 / _MISPLACED)
 
 
 def find_common_shift(masks: Sequence[MaskFacts]) -> Shift | None:
@@ -121,17 +121,17 @@ def find_common_shift(masks: Sequence[MaskFacts]) -> Shift | None:
     if len(surfaces) < _FEWEST or len({scale for _, scale in surfaces}) > 1:
         return None
     mean = np.stack([surface for surface, _ in surfaces]).mean(axis=0)
-    return _best(mean, surfaces[0][1], least=0.0, gain=_COMMON_GAIN)
+    return _best(mean, surfaces[0][1], minimum=0.0, gain=_COMMON_GAIN)
 
 
-def _best(surface: Surface, scale: float, least: float, gain: float) -> Shift | None:
+def _best(surface: Surface, scale: float, minimum: float, gain: float) -> Shift | None:
     """Return the best place, if it lies inside the reach, agrees enough, and gains enough over where the mask is."""
     down, right = (int(index) for index in np.unravel_index(int(surface.argmax()), surface.shape))
     # The mask may lie up to two pixels off: annotation is no more precise than that.
     here = float(surface[REACH - 2 : REACH + 3, REACH - 2 : REACH + 3].max())
     inside = min(down, right) > 0 and max(down, right) < 2 * REACH
     best = float(surface[down, right])
-    if not inside or best < least or best < gain * here:
+    if not inside or best < minimum or best < gain * here:
         return None
     return Shift((right - REACH) * scale, (down - REACH) * scale)
 

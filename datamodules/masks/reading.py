@@ -154,14 +154,14 @@ def check_whole(path: str | Path, values: Values, mask_on: int) -> None:
     """
     if values.dtype == np.float32 or not (values > mask_on).any():
         return
-    least = 0 if len(np.unique(values)) <= LABELS and not _is_jpeg(path) else NOISE
-    low = (values > least) & (values <= mask_on)
+    floor = 0 if len(np.unique(values)) <= LABELS and not _is_jpeg(path) else NOISE
+    low = (values > floor) & (values <= mask_on)
     if not low.any():
         return
     kernel = np.ones((3, 3), np.uint8)
     even = cv2.erode(values, kernel) == cv2.dilate(values, kernel)
     lost = low & even
-    if least == 0:
+    if floor == 0:
         lost |= low & ~_touching(low, values > mask_on)
     if lost.any():
         below, above = np.unique(values[lost]), np.unique(values[values > mask_on])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .polygons import Outline
 
-_LEAST_INSIDE = 0.5  # of an outline's area: with less it was drawn on another image, or at another size
+_MIN_INSIDE = 0.5  # of an outline's area: with less it was drawn on another image, or at another size
 _FARTHEST = 1.0  # image widths or heights beyond its border; tracing an outline takes time and memory by its length
 
 
@@ -88,7 +88,7 @@ def _fault(outline: Outline, height: int, width: int) -> str | None:
     if any((np.abs(ring - size / 2) > (0.5 + _FARTHEST) * size).any() for ring in outline.rings):
         return f"has a point far away, and lies outside the picture, which has {width}x{height} pixels"
     within = clip(outline, width, height)
-    if within is None or _area(within) < _LEAST_INSIDE * _area(outline):
+    if within is None or _area(within) < _MIN_INSIDE * _area(outline):
         return f"lies outside the picture, which has {width}x{height} pixels"
     if not fill(outline.rings, height, width).any():
         return "covers no pixel"

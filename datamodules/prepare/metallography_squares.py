@@ -183,7 +183,7 @@ def write_squares(data: MetallographyDataModule, out: Path) -> int:
 
 def write_objects(name: str, label_HW: Labels, out: Path) -> pd.DataFrame:
     """Write the crops of a scan's inclusions; return where they came from, and of which kind they are."""
-    table = object_table(label_HW, least_area=CROPPED)
+    table = object_table(label_HW, min_area=CROPPED)
     score_N = table["circle_score_centres"].to_numpy(float)
     kind_N = np.where(score_N <= NORMAL, KINDS[0], np.where(score_N >= ANOMALOUS, KINDS[1], KINDS[2]))
     files = []

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["sigma", "quantiles"]
 METHODS: tuple[str, ...] = get_args(Method)
-LEAST_PARTS = 3  # the source's own: fewer have no spread
+MIN_PARTS = 3  # the source's own: fewer have no spread
 STEADY = 30  # parts from which a standard deviation is known to an eighth of itself
 WORKERS = 2
 NAME = "limits.yaml"
@@ -155,10 +155,10 @@ class OringLimits:
         Raises:
             DataError: There are too few parts.
         """
-        if len(parts) < LEAST_PARTS:
+        if len(parts) < MIN_PARTS:
             named = f" of the kind {kind}" if kind else ""
             raise DataError(
-                f"Expected at least {LEAST_PARTS} good parts{named} to learn limits from, but found {len(parts)}; "
+                f"Expected at least {MIN_PARTS} good parts{named} to learn limits from, but found {len(parts)}; "
                 f"{STEADY} or more make limits that last."
             )
         return [self._limits(name, limited, parts) for name, limited in LIMITED.items()]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _ENOUGH = 10_000  # pixels, to know the background's median
 _WORKING_EDGE = 1024  # pixels: the part is sought in a copy no larger than this
-_LEAST_PIECE = 0.1  # of the largest piece: smaller ones are dirt
-_LEAST_SHARE, _MOST_SHARE = 0.001, 0.9  # of the image: beyond these there is no part before a background
+_MIN_PIECE = 0.1  # of the largest piece: smaller ones are dirt
+_MIN_SHARE, _MOST_SHARE = 0.001, 0.9  # of the image: beyond these there is no part before a background
 
 
 class Tile(NamedTuple):
@@ -80,9 +80,9 @@ def find_part(grey: npt.NDArray[np.uint8], margin: int) -> Mask:
     _, piece_HW, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA].copy()
     area[0] = 0
-    if not _LEAST_SHARE * part.size <= area.sum() <= _MOST_SHARE * part.size:
+    if not _MIN_SHARE * part.size <= area.sum() <= _MOST_SHARE * part.size:
         return np.ones((height, width), dtype=np.bool_)
-    part = (area >= _LEAST_PIECE * area.max())[piece_HW].astype(np.uint8)
+    part = (area >= _MIN_PIECE * area.max())[piece_HW].astype(np.uint8)
     away = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near = (away <= margin / shrink).astype(np.uint8)
     return np.asarray(cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.bool_)

@@ -67,11 +67,11 @@ def replace(scene: Floats, altered: Floats, mask: Mask) -> Floats:
     return np.where(grown(mask), altered, scene)
 
 
-def changed(scene: Floats, altered: Floats, least: float) -> Mask:
-    """Return where two (C, H, W) scenes differ by more than ``least`` in any channel, without pinholes and specks."""
+def changed(scene: Floats, altered: Floats, minimum: float) -> Mask:
+    """Return where two (C, H, W) scenes differ by more than ``minimum`` in any channel, without pinholes and specks."""
     difference = np.abs(altered - scene).max(axis=0)
     block = np.ones((3, 3), np.uint8)
-    on = cv2.morphologyEx(np.asarray(difference > least, dtype=np.uint8), cv2.MORPH_CLOSE, block)
+    on = cv2.morphologyEx(np.asarray(difference > minimum, dtype=np.uint8), cv2.MORPH_CLOSE, block)
     clean = cv2.morphologyEx(on, cv2.MORPH_OPEN, block)
     return np.asarray(clean if clean.any() else on, dtype=np.bool_)
 

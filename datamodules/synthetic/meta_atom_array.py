@@ -30,7 +30,7 @@ Lattice = Literal["square", "hexagonal"]
 Contrast = Literal["optical", "sem"]
 BORDER = 0.8  # pitches of empty substrate around the outermost pillars
 STEEPEST = 40.0  # degrees
-LEAST_PITCH = 20.0  # pixels
+MIN_PITCH = 20.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Layout:
     seams: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.rows, self.columns) < 2 or self.pitch < LEAST_PITCH or not 0.8 <= self.aspect <= 2:
+        if min(self.rows, self.columns) < 2 or self.pitch < MIN_PITCH or not 0.8 <= self.aspect <= 2:
             raise DrawingError(
-                f"Expected at least 2 rows and columns, a pitch of at least {LEAST_PITCH:.0f} pixels and an aspect of "
+                f"Expected at least 2 rows and columns, a pitch of at least {MIN_PITCH:.0f} pixels and an aspect of "
                 f"0.8 to 2, got {self.rows} x {self.columns}, {self.pitch} and {self.aspect}."
             )
         if self.lattice not in get_args(Lattice) or self.contrast not in get_args(Contrast):

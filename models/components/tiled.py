@@ -102,9 +102,9 @@ class Tiling:
         if length <= self.size:
             return Axis([0], torch.ones(self.size))
         inner = self.size - 2 * self.rim
-        least = inner - inner // 2  # or the flanks would meet
+        min_stride = inner - inner // 2  # or the flanks would meet
         stride = self.size - math.ceil(self.overlap * self.size)
-        grid = next(grid for grid in GRIDS if stride - stride % grid >= least)
+        grid = next(grid for grid in GRIDS if stride - stride % grid >= min_stride)
         stride -= stride % grid
         flank = inner - stride
         before = math.ceil((self.rim + flank / 2) / grid) * grid

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from datamodules.arrays.naming import TILE
 
 from .cells import ArrayCells
-from .sorting import LEAST_CELLS
+from .sorting import MIN_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def gather(cells: Sequence[Cell]) -> list[Gathered]:
     members: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         members[array_of(cell)].append(cell)
-    small = [key for key, own in members.items() if len(own) < LEAST_CELLS]
+    small = [key for key, own in members.items() if len(own) < MIN_CELLS]
     rest = [cell for key in small for cell in members.pop(key)]
     arrays = [lay_out(key, own) for key, own in sorted(members.items())]
     return [*arrays, *([lay_out(REST, rest, by_name=False)] if rest else [])]

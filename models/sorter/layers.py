@@ -38,7 +38,7 @@ PLANTED_END = 0.1  # quantile of the planted defects: their lower end
 PLANTED = 32  # cells that are planted into, for every class
 NEIGHBOURS = 2  # cells to each side, against which darkness is taken
 MEASURED = ("absence", "darkness", "seam", "misfit", "stretch", "skew")
-LEAST_SPREAD = {"absence": 0.01, "darkness": 0.003, "seam": 0.05, "misfit": 0.03, "stretch": 1e-4, "skew": 1e-4}
+MIN_SPREAD = {"absence": 0.01, "darkness": 0.003, "seam": 0.05, "misfit": 0.03, "stretch": 1e-4, "skew": 1e-4}
 MOST_ABSENCE = 0.09  # standard deviation: a pillar of which half is gone is missing, however much the others vary
 ENOUGH = 100  # cells from which their upper quintile says how far good ones reach
 NORMAL_QUINTILE = 0.8416  # upper quintile of the normal distribution, in standard deviations
@@ -212,10 +212,10 @@ def outline_deviation(measures: Measures, spreads: dict[str, Spread]) -> Floats:
     return np.sqrt(left_N**2 + STRETCH_WEIGHT * stretched_N)
 
 
-def spread_of(value_N: Floats, least: float) -> Spread:
+def spread_of(value_N: Floats, minimum: float) -> Spread:
     """Return median and median absolute deviation (scaled to a normal distribution's standard deviation)."""
     median = float(np.median(value_N))
-    return Spread(median, max(1.4826 * float(np.median(np.abs(value_N - median))), least))
+    return Spread(median, max(1.4826 * float(np.median(np.abs(value_N - median))), minimum))
 
 
 def upper_deviation(value_N: Floats) -> float:
@@ -238,7 +238,7 @@ def _spreads(measures: Measures, usual_N: Floats) -> dict[str, Spread]:
         "stretch": measures.stretch,
         "skew": measures.skew,
     }
-    spreads = {name: spread_of(value_N, LEAST_SPREAD[name]) for name, value_N in values.items()}
+    spreads = {name: spread_of(value_N, MIN_SPREAD[name]) for name, value_N in values.items()}
     absence, darkness = spreads["absence"], spreads["darkness"]
     return spreads | {
         "absence": Spread(absence.median, min(absence.deviation, MOST_ABSENCE)),

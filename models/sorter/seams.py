@@ -19,10 +19,10 @@ Plane = npt.NDArray[np.float32]
 
 STRONGEST = 6.0  # standard deviations that one piece may vote with: no speck of dirt makes a line alone
 GAP = 1.0  # votes that a piece without a step costs the line that runs over it
-LEAST_VOTES = 25.0  # of a line, or LEAST_PART of what it could have: never reached in pictures without seams
-LEAST_PART = 0.8
+MIN_VOTES = 25.0  # of a line, or MIN_PART of what it could have: never reached in pictures without seams
+MIN_PART = 0.8
 SHOWN = 2  # pixels of a cell's window beyond a seam, so that it counts
-LEAST_PIECES = 3
+MIN_PIECES = 3
 RIVAL = 0.35  # of a line's votes: another line with as many is a rival
 MOST_RIVALS = 3  # seams of one mosaic that run the same way, beside the one
 BLOCK = 8  # pixels along a side of the blocks of JPEG (ITU-T T.81)
@@ -89,9 +89,9 @@ def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
     near = max(round(EXCLUSIVE * pitch), 1)
     while True:
         votes, first, last = best_runs(vote_GL)
-        votes = np.where(last - first + 1 >= min(LEAST_PIECES, pieces), votes, 0.0)
+        votes = np.where(last - first + 1 >= min(MIN_PIECES, pieces), votes, 0.0)
         place = int(votes.argmax())
-        if votes[place] < min(LEAST_VOTES, LEAST_PART * (STRONGEST - GAP) * pieces):
+        if votes[place] < min(MIN_VOTES, MIN_PART * (STRONGEST - GAP) * pieces):
             return found
         start, end = int(first[place]), int(last[place])
         if rivals(all_L, place, near) <= MOST_RIVALS:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Plane = npt.NDArray[np.float32]
 
-LEAST_CELLS = 6  # of which a reference can be taken
+MIN_CELLS = 6  # of which a reference can be taken
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def sort_array(
         TooFewCellsError: There are not enough to say what is usual.
     """
     present = np.flatnonzero(cells.present)
-    if len(present) < LEAST_CELLS:
+    if len(present) < MIN_CELLS:
         raise TooFewCellsError(
-            f"Expected at least {LEAST_CELLS} cells in array {cells.name}, to know what is usual there, but found "
+            f"Expected at least {MIN_CELLS} cells in array {cells.name}, to know what is usual there, but found "
             f"{len(present)}; give the whole array."
         )
     places = Places(cells.shape, present)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 MOST_TILES = 96  # that a checkpoint and each form of its bundle judge
-LEAST_TILED = 4  # images, however many tiles each has
+MIN_TILED = 4  # images, however many tiles each has
 
 
 class Case(NamedTuple):
@@ -86,7 +86,7 @@ def graph_cases(cases: Sequence[Case], tiles: int) -> frozenset[str]:
     """
     if tiles <= 1:
         return frozenset(case.name for case in cases)
-    most = max(MOST_TILES // tiles, LEAST_TILED)
+    most = max(MOST_TILES // tiles, MIN_TILED)
     known = [case for case in cases if case.label_index != UNKNOWN]
     rest = [case for case in cases if case.label_index == UNKNOWN]
     first = sorted(rest, key=lambda case: case.name.partition(".")[0] != "colours")[: max(1, most // 4)]

@@ -123,7 +123,7 @@ class MetallographyLine:
     ) -> tuple[MeasuredScan, Facts]:
         chain = analyse(image_HW3, stages.inclusions, stages.boundaries, method=self.inpaint)
         label_HW = object_labels(chain.inclusion_HW)
-        table = object_table(label_HW, least_area=self.least_area)
+        table = object_table(label_HW, min_area=self.least_area)
         shape_N = stages.shapes(label_HW, table) if stages.shapes else None
         measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
         scan = pictured(name, label_HW, measured, page=page)

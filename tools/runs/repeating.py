@@ -176,8 +176,8 @@ def _sum_up(config: DictConfig, parent: RunFolder, names: Sequence[str]) -> None
     share = tested_share([read_table(run.samples) for run in runs])
     keys = dict.fromkeys(key for one in metrics for key in one)
     values = {key: [(one.get(key) or {}).get("value") for one in metrics] for key in keys}
-    least = 2 if config.folds else FEWEST_SEEDS
-    spreads = {key: spread(found, share, confidence, least=least) for key, found in values.items()}
+    minimum = 2 if config.folds else FEWEST_SEEDS
+    spreads = {key: spread(found, share, confidence, minimum=minimum) for key, found in values.items()}
     pooled = _pool(config, names, runs) if config.folds else None
     summed = {"test": {key: one.to_dict() for key, one in spreads.items()}, "parts": [*names]}
     parent.write_json(METRICS, summed | ({} if pooled is None else {"pooled": pooled.to_dict()}))

@@ -160,10 +160,10 @@ def _pairs(settings: DictConfig) -> tuple[tuple[str, ...], ...]:
 def _check(settings: DictConfig) -> None:
     """Refuse values that no sweep can run with."""
     at_least: dict[str, float] = {"trials": 1, "minutes": 0, "workers": 0, "cpus": 1, "gpus": 0, "share_gib": 0}
-    for key, least in at_least.items():
+    for key, minimum in at_least.items():
         value: Any = settings[key]
-        if value is not None and not value >= least:
-            raise ConfigError(f"Expected sweep.{key} to be at least {least:g}, but found {value}.")
+        if value is not None and not value >= minimum:
+            raise ConfigError(f"Expected sweep.{key} to be at least {minimum:g}, but found {value}.")
     for key, known in (("report", REPORTS), ("search", SEARCHES), ("prune", PRUNERS)):
         if settings[key] not in known:
             raise ConfigError(f"Expected sweep.{key} to be one of {', '.join(known)}, but found {settings[key]!r}.")

@@ -135,8 +135,8 @@ def _as_fast(trials: Iterable[Trial]) -> float | None:
     known = [(time, trial) for trial in trials if (time := trial.milliseconds_alone) is not None]
     if not known:
         return None
-    least, fastest = min(known, key=lambda entry: entry[0])
-    return max(_AS_FAST * least, float(fastest.result.get(MIDDLE, 0.0)))
+    fewest_ms, fastest = min(known, key=lambda entry: entry[0])
+    return max(_AS_FAST * fewest_ms, float(fastest.result.get(MIDDLE, 0.0)))
 
 
 def _reaches(time: float | None, limit: float | None) -> bool:
@@ -161,9 +161,9 @@ def _seed(trial: Trial) -> int:
 def _front(ranked: Sequence[Ranked]) -> list[Ranked]:
     """Take what no other beats in both, mean and milliseconds, as far as trials that ran side by side can tell."""
     timed = [one for one in ranked if one.shipped.result.get("milliseconds_per_picture")]
-    least, found = float("inf"), []
+    shortest, found = float("inf"), []
     for one in sorted(timed, key=lambda one: (-one.mean, one.shipped.result["milliseconds_per_picture"])):
-        if one.shipped.result["milliseconds_per_picture"] < least:
-            least = one.shipped.result["milliseconds_per_picture"]
+        if one.shipped.result["milliseconds_per_picture"] < shortest:
+            shortest = one.shipped.result["milliseconds_per_picture"]
             found.append(one)
     return found if len(found) > 1 else []

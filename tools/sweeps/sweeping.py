@@ -104,8 +104,8 @@ def measure_finalists(planner: Planner) -> None:
     if all(trial.milliseconds_alone is not None for trial in found):
         return
     tasks = [later_task(plan, trial.id, planner.threads, "time") for trial in found]
-    for trial, (least, middle) in zip(found, planner.errand("measure", tasks), strict=False):
-        journal.note_measured(trial.id, least, middle)
+    for trial, (fastest, middle) in zip(found, planner.errand("measure", tasks), strict=False):
+        journal.note_measured(trial.id, fastest, middle)
 
 
 def write_leaderboard(journal: Journal, folder: Path) -> None:

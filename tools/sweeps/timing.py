@@ -35,7 +35,7 @@ class Timed(NamedTuple):
 class Took(NamedTuple):
     """Milliseconds per image: of the fastest round, and of the middle one, which says how much rounds differ."""
 
-    least: float
+    fastest: float
     middle: float
 
 
@@ -45,7 +45,7 @@ def measure(tasks: Sequence[Task]) -> list[tuple[float, float]]:
     for group in _in_memory(tasks):
         torch.set_num_threads(group[0].threads)
         found += milliseconds([_load(task) for task in group])
-    return [(round(took.least, 3), round(took.middle, 3)) for took in found]
+    return [(round(took.fastest, 3), round(took.middle, 3)) for took in found]
 
 
 def milliseconds(models: Sequence[Timed], rounds: int = ROUNDS) -> list[Took]:

@@ -90,7 +90,7 @@ class Watch(Callback):
             return
         self._pause(True)
         network = cast("nn.Module", pl_module.eval().model)
-        self.milliseconds = milliseconds([Timed(network, self._image_B3HW)], rounds=1)[0].least
+        self.milliseconds = milliseconds([Timed(network, self._image_B3HW)], rounds=1)[0].fastest
         self._image_B3HW = None
         self._pause(False)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from callbacks.statistics.curves import FloatArray
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 66
-_MOST_BINS, _LEAST = 6, 8  # bins of sizes, and defects in each
+_MOST_BINS, _MINIMUM = 6, 8  # bins of sizes, and defects in each
 _MOST_MARKS = 1500
 _EDGE = 480  # of the heat map, in pixels
 _LABEL = (56.0, 13.0)  # width and height that a count takes, in pixels
@@ -55,7 +55,7 @@ def size_bins(side_D: FloatArray, found_D: npt.NDArray[np.bool_]) -> list[SizeBi
     """Cut defects into at most six parts of like number, in ascending order of size; equal sizes stay together."""
     order = np.argsort(side_D, kind="stable")
     side, found = side_D[order], found_D[order]
-    count = max(1, min(_MOST_BINS, side.size // _LEAST))
+    count = max(1, min(_MOST_BINS, side.size // _MINIMUM))
     cuts = [int(np.searchsorted(side, side[round(i * side.size / count)])) for i in range(1, count)]
     edges = sorted({0, *cuts, side.size})
     return [SizeBin(float(side[a]), float(side[b - 1]), b - a, int(found[a:b].sum())) for a, b in pairwise(edges)]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LEFT, _RIGHT, _HEAD, _PANEL, _FOOT = 52, 14, 40, 120, 42
 _DECADE = 20  # times as high as its lowest value, and a loss is drawn by its logarithm
-_LEAST = 0.1  # height of the objective's axis: less is noise made large
+_MINIMUM = 0.1  # height of the objective's axis: less is noise made large
 _MOST_DOTS = 60
 
 Curve = list[tuple[int, float]]
@@ -99,9 +99,9 @@ def _logarithmic(name: str, kind: str, curve: Curve, top: float) -> _Panel:
 def _shares(values: Sequence[float]) -> tuple[float, float]:
     """Return ends of an axis for values in [0, 1] that is not so short that noise fills it."""
     low, high = padded_range(values, 0.08)
-    short = max(0.0, _LEAST - (high - low)) / 2
+    short = max(0.0, _MINIMUM - (high - low)) / 2
     low, high = low - short, high + short
-    return max(0.0, min(low, 1 - _LEAST)), min(1.0, max(high, _LEAST))
+    return max(0.0, min(low, 1 - _MINIMUM)), min(1.0, max(high, _MINIMUM))
 
 
 def _draw(panel: _Panel, x: Axis, kept: int) -> list[Markup]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datamodules.zones.view import View
 
 LEVELS = 3
-LEAST = 0.01  # of the image: smaller regions are no cladding
+MINIMUM = 0.01  # of the image: smaller regions are no cladding
 ROUND = 0.05  # of the radius: edges that scatter more make no circle
 
 
@@ -59,7 +59,7 @@ def _roundest(dark_hw: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Circl
     area = np.bincount(label_hw.ravel(), minlength=count)[1:]
     best: Circle | None = None
     for number in np.argsort(-area)[:4]:
-        if area[number] < LEAST * dark_hw.size:
+        if area[number] < MINIMUM * dark_hw.size:
             break
         circle = _fitted((label_hw == number + 1).astype(np.uint8))
         if circle is not None and (best is None or circle.confidence > best.confidence):

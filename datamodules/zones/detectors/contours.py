@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datamodules.zones.view import View
 
 LONGEST = 12  # contours that are tried
-LEAST = 0.25  # of the image's shorter side: a shorter chain is not a circle to go by
+MINIMUM = 0.25  # of the image's shorter side: a shorter chain is not a circle to go by
 ROUND = 0.03  # of the radius
 
 
@@ -29,7 +29,7 @@ def detect(view: View) -> Circle | None:
     found = [
         circle
         for contour in sorted(contours, key=len, reverse=True)[:LONGEST]
-        if len(contour) > LEAST * min(shape)
+        if len(contour) > MINIMUM * min(shape)
         and (circle := _fitted(contour[:, 0].astype(np.float64), shape)) is not None
     ]
     if not found:

@@ -31,6 +31,6 @@ def test_undefined_parts_are_left_out_and_ends_stay_in_range() -> None:
     assert spread([None, None], 0.2).value is None
     wide = spread([0.2, 1.0], 0.2)
     assert (wide.low, wide.high) == (0.0, 1.0)
-    few = spread([0.2, 1.0], 0.2, least=3)
+    few = spread([0.2, 1.0], 0.2, minimum=3)
     assert (few.value, few.low, few.high) == (0.6, None, None)
     assert few.std is not None

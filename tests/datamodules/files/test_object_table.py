@@ -28,7 +28,7 @@ def blobs(seed: int) -> npt.NDArray[np.int32]:
 @pytest.mark.parametrize("seed", range(4))
 def test_agreement_with_scikit_image(seed: int) -> None:
     label_HW = blobs(seed)
-    table = object_table(label_HW, least_area=0)
+    table = object_table(label_HW, min_area=0)
     regions = regionprops(label_HW)  # type: ignore[no-untyped-call]  # the library has no annotations
     assert table["label"].tolist() == [region.label for region in regions]
     for row, region in zip(table.to_dict("records"), regions, strict=True):
