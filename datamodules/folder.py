@@ -14,8 +14,8 @@ from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
 from .layouts.files import is_prepared
 from .layouts.strays import unused_documents
+from .masks.appearance import are_masks, are_photographs
 from .masks.beside import masks_beside
-from .masks.looks import are_masks, are_photographs
 from .masks.naming import bare_name, is_image_folder, is_mask_folder, masks_of
 from .masks.pairing import with_masks
 from .synthetic.write import is_drawn

@@ -107,6 +107,6 @@ def read_finder(values: Mapping[str, Any] | None) -> Callable[[str, Array, float
         return None
     if "pattern" in values:
         return KindByName(str(values["pattern"]))
-    look = values["look"]
-    arrays = [np.array(look[name], dtype=np.float64) for name in ("offset_F", "weight_CF", "centre_KC")]
-    return KindByAppearance(arrays[0], arrays[1], arrays[2], tuple(look["names"]))
+    finder = values["look"]
+    arrays = [np.array(finder[name], dtype=np.float64) for name in ("offset_F", "weight_CF", "centre_KC")]
+    return KindByAppearance(arrays[0], arrays[1], arrays[2], tuple(finder["names"]))

@@ -89,7 +89,7 @@ class Print3dDataModule(ViewDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._looks: KindByAppearance | None = None
+        self._appearance: KindByAppearance | None = None
         for key in ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern", "kind_pattern"):
             check_pattern(f"data.{key}", getattr(self, key))
         if self.run_length < 1:
@@ -206,20 +206,20 @@ class Print3dDataModule(ViewDataModule):
             return layer_features(values, self.white_level)
 
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            looks = list(track(pool.map(describe, table["image_path"]), "finding layer groups", total=len(table)))
-        readable = np.array([found is not None for found in looks])
+            described = list(track(pool.map(describe, table["image_path"]), "finding layer groups", total=len(table)))
+        readable = np.array([found is not None for found in described])
         fitted = (table["label_index"] != DEFECTIVE).to_numpy()[readable]
         if not fitted.any():
             return [""] * len(table)
-        features = np.stack([found for found in looks if found is not None])
+        features = np.stack([found for found in described if found is not None])
         found = find_groups(features, fitted, self.layer_groups, self.seed)
-        self._looks = found.finder
+        self._appearance = found.finder
         groups = iter(found.group_N.tolist())
         return [name_of_group(next(groups)) if known else "" for known in readable]
 
     def kind_finder(self) -> Finder | None:
         """Tell kinds by ``kind_pattern``, or by the groups that were found; see ``kinds.FindsKinds``."""
-        return KindByName(self.kind_pattern) if self.kind_pattern is not None else self._looks
+        return KindByName(self.kind_pattern) if self.kind_pattern is not None else self._appearance
 
 
 def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:

@@ -205,7 +205,7 @@ def _difference(name: str, estimate: Estimate, limit: float) -> dict[str, str | 
 
 
 def _curves(content: CompareContent, *, roc: bool) -> list[tuple[str, Markup]]:
-    """Curves of every run, with the points of their verdicts."""
+    """Draw the curves of every run, with the points of their verdicts."""
     sweeps = [precision_recall_f1(judged.score_N, content.label_N) for judged in content.judged]
     points = []
     for estimates in content.comparison.estimates:

@@ -56,7 +56,7 @@ def overlay(
     mask_HW: Mask | None = None,
     predicted_mask_HW: Mask | None = None,
 ) -> Picture:
-    """Blends a map over its image where its values are high, and outlines what was predicted and what is marked.
+    """Blend a map over its image where its values are high, and outline what was predicted and what is marked.
 
     The image stays as it is where the map lies in the lowest quarter of its range. Contours run outside their region,
     so that a defect of one pixel stays visible.

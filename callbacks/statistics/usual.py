@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEVEL = "level"  # the fact that a model's map tells
 EMBEDDING = "embedding"  # the fact that a model's features tell; all others are the file's
-KEPT = 250  # reference images of each sort, with and without a level, that travel with the model
+MOST_REFERENCES = 250  # reference images of each sort, with and without a level, that travel with the model
 COMPARED = 2000  # images of a set that the test compares at most: it has power to spare by then
 Floats = npt.NDArray[np.float64]
 
@@ -222,10 +222,10 @@ class Usual:
 
 
 def _spread(has_level_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Choose at most ``KEPT`` images with a level and ``KEPT`` without, evenly over both, in their order."""
+    """Choose at most ``MOST_REFERENCES`` images with a level and as many without, evenly, in their order."""
     parts = []
     for rows in (np.flatnonzero(has_level_N), np.flatnonzero(~has_level_N)):
-        step = np.linspace(0, max(len(rows) - 1, 0), min(len(rows), KEPT)).round().astype(np.intp)
+        step = np.linspace(0, max(len(rows) - 1, 0), min(len(rows), MOST_REFERENCES)).round().astype(np.intp)
         parts.append(rows[step])
     return np.sort(np.concatenate(parts))
 

@@ -64,11 +64,11 @@ class DatasetInMemory(SizedDataset["Sample"]):
     Args:
         dataset: Where samples come from the first time.
         keys: One for each sample, that decides all of it.
-        kept: What is there already.
+        cache: What is there already.
     """
 
-    def __init__(self, dataset: SizedDataset[Sample], keys: Sequence[str], kept: SampleCache) -> None:
-        self.dataset, self.keys, self.kept = dataset, keys, kept
+    def __init__(self, dataset: SizedDataset[Sample], keys: Sequence[str], cache: SampleCache) -> None:
+        self.dataset, self.keys, self.cache = dataset, keys, cache
 
     def __len__(self) -> int:
         """Count the samples."""
@@ -76,10 +76,10 @@ class DatasetInMemory(SizedDataset["Sample"]):
 
     def __getitem__(self, index: int) -> Sample:
         """Return a sample, from memory if it is there."""
-        sample = self.kept.get(self.keys[index])
+        sample = self.cache.get(self.keys[index])
         if sample is None:
             sample = self.dataset[index]
-            self.kept.put(self.keys[index], sample)
+            self.cache.put(self.keys[index], sample)
         return sample
 
 

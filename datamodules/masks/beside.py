@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from datamodules.errors import UnreadableImageError
 from datamodules.outlines.names import same_name
 
-from .looks import has_few_values
+from .appearance import has_few_values
 from .naming import in_mask_folder, joined_stem, mask_stem
 
 if TYPE_CHECKING:
@@ -88,5 +88,5 @@ def _continued(stems: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _the_mask_of(first: Path, second: Path) -> set[Path]:
     """Return the one of two images of a stem that looks like a mask, while the other does not; none where unclear."""
-    looks = [path for path in (first, second) if has_few_values(path)]
-    return set(looks) if len(looks) == 1 else set()
+    labels = [path for path in (first, second) if has_few_values(path)]
+    return set(labels) if len(labels) == 1 else set()

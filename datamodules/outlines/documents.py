@@ -42,10 +42,10 @@ def recognise_file(path: Path) -> Form:
     suffix = path.suffix.lower()
     if suffix in SHEETS:
         return _SPREADSHEET
-    looks = ((LINES, _of_lines), (XML, _of_xml), (TABLES, _of_table), (TEXTS, _of_text))
-    for suffixes, look in looks:
+    readers = ((LINES, _of_lines), (XML, _of_xml), (TABLES, _of_table), (TEXTS, _of_text))
+    for suffixes, reader in readers:
         if suffix in suffixes:
-            return look(_head(path))
+            return reader(_head(path))
     try:
         return recognise(load_json(path))
     except UnreadableImageError:

@@ -141,12 +141,12 @@ def survey_zones(path: str, size: tuple[int, int]) -> UnreadableImageError | Non
 def survey_beside(
     paths: Sequence[str],
     sizes: Sequence[tuple[int, int]],
-    look: Callable[[str, tuple[int, int]], UnreadableImageError | None],
+    inspect: Callable[[str, tuple[int, int]], UnreadableImageError | None],
     description: str,
 ) -> list[UnreadableImageError]:
     """Look at masks or zone maps beside the sizes of their images, in threads; return what is wrong, in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = track(pool.map(look, paths, sizes), description, total=len(paths))
+        found = track(pool.map(inspect, paths, sizes), description, total=len(paths))
         return [found for found in found if found is not None]
 
 

@@ -59,7 +59,7 @@ def noise_field(side: int, rng: np.random.Generator) -> Grey:
 
 
 def grating(side: int, rng: np.random.Generator) -> Grey:
-    """Waves, stripes or a lattice of two waves, straight or slightly bent."""
+    """Draw waves, stripes or a lattice of two waves, straight or slightly bent."""
     x, y = _grid(side)
     bend = rng.uniform(0, 0.15) * np.sin(rng.uniform(1, 6) * y + rng.uniform(0, 6))
     period, angle = np.exp(rng.uniform(np.log(4), np.log(side / 3))), rng.uniform(0, np.pi)
@@ -71,7 +71,7 @@ def grating(side: int, rng: np.random.Generator) -> Grey:
 
 
 def cells(side: int, rng: np.random.Generator) -> Grey:
-    """Grains: each point takes the grey of its nearest seed, boundaries darker or lighter (a Voronoi diagram)."""
+    """Draw grains: each point takes the grey of its nearest seed, boundaries darker or lighter (a Voronoi diagram)."""
     count = int(rng.integers(5, 90))
     points = rng.integers(0, side, (count, 2))
     seeds = np.ones((side, side), np.uint8)

@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.errors import DataError
 from datamodules.folder import FolderDataModule
-from datamodules.masks.looks import are_masks, are_photographs
+from datamodules.masks.appearance import are_masks, are_photographs
 from datamodules.masks.reading import read_mask
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
-KEPT = 4  # convolutions, from the first, that int8 leaves in single precision
+IN_FULL_PRECISION = 4  # convolutions, from the first, that int8 leaves in single precision
 NEVER_INT8 = [
     *("MatMul", "Add", "Subtract", "Multiply", "Divide", "Power", "Sqrt", "SquaredDifference", "Interpolate", "MVN"),
     *("NormalizeL2", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"),
@@ -262,7 +262,7 @@ def write_int8(onnx_path: Path, path: Path, images: Sequence[dict[str, Any]]) ->
     whole = openvino.convert_model(str(onnx_path))
     convolutions = [node for node in whole.get_ordered_ops() if node.get_type_name() in CONVOLUTIONS]
     maps = [node for node in convolutions if node.get_output_partial_shape(0)[1] == 1]
-    kept = [node.get_friendly_name() for node in (*convolutions[:KEPT], *maps)]
+    kept = [node.get_friendly_name() for node in (*convolutions[:IN_FULL_PRECISION], *maps)]
     model = nncf.quantize(
         whole,
         nncf.Dataset(images),

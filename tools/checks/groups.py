@@ -68,7 +68,7 @@ def check_tiles(examined: Examined) -> Finding | str:
 
 
 def check_groups(examined: Examined) -> Finding | str:
-    """Sequences: what a split by single images would cut, declared or not."""
+    """Look for sequences: what a split by single images would cut, declared or not."""
     split = examined.datamodule.samples["split"]
     shares = split.value_counts(normalize=True).tolist()
     several, cut = expected_cuts(examined.table["group"].tolist(), shares)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from callbacks.statistics.usual import Usual
 
 DRIFT = "drift.json"
-KEPT = 2000  # images that the set is judged by; of more, a draw (Vitter, "Random sampling with a reservoir", 1985)
+RESERVOIR = 2000  # images that the set is judged by; of more, a draw (Vitter, "Random sampling with a reservoir", 1985)
 
 
 class Familiar:
@@ -33,7 +33,7 @@ class Familiar:
         self._usual = usual
         self._flagged = self._seen = 0
         self._first = ""
-        self._kept: list[dict[str, Any]] = []
+        self._drawn: list[dict[str, Any]] = []
         self._draw = random.Random(0)  # noqa: S311 - no secret: the same rows give the same draw
 
     def add(self, row: dict[str, Any]) -> None:
@@ -44,19 +44,19 @@ class Familiar:
         self._first = self._first or (f"{row['image_path']}: {row['unusual']}" if row["unusual"] else "")
         self._seen += 1
         kept = {"image_path": row["image_path"], "facts": row["facts"]}
-        if len(self._kept) < KEPT:
-            self._kept.append(kept)
-        elif (place := self._draw.randrange(self._seen)) < KEPT:
-            self._kept[place] = kept
+        if len(self._drawn) < RESERVOIR:
+            self._drawn.append(kept)
+        elif (place := self._draw.randrange(self._seen)) < RESERVOIR:
+            self._drawn[place] = kept
 
     def conclude(self, path: Path) -> list[str]:
         """Write what was found to ``path``; return the sentences that nobody should miss."""
         if self._usual is None:
             return [FORGOTTEN]
-        if self._usual.note or not self._kept:
+        if self._usual.note or not self._drawn:
             return [self._usual.note] if self._usual.note else []
-        names = [row["image_path"] for row in self._kept]
-        facts = [{name: math.nan if v is None else v for name, v in row["facts"].items()} for row in self._kept]
+        names = [row["image_path"] for row in self._drawn]
+        facts = [{name: math.nan if v is None else v for name, v in row["facts"].items()} for row in self._drawn]
         found = self._usual.examine(facts, [_group(name) for name in names], names)
         found = found._replace(images=self._seen, flagged=self._flagged, example=self._first)
         path.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")

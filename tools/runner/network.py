@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import openvino
 
 Array = npt.NDArray[Any]
-_KEPT = "_core_of_loupe"  # where the package keeps it
+_ATTRIBUTE = "_core_of_loupe"  # where the package keeps it
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
@@ -97,9 +97,9 @@ def openvino_core() -> openvino.Core:
     """
     import openvino  # noqa: PLC0415 - only one of the two runtimes need be installed
 
-    if not hasattr(openvino, _KEPT):
-        setattr(openvino, _KEPT, openvino.Core())
-    core: openvino.Core = getattr(openvino, _KEPT)
+    if not hasattr(openvino, _ATTRIBUTE):
+        setattr(openvino, _ATTRIBUTE, openvino.Core())
+    core: openvino.Core = getattr(openvino, _ATTRIBUTE)
     return core
 
 

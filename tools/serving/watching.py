@@ -85,8 +85,8 @@ class Watcher:
     def _arrived(self) -> list[Path]:
         """List what is new and has not changed since the last look, the oldest first."""
         now = {path: self._state(path) for path in self._images()}
-        new = {path: look for path, look in now.items() if self._seen.get(path) != look and look[0]}
-        ready = [path for path, look in new.items() if self._coming.get(path) == look]
+        new = {path: state for path, state in now.items() if self._seen.get(path) != state and state[0]}
+        ready = [path for path, state in new.items() if self._coming.get(path) == state]
         self._coming = new
         self._seen |= {path: new[path] for path in ready}
         return sorted(ready, key=lambda path: new[path][1])

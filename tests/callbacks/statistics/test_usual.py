@@ -12,7 +12,7 @@ import torch
 
 from callbacks.decisions.familiarity import map_medians
 from callbacks.statistics.novelty import FACTS
-from callbacks.statistics.usual import EMBEDDING, KEPT, LEVEL, Usual, map_level
+from callbacks.statistics.usual import EMBEDDING, LEVEL, MOST_REFERENCES, Usual, map_level
 
 RNG = np.random.default_rng(0)
 
@@ -126,8 +126,8 @@ def test_what_was_never_noted_is_refused(change: dict[str, Any]) -> None:
 def test_what_travels_is_bounded() -> None:
     drawn = columns(3000) | {"level": [math.nan] * 2400 + columns(600)["level"]}
     large = Usual.learn(drawn, names(3000))
-    assert large.reference_NF.shape == (2 * KEPT, len(FACTS))
-    assert np.isfinite(large.reference_NF[:, list(FACTS).index(LEVEL)]).sum() == KEPT
+    assert large.reference_NF.shape == (2 * MOST_REFERENCES, len(FACTS))
+    assert np.isfinite(large.reference_NF[:, list(FACTS).index(LEVEL)]).sum() == MOST_REFERENCES
 
 
 @pytest.mark.parametrize("size", [(5, 7), (4, 6), (1, 1)])

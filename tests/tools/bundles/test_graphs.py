@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from models.features.backbones import Backbone
 from models.patchcore import PatchCoreModel
-from tools.bundles.graphs import KEPT, RawOutputs, write_int8, write_onnx, write_openvino
+from tools.bundles.graphs import IN_FULL_PRECISION, RawOutputs, write_int8, write_onnx, write_openvino
 from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
 from tools.runner.composition import INPUT
 from tools.runner.network import openvino_core
@@ -65,7 +65,7 @@ class Energy(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        layers = (nn.Conv2d(16 if index else 3, 16, 3, padding=1, bias=False) for index in range(KEPT))
+        layers = (nn.Conv2d(16 if index else 3, 16, 3, padding=1, bias=False) for index in range(IN_FULL_PRECISION))
         self.features = nn.Sequential(*layers)
         self.smooth = nn.Conv2d(1, 1, 3, padding=1)
 

@@ -30,8 +30,8 @@ def are_masks(paths: Sequence[Path]) -> bool:
 
 def are_photographs(paths: Sequence[Path]) -> bool:
     """Tell whether all images of a folder that are looked at have many values, most of them neither black nor white."""
-    looks = _some(paths)
-    return bool(looks) and all(_is_photograph(values) for values in looks)
+    images = _some(paths)
+    return bool(images) and all(_is_photograph(values) for values in images)
 
 
 def has_few_values(path: Path) -> bool:
