@@ -31,6 +31,7 @@ AGAIN, MORE, MOST = (
     40,
 )  # defects that one region of a model may hold: a few, one more per so many pixels, at most
 FINE, MEDIUM = 160 * 160, 500 * 500  # pixels up to which a part is measured by quarters, and by halves
+GAP = 7  # pixels: what a ring that is to be filled lacks at most
 HALO = 13  # pixels: side of the square about a thing in which its echoes lie
 OPPOSITE, ECHO = 0.6, 0.25  # of its depth: what is weaker than this near it, of the other sign or its own, is its echo
 SMALLEST = 2.0  # square pixels
@@ -115,10 +116,19 @@ def of_mask(mask_HW: Mask) -> list[Patch]:
 
 
 def _filled(seed_HW: Mask, largest: int) -> Mask:
-    """Fill the holes of regions that are not wider than ``largest`` pixels; a ring about a zone holds no defect."""
-    contours, _ = cv2.findContours(seed_HW.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    small = [contour for contour in contours if max(cv2.boundingRect(contour)[2:]) <= largest]
-    return cv2.drawContours(seed_HW.astype(np.uint8), small, -1, 1, cv2.FILLED) > 0
+    """Fill the holes of regions that are not wider than ``largest`` pixels; a ring about a zone holds no defect.
+
+    A ring may have gaps: where a zone ends within a defect, a filter says less of its edge.
+    """
+    filled_HW = seed_HW.astype(np.uint8)
+    for gap in (1, GAP):
+        square = np.ones((gap, gap), np.uint8)
+        closed_HW = cv2.morphologyEx(filled_HW, cv2.MORPH_CLOSE, square)
+        contours, parents = cv2.findContours(closed_HW, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        for contour, (_, _, _, parent) in zip(contours, parents[0] if contours else (), strict=True):
+            if parent >= 0 and max(cv2.boundingRect(contours[parent])[2:]) <= largest:
+                cv2.drawContours(filled_HW, [contour], -1, 1, cv2.FILLED)
+    return filled_HW > 0
 
 
 def _within(

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from datamodules.zones.masks import CLADDING, CORE, FERRULE, zone_map
 from datamodules.zones.rays import along_rays
 
+from .axis import near_axis
+
 if TYPE_CHECKING:
     from datamodules.zones.ellipse import Ellipse
 
@@ -30,10 +32,8 @@ FEWEST_PIXELS = 100  # of a zone before it has a scatter of its own ...
 SMALLEST_ZONE = (
     0.04  # ... and of the cladding's area: one defect may fill a smaller zone, as the core of a single mode fiber
 )
-NEAR_AXIS = 0.2  # radii of the cladding: a ring within is so short that a defect may fill it
-BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
+UNLIKE = 3.0  # times as restless as its cladding is a core at most (real ones: up to 1.9)
 BAND = 0.3  # of its own radius on either side of an edge, that is near it at most: a core of 9 um is not all edge
-EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
 CLADDING_BORDER, CORE_BORDER = 1, 2
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
@@ -99,7 +99,7 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
 def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = None) -> Plane:
     """Take away from every pixel what is usual at its distance from the axis.
 
-    That is the median along a ring; near the axis, where one defect may fill a ring, a smooth curve through all pixels.
+    That is the median along a ring; near the axis, where one defect may fill a ring, see ``axis.near_axis``.
     About the core, which never lies quite in the middle, rings are the core's own.
 
     Args:
@@ -155,45 +155,6 @@ def _centres(size: tuple[int, ...], rows: slice, columns: slice) -> tuple[Floats
     return x[None], y[:, None]
 
 
-def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane, core: float | None) -> Floats:
-    """Replace medians of short rings by a smooth even curve through the pixels within and without the core.
-
-    Args:
-        at_T: Distances from the axis, in radii of the cladding.
-        usual_T: Medians there.
-        distance_HW: Of every pixel.
-        grey_HW: The image.
-        core: The core's radius in that of the cladding; None: none is to be seen.
-    """
-    pieces = [(0.0, NEAR_AXIS)]
-    if core is not None and core < NEAR_AXIS / (1 - EDGE):
-        pieces = [(0.0, core * (1 - EDGE)), (core * (1 + EDGE), NEAR_AXIS)]
-    found_T = np.array(usual_T, dtype=np.float64)
-    for low, high in pieces:
-        inside_T = (at_T >= low) & (at_T <= high)
-        inside_HW = (distance_HW >= low) & (distance_HW <= high)
-        if inside_T.sum() < 2 or inside_HW.sum() < 20:
-            continue
-        fitted_T = _even_curve(distance_HW[inside_HW], grey_HW[inside_HW], at_T[inside_T])
-        share_T = np.clip((NEAR_AXIS - at_T[inside_T]) / BLEND, 0.0, 1.0)
-        found_T[inside_T] += share_T * (fitted_T - found_T[inside_T])
-    return found_T
-
-
-def _even_curve(distance_P: Floats, grey_P: Floats, at_T: Floats) -> Floats:
-    """Fit a + b t^2 to pixels, strays left out (Tukey's weights), and return it at ``at_T``."""
-    base_P2 = np.stack([np.ones_like(distance_P), distance_P**2], axis=1).astype(np.float64)
-    centre = float(np.median(grey_P))
-    fit_2 = np.array([centre, 0.0])
-    for _ in range(6):
-        away_P = grey_P - base_P2 @ fit_2
-        reach = 4.685 * max(1.4826 * float(np.median(np.abs(away_P))), FLOOR)
-        weight_P = np.clip(1.0 - (away_P / reach) ** 2, 0.0, 1.0) ** 2
-        weighted = base_P2 * weight_P[:, None]
-        fit_2 = np.linalg.solve(weighted.T @ base_P2 + 1e-9 * np.eye(2), weighted.T @ grey_P)
-    return np.asarray(np.stack([np.ones_like(at_T), at_T**2], axis=1) @ fit_2, dtype=np.float64)
-
-
 def _step(grey_HW: Plane, distance_HW: Floats) -> float:
     """Return how much brightness differs between both sides of an edge at distance 1, in grey levels."""
     sides = [grey_HW[(distance_HW > low) & (distance_HW < high)] for low, high in ((0.75, 0.92), (1.08, 1.25))]
@@ -203,7 +164,8 @@ def _step(grey_HW: Plane, distance_HW: Floats) -> float:
 def standardised(response_HW: Plane, face: FaceView) -> Plane:
     """Return a response in robust standard deviations above the median of its zone, or of its zone's border.
 
-    A zone that is too small to say what is usual on it is judged by what is usual on the cladding.
+    A zone that is too small to say what is usual on it is judged by what is usual on the cladding, and so is a core
+    that is very unlike it: one defect may fill the most of a core.
     """
     result_HW: Plane = np.zeros_like(response_HW)
     label_HW = face.labels()
@@ -211,15 +173,23 @@ def standardised(response_HW: Plane, face: FaceView) -> Plane:
     instead = response_HW[label_HW == CLADDING]
     if len(instead) < fewest:
         instead = response_HW.ravel()
+    elsewhere = spread_of(instead)
     for label in np.unique(label_HW):
         inside = label_HW == label
         sample = response_HW[inside]
-        if len(sample) < fewest:
-            sample = instead
-        middle = float(np.median(sample))
-        scatter = 1.4826 * float(np.median(np.abs(sample - middle)))
-        result_HW[inside] = np.maximum((response_HW[inside] - middle) / max(scatter, FLOOR), 0.0)
+        middle, scatter = spread_of(sample) if len(sample) >= fewest else elsewhere
+        if label == CORE:
+            middle, scatter = (
+                min(own, UNLIKE * other) for own, other in zip((middle, scatter), elsewhere, strict=True)
+            )
+        result_HW[inside] = np.maximum((response_HW[inside] - middle) / scatter, 0.0)
     return result_HW
+
+
+def spread_of(sample_P: Plane) -> tuple[float, float]:
+    """Return the median and the robust standard deviation of a response, at least ``FLOOR``."""
+    middle = float(np.median(sample_P))
+    return middle, max(1.4826 * float(np.median(np.abs(sample_P - middle))), FLOOR)
 
 
 def noise_of(face: FaceView) -> float:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from callbacks.defects.half_depth import outlines
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.hard_fiber import draw_hard
+from datamodules.synthetic.measured_faces import MeasuredFace, Speck
 from datamodules.zones.ellipse import Ellipse
 from datamodules.zones.finding import find_zones
 from models.do2mr import Do2mr
 from models.do2mr_lei import Do2mrLei
+from models.faces.axis import near_axis
+from models.faces.marks import Filters, Lines, marked, responses
 from models.faces.responses import line_kernel, line_strength, min_max_range
-from models.faces.view import FaceView, near_axis, standardised, view_face, without_profile
+from models.faces.view import FaceView, noise_of, standardised, view_face, without_profile
 from models.lei import Lei
 
 
@@ -49,6 +54,30 @@ def test_a_defect_on_the_axis_is_not_taken_for_what_is_usual_there() -> None:
     usual = near_axis(np.linspace(0, 1, 101), np.full(101, 20.0), distance / 100, grey, None)
     assert usual[0] == pytest.approx(100, abs=4)
     assert usual[60] == 20.0
+
+
+@pytest.mark.parametrize("off", [0.0, 7.0])
+@pytest.mark.parametrize("size", [10.0, 20.0, 30.0])
+@pytest.mark.parametrize(("core", "depth"), [(210.0, -60.0), (210.0, 40.0), (90.0, -60.0), (90.0, 60.0)])
+def test_discs_that_fill_whole_rings_of_a_core_are_outlined(core: float, depth: float, size: float, off: float) -> None:
+    drawn = MeasuredFace(core_um=50.0, core=core, planted=(Speck(off, 0.0, size, depth),), size=(320, 320), seed=1)
+    middle, um = 160.0, drawn.um_per_pixel[0]
+    shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, 50.0)]
+    face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
+    found = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Lines()), noise_of(face))
+    true = np.pi * (size / 2 / um) ** 2
+    assert max(patch.area for patch in found if np.sign(patch.depth) == np.sign(depth)) == pytest.approx(true, rel=0.1)
+
+
+@pytest.mark.parametrize("core", [210.0, 90.0])
+def test_a_lit_core_that_fades_towards_its_edge_shows_nothing(core: float) -> None:
+    y, x = np.mgrid[:320, :320] + 0.5
+    distance = np.hypot(x - 160, y - 160) / 139.0
+    lit = core * (1 - 0.25 * (distance / 0.4) ** 2)
+    grey = np.where(distance < 0.4, lit, np.where(distance < 1, 85.0, 165.0))
+    noisy = cv2.GaussianBlur(grey, (0, 0), 1.1) + np.random.default_rng(3).normal(0, 1.5, grey.shape)
+    face = view_face(noisy.astype(np.float32), Ellipse(160, 160, 139.0), Ellipse(160, 160, 55.6), 0.05)
+    assert not (marked(face, *responses(face, Filters()), Lines()) & (distance < 0.9)).any()
 
 
 @pytest.mark.parametrize("degrees", [10.0, 75.0, 130.0])

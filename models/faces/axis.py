@@ -1,0 +1,141 @@
+"""What is usual near the axis of an end face, where a single defect may fill whole rings.
+
+Core and cladding are each of a brightness that changes smoothly with the distance from the axis, and nothing but
+their edges is a step. So a curve through all pixels of each says what a ring's median may be, and a step within the
+core is the edge of something that lies over the axis.
+
+Letters: T distances from the axis, P pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    Plane: TypeAlias = npt.NDArray[np.float32]
+
+Floats: TypeAlias = npt.NDArray[np.floating]
+
+FLOOR = 0.5  # grey levels: rounding to 8 bits leaves no noise below
+SHORT = 0.2  # radii of the cladding: a ring within is so short that its median means little
+BLEND = 0.05  # radii over which what is fitted near the axis gives way to medians
+LARGEST = 0.4  # radii of the cladding: the largest thing over the axis that a ring's median is kept from following ...
+GROUND = 0.6  # ... by what the cladding is as far out as this
+EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
+RIM = 0.77  # of the core's radius: from here to its edge it is asked what the core is like without what covers the axis
+LEAST = 6.0  # grey levels that medians may differ from a fit in any case: rings of a glass fiber are fainter
+STEP = 15.0  # grey levels, or ...
+NOISES = 6.0  # ... standard deviations, within so many pixels ...
+WITHIN = 2  # ... on either side: an edge of something; light itself changes more slowly ...
+SLOPES = 4.0  # ... so that an edge is at least as many times as steep as the core is elsewhere
+FEWEST = 20  # pixels to fit to
+MOST = 20_000  # pixels that a fit looks at; of more, every n-th
+
+
+class Curve(NamedTuple):
+    """Brightness at a distance: a + b t^2, and how far pixels and rings may be from it.
+
+    Attributes:
+        constant: Grey level on the axis.
+        bend: Its change over a cladding's radius.
+        scatter: Robust standard deviation of pixels about it.
+    """
+
+    constant: float
+    bend: float
+    scatter: float
+
+    def __call__(self, at_T: Floats) -> npt.NDArray[np.float64]:
+        """Return the brightness at distances in radii of the cladding."""
+        return np.asarray(self.constant + self.bend * at_T**2, dtype=np.float64)
+
+    @property
+    def tolerance(self) -> float:
+        """Grey levels that the median of a ring may differ by."""
+        return max(2.0 * self.scatter, LEAST)
+
+
+def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane, core: float | None) -> Floats:
+    """Return what is usual at every distance, mended near the axis.
+
+    Args:
+        at_T: Distances from the axis, in radii of the cladding, evenly spaced by a pixel.
+        usual_T: Medians of the rings there.
+        distance_HW: Of every pixel.
+        grey_HW: The image.
+        core: The core's radius in that of the cladding; None: none is to be seen.
+    """
+    near = distance_HW <= GROUND
+    distance_P, grey_P = _thinned(distance_HW[near], grey_HW[near])
+    first = 0.0 if core is None else core * (1 + EDGE)
+    found_T = np.array(usual_T, dtype=np.float64)
+    ground = _fit(distance_P, grey_P, first, max(GROUND, 1.5 * first))
+    if ground is not None:
+        _mend(found_T, at_T, ground, (first, LARGEST))
+    if core is not None:
+        inner = _core_curve(at_T, usual_T, distance_P, grey_P, core, ground)
+        if inner is not None:
+            _mend(found_T, at_T, inner, (0.0, core * (1 - EDGE)))
+    return found_T
+
+
+def _thinned(distance_P: Floats, grey_P: Floats) -> tuple[Floats, Floats]:
+    every = max(len(grey_P) // MOST, 1)
+    return distance_P[::every], grey_P[::every]
+
+
+def _mend(found_T: Floats, at_T: Floats, curve: Curve, piece: tuple[float, float]) -> None:
+    """Keep medians within a curve's tolerance, and replace those of short rings by the curve."""
+    inside_T = (at_T >= piece[0]) & (at_T <= piece[1])
+    expected_T = curve(at_T[inside_T])
+    held_T = np.clip(found_T[inside_T], expected_T - curve.tolerance, expected_T + curve.tolerance)
+    share_T = np.clip((SHORT - at_T[inside_T]) / BLEND, 0.0, 1.0)
+    found_T[inside_T] = held_T + share_T * (expected_T - held_T)
+
+
+def _core_curve(
+    at_T: Floats, usual_T: Floats, distance_P: Floats, grey_P: Floats, core: float, ground: Curve | None
+) -> Curve | None:
+    """Say what the core is like without what may lie over the axis.
+
+    That is the cladding where the core's rim is as bright as it: the core is not lit. It is the core's rim where the
+    core has a step within, or is darker than its cladding.
+    """
+    end = core * (1 - EDGE)
+    rim = _fit(distance_P, grey_P, core * RIM, end, flat=True)
+    whole = _fit(distance_P, grey_P, 0.0, end)
+    if rim is None or whole is None:
+        return whole
+    if ground is not None and rim.constant < float(ground(np.array([core]))[0]) + ground.tolerance:
+        return ground
+    inside_T = usual_T[at_T <= end]
+    return rim if _has_step(inside_T, rim) else whole
+
+
+def _has_step(usual_T: Floats, rim: Curve) -> bool:
+    """Tell whether something ends within a core: its medians change by much within a few pixels."""
+    if len(usual_T) <= 2 * WITHIN + 2:
+        return False
+    change_T = usual_T[2 * WITHIN :] - usual_T[: -2 * WITHIN]
+    steepest = float(np.abs(change_T[1:]).max())
+    return steepest >= max(STEP, NOISES * rim.scatter, SLOPES * float(np.median(np.abs(change_T))))
+
+
+def _fit(distance_P: Floats, grey_P: Floats, low: float, high: float, flat: bool = False) -> Curve | None:
+    """Fit a curve to the pixels between two distances, strays left out (Tukey's weights); None: there are too few."""
+    inside_P = (distance_P >= low) & (distance_P <= high)
+    if inside_P.sum() < FEWEST:
+        return None
+    away_P, grey_P = distance_P[inside_P].astype(np.float64), grey_P[inside_P].astype(np.float64)
+    base_P2 = np.stack([np.ones_like(away_P), away_P**2 * (not flat)], axis=1)
+    fit_2, scatter = np.array([float(np.median(grey_P)), 0.0]), FLOOR
+    for _ in range(6):
+        off_P = grey_P - base_P2 @ fit_2
+        scatter = max(1.4826 * float(np.median(np.abs(off_P))), FLOOR)
+        weight_P = np.clip(1.0 - (off_P / (4.685 * scatter)) ** 2, 0.0, 1.0) ** 2
+        weighted = base_P2 * weight_P[:, None]
+        fit_2 = np.linalg.solve(weighted.T @ base_P2 + 1e-9 * np.eye(2), weighted.T @ grey_P)
+    return Curve(float(fit_2[0]), float(fit_2[1]), scatter)
