@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from callbacks.statistics.paired import Judged, judged_intervals
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 from datamodules.table import DEFECTIVE, LABEL_NAMES, UNKNOWN
 
 from .measure import ContextMeasure, Section
@@ -29,7 +29,7 @@ REPORTED_AS = {
     "aupro": "aupro_0.3",
     "aupro_05": "aupro_0.05",
 }
-SWEEP = "sweep"
+THRESHOLDS = "sweep"
 """The table of every distinct score as a threshold."""
 
 
@@ -43,7 +43,7 @@ class Images(ContextMeasure):
         counts = {LABEL_NAMES[index]: int((labels == index).sum()) for index in LABEL_NAMES}
         return Section(
             metrics={"test": image_estimates(predictions, self.tested.resampling), "pictures": counts},
-            tables={SWEEP: precision_recall_f1(predictions["score"].to_numpy(), labels.to_numpy())},
+            tables={THRESHOLDS: precision_recall_f1(predictions["score"].to_numpy(), labels.to_numpy())},
         )
 
 

@@ -8,7 +8,7 @@ from callbacks.statistics.histogram import PixelHistogram
 from callbacks.statistics.overlap import OverlapMeter
 from callbacks.statistics.paired import VERDICT_LINE
 from callbacks.statistics.pixels import pixel_intervals
-from callbacks.statistics.threshold_sweep import sweep_table
+from callbacks.statistics.threshold_table import threshold_table
 
 from .images import RATES, REPORTED_AS
 from .measure import ContextMeasure, Section, known_masks
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from .measure import Tested
 
-SWEEP = "pixel_sweep"
+THRESHOLDS = "pixel_sweep"
 """The table of pixel thresholds, thinned."""
-SWEEP_ROWS = 1000
+MOST_ROWS = 1000
 
 
 class Pixels(ContextMeasure):
@@ -49,7 +49,7 @@ class Pixels(ContextMeasure):
         named = {f"pixel_{REPORTED_AS[name]}": estimate for name, estimate in self._estimates().items()}
         return Section(
             metrics={"test": named | self._overlap.estimates(self.tested.resampling)},
-            tables={SWEEP: sweep_table(self._maps.counts(), SWEEP_ROWS)},
+            tables={THRESHOLDS: threshold_table(self._maps.counts(), MOST_ROWS)},
         )
 
     def _estimates(self) -> dict[str, Estimate]:

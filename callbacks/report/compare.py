@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 
 from .charts.compare_figures import difference_bar, precision_recall_curves, roc_curves
 from .gallery import Panel

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KNOWN = ("test", "baseline", "pictures", "training")
 """Sections that have places of their own on the page."""
-DRAWN = (images.SWEEP, pixels.SWEEP, objects.DEFECTS, objects.MARKED)
+DRAWN = (images.THRESHOLDS, pixels.THRESHOLDS, objects.DEFECTS, objects.MARKED)
 """Tables, and files of these names, that the page shows as figures."""
 _ESTIMATE = {"value", "low", "high"}
 _MOST_ROWS = 40

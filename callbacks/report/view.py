@@ -10,7 +10,7 @@ import pandas as pd
 
 from callbacks.measures.atlas import Atlas
 from callbacks.measures.figures import DefectFigures, Examples
-from callbacks.measures.images import SWEEP
+from callbacks.measures.images import THRESHOLDS
 
 from .charts.score_figure import ScoreSet
 from .charts.svg import padded_range
@@ -84,7 +84,7 @@ class ReportView:
             limits,
             score_decimals(*limits),
             score_decimals(float(all_scores.min()), float(all_scores.max())),
-            content.tables.get(SWEEP, pd.DataFrame()),
+            content.tables.get(THRESHOLDS, pd.DataFrame()),
             figure_of(content, Atlas),
             figure_of(content, DefectFigures),
             () if examples is None else examples.members,

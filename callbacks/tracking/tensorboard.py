@@ -13,8 +13,8 @@ from torch.utils.tensorboard import SummaryWriter
 from callbacks.measures.atlas import Atlas
 from callbacks.measures.evaluation import values_of_test
 from callbacks.measures.figures import Examples
-from callbacks.measures.images import SWEEP
-from callbacks.measures.pixels import SWEEP as PIXEL_SWEEP
+from callbacks.measures.images import THRESHOLDS
+from callbacks.measures.pixels import THRESHOLDS as PIXEL_THRESHOLDS
 from callbacks.report.facts import confusion
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
@@ -61,7 +61,7 @@ def log_results(
         for name, value in scalars_of(results).items():
             writer.add_scalar(name, value, epoch)
         _log_scores(writer, results.predictions, epoch)
-        for name, table in (("test/image", SWEEP), ("test/pixel", PIXEL_SWEEP)):
+        for name, table in (("test/image", THRESHOLDS), ("test/pixel", PIXEL_THRESHOLDS)):
             if table in results.tables:
                 log_curve(writer, name, results.tables[table], epoch)
         matrix = confusion_picture(confusion(results.predictions), "test images")

@@ -15,7 +15,7 @@ from lightning import Callback
 from callbacks.decisions.calibration import calibration_of
 from callbacks.measures.examples import ExampleGallery
 from callbacks.report.facts import confusion
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 from callbacks.tracking.confusion_picture import confusion_picture
 from callbacks.tracking.event_log import epoch_of, log_image, writer_of
 from callbacks.tracking.tensorboard import log_curve, log_examples

@@ -28,7 +28,7 @@ from .ownership import owned
 from .pooling import Pooled, by_rate, pool
 from .reporting import subject
 from .resuming import resume
-from .run_files import CONFIG, ENVIRONMENT, METRICS, PREDICTIONS, REPORT, SWEEP
+from .run_files import CONFIG, ENVIRONMENT, METRICS, PREDICTIONS, REPORT, THRESHOLDS
 from .run_folder import RunFolder
 from .run_state import note_state, state_of
 from .training import train
@@ -41,7 +41,7 @@ TWO_SEEDS = (
     "Two seeds give no interval: two values say next to nothing of how far a third would lie; set repeat=3 or more, "
     "better 5."
 )
-FINISHED = (METRICS, PREDICTIONS, SWEEP)
+FINISHED = (METRICS, PREDICTIONS, THRESHOLDS)
 MOST_TRAININGS = 1000  # of one command: more is a slip of the finger, and each is composed before the first begins
 
 

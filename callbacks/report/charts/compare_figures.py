@@ -24,7 +24,7 @@ def roc_curves(sweeps: Sequence[pd.DataFrame], at: Sequence[Point], width: float
     """Recall over false-positive rate of several runs; a dot where each run's own verdicts lie.
 
     Args:
-        sweeps: As `callbacks.statistics.threshold_sweep.precision_recall_f1` gives them, with both classes.
+        sweeps: As `callbacks.statistics.threshold_table.precision_recall_f1` gives them, with both classes.
         at: False-positive rate and recall of the verdicts.
         width: Of the drawing, in pixels.
     """

@@ -17,7 +17,7 @@ from callbacks.policies.grid import Grid
 from callbacks.policies.mean_sigma import MeanSigma
 from callbacks.policies.normal import Normal
 from callbacks.policies.recall import Recall
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 
 if TYPE_CHECKING:
     from callbacks.policies.base import Policy

@@ -13,7 +13,7 @@ from callbacks.measures.examples import Category, Example
 from callbacks.measures.figures import DefectFigures, Examples
 from callbacks.report.content import ReportContent
 from callbacks.report.embeddings import embedding_maps
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 
 THRESHOLD = 3.0
 

@@ -19,7 +19,7 @@ from callbacks.report.charts.live import compact
 from callbacks.report.records import flat
 from callbacks.report.render import render_report
 from callbacks.report.view import figure_of
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents

@@ -19,7 +19,7 @@ from callbacks.report.charts.curves import (
     sweep_figure,
 )
 from callbacks.report.charts.svg import Axis
-from callbacks.statistics.threshold_sweep import precision_recall_f1
+from callbacks.statistics.threshold_table import precision_recall_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable

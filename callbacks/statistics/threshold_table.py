@@ -1,4 +1,4 @@
-"""The threshold sweep: what each possible threshold would have done to the images at hand."""
+"""The table of thresholds: what each possible threshold would have done to the images at hand."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def precision_recall_f1(score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> pd.Da
     Raises:
         ValueError: Where shapes differ, a score is NaN, or a label is none of the three.
     """
-    return sweep_table(count_scores(score_N, label_N))
+    return threshold_table(count_scores(score_N, label_N))
 
 
-def sweep_table(counts: ScoreCounts, most_rows: int | None = None) -> pd.DataFrame:
+def threshold_table(counts: ScoreCounts, most_rows: int | None = None) -> pd.DataFrame:
     """Return the same table from counts per distinct score, or per bin as a pixel histogram gives them.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_curve
 
 from callbacks.statistics.curves import count_scores
-from callbacks.statistics.threshold_sweep import precision_recall_f1, sweep_table
+from callbacks.statistics.threshold_table import precision_recall_f1, threshold_table
 
 
 @pytest.mark.parametrize("size", [1, 2, 30, 1000])
@@ -53,7 +53,7 @@ def test_order_of_pictures_and_unknown_ones_make_no_difference() -> None:
 def test_a_thinned_table_keeps_its_ends_and_stays_exact() -> None:
     rng = np.random.default_rng(0)
     counts = count_scores(rng.normal(size=500), rng.integers(0, 2, 500))
-    whole, thin = sweep_table(counts), sweep_table(counts, 50)
+    whole, thin = threshold_table(counts), threshold_table(counts, 50)
     assert len(thin) == 50
     assert thin["threshold"].iloc[0] == whole["threshold"].iloc[0]
     assert thin["threshold"].iloc[-1] == whole["threshold"].iloc[-1]
