@@ -23,6 +23,8 @@ from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset
 from .samples.batch import Sample, collate
 from .samples.dataset import InspectionDataset, Reading
+from .samples.held import hold_splits, read_earlier
+from .samples.left_out import leave_out_blank
 from .samples.loading import make_loader
 from .samples.split import fold_table, join_copies, split_table
 from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
@@ -70,6 +72,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             ``train`` leaves the test split whole, ``test`` moves a part of it, defects included, into calibration.
         folds: Cross-validate: divide all images into so many folds, whatever splits the data brings; null: do not.
         fold: Which of them is the test split, from 1; calibration images come from the others.
+        split_from: Folder of an earlier run, whose test and calibration images stay these; new ones are trained on.
         defects_in_train: Give the train split its part of the defective images (supervised models need them).
         instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
         classes: Of outlined defects, in the order of their labels, for instance models; null: as a training finds them
@@ -97,6 +100,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     calibration_from: Literal["train", "test"] = "train"
     folds: int | None = None
     fold: int = 1
+    split_from: str | None = None
     defects_in_train: bool = False
     instances: bool = False
     classes: tuple[str, ...] | None = None
@@ -128,6 +132,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         for key, share in (("calibration_share", self.calibration_share), ("test_share", self.test_share)):
             if not 0 <= share <= 1:
                 raise DataError(f"Expected data.{key} to be from 0 to 1, but found {share}.")
+        if self.split_from is not None and self.folds is not None:
+            raise DataError("Expected data.split_from or data.folds, but found both: folds test every image once.")
         if not 0 <= self.seed < 2**32:
             raise DataError(f"Expected data.seed to be from 0 to {2**32 - 1}, but found {self.seed}.")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
@@ -183,15 +189,20 @@ class InspectionDataModule(LightningDataModule, ABC):
 
     def divide(self, table: pd.DataFrame, problems: Sequence[UnreadableImageError]) -> None:
         """Take a surveyed table for the samples: give every row a split; note what was left out."""
-        self.excluded = excluded_table(problems)
-        table = table.assign(group=join_copies(table))
         share, seed, spread = self.calibration_share, self.seed, self.defects_in_train
-        if self.folds is not None:
+        if self.split_from is not None:
+            earlier = read_earlier(self.split_from)
+            divided, more, remarks = hold_splits(table, earlier, Path(self.split_from).name)
+            problems = [*problems, *more]
+            self.remarks += remarks
+        elif self.folds is not None:
+            table = table.assign(group=join_copies(table))
             divided = fold_table(table, self.folds, self.fold, share, seed, defects_in_train=spread)
         else:
             rest, origin = self.test_share, self.calibration_from
             divided = split_table(table, share, rest, seed, defects_in_train=spread, calibration_from=origin)
         self.samples = of_kinds(divided, self.kinds)
+        self.excluded = excluded_table(problems)
 
     def use_samples(self, table: pd.DataFrame) -> None:
         """Use a saved sample table, splits included, instead of what ``sample_table`` would find.
@@ -358,20 +369,6 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
         first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
     return table, problems
-
-
-def leave_out_blank(table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-    """Leave out images of one colour throughout, which show no part; unless most are such, as no photographs would be.
-
-    Returns:
-        The other rows, and what was left out.
-    """
-    blank = (table["contrast"] == 0) & (table["sharpness"] == 0)
-    if 2 * blank.sum() > len(table):
-        return table, []
-    problem, remedy = "shows nothing: every pixel has the same value", "check light, lens and exposure"
-    problems = [UnreadableImageError(path, problem, remedy) for path in table["image_path"][blank]]
-    return table[~blank].reset_index(drop=True), problems
 
 
 def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MACHINE = r"(?i)(?:^|/)((?:machine|printer)[^/]*)/"
@@ -187,10 +188,16 @@ class Print3dDataModule(ViewDataModule):
         return (DEFECTIVE, folders[0]) if tops_are_classes and folders else (UNKNOWN, "")
 
     def _grouped(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Add the group: the build, or a run of layers where there is none."""
+        """Add the group: the build, or a run of layers where there is none; a layer without a number is on its own.
+
+        Runs are told by the layers' numbers, not by their place among the files, so that layers which are added later
+        leave the others where they are.
+        """
         table = table.sort_values(["run", "layer", "name"], ignore_index=True)
-        place = table.groupby("run").cumcount() // self.run_length
-        loose = table["run"].where(table["run"] != "", "layers") + "/run " + place.astype(str)
+        numbered = table["layer"] >= 0
+        length = table["run"].map(table[numbered].groupby("run")["layer"].agg(usual_step)).fillna(1) * self.run_length
+        place = (table["layer"] // length).astype(int).astype(str)
+        loose = (table["run"].where(table["run"] != "", "layers") + "/run " + place).where(numbered, table["name"])
         table["group"] = table["build"].where(table["build"] != "", loose)
         return table
 
@@ -222,6 +229,12 @@ class Print3dDataModule(ViewDataModule):
         return KindByName(self.kind_pattern) if self.kind_pattern is not None else self._appearance
 
 
+def usual_step(layers: Iterable[int]) -> int:
+    """Return the most common difference of layers' numbers (20 where every twentieth was kept); 1 of fewer than two."""
+    steps = Counter(int(step) for step in np.diff(np.unique(np.fromiter(layers, dtype=np.int64))))
+    return min(steps, key=lambda step: (-steps[step], step), default=1)
+
+
 def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:
     """Add the layers before and after as ``before_path`` and ``after_path``; the layer itself where there is none.
 
@@ -230,10 +243,7 @@ def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:
     """
     table = table.assign(before_path=table["image_path"], after_path=table["image_path"])
     for _, rows in table[table["layer"] >= 0].groupby("run"):
-        steps = Counter(int(step) for step in np.diff(np.unique(rows["layer"])))
-        if not steps:
-            continue
-        step = steps.most_common(1)[0][0]
+        step = usual_step(rows["layer"])
         paths = dict(zip(rows["layer"], rows["image_path"], strict=True))
         for column, away in (("before_path", -step), ("after_path", step)):
             table.loc[rows.index, column] = [

@@ -41,6 +41,8 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         return
     keys = {override.key_or_group for override in parse_overrides(overrides)}
     changed = {key for key in keys if key.split(".", 1)[0] == "data"} - LOADING
+    if changed and "data.split_from" not in keys and "split_from" in trained.config.data:
+        trained.config.data.split_from = None  # what the run was trained with says nothing of other images
     if changed and not {"data.test_share", "data.calibration_share"} & keys:
         trained.config.data.test_share, trained.config.data.calibration_share = 1.0, 0.0
     require_values(trained.config)

@@ -10,6 +10,7 @@ from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .configuring.values import check_run
 from .resuming import resumed
+from .runs.held_splits import settle_split_from
 from .runs.run_files import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ EPILOG = """examples:
   loupe train PATH
   loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE threshold=normal
   loupe train data=synthetic data.domain=oring data.limit=20 seed=3 out=/tmp/runs
+  loupe train PATH data.split_from=latest   # images were added: test on those that the latest run was tested on
   loupe train data=folder data.root=PATH folds=5 repeat=3 id=overnight
   loupe train data=print3d data.root=PATH data.layer_groups=3 by_kind=true   # a model for each group of layers
   loupe train resume=runs/folder-patchcore/overnight   # go on with a run that was ended, as if nothing had happened
@@ -51,6 +53,7 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
         return None
     require_values(config)
     check_run(config)
+    settle_split_from(config)
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it

@@ -61,6 +61,7 @@ class Calibration(nn.Module):
             threshold of all.
         regions: What becomes of a map before its regions are shown and counted.
         probability: How scores become probabilities; None: they do not.
+        prior: Share of defective pictures that ``policy`` was told to assume; None: none.
 
     Attributes:
         image: Thresholds for pictures; None until calibrated.
@@ -87,8 +88,11 @@ class Calibration(nn.Module):
         least: int = 10,
         regions: RegionRules | None = None,
         probability: Method | None = None,
+        prior: float | None = None,
     ) -> None:
         super().__init__()
+        if prior is not None and not hasattr(policy, "prior"):
+            raise ValueError(f"Expected threshold.prior with f1 or cost, but {policy!r} assumes no share of defects.")
         if least < 1:
             raise ValueError(f"Expected threshold.least to be at least 1 picture, but found {least}.")
         self.policy = policy

@@ -13,6 +13,7 @@ import torch
 
 from callbacks.policies.choice import choose_threshold, choose_threshold_from_counts
 from callbacks.policies.normal import Normal
+from callbacks.policies.prevalence import describe_few
 from callbacks.statistics.bins import bin_index, lowest_in_bin
 from callbacks.statistics.histogram import FINE_BITS, PixelHistogram
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
@@ -104,7 +105,8 @@ class PixelEvidence:
             ValueError: No image is labelled, or a value is infinite.
         """
         if policy.needs_defects and bool(self.histogram.count[1].any()):
-            return choose_pixel_threshold(policy, self.histogram, fallback, nothing)
+            chosen = choose_pixel_threshold(policy, self.histogram, fallback, nothing)
+            return replace(chosen, promise=chosen.promise + describe_few(self.good))
         label_N = np.array(self.labels, dtype=np.int64)
         if GOOD in label_N:
             label_N = np.where(label_N == DEFECTIVE, UNKNOWN, label_N)  # without a mask, its pixels may all be good

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .base import PICTURES, Policy, Threshold, count_float32
 from .normal import Normal
+from .prevalence import describe_few
 from .recall import Recall
 
 if TYPE_CHECKING:
@@ -68,4 +69,7 @@ def choose_threshold_from_counts(
 
 
 def _chosen(policy: Policy, counts: ScoreCounts, unit: str, nothing: float | None) -> Threshold:
-    return policy.choose_from_counts(counts, unit) if nothing is None else policy.choose_above(counts, nothing, unit)
+    """Choose, and say where that rests on few good images; of pixels, whoever knows their images says it."""
+    chosen = policy.choose_from_counts(counts, unit) if nothing is None else policy.choose_above(counts, nothing, unit)
+    few = describe_few(chosen.n_good) if unit == PICTURES and policy.needs_good else ""
+    return replace(chosen, promise=chosen.promise + few)

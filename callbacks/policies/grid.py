@@ -94,7 +94,9 @@ class Grid(Policy):
         promise = (
             f"It gives the best F1 ({best['f1']:.4f}) of {len(table)} thresholds from {table[0]['threshold']:g} to "
             f"{table[-1]['threshold']:g}{self._origin}: {describe_calls(counts, best['threshold'], unit)}. It was "
-            f"fitted to these {n_good + n_defective} {unit}; expect somewhat less on new ones."
+            f"fitted to these {n_good + n_defective} {unit}; expect somewhat less on new ones. It assumes that "
+            f"a share of {n_defective / (n_good + n_defective):.3g} of all {unit} is defective, as in the calibration "
+            "set."
         )
         if best in (table[0], table[-1]) and len(table) > 1:
             promise += " It lies at an end of the range: a better one may lie beyond."

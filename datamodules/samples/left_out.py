@@ -1,9 +1,11 @@
-"""What was left out, said in a few lines: one for every reason, with a count, two examples and a remedy."""
+"""What is left out, and how it is said in a few lines: one for every reason, with a count, two examples, a remedy."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+
+from datamodules.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,3 +49,17 @@ def _line(group: pd.DataFrame, root: str) -> str:
 
 def _below(path: str, root: str) -> str:
     return path.removeprefix(root).lstrip("/\\") or path if path.startswith(root) else path
+
+
+def leave_out_blank(table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
+    """Leave out images of one colour throughout, which show no part; unless most are such, as no photographs would be.
+
+    Returns:
+        The other rows, and what was left out.
+    """
+    blank = (table["contrast"] == 0) & (table["sharpness"] == 0)
+    if 2 * blank.sum() > len(table):
+        return table, []
+    problem, remedy = "shows nothing: every pixel has the same value", "check light, lens and exposure"
+    problems = [UnreadableImageError(path, problem, remedy) for path in table["image_path"][blank]]
+    return table[~blank].reset_index(drop=True), problems

@@ -1,4 +1,7 @@
-"""Splits that never cut a group, keep labels and kinds in proportion, and depend on one seed alone."""
+"""Splits that never cut a group, and that images which are added later do not move: see ``stable`` and docs/splits.md.
+
+Folds, of which there is one for every image, are balanced over labels and kinds instead.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import pandas as pd
 
 from datamodules.errors import DataError
 from datamodules.table import CALIBRATION, DEFECTIVE, TEST, TRAIN, UNASSIGNED
+
+from .stable import draw, keep_floors, places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +35,12 @@ def split_table(
     * Some supplied: rows without a split follow the rest of their group where it has one; the others are divided.
     * Train and test supplied: calibration is carved from ``calibration_from``, the other one stays whole.
 
+    A group draws its split by itself, from the seed and its key (see ``keys_of``): whatever is added, it stays. Of two
+    exceptions, one is for groups with defects, which avoid the train split (see ``_without_use``), and one for sets so
+    small that a split would be left with less than a third of the groups it asks for (see ``stable.keep_floors``).
+
     Args:
-        table: A complete sample table.
+        table: A complete sample table, surveyed or not.
         calibration_share: Of the good images (of the rows to carve from, where test was supplied), in [0, 1].
         test_share: Of the good images, in [0, 1].
         seed: Decides everything that chance decides.
@@ -47,7 +56,9 @@ def split_table(
             "Expected data.calibration_share and data.test_share to be at least 0 and at most 1 together, "
             f"but found {calibration_share} and {test_share}."
         )
+    keys = keys_of(table)
     table = table.copy()
+    table["group"] = join_copies(table) if "sha256" in table else table["group"]
     table["split"] = follow_groups(table)
     undecided = table["split"] == UNASSIGNED
     if undecided.any():
@@ -56,11 +67,61 @@ def split_table(
             CALIBRATION: calibration_share,
             TEST: test_share,
         }
-        _assign(table, undecided, shares, {TRAIN} if not defects_in_train else set(), seed)
+        _draw(table, undecided, keys, shares, {TRAIN} if not defects_in_train else set(), seed)
     elif CALIBRATION not in set(table["split"]):
         shares = {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}
-        _assign(table, table["split"] == calibration_from, shares, set(), seed)
+        _draw(table, table["split"] == calibration_from, keys, shares, set(), seed)
     return table
+
+
+def keys_of(table: pd.DataFrame) -> pd.Series:
+    """Return what a row's draw depends on: the name of its group; of an image on its own, what is in the file.
+
+    So images may be renamed and moved to other folders, as long as no group tells of them. Keys of groups sort before
+    those of images: where copies join some, the smallest is that of a group.
+    """
+    own = table["group"] == table["name"]
+    content = table["sha256"] if "sha256" in table else table["name"]
+    return ("image " + content.astype(str)).where(own, "group " + table["group"])
+
+
+def _draw(
+    table: pd.DataFrame, rows: pd.Series, keys: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int
+) -> None:
+    """Let the groups of the marked rows draw, in place; groups of no use to splits in ``no_defects`` avoid them."""
+    part = table.loc[rows]
+    if part.empty:
+        return
+    groups, group_of_row = np.unique(part["group"].to_numpy(dtype=str), return_inverse=True)
+    key_of_group = keys[rows].groupby(part["group"]).min()[groups].tolist()
+    defective_G, good_G = (
+        np.bincount(group_of_row, weights=marked, minlength=len(groups)).astype(np.float64)
+        for marked in (part["label_index"] == DEFECTIVE, part["label_index"] != DEFECTIVE)
+    )
+    avoid_G = _without_use(defective_G, good_G) if no_defects else defective_G > 0
+    places_GK = places(key_of_group, list(shares), seed)
+    choice_G = np.zeros(len(groups), dtype=np.intp)
+    for defective, chosen_G in ((False, ~avoid_G), (True, avoid_G)):
+        share_K = np.array([_share(shares, split, no_defects, defective=defective) for split in shares])
+        if not share_K.any():  # nothing but training is asked for: there they are, and training leaves them aside
+            share_K = np.array([float(split in no_defects) for split in shares])
+        choice_C = draw(places_GK[chosen_G], share_K)
+        keep_floors(choice_C, places_GK[chosen_G], share_K)
+        choice_G[chosen_G] = choice_C
+    fill_empty(choice_G, good_G, np.array([share > 0 for share in shares.values()]))
+    table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
+
+
+def _without_use(defective_G: npt.NDArray[np.float64], good_G: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell which groups are to avoid the train split, where defects are not learnt from.
+
+    Those with nothing but defects; and all that have any, unless half of the good images lie in such groups, as in
+    arrays and scans, each of which has its defects: training could not do without them.
+    """
+    mixed_G: npt.NDArray[np.bool_] = defective_G > 0
+    if 2 * good_G[mixed_G].sum() > good_G.sum():
+        return np.equal(good_G, 0)
+    return mixed_G
 
 
 def fold_table(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from callbacks.report.doctor import Sheet, Shot
-from datamodules.base import leave_out_blank
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.health.duplicates import Pairs, describe, exact_copies, near_pairs
 from datamodules.health.inspection import Inspection, inspect_table
+from datamodules.samples.left_out import leave_out_blank
 from datamodules.table import LABEL_NAMES
 
 if TYPE_CHECKING:

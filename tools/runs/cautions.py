@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datamodules.table import DEFECTIVE, GOOD, TEST
+from callbacks.policies.prevalence import FEWEST_GOOD
+from callbacks.report.wording import plural
+from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
 from models.features.backbones import UNTRAINED
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def warn(
         if scoped is not None and scoped.all.fallback:
             missing = f"no calibration defect is {known}" if scoped.all.n_good else "no calibration picture is good"
             notes.append(f"{level} threshold by the fallback policy {scoped.all.policy}: {missing}.")
+    notes += few_good_notes(calibration, datamodule)
     notes += results.notes
     notes += scope_notes(calibration)
     labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
@@ -37,6 +40,25 @@ def warn(
     notes += _warn_of_shortcut(results.metrics)
     if len(datamodule.excluded):
         notes.append(f"{len(datamodule.excluded)} files were left out; the list is under Data.")
+    return notes
+
+
+def few_good_notes(calibration: Calibration, datamodule: InspectionDataModule) -> list[str]:
+    """Say that the threshold of images rests on few good ones, and where defects to calibrate on are to be had."""
+    notes = []
+    good = calibration.image.all.n_good if calibration.image is not None else 0
+    if 0 < good < FEWEST_GOOD:
+        notes.append(
+            f"The picture threshold rests on only {plural(good, 'good calibration picture')}: expect it to move with "
+            "the next ones, and rejects with it."
+        )
+    defective = datamodule.samples.loc[datamodule.samples["label_index"] == DEFECTIVE, "split"]
+    supplied = datamodule.calibration_from == TRAIN and datamodule.folds is None
+    if supplied and (defective == TEST).sum() > 1 and not (defective == CALIBRATION).any():
+        notes.append(
+            "All defective pictures are in the test, none to choose a threshold by: data.calibration_from=test takes "
+            f"a share of {datamodule.calibration_share:g} of the test for that, defects included."
+        )
     return notes
 
 

@@ -20,10 +20,11 @@ from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.comparison import Comparison, compare
 from datamodules.files.csv_text import csv_text
 from datamodules.progress import working
+from datamodules.samples.held import read_earlier
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
 from .disputes import disputed_rows, predict_again
-from .matching import common_pictures, differing_settings, read_run, trained_on_tests
+from .matching import common_pictures, differing_settings, on_test_images, read_run, trained_on_tests
 from .reporting import subject
 from .run_files import CONFIG, REPORT
 from .run_folder import RunFolder
@@ -39,15 +40,24 @@ IGNORED = ("out", "name", "id", "run", "choices", "trainer", "callbacks")
 """Settings that say where a run lies and how it was watched, not what it is."""
 
 
-def compare_runs(config: DictConfig, folders: Sequence[RunFolder]) -> RunFolder:
+def compare_runs(config: DictConfig, folders: Sequence[RunFolder], held: Path | None = None) -> RunFolder:
     """Compare tested runs on the images that they share; write a page and tables.
+
+    Args:
+        config: Of the comparison.
+        folders: Of the runs.
+        held: Of a run on whose test images alone they are compared; None: on all that they share.
 
     Raises:
         ConfigError: A value is wrong.
         DataError: The runs have no labelled test image in common.
     """
     runs = [read_run(folder) for folder in folders]
+    held_notes: list[str] = []
+    if held is not None:
+        runs, held_notes = on_test_images(runs, read_earlier(str(held)), held.name)
     pictures, judged, notes = common_pictures(runs)
+    notes += held_notes
     notes += trained_on_tests(runs)
     label_N = pictures["label_index"].to_numpy(np.int64)
     defective, good = int((label_N == DEFECTIVE).sum()), int((label_N == GOOD).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +99,27 @@ def common_pictures(runs: Sequence[TestedRun]) -> tuple[pd.DataFrame, list[Judge
             "runs on the same pictures first: loupe test run=RUN data.root=PATH"
         )
     return rows[0], [Judged(part["score"].to_numpy(np.float64), part["called"].to_numpy(bool)) for part in rows], notes
+
+
+def on_test_images(runs: Sequence[TestedRun], earlier: pd.DataFrame, name: str) -> tuple[list[TestedRun], list[str]]:
+    """Keep of each run what it made of the test images of one, by the hash of their bytes.
+
+    Args:
+        runs: Tested.
+        earlier: Sample table of the run whose test is held.
+        name: Of that run.
+
+    Returns:
+        The runs, and sentences about runs that did not test all of these images.
+    """
+    held = set(earlier.loc[earlier["split"] == TEST, "sha256"])
+    kept = [replace(run, judged=run.judged[[key.split("/", 1)[0] in held for key in run.judged.index]]) for run in runs]
+    tested = [len({key.split("/", 1)[0] for key in run.judged.index}) for run in kept]
+    return kept, [
+        f"{run.folder.path.name} tested {count} of the {len(held)} test images of {name}."
+        for run, count in zip(kept, tested, strict=True)
+        if count < len(held)
+    ]
 
 
 def trained_on_tests(runs: Sequence[TestedRun]) -> list[str]:

@@ -72,9 +72,12 @@ def lowest_best(score: Scores, label: Labels, value: Callable[[int, int, int, in
     return max(candidates(score), key=lambda t: (value(*confusion(score, label, t)), -t))
 
 
-def f_by_hand(weight: int, tp: int, fp: int, fn: int, tn: int) -> Fraction:
-    del tn
-    return Fraction((1 + weight) * tp, (1 + weight) * tp + weight * fn + fp)
+def f_by_hand(weight: int, tp: int, fp: int, fn: int, tn: int, prior: Fraction | None = None) -> Fraction:
+    """F-beta at a share of defective ones: that of the set, but a half at most, unless it is given."""
+    share = min(Fraction(tp + fn, tp + fn + fp + tn), Fraction(1, 2)) if prior is None else prior
+    hit, missed = share * Fraction(tp, tp + fn), share * Fraction(fn, tp + fn)
+    alarm = (1 - share) * Fraction(fp, fp + tn)
+    return (1 + weight) * hit / ((1 + weight) * hit + weight * missed + alarm)
 
 
 def recall_by_hand(score: Scores, label: Labels, policy: Recall) -> float:
@@ -115,6 +118,9 @@ def test_choices_equal_exhaustive_search(size: int, *, ties: bool) -> None:
 
         for beta in (1, 2):
             same(F1(beta), lowest_best(score, label, partial(f_by_hand, beta**2)))
+            for prior in (0.015625, 0.5, 0.875):  # which floats hold exactly, so that ties are ties
+                by_hand = partial(f_by_hand, beta**2, prior=Fraction(prior))
+                same(F1(beta, prior), lowest_best(score, label, by_hand))
         same(Recall(0.9), recall_by_hand(score, label, Recall(0.9)))
         same(Recall(1.0), recall_by_hand(score, label, Recall(1.0)))
         # Between the scores of good pictures, Normal and its kin sit just above one: defects in that gap are called.

@@ -71,29 +71,49 @@ def test_another_seed_gives_another_split() -> None:
     assert len(splits) == 10
 
 
+SHARES = [(0.2, 0.3), (0.1, 0.1), (0.5, 0.25), (0.0, 0.4), (0.3, 0.0), (0.4, 0.6)]
+
+
+def within_bound(done: pd.DataFrame, wanted: dict[str, float]) -> bool:
+    """Tell whether every split has what it asked for, to within the bound that docs/splits.md states.
+
+    Four standard deviations of independent draws, and the largest group for what a floor lends or borrows.
+    """
+    sizes = done.groupby("group").size()
+    return all(
+        abs((done["split"] == name).sum() - share * len(done))
+        <= 4 * np.sqrt(share * (1 - share) * (sizes**2).sum()) + sizes.max()
+        for name, share in wanted.items()
+    )
+
+
 @pytest.mark.parametrize("count", [5, 10, 33, 100, 257])
-@pytest.mark.parametrize("shares", [(0.2, 0.3), (0.1, 0.1), (0.5, 0.25), (0.0, 0.4), (0.3, 0.0), (0.4, 0.6)])
-def test_single_pictures_are_divided_to_within_one(count: int, shares: tuple[float, float]) -> None:
-    rows = table(count, label_index=[0] * count)
-    for seed in range(3):
-        done = split_table(rows, *shares, seed)
-        for name, wanted in zip(("calibration", "test"), shares, strict=True):
-            assert abs((done["split"] == name).sum() - wanted * count) < 1
-        assert share(done, "train") == pytest.approx(1 - sum(shares), abs=1 / count + 1e-9)
+@pytest.mark.parametrize("shares", SHARES)
+def test_single_pictures_are_divided_to_within_the_stated_bound(count: int, shares: tuple[float, float]) -> None:
+    rows, seeds = table(count, label_index=[0] * count), range(60)
+    wanted = {"calibration": shares[0], "test": shares[1], "train": 1 - sum(shares)}
+    drawn = [split_table(rows, *shares, seed) for seed in seeds]
+    for done in drawn:
+        assert within_bound(done, wanted)
+        for name, part in wanted.items():
+            found = (done["split"] == name).sum()
+            assert found == 0 if part < 1e-9 else found >= max(1, int(part * count / 3 + 1e-9))
+    if count > 5:  # below, what a floor lends shows in the mean
+        for name, part in wanted.items():
+            mean = np.mean([share(done, name) for done in drawn])
+            assert abs(mean - part) <= 4 * np.sqrt(part * (1 - part) / count / len(seeds)) + 0.02
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_shares_of_groups_are_within_the_size_of_one(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(60))
+def test_shares_of_groups_are_within_the_stated_bound(seed: int) -> None:
     """One stratum, groups of one to fifteen pictures."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 16, 25)
     rows = table(int(sizes.sum()), group=np.repeat([f"g{index}" for index in range(25)], sizes))
-    done = split_table(rows, 0.2, 0.3, seed)
-    for name, wanted in {"train": 0.5, "calibration": 0.2, "test": 0.3}.items():
-        assert abs((done["split"] == name).sum() - wanted * len(rows)) <= sizes.max()
+    assert within_bound(split_table(rows, 0.2, 0.3, seed), {"train": 0.5, "calibration": 0.2, "test": 0.3})
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(40))
 def test_every_label_and_kind_is_divided_in_proportion(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = table(
@@ -103,18 +123,19 @@ def test_every_label_and_kind_is_divided_in_proportion(seed: int) -> None:
     )
     done = split_table(rows, 0.2, 0.3, seed, defects_in_train=True)
     for _, stratum in done.groupby(["label_index", "kind"]):
-        for name, wanted in {"train": 0.5, "calibration": 0.2, "test": 0.3}.items():
-            assert abs((stratum["split"] == name).sum() - wanted * len(stratum)) <= 1
+        assert within_bound(stratum, {"train": 0.5, "calibration": 0.2, "test": 0.3})
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(40))
 def test_defects_are_divided_between_calibration_and_test(seed: int) -> None:
     rows = table(120, label_index=[0] * 100 + [1] * 20)
     done = split_table(rows, 0.2, 0.3, seed)
-    assert counts(done, 0) == {"calibration": 20, "test": 30, "train": 50}
-    assert counts(done, 1) == {"calibration": 8, "test": 12}
+    assert set(counts(done, 1)) == {"calibration", "test"}
+    assert within_bound(done[done["label_index"] == 0], {"train": 0.5, "calibration": 0.2, "test": 0.3})
+    assert within_bound(done[done["label_index"] == 1], {"calibration": 0.4, "test": 0.6})
     done = split_table(rows, 0.2, 0.3, seed, defects_in_train=True)
-    assert counts(done, 1) == {"calibration": 4, "test": 6, "train": 10}
+    assert set(counts(done, 1)) == {"train", "calibration", "test"}
+    assert within_bound(done[done["label_index"] == 1], {"train": 0.5, "calibration": 0.2, "test": 0.3})
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -123,8 +144,9 @@ def test_groups_with_defects_avoid_the_train_split(seed: int) -> None:
     rows = table(120, label_index=[0, 0, 0, 1] * 10 + [0] * 80, group=[f"g{index // 4}" for index in range(120)])
     done = split_table(rows, 0.2, 0.3, seed)
     assert set(counts(done, 1)) == {"calibration", "test"}
-    for name, wanted in {"train": 55, "calibration": 22, "test": 33}.items():
-        assert abs(counts(done, 0)[name] - wanted) <= 4
+    clean = done[done.groupby("group")["label_index"].transform("max") == 0]
+    assert within_bound(clean, {"train": 0.5, "calibration": 0.2, "test": 0.3})
+    assert within_bound(done.drop(clean.index), {"calibration": 0.4, "test": 0.6})
 
 
 def test_where_every_group_has_defects_training_gets_some_all_the_same() -> None:
@@ -152,8 +174,8 @@ def test_a_missing_calibration_split_is_carved_from_one_and_leaves_the_other_who
     assert set(done["split"][before == source]) == {source, "calibration"}
     assert_no_group_is_cut(done)
     for label in set(rows["label_index"][before == source]):
-        carved = done["split"][(before == source) & (rows["label_index"] == label)] == "calibration"
-        assert abs(carved.sum() - 0.2 * len(carved)) <= 2  # the size of a group
+        carved = done[(before == source) & (rows["label_index"] == label)]
+        assert within_bound(carved, {source: 0.8, "calibration": 0.2})
 
 
 def test_rows_without_a_split_follow_their_group() -> None:
@@ -165,7 +187,7 @@ def test_rows_without_a_split_follow_their_group() -> None:
     done = split_table(rows, 0.25, 0.25, 0)
     assert_no_group_is_cut(done)
     assert done["split"][:8].tolist() == ["train", "train", "test", "test"] * 2
-    assert done["split"][8:].value_counts().to_dict() == {"train": 16, "calibration": 8, "test": 8}
+    assert within_bound(done[8:], {"train": 0.5, "calibration": 0.25, "test": 0.25})
 
 
 def test_a_test_split_alone_stays_a_test_split() -> None:
