@@ -31,7 +31,7 @@ class Measure:
         missing: Why there may be none.
         as_percent: Shown as a percentage.
         baseline: Name of what it is compared with, under ``baseline`` in metrics.json.
-        baseline_name: What that is, in plain words.
+        baseline_name: What that is, in plain words; empty: the single number that the baseline names.
     """
 
     key: str
@@ -40,11 +40,11 @@ class Measure:
     missing: str
     as_percent: bool = False
     baseline: str = ""
-    baseline_name: str = "brightness"
+    baseline_name: str = ""
 
 
 IMAGE_MEASURES = (
-    # Brightness may be lower on defective images: its better direction is the fair comparison.
+    # The number may be lower on defective images: the direction chosen with it is the fair comparison.
     Measure(
         "image_auroc",
         "AUROC",
@@ -102,6 +102,7 @@ def cards_of(view: ReportView) -> dict[str, Any]:
         "cards": [card(measure, metrics) for measure in IMAGE_MEASURES],
         "pixel_cards": pixel_cards(metrics),
         "has_baseline": bool(metrics.get("baseline")),
+        "baseline_number": metrics.get("baseline", {}).get("number", ""),
     }
 
 
@@ -117,7 +118,7 @@ def card(measure: Measure, metrics: Mapping[str, Any]) -> Card:
         measure.meaning,
         write(model.value),
         span(model.low, model.high, as_percent=measure.as_percent),
-        "" if baseline is None else f"{measure.baseline_name} {write(baseline.value)}",
+        "" if baseline is None else f"{measure.baseline_name or _number(metrics)} {write(baseline.value)}",
         "" if baseline is None else span(baseline.low, baseline.high, as_percent=measure.as_percent),
         "",
         interval_bar(model, baseline, measure.title),
@@ -128,6 +129,11 @@ def pixel_cards(metrics: Mapping[str, Any]) -> list[Card]:
     """Return cards of the pixel measures; none where not one of them has a value."""
     cards = [card(measure, metrics) for measure in PIXEL_MEASURES]
     return cards if any(one.bar is not None for one in cards) else []
+
+
+def _number(metrics: Mapping[str, Any]) -> str:
+    """Name the number that is the baseline; runs before it was chosen took brightness."""
+    return str(metrics["baseline"].get("number", "brightness").partition(",")[0])
 
 
 def _interval(estimate: Mapping[str, float | None] | None) -> Interval | None:

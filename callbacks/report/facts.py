@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from callbacks.statistics.bootstrap import wilson
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
-from .wording import plural
+from .wording import defined, plural, share, span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
+
+MARKING = "marking"
+"""What models that learn from masks are for."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,13 @@ def confusion(predictions: pd.DataFrame) -> Confusion:
 
 
 def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -> list[Part]:
-    """Split the labelled images by ``kind`` or ``defect``, in the order of names.
+    """Split the labelled images by ``kind`` or ``defect``.
 
     By ``defect``, only defective images count: a good one has no type of defect.
 
     Returns:
-        One part per name; empty where there are fewer than two names, since there is nothing to compare.
+        One part per name, in their order, but kinds with the largest share of wrong verdicts first; empty where there
+        are fewer than two names, since there is nothing to compare.
     """
     label = predictions["label_index"]
     known = predictions[label == DEFECTIVE if column == "defect" else label != UNKNOWN]
@@ -104,7 +108,7 @@ def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -
         counts = confusion(known[known[column].astype(str) == name])
         recall_range = wilson(counts.recall or 0.0, counts.defective, confidence)
         parts.append(Part(name, counts, recall_range, wilson(counts.fpr or 0.0, counts.good, confidence)))
-    return parts
+    return parts if column == "defect" else sorted(parts, key=lambda part: -_wrong(part.confusion))
 
 
 def verdict(counts: Confusion) -> str:
@@ -119,6 +123,48 @@ def verdict(counts: Confusion) -> str:
         seen = plural(counts.good, "good picture")
         return f"Raises {alarms} among {seen}. The test holds no defective picture, so it says nothing about misses."
     return "The test holds no labelled picture, so it says nothing about misses or false alarms."
+
+
+def headline(counts: Confusion, metrics: Mapping[str, Any], kinds: Sequence[Part] = ()) -> str:
+    """Tell what the test says, what the model is for first: how well it marks, how well it judges, and where least.
+
+    Args:
+        counts: Of all labelled images.
+        metrics: As in metrics.json; ``purpose`` names what a model was trained for, where that is not to judge images.
+        kinds: The same counts by kind.
+    """
+    return " ".join(filter(None, (_marks(metrics), verdict(counts), worst_kind(kinds))))
+
+
+def _marks(metrics: Mapping[str, Any]) -> str:
+    """Say how well a model that learnt from masks marks; empty for others, and where no test image has marks."""
+    if metrics.get("purpose") != MARKING:
+        return ""
+    found = []
+    for name, key in (("a Dice of", "pixel_dice"), ("a boundary F1 of", "boundary_f1")):
+        estimate = metrics.get("test", {}).get(key) or {}
+        if (value := defined(estimate.get("value"))) is not None:
+            found.append(f"{name} {share(value)} ({span(estimate['low'], estimate['high'])})")
+    return f"Marks what the masks mark with {' and '.join(found)}." if found else ""
+
+
+def worst_kind(kinds: Sequence[Part]) -> str:
+    """Name the kind on which most verdicts are wrong, each class counting alike; empty where all are alike."""
+    wrong = {part.name: _wrong(part.confusion) for part in kinds}
+    if len(set(wrong.values())) < 2:
+        return ""
+    worst = max(kinds, key=lambda part: wrong[part.name])
+    return f"Least well on kind {worst.name}: {_lowered(verdict(worst.confusion))}"
+
+
+def _wrong(counts: Confusion) -> float:
+    """Mean of the shares of misses and of false alarms, as far as there are any to count."""
+    shares = [part / whole for part, whole in ((counts.fn, counts.defective), (counts.fp, counts.good)) if whole]
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def threshold_of(calibration: Mapping[str, Any], level: str) -> Mapping[str, Any] | None:

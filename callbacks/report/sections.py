@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-KNOWN = ("test", "baseline", "pictures", "training")
+KNOWN = ("test", "baseline", "pictures", "training", "data_problems")
 """Sections that have places of their own on the page."""
 DRAWN = (images.THRESHOLDS, pixels.THRESHOLDS, objects.DEFECTS, objects.MARKED)
 """Tables, and files of these names, that the page shows as figures."""

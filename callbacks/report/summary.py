@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .facts import parts_by, verdict
+from .facts import headline, parts_by
 from .wording import defined, interval_name, percent, span
 
 if TYPE_CHECKING:
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 def summary_of(view: ReportView) -> dict[str, Any]:
     """Gather verdict, warnings and tables of counts."""
     content, counts = view.content, view.counts
+    kinds = parts_by(content.predictions, "kind", content.confidence)
     return {
         "title": content.title,
-        "verdict": verdict(counts),
+        "verdict": headline(counts, content.metrics, kinds),
         "interval": interval_name(content.confidence),
         "rates": _rates(view),
         "warnings": content.warnings,
         "confusion": counts,
         "unlabelled": len(content.predictions) - counts.good - counts.defective,
-        "by_kind": parts_by(content.predictions, "kind", content.confidence),
+        "by_kind": kinds,
         "by_defect": parts_by(content.predictions, "defect", content.confidence),
         "training": content.metrics.get("training"),
         "own_thresholds": len(view.of_kinds) > 0,

@@ -23,6 +23,10 @@ LEANS = 0.8
 """AUROC, in the better direction, from which on a number alone says something about the labels."""
 OFF = " off the usual"
 """Behind the name of a number: its distance from the median of the good images."""
+WITHIN = " within its "
+"""Behind the name of a number: its distance, up or down, from the median of the images of the same group or kind."""
+OF_LIGHT = frozenset({"brightness", "contrast", "sharpness", "file size"})  # what images of one group or kind share
+FEWEST = 3  # images of a group, or kind, below which its median says nothing
 SURE = 3.0
 """Standard deviations of chance by which an AUROC must differ from one half before it is believed."""
 
@@ -109,21 +113,69 @@ def find_shortcuts(values: dict[str, Floats], label_N: npt.NDArray[np.int64]) ->
     a detector can. So a number counts as a further measure, ``off the usual``, where its distance from the median of
     the good images separates more.
 
-    Numbers that are the same for all images, and sets without both labels, give none.
+    Numbers that are the same for all images, and sets without both labels, give none. Of the forms of a number other
+    than as it is (see ``forms_of``), the most telling counts, where it separates more than the number as it is.
     """
     good, defective = label_N == GOOD, label_N == DEFECTIVE
     if not (good.any() and defective.any()):
         return []
-    found = []
-    for name, value in values.items():
-        if np.ptp(value[good | defective]) == 0:
-            continue
-        counts = int(good.sum()), int(defective.sum())
-        plain = Shortcut(name, auroc(value[good], value[defective]), *counts)
-        distance = np.abs(value - np.median(value[good]))
-        either = Shortcut(name + OFF, auroc(distance[good], distance[defective]), *counts)
-        found += [plain, either] if either.auroc > max(LEANS, plain.separability) else [plain]
+    counts, known = (int(good.sum()), int(defective.sum())), good | defective
+    forms = {name: value for name, value in forms_of(values, good).items() if np.ptp(value[known])}
+    every = [Shortcut(name, auroc(value[good], value[defective]), *counts) for name, value in forms.items()]
+    plain = {one.measure: one for one in every if is_plain(one.measure)}
+    found, best = list(plain.values()), dict(plain)
+    for one in every:  # a distance tells by being large, and a difference either way
+        name, _ = of_number(one.measure)
+        separability = one.auroc if OFF in one.measure else one.separability
+        so_far = best.get(name)
+        if separability > max(LEANS, so_far.separability if so_far else 0.0):
+            best[name] = one
+    found += [one for one in best.values() if not is_plain(one.measure)]
     return sorted(found, key=lambda one: (-one.separability, one.measure))
+
+
+def forms_of(values: dict[str, Floats], good_N: npt.NDArray[np.bool_]) -> dict[str, Floats]:
+    """Return every number as it is and, after all of those, as the distance from the median of the good images."""
+    return values | {
+        name.replace(WITHIN, OFF + WITHIN, 1) if WITHIN in name else name + OFF: np.abs(
+            value - np.median(value[good_N])
+        )
+        for name, value in values.items()
+    }
+
+
+def is_plain(measure: str) -> bool:
+    """Tell whether a measure is a number as it is."""
+    return OFF not in measure and WITHIN not in measure
+
+
+def of_number(measure: str) -> tuple[str, str]:
+    """Split the name of a measure to that of its number, and how it is taken, in words; empty: as it is."""
+    name, within, part = measure.partition(WITHIN)
+    bare = name.removesuffix(OFF)
+    if bare != name:
+        return bare, f"as distance from the usual of its {part}" if within else "as distance from the usual"
+    return bare, f"beside its {part}" if within else ""
+
+
+def within_parts(values: dict[str, Floats], table: pd.DataFrame) -> dict[str, Floats]:
+    """Return every number less the median of its group, and of its kind, where most images have two others in theirs.
+
+    Images of one part, lot or kind share light and material, which hides what is odd among them. No label is used.
+    """
+    found = {}
+    for column in ("group", "kind"):
+        if column not in table or table[column].nunique() < 2:
+            continue
+        names = table[column].astype(str)
+        if (names.groupby(names).transform("size") < FEWEST).mean() > 0.5:
+            continue
+        for name, value in values.items():
+            if name not in OF_LIGHT:
+                continue
+            middle = pd.Series(value, index=table.index).groupby(names).transform("median").to_numpy(np.float64)
+            found[f"{name}{WITHIN}{column}"] = value - middle
+    return found
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callbacks.measures.data_problems import SECTION
 from callbacks.measures.learning import loud
 from callbacks.statistics.novelty import FACTS
 
@@ -47,7 +48,7 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
         "higher is worse. A picture is called defective where its score reaches the threshold."
     )
     composition = spec["composition"]
-    notes = [*loud(spec["metrics"].get("training", {})), *notes]
+    notes = [*loud(spec["metrics"].get("training", {})), *spec["metrics"].get(SECTION, []), *notes]
     does = " ".join(filter(None, (does, COMPOSED.get(composition["kind"]), _tiled(composition))))
     features = "No pre-trained weights."
     if weights:

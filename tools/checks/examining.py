@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from callbacks.measures.data_problems import shortcuts_of
 from callbacks.report.doctor import LEVELS, DoctorContent, Finding, render_doctor
 from callbacks.report.wording import DASH, plural, share
 from datamodules.files.csv_text import csv_text
-from datamodules.health.shortcuts import OFF
+from datamodules.health.shortcuts import is_plain
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, count_by_split
 from tools.configuring.build import build
 from tools.runs.first_lines import first_lines
@@ -90,7 +91,7 @@ def doctor_content(
         findings=findings,
         passed=passed,
         tables=tables(examined),
-        shortcuts=(shortcuts := pictures.shortcuts_of(examined)),
+        shortcuts=(shortcuts := shortcuts_of(examined.table)),
         shortcut_table=shortcut_table(shortcuts),
         sheets=sheets(examined),
         excluded=examined.datamodule.excluded,
@@ -146,7 +147,7 @@ def tables(examined: Examined) -> list[tuple[str, pd.DataFrame]]:
 def shortcut_table(shortcuts: Mapping[str, Sequence[Shortcut]]) -> pd.DataFrame:
     """Tabulate the AUROC of every number, as it is, for every set of images."""
     columns = {
-        where: {one.measure: share(one.auroc) for one in ones if not one.measure.endswith(OFF)}
+        where: {one.measure: share(one.auroc) for one in ones if is_plain(one.measure)}
         for where, ones in shortcuts.items()
     }
     return pd.DataFrame(columns).fillna(DASH).T

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from callbacks.measures.data_problems import shortcuts_of, telling_numbers
 from callbacks.report.doctor import Finding
 from callbacks.report.wording import percent, plural, share
 from datamodules.errors import DataError
 from datamodules.health.duplicates import SAVED_AGAIN
-from datamodules.health.shortcuts import OFF, auroc, find_shortcuts, measures
-from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN, UNKNOWN
+from datamodules.health.shortcuts import auroc, measures
+from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
 
 from .examined import LEFT_OUT
 
 if TYPE_CHECKING:
-    from datamodules.health.shortcuts import Shortcut
-
     from .examined import Examined
 
 MOST_PAIRS_SHOWN, MOST_SHOWN = 6, 12
-ALL, TEST_SPLIT = "all pictures", "test split"
 _DEPTHS = (1023, 4095, 16383)  # 10, 12 and 14 bits
 _FLAT = 0.004  # contrast of one grey value in 255
 _SHIFTED = 0.9  # AUROC between good images of two splits, from which on they were taken differently
@@ -192,56 +190,22 @@ def check_contradictions(examined: Examined) -> Finding | str:
     )
 
 
-def shortcuts_of(examined: Examined) -> dict[str, list[Shortcut]]:
-    """Measure shortcuts over all labelled images, over those of the test split, and for every type of defect."""
-    values = measures(examined.table)
-    label = examined.table["label_index"].to_numpy(dtype=np.int64)
-    test = np.where(examined.table["split"] == TEST, label, UNKNOWN)
-    found = {ALL: find_shortcuts(values, label), TEST_SPLIT: find_shortcuts(values, test)}
-    types = sorted(set(examined.table["defect"][label == DEFECTIVE]) - {""})
-    for name in types if len(types) > 1 else []:
-        of_type = (label != DEFECTIVE) | (examined.table["defect"] == name).to_numpy()
-        found[name] = find_shortcuts(values, np.where(of_type, label, UNKNOWN))
-    return found
-
-
 def check_shortcuts(examined: Examined) -> Finding | str:
     """Find single numbers that tell the labels apart."""
-    ranked = sorted(
-        ((one, where) for where, ones in shortcuts_of(examined).items() for one in ones if one.separates or one.leans),
-        key=lambda pair: -pair[0].separability,
-    )
-    grave = [pair for pair in ranked if pair[0].separates]
-    telling = grave or ranked
-    if not telling:
+    telling = telling_numbers(shortcuts_of(examined.table), share)
+    if telling is None:
         return "Numbers such as brightness or file size that tell the labels by themselves."
-    whole = any(where in (ALL, TEST_SPLIT) for _, where in telling)  # types of defect speak where these say nothing
-    best: dict[str, tuple[str, str]] = {}
-    for one, where in telling:  # the most telling first
-        name = one.measure.removesuffix(OFF)
-        if where in (ALL, TEST_SPLIT) or not whole:
-            either = ", as distance from the usual" if one.measure.endswith(OFF) else ""
-            best.setdefault(name, (f"{name} {share(one.auroc)}", f" ({where}{either})"))
-    names = list(best)
-    places = {place for _, place in best.values()}
-    values = (
-        ", ".join(value for value, _ in best.values()) + places.pop()
-        if len(places) == 1
-        else ", ".join(value + place for value, place in best.values())
-    )
-    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    verb = "tells" if len(names) == 1 else "tell"
-    extent = "good from defective pictures" if grave else "something about the labels"
     return Finding(
         "shortcuts",
-        "problem" if grave else "note",
-        f"{listed[:1].upper()}{listed[1:]} alone {verb} {extent}",
-        f"AUROC of one number alone: {values}. At 0 or 1 it separates entirely; 0.5 says nothing.",
-        "Reports brightness as a baseline beside every result: a detector that is not better has learnt nothing else.",
+        "problem" if telling.grave else "note",
+        telling.title,
+        f"AUROC of one number alone: {telling.found}. At 0 or 1 it separates entirely; 0.5 says nothing.",
+        "Reports the strongest such number as a baseline beside every result: a detector that is not better has learnt "
+        "nothing else.",
         "Ask how the pictures were taken: same lamp, exposure, day and export for good and defective parts? If the "
         "defects themselves are not that large, take new pictures, or compare with the baseline before you trust a "
         "figure.",
-        len(names),
+        telling.count,
     )
 
 

@@ -78,12 +78,18 @@ def scope_notes(calibration: Calibration) -> list[str]:
 
 
 def _warn_of_shortcut(metrics: dict[str, Any]) -> list[str]:
-    """Compare with brightness: as good, or within the model's own interval."""
-    separability = metrics.get("baseline", {}).get("separability", {}).get("value")
+    """Compare with the strongest single number: as good, or within the model's own interval."""
+    baseline = metrics.get("baseline", {})
+    separability = baseline.get("separability", {}).get("value")
     auroc = metrics.get("test", {}).get("image_auroc", {"value": None})
     if separability is None or auroc["value"] is None or separability < max(0.7, auroc["low"]):
         return []
-    found = f"Brightness alone separates these pictures with an AUROC of {separability:.3f} in its better direction"
+    name, _, how = baseline.get("number", "brightness").partition(", ")
+    taken = f" ({how})" if how else ""
+    found = (
+        f"{name[:1].upper()}{name[1:]} alone{taken} separates these pictures with an AUROC of {separability:.3f}, "
+        f"{baseline.get('origin', 'in its better direction')}"
+    )
     if separability >= auroc["value"]:
         return [f"{found}, no worse than the model: the result may rest on how the pictures were taken."]
-    return [f"{found}, within the model's own interval: its lead over brightness is not certain."]
+    return [f"{found}, within the model's own interval: its lead over {name} is not certain."]

@@ -78,6 +78,8 @@ def run_test(
     results, calibration = evaluation.results, calibration_of(module)
     if provenance.training:
         results.metrics["training"] = dict(provenance.training)
+    if module.supervision == "masks":
+        results.metrics["purpose"] = facts.MARKING
     doubts = loud(provenance.training)
     notes = doubts + warn(results, calibration, datamodule, module.origin())
     environment = environment | results.environment
@@ -98,8 +100,10 @@ def run_test(
 
 def verdict(view: ReportView) -> str:
     """Say in one line what the test found."""
-    found = facts.verdict(view.counts)
-    auroc = view.content.metrics.get("test", {}).get("image_auroc")
+    content = view.content
+    kinds = facts.parts_by(content.predictions, "kind", content.confidence)
+    found = facts.headline(view.counts, content.metrics, kinds)
+    auroc = content.metrics.get("test", {}).get("image_auroc")
     if auroc is None or auroc["value"] is None:
         return found
     interval = f"{interval_name(view.content.confidence)} {auroc['low']:.3f} to {auroc['high']:.3f}"

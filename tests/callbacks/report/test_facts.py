@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_score
 
-from callbacks.report.facts import Confusion, confusion, kind_thresholds, parts_by, threshold_of, verdict
+from callbacks.report.facts import (
+    MARKING,
+    Confusion,
+    Part,
+    confusion,
+    headline,
+    kind_thresholds,
+    parts_by,
+    threshold_of,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from tests.callbacks.report.conftest import Contents
@@ -74,3 +84,38 @@ def test_verdict_in_plain_words(
         verdict=["defective" if score >= 3 else "good" for score in scores]
     )
     assert verdict(confusion(predictions)).startswith(expected)
+
+
+def part(name: str, tp: int, fp: int, tn: int, fn: int) -> Part:
+    return Part(name, Confusion(tp, fp, tn, fn), (0.0, 1.0), (0.0, 1.0))
+
+
+def test_the_headline_says_the_worst_kind() -> None:
+    whole = Confusion(18, 2, 58, 2)
+    kinds = [part("air", 8, 0, 20, 0), part("oil", 10, 2, 38, 2)]
+    assert headline(whole, {}, kinds) == (
+        "Finds 18 of 20 defective pictures and raises 2 false alarms among 60 good ones. "
+        "Least well on kind oil: finds 10 of 12 defective pictures and raises 2 false alarms among 40 good ones."
+    )
+    assert headline(whole, {}, [part("a", 1, 1, 1, 1), part("b", 2, 2, 2, 2)]) == verdict(whole)
+    assert headline(whole, {}) == verdict(whole)
+
+
+def test_kinds_come_the_worst_first_and_defects_by_name(contents: type[Contents]) -> None:
+    predictions = contents.predictions(6, 6).assign(kind=["a", "b", "c"] * 4)
+    bad = predictions["kind"] == "b"
+    predictions.loc[bad, "verdict"] = predictions.loc[bad, "label_index"].map({0: "defective", 1: "good", -1: "good"})
+    predictions.loc[~bad, "verdict"] = predictions.loc[~bad, "label_index"].map({0: "good", 1: "defective", -1: "good"})
+    assert [one.name for one in parts_by(predictions, "kind")] == ["b", "a", "c"]
+
+
+def test_models_that_learn_from_masks_are_headed_by_how_well_they_mark() -> None:
+    estimate = {"value": 0.81, "low": 0.7, "high": 0.9}
+    metrics = {"test": {"pixel_dice": estimate, "boundary_f1": estimate}}
+    whole = Confusion(3, 0, 4, 1)
+    assert headline(whole, metrics) == verdict(whole)
+    assert headline(whole, metrics | {"purpose": MARKING}).startswith(
+        "Marks what the masks mark with a Dice of 0.810 (0.700 to 0.900) and a boundary F1 of 0.810 (0.700 to 0.900). "
+        "Finds 3 of 4"
+    )
+    assert headline(whole, {"test": {}, "purpose": MARKING}) == verdict(whole)

@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from callbacks.statistics.bootstrap import Resampling, wilson
 from callbacks.statistics.intervals import image_intervals
+from callbacks.statistics.ranking_interval import auroc_interval
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -80,8 +81,9 @@ def test_copies_of_pictures_inside_a_group_do_not_narrow_the_interval() -> None:
 def test_perfect_separation_is_not_certainty() -> None:
     label = np.arange(40) < 8
     estimates = image_intervals(label + np.linspace(0, 0.5, 40), label, np.arange(40), threshold=0.9)
-    for name in ("auroc", "average_precision", "best_f1", "precision", "recall", "f1"):
+    for name in ("average_precision", "best_f1", "precision", "recall", "f1"):
         assert (estimates[name].low, estimates[name].high) == wilson(1.0, 8)
+    assert (estimates["auroc"].low, estimates["auroc"].high) == auroc_interval(1.0, 32, 8)
     assert (estimates["fpr"].low, estimates["fpr"].high) == wilson(0.0, 32)
 
 
