@@ -17,7 +17,8 @@ from datamodules.errors import DataError
 from datamodules.files.own_process import settle_process
 from models.errors import DivergedError, WeightsError
 
-from .configuring.config import describe, groups
+from .configuring.config import check_choice, describe, groups, parse_overrides
+from .configuring.places import choice_file, searching, take_config_dir
 from .configuring.positions import usage, with_keys
 from .configuring.trust import take_trust, trusting
 from .errors import ConfigError, FailedTrialsError
@@ -63,10 +64,12 @@ def run_verb(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Seque
     quiet_libraries()
     try:
         with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
-            if HELP_FLAGS & set(args):
-                print(help_text(verb, epilog, shown))
-            else:
-                _run(verb, args, run)
+            words, folder = take_config_dir(args)
+            with searching(folder):
+                if HELP_FLAGS & set(words):
+                    print(help_text(verb, epilog, shown, args=words))
+                else:
+                    _run(verb, words, run)
             sys.stdout.flush()  # while errors can still be told
     except (ConfigError, OmegaConfBaseException) as error:
         lost = f"Expected every ${{...}} of the config to lead to a value, but: {first_line(error)}"
@@ -103,15 +106,26 @@ def print_config(config: DictConfig) -> None:
 
 
 def help_text(
-    verb: str, epilog: str, shown: Sequence[str] | None = None, *, configs: Sequence[str] | None = None
+    verb: str,
+    epilog: str,
+    shown: Sequence[str] | None = None,
+    *,
+    configs: Sequence[str] | None = None,
+    args: Sequence[str] = (),
 ) -> str:
     """Describe a verb: what it does, its keys with their defaults, the groups and their choices, examples.
+
+    With choices such as ``model=padim`` among the arguments, their own keys follow in place of the lists of choices.
 
     Args:
         verb: Its name.
         epilog: Examples.
         shown: Groups to list; None: those in the defaults list.
         configs: Names of the configs that hold its keys, the one that says what it does first; None: that of the verb.
+        args: Of the command.
+
+    Raises:
+        ConfigError: A choice among the arguments is none.
     """
     lines = [line for name in configs or (verb,) for line in _read_with_base(name)]
     named = usage(verb) if configs is None else "".join(f"{name.replace('/', '=')} " for name in configs[:1])
@@ -120,19 +134,57 @@ def help_text(
     parts += key_lines(lines[1:])
     parts += [_help_line("trust=false", TRUST)] if verb in OPENS_RUNS else []
     defaults = _defaults(lines)
-    for group, choices in groups().items():
-        if not choices or group not in (defaults if shown is None else shown):
-            continue
+    listed = [
+        group for group, choices in groups().items() if choices and group in (defaults if shown is None else shown)
+    ]
+    chosen = chosen_choices(args, listed)
+    for group, choice in chosen.items():
+        parts += [
+            "",
+            f"{group}={choice}: {describe(group, choice)}",
+            *key_lines(_choice_lines(group, choice), f"{group}."),
+        ]
+    for group in [] if chosen else listed:
+        choices = groups()[group]
         default = defaults.get(group, "null")
         parts += ["", f"{group}=" if default == "null" else f"{group}=  (default {default})"]
         parts += [_help_line(choice, describe(group, choice)) for choice in choices]
+    if chosen:
+        parts += ["", f"loupe {verb} --help lists the choices of every group."]
+    elif {"data", "model"} & set(listed):
+        example = " ".join(f"{group}=NAME" for group in ("data", "model") if group in listed)
+        parts += ["", f"The keys of a choice: loupe {verb} {example} --help"]
     parts += [
         "",
         "Any key of the config can be set; --print shows them all, and what a command would run with.",
+        "--config-dir=DIR adds a folder of configs of your own: DIR/model/NAME.yaml is model=NAME.",
         "",
         epilog,
     ]
     return "\n".join(parts)
+
+
+def chosen_choices(args: Sequence[str], listed: Sequence[str]) -> dict[str, str]:
+    """Return the choices that arguments name, by group.
+
+    Raises:
+        ConfigError: One is misspelt; names the nearest right one.
+    """
+    chosen = {}
+    for override in parse_overrides([arg for arg in args if "=" in arg and not arg.startswith("-")]):
+        if override.key_or_group in listed and isinstance(override.value(), str):
+            check_choice(override, groups()[override.key_or_group])
+            chosen[override.key_or_group] = str(override.value())
+    return chosen
+
+
+def _choice_lines(group: str, choice: str) -> list[str]:
+    """Read the lines of a choice's config, followed by those of the configs of its group that it extends."""
+    lines = choice_file(group, choice).read_text(encoding="utf-8").splitlines()
+    base = [line.partition("[")[2].partition("]")[0] for line in lines if line.startswith("defaults: [")]
+    names = [name.strip() for text in base for name in text.split(",") if name.strip() not in {"", "_self_"}]
+    own = [line for line in lines if not line.startswith("_target_")]
+    return own + [line for name in names for line in _choice_lines(group, name)]
 
 
 def key_lines(lines: Sequence[str], prefix: str = "") -> list[str]:

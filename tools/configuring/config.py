@@ -20,6 +20,7 @@ from configs import CONFIG_DIR
 from tools.errors import ConfigError
 
 from .own_classes import names_own_class, own_class
+from .places import choice_file, config_folders, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,16 +33,16 @@ SIDES = frozenset({"image_size"})  # height and width: one number means a square
 
 def groups() -> dict[str, list[str]]:
     """List the config groups and their choices."""
-    folders = sorted(path for path in CONFIG_DIR.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+    folders = sorted(path.name for path in CONFIG_DIR.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
     return {
-        folder.name: sorted(path.stem for path in folder.glob("*.yaml") if not path.stem.startswith("_"))
-        for folder in folders
+        group: sorted({path.stem for place in config_folders() for path in (place / group).glob("[!_]*.yaml")})
+        for group in folders
     }
 
 
 def describe(group: str, choice: str) -> str:
     """Return the first comment of a choice's file, which says what it is."""
-    lines = (CONFIG_DIR / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = choice_file(group, choice).read_text(encoding="utf-8").splitlines()
     comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
     return next((comment for comment in comments if not comment.startswith("@package")), "")
 
@@ -193,7 +194,11 @@ def parse_override(arg: str) -> Override:
 
 def _compose(name: str, overrides: Sequence[Override]) -> tuple[DictConfig, dict[str, str | None]]:
     """Compose with Hydra; return the config, and the choice of every group."""
-    config, choices = _composed(name, tuple(override.input_line for override in overrides if override.input_line))
+    lines = [override.input_line for override in overrides if override.input_line]
+    if (own := own_folder()) is not None:
+        escaped = str(own).replace("\\", "\\\\").replace("'", "\\'")
+        lines.append(f"hydra.searchpath=['file://{escaped}']")
+    config, choices = _composed(name, tuple(lines))
     return config.copy(), dict(choices)
 
 

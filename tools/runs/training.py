@@ -19,6 +19,7 @@ from callbacks.training.history import History, read_rows
 from callbacks.training.last import LastCheckpoint
 from datamodules.files.csv_text import csv_text
 from tools.configuring.build import build, check_arguments
+from tools.configuring.config import parse_override
 from tools.errors import ConfigError
 from tools.mishaps import first_line
 from tools.signals import keeping_note
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from lightning import Callback
 
+    from callbacks.tracking.loggers import Tracking
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
 
@@ -64,6 +66,7 @@ def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequ
         WeightsError: Pre-trained weights cannot be had.
     """
     module, datamodule = prepare(config)
+    print("".join(f"{line}\n" for line in said_in_vain(overrides or (), module)), end="")
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
     with owned(folder.path):
@@ -162,6 +165,7 @@ def check_parts(config: DictConfig) -> None:
     """
     for name, entry in config.callbacks.items():
         build(entry, f"callbacks.{name}")
+    trackings(config)
     acceptance_of(config)
     if "evaluation" not in config.callbacks:
         raise ConfigError("Expected callbacks.evaluation, by which a run is judged, but found none; leave it in.")
@@ -173,6 +177,15 @@ def check_parts(config: DictConfig) -> None:
         raise ConfigError(f"Expected trainer to suit this machine, but: {first_line(error)}") from error
 
 
+def trackings(config: DictConfig) -> list[Tracking]:
+    """Build the loggers of a run, beside that of TensorBoard.
+
+    Raises:
+        ConfigError: One is not installed, or a value means nothing.
+    """
+    return [build(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items()]
+
+
 def agree(config: DictConfig, module: InspectionModel) -> None:
     """Note in ``config`` what the model dictates: to the trainer, and of the data."""
     config.trainer.update(module.trainer_arguments)
@@ -180,6 +193,18 @@ def agree(config: DictConfig, module: InspectionModel) -> None:
         config.data.defects_in_train = True  # there is nothing to learn from otherwise
     if module.supervision == "instances":
         config.data.instances = True
+
+
+def said_in_vain(overrides: Sequence[str], module: InspectionModel) -> list[str]:
+    """Say which settings of the trainer do nothing, since the model dictates them."""
+    said = {override.key_or_group: override.value() for override in map(parse_override, overrides)}
+    model, lines = type(module).__name__, []
+    for key, own in module.trainer_arguments.items():
+        if (asked := said.get(f"trainer.{key}", own)) != own:
+            passes = (key, own) == ("max_epochs", 1)
+            why = "learns in one pass over the images" if passes else f"takes {own}, whatever is asked"
+            lines.append(f"trainer.{key}={asked} does nothing: {model} {why}.")
+    return lines
 
 
 def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> None:
@@ -239,6 +264,10 @@ def _fit(
     end = LastCheckpoint(folder.last_checkpoint)
     callbacks = [*own, *watchers, *others, end, BestCheckpoint(folder.checkpoints, module.monitor)]
     logger = EpochLogger(folder.tensorboard)
-    build_trainer(config, callbacks, [logger]).fit(module, datamodule, ckpt_path=last, weights_only=True)
+    loggers = [
+        logger,
+        *(tracking.start(folder.path, "/".join(folder.path.parts[-2:])) for tracking in trackings(config)),
+    ]
+    build_trainer(config, callbacks, loggers).fit(module, datamodule, ckpt_path=last, weights_only=True)
     logger.finalize("success")
     return end.seconds

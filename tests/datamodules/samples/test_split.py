@@ -77,12 +77,12 @@ SHARES = [(0.2, 0.3), (0.1, 0.1), (0.5, 0.25), (0.0, 0.4), (0.3, 0.0), (0.4, 0.6
 def within_bound(done: pd.DataFrame, wanted: dict[str, float]) -> bool:
     """Tell whether every split has what it asked for, to within the bound that docs/splits.md states.
 
-    Four standard deviations of independent draws, and the largest group for what a floor lends or borrows.
+    Five standard deviations of independent draws, and the largest group for what a floor lends or borrows.
     """
     sizes = done.groupby("group").size()
     return all(
         abs((done["split"] == name).sum() - share * len(done))
-        <= 4 * np.sqrt(share * (1 - share) * (sizes**2).sum()) + sizes.max()
+        <= 5 * np.sqrt(share * (1 - share) * (sizes**2).sum()) + sizes.max()
         for name, share in wanted.items()
     )
 
@@ -283,3 +283,17 @@ def test_folds_depend_on_the_seed_alone_and_share_defects_where_asked() -> None:
 def test_folds_that_cannot_be_are_refused(folds: int, fold: int, share: float, message: str) -> None:
     with pytest.raises(DataError, match=message):
         fold_table(fold_rows(), folds, fold, share, seed=0)
+
+
+def test_most_sets_are_far_nearer_to_what_was_asked_than_the_bound() -> None:
+    """Of many sets, 19 in 20 lie within two standard deviations, as lots do."""
+    rng, far = np.random.default_rng(0), []
+    for seed in range(300):
+        count = int(rng.integers(40, 200))
+        done = split_table(table(count, label_index=[0] * count), 0.2, 0.3, seed)
+        far += [
+            abs((done["split"] == name).sum() - part * count) / np.sqrt(part * (1 - part) * count)
+            for name, part in {"train": 0.5, "calibration": 0.2, "test": 0.3}.items()
+        ]
+    assert 0.93 <= np.mean(np.array(far) <= 2) <= 0.98
+    assert np.median(far) < 0.8
