@@ -130,7 +130,7 @@ def telling_numbers(shortcuts: Mapping[str, Sequence[Shortcut]], write: Callable
             best.setdefault(name, (f"{name} {write(one.auroc)}", f" ({where}{', ' if how else ''}{how})"))
     names = list(best)
     places = {place for _, place in best.values()}
-    said = (
+    values = (
         ", ".join(value for value, _ in best.values()) + places.pop()
         if len(places) == 1
         else ", ".join(value + place for value, place in best.values())
@@ -139,4 +139,4 @@ def telling_numbers(shortcuts: Mapping[str, Sequence[Shortcut]], write: Callable
     verb = "tells" if len(names) == 1 else "tell"
     extent = "good from defective pictures" if grave else "something about the labels"
     title = f"{listed[:1].upper()}{listed[1:]} alone {verb} {extent}"
-    return Telling(bool(grave), title, said, len(names))
+    return Telling(bool(grave), title, values, len(names))

@@ -66,7 +66,7 @@ def train(config: DictConfig, watchers: Sequence[Callback] = (), overrides: Sequ
         WeightsError: Pre-trained weights cannot be had.
     """
     module, datamodule = prepare(config)
-    print("".join(f"{line}\n" for line in said_in_vain(overrides or (), module)), end="")
+    print("".join(f"{line}\n" for line in asked_in_vain(overrides or (), module)), end="")
     folder = RunFolder.create(config)
     print(f"Run {folder.path}")
     with owned(folder.path):
@@ -195,12 +195,12 @@ def agree(config: DictConfig, module: InspectionModel) -> None:
         config.data.instances = True
 
 
-def said_in_vain(overrides: Sequence[str], module: InspectionModel) -> list[str]:
+def asked_in_vain(overrides: Sequence[str], module: InspectionModel) -> list[str]:
     """Say which settings of the trainer do nothing, since the model dictates them."""
-    said = {override.key_or_group: override.value() for override in map(parse_override, overrides)}
+    given = {override.key_or_group: override.value() for override in map(parse_override, overrides)}
     model, lines = type(module).__name__, []
     for key, own in module.trainer_arguments.items():
-        if (asked := said.get(f"trainer.{key}", own)) != own:
+        if (asked := given.get(f"trainer.{key}", own)) != own:
             passes = (key, own) == ("max_epochs", 1)
             why = "learns in one pass over the images" if passes else f"takes {own}, whatever is asked"
             lines.append(f"trainer.{key}={asked} does nothing: {model} {why}.")
