@@ -49,13 +49,13 @@ class Telling(NamedTuple):
         grave: Whether one of them separates good from defective images.
         title: What they do.
         found: Their AUROCs.
-        count: How many there are.
+        numbers: How many there are.
     """
 
     grave: bool
     title: str
     found: str
-    count: int
+    numbers: int
 
 
 def problems_of(table: pd.DataFrame) -> list[str]:

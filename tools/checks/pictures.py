@@ -205,7 +205,7 @@ def check_shortcuts(examined: Examined) -> Finding | str:
         "Ask how the pictures were taken: same lamp, exposure, day and export for good and defective parts? If the "
         "defects themselves are not that large, take new pictures, or compare with the baseline before you trust a "
         "figure.",
-        telling.count,
+        telling.numbers,
     )
 
 

@@ -91,7 +91,7 @@ def test_images_may_be_renamed_and_copies_stay_together() -> None:
     copies = rows.assign(name="0_copy_of_" + rows["name"])
     after = split(pd.concat([rows, copies]))
     assert (after[before.index] == before).all()
-    assert all(after["0_copy_of_" + name] == where for name, where in before.items())
+    assert all(after[f"0_copy_of_{name}"] == where for name, where in before.items())
 
 
 def test_a_copy_beside_a_group_leaves_the_group_where_it_is() -> None:
