@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check matrix clean
+.PHONY: help setup demo test check matrix docs clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,10 @@ check: $(READY)  ## lint, formatting, types
 
 matrix: $(READY)  ## train every model on every drawn domain, at tiny size (slow; goes on where it was stopped)
 	@$(BIN)/python -m benchmarks.matrix
+
+docs: $(READY)  ## build the site to build/site/index.html, which opens without a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 clean:  ## remove what make setup made
 	rm -rf $(VENV)
