@@ -25,7 +25,7 @@ def take_config_dir(args: Sequence[str]) -> tuple[list[str], Path | None]:
     """Take ``--config-dir=DIR`` or ``--config-dir DIR`` out of the arguments of a command; of several, the last counts.
 
     Raises:
-        ConfigError: It is no folder, or one without a config in a folder that is named as a group is.
+        ConfigError: There is no such folder, or it is without a config in a folder that is named as a group is.
     """
     rest, found, waiting = [], None, False
     for arg in args:
