@@ -18,10 +18,10 @@ Floats = npt.NDArray[np.float64]
 SIDE = 16
 
 
-def layer_features(picture: Array, white_level: float | None = None) -> Floats:
+def layer_features(image: Array, white_level: float | None = None) -> Floats:
     """Return the look of a layer, (F,): a copy of 16 x 16 grey values, their mean and spread, and how rough it is."""
-    values = scale(grey(picture), white_level).astype(np.float32)
-    values = values / np.float32(255) if picture.dtype == np.uint8 and white_level in (None, 255) else values
+    values = scale(grey(image), white_level).astype(np.float32)
+    values = values / np.float32(255) if image.dtype == np.uint8 and white_level in (None, 255) else values
     small = resize(values, 4 * SIDE, 4 * SIDE)
     rough = float(np.abs(cv2.Laplacian(small, cv2.CV_32F)).mean())
     tiny = resize(small, SIDE, SIDE)

@@ -143,7 +143,7 @@ class MetallographyDataModule(ViewDataModule):
         Raises:
             UnreadableImageError: Image or mask cannot be used.
         """
-        picture = decoded(str(pair.image))
+        image = decoded(str(pair.image))
         view, mask = View(), None
         if pair.mask is not None:
             view = self._mask_view(pair.mask, pair.image, set_is_inverted)
@@ -151,14 +151,14 @@ class MetallographyDataModule(ViewDataModule):
         name = pair.image.relative_to(root).as_posix()
         match = re.match(self.scan_pattern, pair.image.stem) or re.search(self.scan_pattern, pair.image.stem)
         rows = []
-        for box in self._boxes(*picture.shape[:2]):
+        for box in self._boxes(*image.shape[:2]):
             marked = mask is not None and bool((cut(mask, box) if box else mask).any())
             label = UNKNOWN if mask is None else DEFECTIVE if marked else GOOD
             rows.append(
                 {
                     "image_path": str(pair.image),
                     "name": f"{name}#{box.x},{box.y}"
-                    if box and (box.width, box.height) != picture.shape[1::-1]
+                    if box and (box.width, box.height) != image.shape[1::-1]
                     else name,
                     "label_index": label,
                     "mask_path": str(pair.mask or ""),

@@ -110,11 +110,11 @@ class OringDataModule(InspectionDataModule):
                 raise DataError(" ".join([str(error), *hints])) from error
             raise
 
-    def _of_kind(self, pictures: list[Found]) -> list[Found]:
-        kinds = sorted({found.kind for found in pictures})
+    def _of_kind(self, images: list[Found]) -> list[Found]:
+        kinds = sorted({found.kind for found in images})
         if self.kind is not None and self.kind not in kinds:
             raise DataError(
                 f"Expected data.kind to be one of {', '.join(map(repr, kinds))}, but found {self.kind!r}; "
                 "null takes all."
             )
-        return [found for found in pictures if self.kind in {None, found.kind}]
+        return [found for found in images if self.kind in {None, found.kind}]

@@ -107,12 +107,12 @@ class Findings:
         """
         defects = pd.DataFrame(self._defects, columns=list(COLUMNS))
         marked = pd.DataFrame(self._marked, columns=list(MARKED_COLUMNS))
-        pictures = pd.DataFrame(self._pictures, columns=list(PICTURE_COLUMNS))
+        images = pd.DataFrame(self._pictures, columns=list(PICTURE_COLUMNS))
         defects["type"] = [
             types.get(name, "") if true else "" for name, true in zip(defects["name"], defects["true"], strict=True)
         ]
         marked["type"] = [types.get(name, "") for name in marked["name"]]
-        metrics = None if pictures.empty else object_metrics(marked, pictures, self.overlap, resampling)
+        metrics = None if images.empty else object_metrics(marked, images, self.overlap, resampling)
         return ObjectResults(
             defects=defects.sort_values(["name", "defect"], ignore_index=True),
             marked=marked.sort_values(["name", "area", "covered"], ignore_index=True),

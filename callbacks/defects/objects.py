@@ -68,13 +68,13 @@ def touched(mask_HW: npt.NDArray[np.bool_], label_HW: npt.NDArray[np.int32]) -> 
 
 
 def object_metrics(
-    marked: pd.DataFrame, pictures: pd.DataFrame, overlap: float, resampling: Resampling
+    marked: pd.DataFrame, images: pd.DataFrame, overlap: float, resampling: Resampling
 ) -> dict[str, Any]:
     """Recall of marked defects and false objects per image, with intervals from resampled groups.
 
     Args:
         marked: One row per marked defect, with ``MARKED_COLUMNS``.
-        pictures: One row per image whose truth is known, with ``PICTURE_COLUMNS``.
+        images: One row per image whose truth is known, with ``PICTURE_COLUMNS``.
         overlap: As in ``marked_objects``; only repeated here.
         resampling: Number of resamples, confidence and seed.
 
@@ -83,8 +83,8 @@ def object_metrics(
         long as the one before), ``by_type`` and ``by_zone``; ``false_per_picture`` and ``false_per_good_picture``.
         Every recall and rate with ``value``, ``low``, ``high`` (None where undefined) and what it counts.
     """
-    marked, pictures = marked.assign(one=1), pictures.assign(one=1)
-    groups = _Groups(marked, pictures)
+    marked, images = marked.assign(one=1), images.assign(one=1)
+    groups = _Groups(marked, images)
     weight_BG = groups.weights(resampling)
     recalls: dict[str, list[dict[str, Any]]] = {"all": [], "by_size": [], "by_type": [], "by_zone": []}
     for table, about, rows in _classes(marked):
@@ -98,7 +98,7 @@ def object_metrics(
         counted = {"defects": int(total_G.sum()), "found": int(found_G.sum()), "groups": int((total_G > 0).sum())}
         recalls[table].append(about | counted | {"recall": _plain(estimate)})
     rates = {}
-    for name, among in (("false_per_picture", pictures), ("false_per_good_picture", pictures[pictures["good"]])):
+    for name, among in (("false_per_picture", images), ("false_per_good_picture", images[images["good"]])):
         false_G, total_G = (groups.sums(among[column], among["group"]) for column in ("false_objects", "one"))
         rate = false_rate(false_G, total_G, weight_BG, resampling.confidence)
         counted = {"objects": int(false_G.sum()), "pictures": int(total_G.sum())}
@@ -131,11 +131,11 @@ def false_rate(false_G: FloatArray, total_G: FloatArray, weight_BG: FloatArray, 
 class _Groups:
     """Groups in an order that depends on what they hold, not on their names."""
 
-    def __init__(self, marked: pd.DataFrame, pictures: pd.DataFrame) -> None:
-        held: dict[str, list[tuple[Any, ...]]] = {str(name): [] for name in pictures["group"].unique()}
+    def __init__(self, marked: pd.DataFrame, images: pd.DataFrame) -> None:
+        held: dict[str, list[tuple[Any, ...]]] = {str(name): [] for name in images["group"].unique()}
         for group, *about in zip(*(marked[name] for name in ("group", "area", "covered", "zone", "type")), strict=True):
             held[str(group)].append((1, *about))
-        for group, *about in zip(*(pictures[name] for name in ("group", "false_objects", "good")), strict=True):
+        for group, *about in zip(*(images[name] for name in ("group", "false_objects", "good")), strict=True):
             held[str(group)].append((0, *about))
         self.names = sorted(held, key=lambda name: sorted(held[name]))
         self.defective = np.isin(self.names, marked["group"].unique())

@@ -70,10 +70,10 @@ def image_intervals(
     _, group_index = np.unique(group[np.asarray(label_N) != -1], return_inverse=True)
     group_index = order_by_content(group_index, score, label)
     defective_G = np.bincount(group_index, weights=label) > 0
-    pictures = SortedPictures(score, label, group_index)
-    values = image_metrics(pictures.counts(np.ones((1, defective_G.size))), threshold)
+    images = SortedPictures(score, label, group_index)
+    values = image_metrics(images.counts(np.ones((1, defective_G.size))), threshold)
     resampled = [
-        image_metrics(pictures.counts(weight_BG), threshold)
+        image_metrics(images.counts(weight_BG), threshold)
         for weight_BG in group_weights(defective_G, resampling, chunk_of(score.size))
     ]
     good_groups, defective_groups = np.unique(group_index[label == 0]).size, int(defective_G.sum())
@@ -114,9 +114,9 @@ def carrying_groups(metric: str, good: int, defective: int) -> int:
     return only.get(metric, min(good, defective))
 
 
-def chunk_of(pictures: int) -> int:
+def chunk_of(images: int) -> int:
     """Tell how many resamples to count at a time, so that the arrays stay in the processor's caches."""
-    return max(1, _CHUNK_ELEMENTS // max(pictures, 1))
+    return max(1, _CHUNK_ELEMENTS // max(images, 1))
 
 
 class SortedPictures:

@@ -107,14 +107,14 @@ class OverlapMeter:
 
         Boundaries drawn on images without marks count against ``boundary_f1``. Intervals draw whole groups.
         """
-        groups = sorted({picture.group for picture in self._pictures})
+        groups = sorted({image.group for image in self._pictures})
         place = {group: index for index, group in enumerate(groups)}
         count_G4, dice_G, marked_G = np.zeros((len(groups), 4)), np.zeros(len(groups)), np.zeros(len(groups))
-        for picture in self._pictures:
-            index = place[picture.group]
-            count_G4[index] += picture.counts
-            if not np.isnan(picture.dice):
-                dice_G[index] += picture.dice
+        for image in self._pictures:
+            index = place[image.group]
+            count_G4[index] += image.counts
+            if not np.isnan(image.dice):
+                dice_G[index] += image.dice
                 marked_G[index] += 1
         carrying = int((marked_G > 0).sum())
         if not carrying:

@@ -64,7 +64,7 @@ def pixel_intervals(
         ValueError: Where the images came without group names.
     """
     counts = histogram.counts()
-    kept = sum(int(picture.negative.sum() + picture.positive.sum()) for picture in histogram.pictures)
+    kept = sum(int(image.negative.sum() + image.positive.sum()) for image in histogram.pictures)
     if kept != int(counts.negative.sum() + counts.positive.sum()):
         raise ValueError(
             "Expected a coarse histogram for every picture, but some came without a group; give group_N to "
@@ -98,27 +98,27 @@ def _matching_edge(coarse: ScoreCounts, fine: ScoreCounts, threshold: float) -> 
     return float(coarse.threshold[np.abs(called_U - called).argmin()])
 
 
-def _content(picture: PictureHistogram) -> bytes:
+def _content(image: PictureHistogram) -> bytes:
     """Tell an image from others by its histogram, whatever its group is called."""
     digest = hashlib.sha256()
     for name in ("negative_bin", "negative", "positive_bin", "positive", "overlap"):
-        digest.update(getattr(picture, name).tobytes())
+        digest.update(getattr(image, name).tobytes())
     return digest.digest()
 
 
 class _CoarseGroups:
     """The coarse histograms of images, gathered by group in an order that depends on what the groups hold."""
 
-    def __init__(self, pictures: Sequence[PictureHistogram]) -> None:
+    def __init__(self, images: Sequence[PictureHistogram]) -> None:
         by_name: dict[str, list[PictureHistogram]] = {}
-        for picture in pictures:
-            by_name.setdefault(picture.group, []).append(picture)
-        in_order = sorted(by_name.values(), key=lambda group: sorted(_content(picture) for picture in group))
+        for image in images:
+            by_name.setdefault(image.group, []).append(image)
+        in_order = sorted(by_name.values(), key=lambda group: sorted(_content(image) for image in group))
         # Defective groups first: most of the others need no product for their defect pixels.
         self.pictures_G = sorted(in_order, key=lambda group: not any(p.positive.size for p in group))
         self.good_G = np.array([any(p.negative.size for p in group) for group in self.pictures_G], dtype=bool)
         self.defective_G = np.array([any(p.positive.size for p in group) for group in self.pictures_G], dtype=bool)
-        bins = [part for p in pictures for part in (p.negative_bin, p.positive_bin)]
+        bins = [part for p in images for part in (p.negative_bin, p.positive_bin)]
         self.bin_U = np.unique(np.concatenate([np.zeros(0, np.uint16), *bins]))
         self.threshold_U = lowest_in_bin(self.bin_U, COARSE_BITS)
         self.column = np.zeros(bin_count(COARSE_BITS), dtype=np.int64)  # of each coarse bin among the used ones
@@ -139,11 +139,11 @@ class _CoarseGroups:
     def _dense(self, pictures_G: Sequence[Sequence[PictureHistogram]]) -> FloatArray:
         """Good pixels, defect pixels and region weights per group and bin, (3, G, U)."""
         dense = np.zeros((3, len(pictures_G), self.bin_U.size), dtype=np.int64)  # integers: images add in any order
-        for group, pictures in enumerate(pictures_G):
-            for picture in pictures:
-                dense[0, group, self.column[picture.negative_bin]] += picture.negative
-                defect_bins = self.column[picture.positive_bin]
-                dense[1, group, defect_bins] += picture.positive
-                dense[2, group, defect_bins] += picture.overlap
+        for group, images in enumerate(pictures_G):
+            for image in images:
+                dense[0, group, self.column[image.negative_bin]] += image.negative
+                defect_bins = self.column[image.positive_bin]
+                dense[1, group, defect_bins] += image.positive
+                dense[2, group, defect_bins] += image.overlap
         scaled: FloatArray = dense / np.array([1, 1, REGION_UNIT])[:, None, None]
         return scaled

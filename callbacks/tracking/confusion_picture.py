@@ -23,8 +23,8 @@ def confusion_picture(counts: Confusion, title: str) -> npt.NDArray[np.uint8]:
     Returns:
         (H, W, 3) uint8, RGB.
     """
-    picture = Image.new("RGB", (_SIDE + 2 * _CELL + 8, _HEAD + 2 * _CELL + 8), _PAPER)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (_SIDE + 2 * _CELL + 8, _HEAD + 2 * _CELL + 8), _PAPER)
+    draw = ImageDraw.Draw(image)
     large, small = ImageFont.load_default(26), ImageFont.load_default(13)
     draw.text((8, 6), title, _INK, small)
     for column, name in enumerate(("called defective", "called good")):
@@ -41,7 +41,7 @@ def confusion_picture(counts: Confusion, title: str) -> npt.NDArray[np.uint8]:
             draw.rectangle((left, top, left + _CELL - 4, top + _CELL - 4), _tint(colour, count / total if total else 0))
             draw.text((left + 10, top + 28), f"{count:,}", _INK, large)
             draw.text((left + 10, top + 64), word, _INK, small)
-    return np.asarray(picture, dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _tint(colour: tuple[int, int, int], share: float) -> tuple[int, int, int]:

@@ -95,18 +95,18 @@ class Lattice:
         return [[Box(int(x), int(y), side, side, round(angle, 2)) for x, y in row] for row in corners]
 
 
-def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
+def find_lattice(image: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
     """Find the cells of an array.
 
     Args:
-        picture: (H, W) or (H, W, 3), as stored, rows turned by 40 degrees at most.
+        image: (H, W) or (H, W, 3), as stored, rows turned by 40 degrees at most.
         grid: Rows and columns of cells.
 
     Raises:
         LatticeError: Nothing repeats, or the image does not show so many rows and columns.
     """
-    steps = find_steps(picture, max(SIDE, 24 * max(grid)))
-    straight_HW, to_straight = straighten(picture, steps)
+    steps = find_steps(image, max(SIDE, 24 * max(grid)))
+    straight_HW, to_straight = straighten(image, steps)
     first_PP = first_cell(straight_HW)
     fits = [fit for ground in GROUNDS if (fit := _fit(straight_HW, first_PP, ground, grid)) is not None]
     if not fits:
@@ -128,18 +128,18 @@ def find_lattice(picture: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
     return _in_picture(best.lattice, to_straight)
 
 
-def cut_tiles(picture: Array, lattice: Lattice, margin: float = 0.1) -> Array:
+def cut_tiles(image: Array, lattice: Lattice, margin: float = 0.1) -> Array:
     """Cut a tile for every cell, (R, C, S, S) or (R, C, S, S, 3), as stored; reflected beyond the image's edges.
 
     Args:
-        picture: (H, W) or (H, W, 3).
+        image: (H, W) or (H, W, 3).
         lattice: Where its cells are.
         margin: How much of the neighbours a tile shows on every side, in pitches.
     """
-    return np.stack([np.stack([cut(picture, box) for box in row]) for row in lattice.boxes(margin)])
+    return np.stack([np.stack([cut(image, box) for box in row]) for row in lattice.boxes(margin)])
 
 
-def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Floats]:
+def straighten(image: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Floats]:
     """Resample an image so that its steps are ``PITCH`` pixels to the right and down.
 
     Returns:
@@ -147,10 +147,8 @@ def straighten(picture: Array, steps: tuple[Floats, Floats]) -> tuple[Plane, Flo
     """
     pitch = float(np.hypot(*steps[0]) + np.hypot(*steps[1])) / 2
     factor = min(1.0, PITCH / pitch)  # shrunk first: without aliasing, and faster
-    height, width = picture.shape[:2]
-    relief = flatten(
-        resize(picture, max(1, round(height * factor)), max(1, round(width * factor))), 1.5 * pitch * factor
-    )
+    height, width = image.shape[:2]
+    relief = flatten(resize(image, max(1, round(height * factor)), max(1, round(width * factor))), 1.5 * pitch * factor)
     turn = np.linalg.inv(np.stack(steps, axis=1)) * PITCH
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ turn.T
     low = corners.min(axis=0) - PITCH

@@ -59,12 +59,12 @@ def lay_together(tiles: Mapping[tuple[int, int], Array]) -> Mosaic | None:
     if top is None or left is None:
         return None
     last = tiles[rows, columns]
-    picture = np.zeros((top[-1] + last.shape[0], left[-1] + last.shape[1], *last.shape[2:]), last.dtype)
+    image = np.zeros((top[-1] + last.shape[0], left[-1] + last.shape[1], *last.shape[2:]), last.dtype)
     for (row, column), tile in sorted(tiles.items()):
         y, x = top[row - 1], left[column - 1]
-        room = picture[y : y + tile.shape[0], x : x + tile.shape[1]]
+        room = image[y : y + tile.shape[0], x : x + tile.shape[1]]
         room[:] = tile[: room.shape[0], : room.shape[1]]
-    return Mosaic(picture, top, left)
+    return Mosaic(image, top, left)
 
 
 def _witnesses(count: int) -> list[int]:

@@ -34,16 +34,16 @@ class LatticeError(DataError):
         self.found = found
 
 
-def flatten(picture: Array, sigma: float) -> Plane:
+def flatten(image: Array, sigma: float) -> Plane:
     """Return the relief (H, W) of an image: grey, without slow light, about as strong everywhere, clipped at 3.
 
     It is 0, exactly, in a frame of one colour, as turning an image leaves in its corners.
 
     Args:
-        picture: (H, W) or (H, W, 3), as stored.
+        image: (H, W) or (H, W, 3), as stored.
         sigma: What varies over more than this many pixels is light.
     """
-    values = scale(picture, None if picture.dtype != np.float32 else float(max(picture.max(), 1e-9)))
+    values = scale(image, None if image.dtype != np.float32 else float(max(image.max(), 1e-9)))
     grey = values.astype(np.float32) if values.ndim == 2 else values.astype(np.float32).mean(axis=2)
     shown = ~frame_of(grey)
 
@@ -75,14 +75,14 @@ def frame_of(grey_HW: Plane) -> npt.NDArray[np.bool_]:
     return cv2.dilate(frame, np.ones((5, 5), np.uint8)).astype(bool)
 
 
-def find_steps(picture: Array, side: int = SIDE) -> tuple[Floats, Floats]:
+def find_steps(image: Array, side: int = SIDE) -> tuple[Floats, Floats]:
     """Return the two shortest repeats of an image, to the right and down, from its autocorrelation.
 
     Raises:
         LatticeError: Nothing repeats.
     """
-    factor = min(1.0, side / max(picture.shape[:2]))
-    small = resize(picture, *(max(1, round(length * factor)) for length in picture.shape[:2]))
+    factor = min(1.0, side / max(image.shape[:2]))
+    small = resize(image, *(max(1, round(length * factor)) for length in image.shape[:2]))
     correlation = autocorrelation(flatten(small, max(small.shape[:2]) / 24))
     centre = np.array(correlation.shape[::-1]) // 2
     smooth = cv2.GaussianBlur(correlation, (0, 0), 1.0).astype(np.float32)

@@ -73,11 +73,11 @@ def _cut_turned(values: Array, box: Box) -> Array:
     middle = np.array([(box.width - 1) / 2, (box.height - 1) / 2])
     radians = np.radians(box.angle)
     turn = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
-    to_picture = np.column_stack([turn, middle + np.array(box[:2]) - turn @ middle])
+    to_image = np.column_stack([turn, middle + np.array(box[:2]) - turn @ middle])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     # OpenCV resamples no booleans.
     source = values.astype(np.uint8) * np.uint8(255) if values.dtype == np.bool_ else values
     part: Array = cv2.warpAffine(
-        source, to_picture, (box.width, box.height), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+        source, to_image, (box.width, box.height), flags=flags, borderMode=cv2.BORDER_REFLECT_101
     )
     return part > 127 if values.dtype == np.bool_ else part

@@ -107,14 +107,14 @@ def leading_directions(difference_ND: Floats, count: int) -> tuple[Floats, Float
     Returns:
         Variance along each (K,), and the directions (K, D) of length 1, or 0 where nothing varies any more.
     """
-    pictures, numbers = difference_ND.shape
-    if pictures <= numbers:  # the smaller of the two products has the same leading values
-        value, vector = np.linalg.eigh(difference_ND @ difference_ND.T / pictures)
+    images, numbers = difference_ND.shape
+    if images <= numbers:  # the smaller of the two products has the same leading values
+        value, vector = np.linalg.eigh(difference_ND @ difference_ND.T / images)
         direction_KD = vector[:, -count:].T @ difference_ND
         length_K1 = np.linalg.norm(direction_KD, axis=1, keepdims=True)
         direction_KD = np.where(length_K1 > 1e-3, direction_KD / np.maximum(length_K1, 1e-3), 0)
     else:
-        value, vector = np.linalg.eigh(difference_ND.T @ difference_ND / pictures)
+        value, vector = np.linalg.eigh(difference_ND.T @ difference_ND / images)
         direction_KD = vector[:, -count:].T
     return value[-count:].clip(0).astype(np.float32), direction_KD.astype(np.float32)
 

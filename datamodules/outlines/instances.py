@@ -43,7 +43,7 @@ def without_background(outlines: Sequence[Outline], background: Collection[str])
 
 def instance_target(
     outlines: Sequence[Outline],
-    picture_size: tuple[int, int],
+    image_size: tuple[int, int],
     size: tuple[int, int],
     parts: Collection[str] = (),
     classes: Sequence[str] = (),
@@ -52,7 +52,7 @@ def instance_target(
 
     Args:
         outlines: In pixels of the image.
-        picture_size: Height and width of the image.
+        image_size: Height and width of the image.
         size: H and W.
         parts: Labels of outlines that mark the part itself.
         classes: Of defects; none: all have one label.
@@ -64,7 +64,7 @@ def instance_target(
     """
     boxes, labels, masks = [], [], []
     for outline in outlines:
-        mask = resize_mask(fill(outline.rings, *picture_size), *size)
+        mask = resize_mask(fill(outline.rings, *image_size), *size)
         box = bounding_box(mask)
         if box is not None:  # an outline between the middles of the pixels fills none
             boxes.append((box.x1, box.y1, box.x2, box.y2))

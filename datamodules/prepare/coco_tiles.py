@@ -99,7 +99,7 @@ def summarise(pairs: Sequence[tuple[Picture, Cut]]) -> dict[str, int]:
     """Count what a split or kind holds."""
     tiles = [tile for _, cut in pairs for tile in cut.tiles]
     return {
-        "parts": len({picture.group for picture, _ in pairs}),
+        "parts": len({image.group for image, _ in pairs}),
         "pictures": len(pairs),
         "tiles": len(tiles),
         **{f"{name}_tiles": sum(tile.image["label"] == name for tile in tiles) for name in LABEL_NAMES.values()},

@@ -88,9 +88,9 @@ class MetaAtomTiles:
 
     def _cut(self, path: Path, out: Path) -> pd.DataFrame:
         """Write the tiles of one array; return its lines of ``cells.csv``."""
-        picture = read_image(path)
-        lattice = find_lattice(picture, (self.grid[0], self.grid[1]))
-        tiles, centres = cut_tiles(picture, lattice, self.margin), lattice.centres()
+        image = read_image(path)
+        lattice = find_lattice(image, (self.grid[0], self.grid[1]))
+        tiles, centres = cut_tiles(image, lattice, self.margin), lattice.centres()
         folder = out / path.stem
         folder.mkdir(parents=True, exist_ok=True)
         rows = []

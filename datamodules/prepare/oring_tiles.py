@@ -102,27 +102,24 @@ class OringTiles:
         source, out = Path(self.source).expanduser().resolve(), Path(self.out).expanduser().resolve()
         check_out(source, out)
         data = self._read(source)
-        pictures, problems = _pictures(data.samples)
+        images, problems = _pictures(data.samples)
         problems = [UnreadableImageError(*row) for row in data.excluded.to_numpy()] + problems
         clear(out)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            cuts = pool.map(lambda picture: self._cut(picture, out), pictures)
-            done = list(track(cuts, "cutting tiles", total=len(pictures)))
+            cuts = pool.map(lambda image: self._cut(image, out), images)
+            done = list(track(cuts, "cutting tiles", total=len(images)))
         problems += [problem for cut in done for problem in cut.problems]
         categories = sorted({label for cut in done for tile in cut.tiles for label, _ in tile.outlines} | {"defect"})
         for split in SPLITS:
             tiles = [
-                tile
-                for picture, cut in zip(pictures, done, strict=True)
-                for tile in cut.tiles
-                if picture.split == split
+                tile for image, cut in zip(images, done, strict=True) for tile in cut.tiles if image.split == split
             ]
             _write_json(out / "annotations" / f"{split}.json", coco_file(tiles, categories))
-        summary = self._summary(pictures, done, problems, source)
+        summary = self._summary(images, done, problems, source)
         _write_json(out / SUMMARY, {"prepared_by": PREPARED_BY, "complete": True, **summary}, indent=2)
         return Prepared(
             out=out,
-            pictures=len(pictures),
+            pictures=len(images),
             tiles={split: summary["splits"][split]["tiles"] for split in SPLITS},
             left_out=problems,
             next_step=f"loupe train data=oring {shlex.quote(f'data.root={out}')}",
@@ -145,47 +142,45 @@ class OringTiles:
         data.setup()
         return data
 
-    def _cut(self, picture: Picture, out: Path) -> Cut:
+    def _cut(self, image: Picture, out: Path) -> Cut:
         """Cut one image and write its tiles."""
         try:
-            values = read_image(picture.image_path)
+            values = read_image(image.image_path)
             if values.dtype == np.float32:
-                raise UnreadableImageError(
-                    picture.image_path, "holds floating-point values", "save it with 8 or 16 bits"
-                )
+                raise UnreadableImageError(image.image_path, "holds floating-point values", "save it with 8 or 16 bits")
             height, width = values.shape[:2]
             outlines: Sequence[Outline] = []
-            if picture.annotation_path:
-                labels = read_annotation(picture.annotation_path, picture.image_path, height, width)
+            if image.annotation_path:
+                labels = read_annotation(image.annotation_path, image.image_path, height, width)
                 outlines = without_background(labels.outlines, self.background)
         except UnreadableImageError as error:  # it changed since the survey
             return Cut([], 0, [error])
         part = find_part(_grey(values), self.margin) if self.remove_background else np.ones((height, width), np.bool_)
-        problems = _removed_outlines(picture, outlines, part)
+        problems = _removed_outlines(image, outlines, part)
         values = even_background(values, part)
         tiles, empty = [], 0
         for tile in tiles_of(height, width, self.tile, self.overlap):
-            entry = tile_entry(picture, tile, outlines, self.parts)
+            entry = tile_entry(image, tile, outlines, self.parts)
             if not entry.outlines and not tile.cut(part).any():
                 empty += 1
                 continue
-            _write(out / "images" / picture.split / entry.image["file_name"], _png(tile.cut(values)))
+            _write(out / "images" / image.split / entry.image["file_name"], _png(tile.cut(values)))
             tiles.append(entry)
         return Cut(tiles, empty, problems)
 
     def _summary(
-        self, pictures: Sequence[Picture], cuts: Sequence[Cut], problems: Sequence[UnreadableImageError], source: Path
+        self, images: Sequence[Picture], cuts: Sequence[Cut], problems: Sequence[UnreadableImageError], source: Path
     ) -> dict[str, Any]:
         keys = [field.name for field in fields(OringTiles) if field.name not in {"source", "out"}]
-        pairs = list(zip(pictures, cuts, strict=True))
+        pairs = list(zip(images, cuts, strict=True))
         return {
             "settings": {key: getattr(self, key) for key in keys},
-            "pictures": len(pictures),
+            "pictures": len(images),
             "tiles": sum(len(cut.tiles) for cut in cuts),
             "splits": {split: summarise([pair for pair in pairs if pair[0].split == split]) for split in SPLITS},
             "kinds": {
                 kind: summarise([pair for pair in pairs if pair[0].kind == kind])
-                for kind in sorted({picture.kind for picture in pictures})
+                for kind in sorted({image.kind for image in images})
             },
             "left_out": [
                 {key: _relative(str(getattr(problem, key)), source) for key in ("path", "problem", "remedy")}
@@ -217,11 +212,11 @@ def clear(out: Path) -> None:
 
 def _pictures(samples: pd.DataFrame) -> tuple[list[Picture], list[UnreadableImageError]]:
     """List the images to cut; a defective one of which nobody outlined where cannot be."""
-    pictures: dict[str, Picture] = {}
+    images: dict[str, Picture] = {}
     problems = []
     for row in samples.itertuples():
         stem = str(Path(str(row.name)).with_suffix("").as_posix()).removeprefix("images/")
-        picture = Picture(
+        image = Picture(
             str(row.image_path),
             str(row.annotation_path),
             stem,
@@ -230,28 +225,28 @@ def _pictures(samples: pd.DataFrame) -> tuple[list[Picture], list[UnreadableImag
             str(row.group),
             str(row.kind),
         )
-        if picture.label_index == DEFECTIVE and not picture.annotation_path:
+        if image.label_index == DEFECTIVE and not image.annotation_path:
             problem, remedy = (
                 "is called defective, but has no outlines to tell its good tiles by",
                 "outline its defects",
             )
-        elif stem in pictures:
-            problem, remedy = f"has the name of {pictures[stem].image_path}, but for its suffix", "rename or delete one"
+        elif stem in images:
+            problem, remedy = f"has the name of {images[stem].image_path}, but for its suffix", "rename or delete one"
         else:
-            pictures[stem] = picture
+            images[stem] = image
             continue
-        problems.append(UnreadableImageError(picture.image_path, problem, remedy))
-    return list(pictures.values()), problems
+        problems.append(UnreadableImageError(image.image_path, problem, remedy))
+    return list(images.values()), problems
 
 
-def _removed_outlines(picture: Picture, outlines: Sequence[Outline], part: Mask) -> list[UnreadableImageError]:
+def _removed_outlines(image: Picture, outlines: Sequence[Outline], part: Mask) -> list[UnreadableImageError]:
     """Name the outlines that lie on what was taken for background."""
     masks = [fill(outline.rings, *part.shape) for outline in outlines]
     lost = sum(bool((mask & ~part).sum() > _REMOVED * mask.sum()) for mask in masks)
     if not lost:
         return []
     found = f"has {lost} of {len(outlines)} outlines on what was taken for background and made even"
-    return [UnreadableImageError(picture.image_path, found, "set margin higher, or remove_background=false")]
+    return [UnreadableImageError(image.image_path, found, "set margin higher, or remove_background=false")]
 
 
 def _grey(values: Array) -> npt.NDArray[np.uint8]:

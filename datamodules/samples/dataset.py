@@ -177,12 +177,12 @@ def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None)
 
 def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:
     """Make the target of an image, (H, W) or (H, W, 3), for instance models; None where nobody outlined anything."""
-    size, picture_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
+    size, image_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
     if row.annotation_path:
-        outlines = read_annotation(row.annotation_path, row.image_path, *picture_size).outlines
+        outlines = read_annotation(row.annotation_path, row.image_path, *image_size).outlines
         marks = without_background(outlines, reading.background)
-        return instance_target(marks, picture_size, size, reading.parts, reading.classes)
-    return instance_target([], picture_size, size) if row.label_index == GOOD else None
+        return instance_target(marks, image_size, size, reading.parts, reading.classes)
+    return instance_target([], image_size, size) if row.label_index == GOOD else None
 
 
 def labels_of(row: Any, reading: Reading) -> list[str]:

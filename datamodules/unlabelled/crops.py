@@ -45,10 +45,10 @@ def read_pictures(
     """
     paths = {str(folder): _spread(picture_paths(folder), limit) for folder in folders}
     todo = [(folder, path) for folder, found in paths.items() for path in found]
-    pictures: dict[str, list[Picture]] = {folder: [] for folder in paths}
+    images: dict[str, list[Picture]] = {folder: [] for folder in paths}
     for folder, path in track(todo, "reading pictures"):
-        pictures[folder].append(_read_rgb(path, longest_side))
-    return pictures
+        images[folder].append(_read_rgb(path, longest_side))
+    return images
 
 
 def picture_paths(folder: str | Path) -> list[Path]:
@@ -60,7 +60,7 @@ def picture_paths(folder: str | Path) -> list[Path]:
 
 
 def hold_out(
-    pictures: Mapping[str, Sequence[Picture]], share: float = 0.05
+    images: Mapping[str, Sequence[Picture]], share: float = 0.05
 ) -> tuple[dict[str, list[Picture]], dict[str, list[Picture]]]:
     """Split every folder into images to learn from and the last ``share`` of it (at least one) to watch.
 
@@ -68,10 +68,10 @@ def hold_out(
     A folder of a single image is only learnt from.
     """
     cut = {
-        name: len(some) - (max(1, round(share * len(some))) if len(some) > 1 else 0) for name, some in pictures.items()
+        name: len(some) - (max(1, round(share * len(some))) if len(some) > 1 else 0) for name, some in images.items()
     }
-    learnt = {name: list(some[: cut[name]]) for name, some in pictures.items()}
-    watched = {name: list(some[cut[name] :]) for name, some in pictures.items() if cut[name] < len(some)}
+    learnt = {name: list(some[: cut[name]]) for name, some in images.items()}
+    watched = {name: list(some[cut[name] :]) for name, some in images.items() if cut[name] < len(some)}
     return learnt, watched
 
 
@@ -110,10 +110,10 @@ class CropSource:
 
     def _cut(self, rng: np.random.Generator) -> Picture:
         if rng.random() < self.drawn_share:
-            picture = draw_picture(self.size, rng)
+            image = draw_picture(self.size, rng)
         else:
-            picture = cut_square(self._pick(rng), self.size, rng)
-        return vary_light(picture, rng)
+            image = cut_square(self._pick(rng), self.size, rng)
+        return vary_light(image, rng)
 
     def _pick(self, rng: np.random.Generator) -> Picture:
         folders = [some for some in self.pictures.values() if some]
@@ -122,13 +122,13 @@ class CropSource:
         return folder[int(rng.integers(len(folder)))]
 
 
-def cut_square(picture: Picture, size: int, rng: np.random.Generator) -> Picture:
+def cut_square(image: Picture, size: int, rng: np.random.Generator) -> Picture:
     """Cut a square of random place, scale, aspect, angle and handedness, and resample it to ``size`` pixels.
 
     It is enlarged by at most 2 and shrunk by at most 4. Where it reaches over the edge the image is mirrored, so that
     a small tile becomes an array of tiles rather than a blur.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     narrowest, widest = _SCALE_RANGE[0] * size, float(np.clip(min(height, width), size, _SCALE_RANGE[1] * size))
     side = np.exp(rng.uniform(np.log(narrowest), np.log(widest)))
     cx, cy = (rng.uniform(min(side, extent) / 2, extent - min(side, extent) / 2) for extent in (width, height))
@@ -137,17 +137,17 @@ def cut_square(picture: Picture, size: int, rng: np.random.Generator) -> Picture
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * zoom
     turn[:, 0] *= rng.choice([-1.0, 1.0])
     middle = (size - 1) / 2
-    to_picture = np.hstack([turn, (np.array([cx - 0.5, cy - 0.5]) - turn @ [middle, middle])[:, None]])
+    to_image = np.hstack([turn, (np.array([cx - 0.5, cy - 0.5]) - turn @ [middle, middle])[:, None]])
     shrinks = float(zoom.mean()) > 1.5
-    source = cv2.GaussianBlur(picture, (0, 0), 0.4 * float(zoom.mean())) if shrinks else picture  # no moire
+    source = cv2.GaussianBlur(image, (0, 0), 0.4 * float(zoom.mean())) if shrinks else image  # no moire
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(source, to_picture, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    cut = cv2.warpAffine(source, to_image, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     return cut.astype(np.uint8, copy=False)
 
 
-def vary_light(picture: Picture, rng: np.random.Generator) -> Picture:
+def vary_light(image: Picture, rng: np.random.Generator) -> Picture:
     """Vary gamma, contrast, brightness and colour balance, at times blur, add noise, invert or drop the colour."""
-    x: npt.NDArray[np.float32] = picture.astype(np.float32) / np.float32(255)
+    x: npt.NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
     if rng.random() < 0.2:
         x = np.repeat(x.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() < 0.1:

@@ -207,5 +207,5 @@ def _tint(grey: Grey, rng: np.random.Generator) -> Picture:
     share = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
     ends = share * ends + (1 - share) * ends.mean(axis=1, keepdims=True)
     coloured = ends[0] + np.clip(grey, 0, 1)[..., None] * (ends[1] - ends[0])
-    picture: Picture = np.rint(coloured * 255).astype(np.uint8)
-    return picture
+    image: Picture = np.rint(coloured * 255).astype(np.uint8)
+    return image

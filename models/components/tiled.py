@@ -184,8 +184,8 @@ class Tiling:
         """
         height, width = batch.image.shape[-2:]
         places = [place for _ in range(len(batch)) for place in self._training_places(height, width)]
-        per_picture = len(places) // len(batch)
-        index_K = [index for index in range(len(batch)) for _ in range(per_picture)]
+        per_image = len(places) // len(batch)
+        index_K = [index for index in range(len(batch)) for _ in range(per_image)]
 
         def tiles(values: Tensor) -> Tensor:
             where = zip(index_K, places, strict=True)

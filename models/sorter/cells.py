@@ -80,7 +80,7 @@ class ArrayCells:
 
 def cells_of_picture(
     name: str,
-    picture: Array,
+    image: Array,
     grid: tuple[int, int] | None = None,
     margin: float = 0.1,
     white_level: float | None = None,
@@ -89,7 +89,7 @@ def cells_of_picture(
 
     Args:
         name: Of the array.
-        picture: (H, W) or (H, W, 3), as stored.
+        image: (H, W) or (H, W, 3), as stored.
         grid: Rows and columns; None: as many as are found.
         margin: How much of its neighbours a cell shows on each side, in pitches.
         white_level: Stored value that means white; None: the largest that the type can hold.
@@ -97,8 +97,8 @@ def cells_of_picture(
     Raises:
         LatticeError: There is no lattice, or another one than ``grid``.
     """
-    grey_HW = grey_of(picture, white_level)
-    lattice = centred_on_pillars(lattice_of(picture, grid), grey_HW)
+    grey_HW = grey_of(image, white_level)
+    lattice = centred_on_pillars(lattice_of(image, grid), grey_HW)
     rows, columns = lattice.likeness_RC.shape
     tile_NSS = cut_upright(grey_HW, lattice, margin)
     centre_N2 = lattice.centres().reshape(-1, 2) + 0.5
@@ -116,20 +116,20 @@ def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float) -> Plane:
     return np.stack([cut(grey_HW, box) for box in boxes])
 
 
-def lattice_of(picture: Array, grid: tuple[int, int] | None) -> Lattice:
+def lattice_of(image: Array, grid: tuple[int, int] | None) -> Lattice:
     """Find a lattice, of a known grid or of any.
 
     Raises:
         LatticeError: As ``find_lattice``.
     """
     if grid is not None:
-        return find_lattice(picture, grid)
+        return find_lattice(image, grid)
     try:
-        return find_lattice(picture)
+        return find_lattice(image)
     except LatticeError as error:
         if error.found is None:
             raise
-        return find_lattice(picture, error.found)
+        return find_lattice(image, error.found)
 
 
 def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:

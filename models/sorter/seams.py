@@ -53,14 +53,14 @@ class Seam(NamedTuple):
         return f"{axis} = {self.place:.0f}, {along} from {self.start:.0f} to {self.end:.0f}"
 
 
-def find_seams(picture_HW: Plane, pitch: float) -> list[Seam]:
+def find_seams(image_HW: Plane, pitch: float) -> list[Seam]:
     """Find the straight seams of a picture of an array, upright and level, clearest first.
 
     Args:
-        picture_HW: Grey values, any scale.
+        image_HW: Grey values, any scale.
         pitch: Distance of neighbouring pillars in pixels.
     """
-    found = _upright(picture_HW, pitch, upright=True) + _upright(picture_HW.T, pitch, upright=False)
+    found = _upright(image_HW, pitch, upright=True) + _upright(image_HW.T, pitch, upright=False)
     return sorted(found, key=lambda seam: -seam.votes)
 
 
@@ -80,10 +80,10 @@ def cells_on(seams: list[Seam], window_N4: Floats) -> npt.NDArray[np.bool_]:
     return crossed
 
 
-def _upright(picture_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
+def _upright(image_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
     step = round(pitch)
-    pieces = max(picture_HW.shape[0] // step, 1)
-    vote_GL = piece_votes(piece_excess(picture_HW[: pieces * step], pieces))
+    pieces = max(image_HW.shape[0] // step, 1)
+    vote_GL = piece_votes(piece_excess(image_HW[: pieces * step], pieces))
     all_L = best_runs(vote_GL)[0]
     found: list[Seam] = []
     near = max(round(EXCLUSIVE * pitch), 1)
@@ -113,12 +113,12 @@ def rivals(votes_L: Floats, place: int, near: int) -> int:
     return int(tops.sum())
 
 
-def piece_excess(picture_HW: Plane, pieces: int) -> Floats:
+def piece_excess(image_HW: Plane, pieces: int) -> Floats:
     """Return by how much each piece of each line between two columns is sharper than those beside it, (G, W - 1).
 
     That is the mean absolute step across the line, less the largest of the two on either side of it.
     """
-    step_HL = np.abs(np.diff(picture_HW.astype(np.float64), axis=1))
+    step_HL = np.abs(np.diff(image_HW.astype(np.float64), axis=1))
     step_GL = step_HL.reshape(pieces, -1, step_HL.shape[1]).mean(axis=1)
     padded = np.pad(step_GL, ((0, 0), (2, 2)), mode="reflect")
     width = step_GL.shape[1]

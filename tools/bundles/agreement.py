@@ -126,7 +126,7 @@ def _failures(
     score_error: float,
     map_error: float,
     flips: Sequence[str],
-    pictures: int,
+    images: int,
     auroc: float | None,
     found_auroc: float | None,
 ) -> list[str]:
@@ -136,8 +136,8 @@ def _failures(
         failed.append(f"scores differ by {score_error:.2g} of their range, more than {limits.score:g}")
     if not _within(map_error, limits.map):
         failed.append(f"maps differ by {map_error:.2g} of their range, more than {limits.map:g}")
-    if len(flips) > limits.flips * pictures:
-        failed.append(f"{len(flips)} of {pictures} verdicts differ, {flips[0]} for one")
+    if len(flips) > limits.flips * images:
+        failed.append(f"{len(flips)} of {images} verdicts differ, {flips[0]} for one")
     if auroc is not None and found_auroc is not None and auroc - found_auroc > limits.auroc + 1e-6:
         failed.append(f"the AUROC falls from {auroc:.4f} to {found_auroc:.4f}")
     return failed

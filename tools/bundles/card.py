@@ -101,8 +101,8 @@ def _usual(usual: Mapping[str, Any]) -> str:
 def _metrics(metrics: Mapping[str, Any]) -> str:
     if not metrics:
         return "Nothing is known: the checkpoint was exported without its run, or is not the one that its run tested."
-    pictures = ", ".join(f"{count} {label}" for label, count in metrics["pictures"].items() if count)
-    head = f"On test pictures that neither training nor calibration saw ({pictures}):"
+    images = ", ".join(f"{count} {label}" for label, count in metrics["pictures"].items() if count)
+    head = f"On test pictures that neither training nor calibration saw ({images}):"
     lines = [head, "", "| | value | interval |", "|---|---|---|"]
     for name in SHOWN:
         entry = metrics["test"].get(name)

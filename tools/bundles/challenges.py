@@ -43,15 +43,15 @@ def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
     }
     for name, values in png.items():
         cv2.imwrite(str(folder / f"{name}.png"), values if values.ndim == 2 else values[..., ::-1])
-    picture = Image.fromarray(_texture(rng, 120, 200))
+    image = Image.fromarray(_texture(rng, 120, 200))
     turned = Image.Exif()
     turned[0x0112] = 6  # orientation: rotate by a quarter
-    picture.save(folder / "turned.jpg", exif=turned, quality=90)
-    picture.quantize(32).save(folder / "palette.png")
-    picture.convert("RGBA").save(folder / "alpha.png")
-    picture.save(folder / "photograph.jpg", quality=75)
-    picture.save(folder / "scan.tif")
-    picture.convert("CMYK").save(folder / "cmyk.jpg")
+    image.save(folder / "turned.jpg", exif=turned, quality=90)
+    image.quantize(32).save(folder / "palette.png")
+    image.convert("RGBA").save(folder / "alpha.png")
+    image.save(folder / "photograph.jpg", quality=75)
+    image.save(folder / "scan.tif")
+    image.convert("CMYK").save(folder / "cmyk.jpg")
     (folder / "cut.png").write_bytes((folder / "odd.png").read_bytes()[:2000])
     (folder / "empty.png").write_bytes(b"")
     return sorted(folder.iterdir())

@@ -92,8 +92,8 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
         raise ConfigError("Expected a calibrated run, but its calibration never ran; train again.")
     height, width = config.data.image_size
     composition = composition_of(module, (height, width))  # refuses what cannot be exported before anything is read
-    pictures = find_pictures(trained)
-    datamodule = pictures.datamodule
+    images = find_pictures(trained)
+    datamodule = images.datamodule
     part = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()  # by itself, since a temporary folder would keep colleagues out
@@ -101,14 +101,14 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
         with tempfile.TemporaryDirectory() as work:
             cases = calibration_cases(datamodule, config.pictures, Path(work) / "views")
             cases += challenge_cases(write_challenges(Path(work) / "challenges"), datamodule.reading)
-            fill(part, trained, module, pictures, composition)
+            fill(part, trained, module, images, composition)
             parity = conclude(compare(module, part, cases))
             write_json(part / "parity.json", parity)
             evidence = out.with_name(f"{out.name}.parity.json")
             if not parity["passed"]:
                 write_json(evidence, parity)  # all that is left of it
             require_parity(parity, evidence)
-            add_evidence(part, cases, config.samples, parity, pictures.notes)
+            add_evidence(part, cases, config.samples, parity, images.notes)
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -33,7 +33,7 @@ UNKNOWN_LICENCE = "unknown: ask whoever made the weights"
 def describe(
     module: InspectionModel,
     config: DictConfig,
-    pictures: Pictures,
+    images: Pictures,
     forms: Sequence[Mapping[str, Any]],
     composition: Mapping[str, Any],
     evidence: Mapping[str, Any],
@@ -43,13 +43,13 @@ def describe(
     Args:
         module: The checkpoint.
         config: Of its run.
-        pictures: Of that run.
+        images: Of that run.
         forms: The graphs' files by runtime and precision.
         composition: How graphs work together.
         evidence: ``metrics`` and ``environment`` of the run, where there is one, and ``epoch``, counted from 1, of the
             checkpoint; None where its training had none.
     """
-    reading = pictures.datamodule.reading
+    reading = images.datamodule.reading
     tiles = composition.get("tiles")
     size = [tiles["size"]] * 2 if tiles else [reading.height, reading.width]
     calibration = calibration_of(module)
@@ -96,10 +96,10 @@ def describe(
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
-            "hash": evidence["environment"].get("data_hash") or pictures.datamodule.content_hash,
-            "splits": pictures.splits,
+            "hash": evidence["environment"].get("data_hash") or images.datamodule.content_hash,
+            "splits": images.splits,
             "calibration": summary["pictures"],
-            "even": is_evened(pictures.datamodule.root),
+            "even": is_evened(images.datamodule.root),
         },
         "metrics": evidence["metrics"],
     }

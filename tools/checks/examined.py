@@ -85,9 +85,9 @@ class Examined:
         except UnreadableImageError:  # its mask or outlines: the image itself was read before
             bare = one.assign(mask_path="", annotation_path="", zones_path="")
             sample = self._read(bare, reading)
-        picture = sample.image.mul(255).round().byte().permute(1, 2, 0).numpy()
+        image = sample.image.mul(255).round().byte().permute(1, 2, 0).numpy()
         mask = sample.mask.numpy() if sample.mask is not None and sample.mask.any() else None
-        return Shot(caption, np.ascontiguousarray(picture), mask)
+        return Shot(caption, np.ascontiguousarray(image), mask)
 
     def _read(self, one: pd.DataFrame, reading: Reading) -> Sample:
         """Read a row as training does, but at another size."""

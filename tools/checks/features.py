@@ -43,13 +43,13 @@ class Pictures(NamedTuple):
 
 def check_features(examined: Examined) -> Finding | str:
     """Compare the features that ship with untrained ones on images that no test will score."""
-    pictures = choose_pictures(examined)
-    if pictures is None:
+    images = choose_pictures(examined)
+    if images is None:
         return "Features: too few labelled pictures outside the test split to compare any."
     networks = (shipped_features(), untrained_features(examined.datamodule.seed))
-    ours_N, theirs_N = (score_pictures(examined, network, pictures) for network in networks)
-    labels = pictures.judged["label_index"].to_numpy(dtype=np.int64)
-    lead = compare_aurocs(theirs_N, ours_N, labels, pictures.judged["group"].to_numpy(dtype=str))
+    ours_N, theirs_N = (score_pictures(examined, network, images) for network in networks)
+    labels = images.judged["label_index"].to_numpy(dtype=np.int64)
+    lead = compare_aurocs(theirs_N, ours_N, labels, images.judged["group"].to_numpy(dtype=str))
     ours, theirs = (share(auroc(score[labels == GOOD], score[labels == DEFECTIVE])) for score in (ours_N, theirs_N))
     if not (lead.p_value < CERTAIN and lead.difference > 0):
         return f"Features that ship: AUROC {ours} outside the test split, untrained ones {theirs}."
@@ -83,14 +83,12 @@ def choose_pictures(examined: Examined) -> Pictures | None:
     return Pictures(known, pd.concat([rest.iloc[:MOST], defective.iloc[:MOST]]))
 
 
-def score_pictures(examined: Examined, network: Backbone, pictures: Pictures) -> npt.NDArray[np.float64]:
+def score_pictures(examined: Examined, network: Backbone, images: Pictures) -> npt.NDArray[np.float64]:
     """Score images as a plain PatchCore does: by the largest distance of any patch to a random bank."""
-    bank_MD = torch.cat(list(embed(examined, network, pictures.known)))
+    bank_MD = torch.cat(list(embed(examined, network, images.known)))
     generator = torch.Generator().manual_seed(examined.datamodule.seed)
     bank_MD = bank_MD[torch.randperm(len(bank_MD), generator=generator)[:BANK]]
-    scores = [
-        torch.cdist(patch_PD, bank_MD).amin(dim=1).max() for patch_PD in embed(examined, network, pictures.judged)
-    ]
+    scores = [torch.cdist(patch_PD, bank_MD).amin(dim=1).max() for patch_PD in embed(examined, network, images.judged)]
     return np.array([float(score) for score in scores])
 
 

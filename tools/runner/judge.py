@@ -130,63 +130,61 @@ class Judge:
         self.members: dict[str, Judge] = {}
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
 
-    def __call__(
-        self, picture: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None
-    ) -> Result:
+    def __call__(self, image: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None) -> Result:
         """Judge one picture: a path, or an array (H, W) or (H, W, 3) RGB of 8 or 16 bits.
 
         Args:
-            picture: What to judge.
+            image: What to judge.
             kind: The sub-population whose threshold holds.
             zones: Zone ids of the picture (H, W) uint8, or a file with them, where thresholds differ by zone.
 
         Raises:
             UnreadableImageError: The picture cannot be read.
         """
-        values = picture if isinstance(picture, np.ndarray) else self.read(picture)
-        name = "" if isinstance(picture, np.ndarray) else str(picture)
+        values = image if isinstance(image, np.ndarray) else self.read(image)
+        name = "" if isinstance(image, np.ndarray) else str(image)
         prepared = self._prepared(name, PurePosixPath(name), values, kind)
         return self.judge([prepared], [kind], [None if zones is None else self.prepare_zones(zones)])[0]
 
     def stream(
-        self, pictures: Iterable[str | Path | Array | Picture], *, kind: str = "", batch_size: int = 1, readers: int = 0
+        self, images: Iterable[str | Path | Array | Picture], *, kind: str = "", batch_size: int = 1, readers: int = 0
     ) -> Iterator[Result]:
         """Judge pictures one after the other, in bounded memory; one that cannot be read yields a result that says why.
 
         Args:
-            pictures: Paths, arrays (frames of a camera, say), or what ``find_pictures`` yields; may be endless.
+            images: Paths, arrays (frames of a camera, say), or what ``find_pictures`` yields; may be endless.
             kind: The sub-population whose threshold holds.
             batch_size: Pictures that are judged together.
             readers: Threads that read ahead; 0: a picture is asked for only when it is needed, for live cameras.
         """
-        for prepared in self.batches(pictures, batch_size, readers, kind):
+        for prepared in self.batches(images, batch_size, readers, kind):
             yield from self.judge(prepared, [kind] * len(prepared))
 
     def batches(
-        self, pictures: Iterable[str | Path | Array | Picture], batch_size: int, readers: int, kind: str = ""
+        self, images: Iterable[str | Path | Array | Picture], batch_size: int, readers: int, kind: str = ""
     ) -> Iterator[list[Prepared]]:
         """Read and resize pictures of a kind, in batches."""
-        named = (_named(picture, index) for index, picture in enumerate(pictures))
+        named = (_named(image, index) for index, image in enumerate(images))
         return in_batches(read_ahead(named, partial(self.read_picture, kind=kind), readers, 2 * batch_size), batch_size)
 
-    def read(self, picture: str | Path) -> Array:
+    def read(self, image: str | Path) -> Array:
         """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
 
         Raises:
             UnreadableImageError: It cannot be read.
         """
-        return read_image(picture)
+        return read_image(image)
 
-    def read_picture(self, picture: Picture, kind: str = "") -> Prepared:
+    def read_picture(self, image: Picture, kind: str = "") -> Prepared:
         """Read and resize a picture, or say why it cannot be."""
         try:
-            values = picture.read()
-            return self._prepared(picture.name, picture.place, values, kind)
+            values = image.read()
+            return self._prepared(image.name, image.place, values, kind)
         except UnreadableImageError as error:
             problem = f"{error.problem}; {error.remedy}"
         except MemoryError:
             problem = "is too large for the memory; cut it into tiles"
-        return Prepared(picture.name, picture.place, None, error=problem)
+        return Prepared(image.name, image.place, None, error=problem)
 
     def prepare(self, values: Array, name: str = "", zoned: Zoned | None = None) -> Array:
         """Turn stored values (H, W) or (H, W, 3) into what the graph takes: (3, H, W) float32 in [0, 1]."""
@@ -203,47 +201,47 @@ class Judge:
         return resize_zones(zones if isinstance(zones, np.ndarray) else read_zones(zones), *self.size)
 
     def judge(
-        self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None] | None = None
+        self, images: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None] | None = None
     ) -> list[Result]:
         """Judge prepared pictures, all in one batch.
 
         Args:
-            pictures: What was read.
+            images: What was read.
             kinds: The sub-population of each.
             zones: Zone ids of each, as ``prepare_zones`` gives them; None where there are none but those found.
         """
-        kinds = [kind or picture.kind for kind, picture in zip(kinds, pictures, strict=True)]
-        zones = zones or [None] * len(pictures)
+        kinds = [kind or image.kind for kind, image in zip(kinds, images, strict=True)]
+        zones = zones or [None] * len(images)
         judges = [self.members.get(kind, self) for kind in kinds]
         results: dict[int, Result] = {}
         for judge in dict.fromkeys(judges):
             rows = [row for row, one in enumerate(judges) if one is judge]
-            own = [pictures[row] for row in rows], [kinds[row] for row in rows], [zones[row] for row in rows]
+            own = [images[row] for row in rows], [kinds[row] for row in rows], [zones[row] for row in rows]
             results.update(zip(rows, judge.judge_alone(*own), strict=True))
-        return [results[row] for row in range(len(pictures))]
+        return [results[row] for row in range(len(images))]
 
     def judge_alone(
         self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
     ) -> list[Result]:
         """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
-        images = [picture.image_3HW for picture in pictures if picture.image_3HW is not None]
+        images = [image.image_3HW for image in pictures if image.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         results, row = [], 0
-        for picture, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
-            if zones_HW is None and picture.zoned is not None:
-                zones_HW = picture.zoned.drawn(self.size)  # noqa: PLW2901
-            if picture.image_3HW is None or found is None:
-                result = Result(picture.name, place=picture.place, error=picture.error)
+        for image, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
+            if zones_HW is None and image.zoned is not None:
+                zones_HW = image.zoned.drawn(self.size)  # noqa: PLW2901
+            if image.image_3HW is None or found is None:
+                result = Result(image.name, place=image.place, error=image.error)
             else:
-                result = self._decide(picture, found, row, kind, zones_HW)
+                result = self._decide(image, found, row, kind, zones_HW)
                 row += 1
-            results.append(accept(result, self.acceptance, self.measuring, picture.part))
+            results.append(accept(result, self.acceptance, self.measuring, image.part))
         return results
 
-    def _decide(self, picture: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
+    def _decide(self, image: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
         if not np.isfinite(score) or not np.isfinite(map_HW).all():
-            return Result(picture.name, place=picture.place, error=NOT_FINITE)
+            return Result(image.name, place=image.place, error=NOT_FINITE)
         detections = [] if found.detections is None else found.detections[row]
         searched = self.instances and found.detections is not None
         if searched:
@@ -252,30 +250,30 @@ class Judge:
             mask_HW = self.decision.mask(map_HW, kind, zones_HW)
         defective = self.decision.is_defective(score, kind) and not (searched and score <= 0)
         facts: dict[str, float] = {}
-        if self.usual is not None and picture.facts:
-            facts = {**picture.facts, LEVEL: self.usual.level(map_HW)}
+        if self.usual is not None and image.facts:
+            facts = {**image.facts, LEVEL: self.usual.level(map_HW)}
             facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
         return Result(
-            picture=picture.name,
-            place=picture.place,
+            picture=image.name,
+            place=image.place,
             score=float(score),
             threshold=float(self.decision.threshold(kind)),
             defective=defective,
             probability=self.decision.probability(score),
             kind=kind,
-            size=picture.size,
-            input_3HW=picture.image_3HW,
+            size=image.size,
+            input_3HW=image.image_3HW,
             anomaly_map=map_HW,
             mask=mask_HW,
-            regions=self.decision.regions(map_HW, mask_HW, picture.size),
+            regions=self.decision.regions(map_HW, mask_HW, image.size),
             unusual="" if self.usual is None else self.usual.judge(facts),
             facts=facts,
-            detections=tuple(_in_picture(entry, picture.size, mask_HW.shape) for entry in detections),
+            detections=tuple(_in_picture(entry, image.size, mask_HW.shape) for entry in detections),
             type=type_of(detections, self.classes) if defective else "",
             searched=searched,
             classes=self.classes,
             zones_HW=zones_HW,
-            um_per_pixel=None if picture.zoned is None else picture.zoned.um_per_pixel,
+            um_per_pixel=None if image.zoned is None else image.zoned.um_per_pixel,
         )
 
     def _prepared(self, name: str, place: PurePosixPath, values: Array, kind: str) -> Prepared:
@@ -301,10 +299,10 @@ def _in_picture(detection: Instance, size: tuple[int, int], shape: tuple[int, ..
     return detection._replace(box=(left * wide, top * tall, right * wide, bottom * tall))
 
 
-def _named(picture: str | Path | Array | Picture, index: int) -> Picture:
+def _named(image: str | Path | Array | Picture, index: int) -> Picture:
     """Give whatever a caller streams a name, and a way to read it."""
-    if isinstance(picture, Picture):
-        return picture
-    if isinstance(picture, np.ndarray):
-        return Picture(f"frame {index}", PurePosixPath(f"{index:07}"), lambda: picture)
-    return Picture(str(picture), PurePosixPath(Path(picture).name), lambda: read_image(picture))
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, np.ndarray):
+        return Picture(f"frame {index}", PurePosixPath(f"{index:07}"), lambda: image)
+    return Picture(str(image), PurePosixPath(Path(image).name), lambda: read_image(image))

@@ -154,8 +154,8 @@ def predict(
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink)
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
-        pictures = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
-        for prepared in judge.batches(pictures, options.batch_size, options.readers, options.kind):
+        images = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
+        for prepared in judge.batches(images, options.batch_size, options.readers, options.kind):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
                 writer.write(result)
             writer.flush()

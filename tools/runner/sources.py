@@ -67,7 +67,7 @@ def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] =
             )
         else:
             found = _members(entry.path, place) if _is_archive(entry.path) else _files(entry, base)
-            yield from (picture for picture in found if picture.name not in done)
+            yield from (image for image in found if image.name not in done)
 
 
 def require_pictures(sources: Sequence[str]) -> None:

@@ -56,18 +56,18 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder], held: Path | 
     held_notes: list[str] = []
     if held is not None:
         runs, held_notes = on_test_images(runs, read_earlier(str(held)), held.name)
-    pictures, judged, notes = common_pictures(runs)
+    images, judged, notes = common_pictures(runs)
     notes += held_notes
     notes += trained_on_tests(runs)
-    label_N = pictures["label_index"].to_numpy(np.int64)
+    label_N = images["label_index"].to_numpy(np.int64)
     defective, good = int((label_N == DEFECTIVE).sum()), int((label_N == GOOD).sum())
     if min(defective, good) < 30:
         notes.append(f"Only {defective} defective and {good} good pictures in common: read the intervals.")
     resampling = Resampling(config.resamples, config.confidence, config.seed)
     with working("comparing"):
-        comparison = compare(judged, label_N, pictures["group"].to_numpy(str), resampling)
+        comparison = compare(judged, label_N, images["group"].to_numpy(str), resampling)
     disputed = disputed_rows(judged, label_N)
-    disputes, more = predict_again(runs, pictures, judged, disputed[: config.examples].tolist())
+    disputes, more = predict_again(runs, images, judged, disputed[: config.examples].tolist())
     names = _short_names(folders)
     content = CompareContent(
         contenders=[_contender(index, run, names[index]) for index, run in enumerate(runs)],
@@ -84,18 +84,18 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder], held: Path | 
     )
     folder = RunFolder.create(config)
     folder.write_text(CONFIG, OmegaConf.to_yaml(config))
-    folder.write_json("compare.json", as_values(comparison, names, len(pictures), content.warnings))
+    folder.write_json("compare.json", as_values(comparison, names, len(images), content.warnings))
     folder.write_text("compare.csv", csv_text(as_table(comparison, names)))
     with working("writing the page"):
         path = folder.write_text(REPORT, render_comparison(content))
     for note in notes:
         print(note)
-    print(f"{plural(len(pictures), 'common test picture')}. {verdict(content)}")
+    print(f"{plural(len(images), 'common test picture')}. {verdict(content)}")
     print(f"Report {path}")
     return folder
 
 
-def as_values(comparison: Comparison, names: Sequence[str], pictures: int, notes: Sequence[str]) -> dict[str, Any]:
+def as_values(comparison: Comparison, names: Sequence[str], images: int, notes: Sequence[str]) -> dict[str, Any]:
     """Everything as plain values, for compare.json; null where undefined."""
     runs = [
         {"run": name, **{metric: plain(estimate) for metric, estimate in estimates.items()}}
@@ -112,7 +112,7 @@ def as_values(comparison: Comparison, names: Sequence[str], pictures: int, notes
         }
         for pair in comparison.pairs
     ]
-    return {"pictures": pictures, "notes": list(notes), "runs": runs, "pairs": pairs}
+    return {"pictures": images, "notes": list(notes), "runs": runs, "pairs": pairs}
 
 
 def as_table(comparison: Comparison, names: Sequence[str]) -> pd.DataFrame:

@@ -51,14 +51,14 @@ def disputed_rows(judged_R: Sequence[Judged], label_N: npt.NDArray[np.int64]) ->
 
 
 def predict_again(
-    runs: Sequence[TestedRun], pictures: pd.DataFrame, judged_R: Sequence[Judged], rows: Sequence[int]
+    runs: Sequence[TestedRun], images: pd.DataFrame, judged_R: Sequence[Judged], rows: Sequence[int]
 ) -> tuple[list[Dispute], list[str]]:
     """Run disputed images through every run's model.
 
     Returns:
         The disputes, and sentences about runs whose maps could not be had.
     """
-    keys = pictures.index[list(rows)]
+    keys = images.index[list(rows)]
     found, notes = [], []
     for run in track(runs, "looking again where runs disagree"):
         try:
@@ -70,7 +70,7 @@ def predict_again(
     disputes = []
     sides = list(zip(runs, found, judged_R, strict=True))
     for key, row in zip(keys, rows, strict=True):
-        about = pictures.loc[key]
+        about = images.loc[key]
         defective = about["label_index"] == DEFECTIVE
         shown = [
             _shown(run, examples.get(str(run.judged.loc[key, "name"])), judged, row, defective=defective)

@@ -52,7 +52,7 @@ def card(
     }
     facts = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
-    pictures = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
+    images = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
     recipe = [field.name for field in fields(Recipe)]
     shape = ["start", "hidden"] if student == "loupe_net" else []
     keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
@@ -60,7 +60,7 @@ def card(
         f"# {weights.stem}: model card",
         "A feature network, distilled from a larger one on pictures without labels.",
         f"| | |\n|---|---|\n{facts}",
-        f"## Pictures\n{pictures}\n{_drawn(config, counts)}",
+        f"## Pictures\n{images}\n{_drawn(config, counts)}",
         f"## Recipe\n\n```\n{keys}\n```",
         f"## Use\n\n```\n{usage(config, student, weights)}\n```",
     )

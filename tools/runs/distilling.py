@@ -217,8 +217,8 @@ def gather(config: DictConfig) -> Crops:
         DataError: A folder has no image, or nothing may be drawn either.
     """
     folders = [config.data] if isinstance(config.data, str) else list(config.data)
-    pictures = read_pictures(folders, config.longest_side, config.limit)
-    learnt, watched = hold_out(pictures, config.held_out_share)
+    images = read_pictures(folders, config.longest_side, config.limit)
+    learnt, watched = hold_out(images, config.held_out_share)
     if not learnt and not config.drawn_share:
         raise DataError("Expected pictures to learn from, but found data=[] and drawn_share=0; set data=PATH.")
     source = _source(config, learnt)
@@ -228,9 +228,9 @@ def gather(config: DictConfig) -> Crops:
     return Crops(source, held_out, counts)
 
 
-def _source(config: DictConfig, pictures: dict[str, list[Picture]]) -> CropSource:
-    drawn_share = config.drawn_share if pictures else 1.0
-    return CropSource(pictures, config.crop_size, drawn_share, config.patch_share)
+def _source(config: DictConfig, images: dict[str, list[Picture]]) -> CropSource:
+    drawn_share = config.drawn_share if images else 1.0
+    return CropSource(images, config.crop_size, drawn_share, config.patch_share)
 
 
 def describe(crops: Crops) -> str:
