@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check matrix docs clean
+.PHONY: help setup demo test check matrix docs pictures clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ matrix: $(READY)  ## train every model on every drawn domain, at tiny size (slow
 docs: $(READY)  ## build the site to build/site/index.html, which opens without a network
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo build/site/index.html
+
+pictures: $(READY)  ## draw the documentation's pictures of pages anew; needs Chromium
+	@$(BIN)/python -m benchmarks.site_pictures
 
 clean:  ## remove what make setup made
 	rm -rf $(VENV)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tools.sweeps.plan import read_plan
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FIRST = ("index", "train", "report", "folder")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ACTIONS = {"show", "resume", "best"}
 SMALL = {
     "train": ["data.image_size=32", "data.num_workers=0", "trainer=cpu", "callbacks.evaluation.resamples=20"],
@@ -123,3 +125,10 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     for html in (tmp_path / "site").rglob("*.html"):
         text = html.read_text(encoding="utf-8")
         assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=\"?https?://(?!loupe)", text), html.name
+    if CHROMIUM is not None:  # search works for a page that is opened as a file
+        address = f"{(tmp_path / 'site' / 'index.html').as_uri()}?q=threshold"
+        flags = ["--headless", "--no-sandbox", "--virtual-time-budget=20000", "--dump-dom"]
+        shown = subprocess.run(
+            [CHROMIUM, *flags, address], capture_output=True, text=True, check=True, timeout=180
+        ).stdout
+        assert re.search(r"\d+ matching documents", shown)

@@ -19,7 +19,7 @@ from models.errors import DivergedError, WeightsError
 
 from .configuring.config import check_choice, describe, groups, parse_overrides
 from .configuring.places import choice_file, searching, take_config_dir
-from .configuring.positions import usage, with_keys
+from .configuring.positions import is_word, usage, with_keys
 from .configuring.trust import take_trust, trusting
 from .errors import ConfigError, FailedTrialsError
 from .mishaps import explain, first_line, quiet_threads, surprise
@@ -175,6 +175,8 @@ def chosen_choices(args: Sequence[str], listed: Sequence[str]) -> dict[str, str]
         if override.key_or_group in listed and isinstance(override.value(), str):
             check_choice(override, groups()[override.key_or_group])
             chosen[override.key_or_group] = str(override.value())
+    if "data" in listed and "data" not in chosen and any(not HELP_FLAGS & {arg} and is_word(arg) for arg in args):
+        chosen["data"] = "folder"  # what a path alone means
     return chosen
 
 

@@ -49,8 +49,8 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: There are more words than the verb has places, or one looks like a slip of the finger.
     """
-    words = [arg for arg in args if _is_word(arg)]
-    rest = [arg for arg in args if not _is_word(arg)]
+    words = [arg for arg in args if is_word(arg)]
+    rest = [arg for arg in args if not is_word(arg)]
     if not words:
         return rest
     actions = ACTIONS.get(verb, ())
@@ -74,7 +74,7 @@ def with_keys(verb: str, args: Sequence[str]) -> list[str]:
     return [*given, *rest]
 
 
-def _is_word(arg: str) -> bool:
+def is_word(arg: str) -> bool:
     """Tell what is meant without a key: no flag, and no ``=``, unless it is a path that has one."""
     if arg.startswith(("-", "+", "~")):
         return False
