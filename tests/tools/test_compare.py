@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,9 +13,6 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from tools.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TINY = [
     "data=folder",
@@ -133,3 +130,37 @@ def test_runs_without_a_common_picture_are_refused(
 def test_mistakes_are_named(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *args]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_run_on_grown_data_is_compared_on_the_old_test(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images were added: with data.split_from the test stays, so that both runs are judged on the same images."""
+    first = pd.read_csv(runs[0] / "samples.csv")
+    shutil.copytree(Path(str(first["image_path"][0])).parents[1], tmp_path / "plates")
+    rng = np.random.default_rng(5)
+    for index in range(6):
+        plate = rng.normal(110, 8, (48, 48)).clip(0, 255).astype(np.uint8)
+        assert cv2.imwrite(str(tmp_path / "plates" / "good" / f"new{index}.png"), plate)
+    grown = [f"data.root={tmp_path / 'plates'}", f"out={runs[0].parents[1]}", "report=false", "seed=7"]
+    assert main(["train", *TINY, *grown, "id=held", f"data.split_from={runs[0]}"]) == 0
+    assert "6 new images go to training" in capsys.readouterr().out
+    held = runs[0].parent / "held"
+    table = pd.read_csv(held / "samples.csv").set_index("sha256")["split"]
+    assert (table[first["sha256"]].to_numpy() == first["split"].to_numpy()).all()
+    assert (table.drop(first["sha256"]) == "train").all()
+    assert main(["train", *TINY, *grown, "id=free"]) == 0
+    free = held.with_name("free")
+    tested = int((first["split"] == "test").sum())
+    for second, shared in ((held, tested), (free, None)):
+        words = ["compare", str(runs[0]), str(second), f"out={tmp_path}", f"id={second.name}", "resamples=20"]
+        assert main([*words, f"data.split_from={runs[0]}"]) == 0
+        values = json.loads((tmp_path / "compare" / second.name / "compare.json").read_text())
+        told = [note for note in values["notes"] if "test images of" in note]
+        if shared is not None:
+            assert (values["pictures"], told) == (shared, [])
+        else:  # another seed: it tested some of them, and was trained on others
+            assert values["pictures"] < tested
+            assert told == [f"free tested {values['pictures']} of the {tested} test images of run0."]
+    assert main(["compare", str(runs[0]), str(held), "data.split_from=nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
