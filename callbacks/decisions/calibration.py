@@ -13,6 +13,7 @@ from anomalib.data import InferenceBatch
 from lightning import Callback
 from torch import nn
 
+from callbacks.policies.f1 import of_pixels
 from callbacks.statistics.cloud import Cloud
 from callbacks.statistics.curves import best_f_score, count_scores, roc_auc
 from callbacks.statistics.probability import Method, Probability, fit_probability
@@ -97,7 +98,7 @@ class Calibration(nn.Module):
             raise ValueError(f"Expected threshold.least to be at least 1 picture, but found {least}.")
         self.policy = policy
         self.fallback = fallback
-        self.pixel_policy = pixel_policy or policy
+        self.pixel_policy = of_pixels(pixel_policy or policy, policy)
         self.scopes = check_scopes(scopes)
         self.least = least
         self.regions = regions or RegionRules()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -74,3 +74,11 @@ class F1(Policy):
             f"somewhat less on new ones. {describe_prior(self.prior, n_good, n_defective, unit)}"
         )
         return Threshold(value, repr(self), promise, n_good, n_defective)
+
+
+def of_pixels(policy: Policy, of_images: Policy) -> Policy:
+    """Return the policy of pixels: without the share of defective images, where it is that of images.
+
+    Of pixels, far fewer are defective; their own share in the calibration set counts.
+    """
+    return replace(policy, prior=None) if isinstance(policy, F1) and policy == of_images else policy

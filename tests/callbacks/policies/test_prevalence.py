@@ -91,4 +91,7 @@ def test_shares_that_are_none_and_policies_that_assume_none_are_refused() -> Non
             F1(prior=prior)
     with pytest.raises(ValueError, match=r"Expected threshold\.prior with f1 or cost, but Normal"):
         Calibration(Normal(), Normal(), prior=0.1)
+    own = Calibration(F1(prior=0.1), Normal(), F1(prior=0.001), prior=0.1)
+    assert (own.policy, own.pixel_policy) == (F1(prior=0.1), F1(prior=0.001))
+    assert Calibration(F1(2.0, 0.1), Normal(), prior=0.1).pixel_policy == F1(2.0)  # the share is one of images
     assert repr(F1(prior=0.1)) == "F1(beta=1.0, prior=0.1)"
