@@ -23,7 +23,7 @@ from datamodules.arrays.repeats import LatticeError
 from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.meta_atom_array import Layout, draw_array, scatter
-from models.sorter.cells import cells_of_picture, cells_of_tiles
+from models.sorter.cells import cells_of_image, cells_of_tiles
 from models.sorter.learning import f1_by_class
 from models.sorter.sorting import SortedArray, sort_array
 
@@ -79,7 +79,7 @@ def whole_of(layout: Layout, seed: int, group: int, share: float) -> tuple[Sorte
     identity = Identity(seed, "meta_atom", group, 0)
     flaws = scatter(identity, layout, share)
     drawing = draw_array(identity, layout, flaws)
-    found = sort_array(cells_of_picture("whole", drawing.image), features=False)
+    found = sort_array(cells_of_image("whole", drawing.image), features=False)
     if found.shape != (layout.rows, layout.columns):
         raise LatticeError(f"Expected {layout.rows} x {layout.columns} cells, but found {found.shape}.")
     places = [(row + 1, column + 1) for row, column in np.ndindex(layout.rows, layout.columns)]

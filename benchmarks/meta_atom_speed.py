@@ -21,7 +21,7 @@ import numpy as np
 
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.meta_atom_array import Layout, draw_array, scatter
-from models.sorter.cells import ArrayCells, cells_of_picture
+from models.sorter.cells import ArrayCells, cells_of_image
 from models.sorter.sorting import sort_array
 from tools.lines.meta_atom import MetaAtomLine
 
@@ -62,7 +62,7 @@ def main() -> None:
             identity = Identity(1, "meta_atom", group, 0)
             drawing = draw_array(identity, LAYOUT, scatter(identity, LAYOUT, 0.1))
             cv2.imwrite(str(folder / f"{drawing.group}.png"), drawing.image[..., ::-1])
-        cells = cells_of_picture("drawn", drawing.image)
+        cells = cells_of_image("drawn", drawing.image)
         print("| 1,323 cells of three arrays, from files | processor, s | wall, s |\n|---|---|---|")
         for features in (False, True):
             processor, wall = line_seconds(folder, features=features)

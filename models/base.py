@@ -183,10 +183,10 @@ class InspectionModel(AnomalibModule):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score and decide: this is the graph that is exported."""
-        self.check_pictures(image_B3HW)
+        self.check_images(image_B3HW)
         return self._decided(self.predict(image_B3HW)[0])
 
-    def check_pictures(self, image_B3HW: Tensor) -> None:
+    def check_images(self, image_B3HW: Tensor) -> None:
         """Refuse pictures that the network would fail at, or worse, take for something else.
 
         Raises:
@@ -203,19 +203,19 @@ class InspectionModel(AnomalibModule):
     def on_train_batch_start(self, batch: InspectionBatch, batch_idx: int) -> None:
         """Check training pictures as all others are."""
         del batch_idx
-        self.check_pictures(batch.image)
+        self.check_images(batch.image)
 
     def validation_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score calibration pictures, raw."""
         del args
-        self.check_pictures(batch.image)
+        self.check_images(batch.image)
         prediction, batch.detections = self.predict(batch.image)
         return self._update(batch, prediction)
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide as ``forward`` does; kinds, zones and regions have the last word."""
         del args
-        self.check_pictures(batch.image)
+        self.check_images(batch.image)
         prediction, batch.detections = self.predict(batch.image)
         return self._name(self._decide(self._update(batch, self._decided(prediction))))
 

@@ -19,7 +19,7 @@ from datamodules.progress import track
 from .base import InspectionModel
 from .components.efficient_ad_model import EfficientAdModel, pads
 from .components.efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
-from .components.penalty import PenaltyPictures
+from .components.penalty import PenaltyImages
 from .errors import keys_under
 from .features.backbones import Backbone
 from .features.patch_description import PATCH_DESCRIPTION
@@ -74,7 +74,7 @@ class EfficientAd(InspectionModel):
         self.penalty, self.penalty_pictures = penalty, penalty_pictures
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.model: EfficientAdModel = EfficientAdModel(build_teacher(teacher, student), student, hard_quantile)
-        self._foreign: PenaltyPictures | None = None
+        self._foreign: PenaltyImages | None = None
         self._held_back: Tensor | None = None
         self._spared: set[str] = set()  # names of the images held back
 
@@ -86,9 +86,9 @@ class EfficientAd(InspectionModel):
         """Describe images (B, C) by the mean of the teacher's map."""
         return self.model.join(image_B3HW).mean(dim=(2, 3))
 
-    def check_pictures(self, image_B3HW: Tensor) -> None:
+    def check_images(self, image_B3HW: Tensor) -> None:
         """Refuse images that are too small for the autoencoder, or for networks without padding."""
-        super().check_pictures(image_B3HW)
+        super().check_images(image_B3HW)
         (height, width), minimum = image_B3HW.shape[-2:], SMALLEST + 8 * self.model.border
         if min(height, width) < minimum:
             raise ValueError(
@@ -117,7 +117,7 @@ class EfficientAd(InspectionModel):
         self._spared = set(held_back) if len(held_back) < len(loader.dataset) else set()
         height, width = self._held_back.shape[-2:]
         seed = int(torch.randint(2**31, ()))
-        self._foreign = PenaltyPictures(self.penalty, self.penalty_pictures, height, width, seed)
+        self._foreign = PenaltyImages(self.penalty, self.penalty_pictures, height, width, seed)
 
     @torch.no_grad()
     def _read_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
@@ -128,7 +128,7 @@ class EfficientAd(InspectionModel):
         cells, seen = 0, 0
         held_back: dict[str, Tensor] = {}
         for batch in track(loader, "reading what the teacher says", total=math.ceil(total / (loader.batch_size or 1))):
-            self.check_pictures(batch.image)
+            self.check_images(batch.image)
             taught_BChw = self.model.join(batch.image.to(self.device), self._grid(batch.image)).double()
             sums += torch.stack([(taught_BChw**power).sum(dim=(0, 2, 3)) for power in (1, 2)]).cpu()
             cells += taught_BChw[:, 0].numel()

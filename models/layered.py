@@ -206,13 +206,13 @@ class Layered(OnePassModel):
     def validation_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score calibration cells within their arrays."""
         del args
-        self.check_pictures(batch.image)
+        self.check_images(batch.image)
         return self._update(batch, self._within_arrays(batch))
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide, within their arrays where these have met; else by the standards."""
         del args
-        self.check_pictures(batch.image)
+        self.check_images(batch.image)
         return self._decide(self._update(batch, self._decided(self._within_arrays(batch))))
 
     def account(self, predictions: pd.DataFrame) -> Account:

@@ -48,6 +48,6 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
             "teacher.weights=PATH, or teacher=loupe, which ships with Loupe."
         )
     with working("loading torch"):  # here, since help and errors must not wait for it
-        from .runs.distilling import distill_pictures  # noqa: PLC0415
+        from .runs.distilling import distill_images  # noqa: PLC0415
 
-    distill_pictures(config)
+    distill_images(config)

@@ -14,7 +14,7 @@ from .from_instances import find_instances
 from .image_scale import SAME_SCALE, ImageScale
 from .measured import MEASURES, DefectRules, FoundDefects, find_defects
 from .naming import name_defects
-from .objects import MARKED_COLUMNS, PICTURE_COLUMNS, marked_objects, object_metrics, touched
+from .objects import IMAGE_COLUMNS, MARKED_COLUMNS, marked_objects, object_metrics, touched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +107,7 @@ class Findings:
         """
         defects = pd.DataFrame(self._defects, columns=list(COLUMNS))
         marked = pd.DataFrame(self._marked, columns=list(MARKED_COLUMNS))
-        images = pd.DataFrame(self._pictures, columns=list(PICTURE_COLUMNS))
+        images = pd.DataFrame(self._pictures, columns=list(IMAGE_COLUMNS))
         defects["type"] = [
             types.get(name, "") if true else "" for name, true in zip(defects["name"], defects["true"], strict=True)
         ]

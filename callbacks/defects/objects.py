@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .image_scale import ImageScale
 
 MARKED_COLUMNS = ("name", "group", "kind", "area", "side", "zone", "covered", "found", "type")
-PICTURE_COLUMNS = ("name", "group", "good", "false_objects")
+IMAGE_COLUMNS = ("name", "group", "good", "false_objects")
 
 
 def marked_objects(
@@ -74,7 +74,7 @@ def object_metrics(
 
     Args:
         marked: One row per marked defect, with ``MARKED_COLUMNS``.
-        images: One row per image whose truth is known, with ``PICTURE_COLUMNS``.
+        images: One row per image whose truth is known, with ``IMAGE_COLUMNS``.
         overlap: As in ``marked_objects``; only repeated here.
         resampling: Number of resamples, confidence and seed.
 

@@ -34,7 +34,7 @@ COARSE_BITS = 7  # sign, exponent and these make 16 bits: a coarse bin fits uint
 
 
 @dataclass(frozen=True, eq=False)
-class PictureHistogram:
+class ImageHistogram:
     """The coarse histogram of one image, some ten kilobytes: what a bootstrap by group needs to know of its pixels.
 
     Attributes:
@@ -70,7 +70,7 @@ class PixelHistogram:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.count = torch.zeros(2, bin_count(FINE_BITS), dtype=torch.int64, device=device)
         self.overlap = torch.zeros(bin_count(FINE_BITS), dtype=torch.int64, device=device)
-        self.pictures: list[PictureHistogram] = []
+        self.pictures: list[ImageHistogram] = []
 
     @torch.no_grad()
     def update(self, map_NHW: Tensor, mask_NHW: Tensor, group_N: Sequence[str] | None = None) -> None:
@@ -178,7 +178,7 @@ def _coarse_histograms(
     mask_NP: npt.NDArray[np.bool_],
     weight_D: npt.NDArray[np.int64],
     group_N: Sequence[str],
-) -> Iterator[PictureHistogram]:
+) -> Iterator[ImageHistogram]:
     start = 0
     for coarse_P, mask_P, group in zip(coarse_NP, mask_NP, group_N, strict=True):
         count = np.bincount(coarse_P)
@@ -188,7 +188,7 @@ def _coarse_histograms(
         overlap = np.zeros(positive_bin.size, dtype=np.int64)
         np.add.at(overlap, index_D, weight_D[start : start + index_D.size])
         start += index_D.size
-        yield PictureHistogram(
+        yield ImageHistogram(
             group=group,
             negative_bin=negative_bin.astype(np.uint16),
             negative=count[negative_bin].astype(np.int32),

@@ -70,7 +70,7 @@ def image_intervals(
     _, group_index = np.unique(group[np.asarray(label_N) != -1], return_inverse=True)
     group_index = order_by_content(group_index, score, label)
     defective_G = np.bincount(group_index, weights=label) > 0
-    images = SortedPictures(score, label, group_index)
+    images = SortedImages(score, label, group_index)
     values = image_metrics(images.counts(np.ones((1, defective_G.size))), threshold)
     resampled = [
         image_metrics(images.counts(weight_BG), threshold)
@@ -119,7 +119,7 @@ def chunk_of(images: int) -> int:
     return max(1, _CHUNK_ELEMENTS // max(images, 1))
 
 
-class SortedPictures:
+class SortedImages:
     """Images in ascending order of their scores, ready to be counted under any weights of their groups."""
 
     def __init__(

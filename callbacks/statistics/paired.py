@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .bootstrap import Estimate, Resampling, group_weights
 from .curves import FloatArray, labelled
-from .intervals import SortedPictures, chunk_of, image_intervals, image_metrics
+from .intervals import SortedImages, chunk_of, image_intervals, image_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def _resampled(
     verdict = judged.verdict_N[known].astype(np.float64)
     _, group = np.unique(np.asarray(group_N)[known], return_inverse=True)
     defective_G = np.bincount(group, weights=label) > 0
-    by_score, by_verdict = SortedPictures(score, label, group), SortedPictures(verdict, label, group)
+    by_score, by_verdict = SortedImages(score, label, group), SortedImages(verdict, label, group)
     parts: list[Mapping[str, FloatArray]] = []
     for weight_BG in group_weights(defective_G, resampling, chunk_of(score.size)):
         rates = image_metrics(by_verdict.counts(weight_BG), VERDICT_LINE)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .bins import bin_count, lowest_in_bin
 from .bootstrap import Estimate, Resampling, group_weights, interval
 from .curves import FloatArray, ScoreCounts, at_or_above, overlap_area
-from .histogram import COARSE_BITS, PictureHistogram, PixelHistogram
+from .histogram import COARSE_BITS, ImageHistogram, PixelHistogram
 from .intervals import carrying_groups, image_metrics
 from .regions import REGION_UNIT
 
@@ -98,7 +98,7 @@ def _matching_edge(coarse: ScoreCounts, fine: ScoreCounts, threshold: float) -> 
     return float(coarse.threshold[np.abs(called_U - called).argmin()])
 
 
-def _content(image: PictureHistogram) -> bytes:
+def _content(image: ImageHistogram) -> bytes:
     """Tell an image from others by its histogram, whatever its group is called."""
     digest = hashlib.sha256()
     for name in ("negative_bin", "negative", "positive_bin", "positive", "overlap"):
@@ -109,15 +109,15 @@ def _content(image: PictureHistogram) -> bytes:
 class _CoarseGroups:
     """The coarse histograms of images, gathered by group in an order that depends on what the groups hold."""
 
-    def __init__(self, images: Sequence[PictureHistogram]) -> None:
-        by_name: dict[str, list[PictureHistogram]] = {}
+    def __init__(self, images: Sequence[ImageHistogram]) -> None:
+        by_name: dict[str, list[ImageHistogram]] = {}
         for image in images:
             by_name.setdefault(image.group, []).append(image)
         in_order = sorted(by_name.values(), key=lambda group: sorted(_content(image) for image in group))
         # Defective groups first: most of the others need no product for their defect pixels.
-        self.pictures_G = sorted(in_order, key=lambda group: not any(p.positive.size for p in group))
-        self.good_G = np.array([any(p.negative.size for p in group) for group in self.pictures_G], dtype=bool)
-        self.defective_G = np.array([any(p.positive.size for p in group) for group in self.pictures_G], dtype=bool)
+        self.images_G = sorted(in_order, key=lambda group: not any(p.positive.size for p in group))
+        self.good_G = np.array([any(p.negative.size for p in group) for group in self.images_G], dtype=bool)
+        self.defective_G = np.array([any(p.positive.size for p in group) for group in self.images_G], dtype=bool)
         bins = [part for p in images for part in (p.negative_bin, p.positive_bin)]
         self.bin_U = np.unique(np.concatenate([np.zeros(0, np.uint16), *bins]))
         self.threshold_U = lowest_in_bin(self.bin_U, COARSE_BITS)
@@ -128,18 +128,18 @@ class _CoarseGroups:
         """Return pixels and region weights of resamples at each coarse bin, (B, U)."""
         sums_3BU = np.zeros((3, len(weight_BG), self.bin_U.size))
         # Dense histograms of a few groups at a time: all of them at once could take gigabytes.
-        for start in range(0, len(self.pictures_G), _GROUPS_PER_CHUNK):
+        for start in range(0, len(self.images_G), _GROUPS_PER_CHUNK):
             part = slice(start, start + _GROUPS_PER_CHUNK)
-            dense_3GU = self._dense(self.pictures_G[part])
+            dense_3GU = self._dense(self.images_G[part])
             kinds = 3 if self.defective_G[part].any() else 1
             sums_3BU[:kinds] += weight_BG[:, part] @ dense_3GU[:kinds]
         negative_BU, positive_BU, overlap_BU = sums_3BU
         return ScoreCounts(self.threshold_U, self.threshold_U, negative_BU, positive_BU), overlap_BU
 
-    def _dense(self, pictures_G: Sequence[Sequence[PictureHistogram]]) -> FloatArray:
+    def _dense(self, images_G: Sequence[Sequence[ImageHistogram]]) -> FloatArray:
         """Good pixels, defect pixels and region weights per group and bin, (3, G, U)."""
-        dense = np.zeros((3, len(pictures_G), self.bin_U.size), dtype=np.int64)  # integers: images add in any order
-        for group, images in enumerate(pictures_G):
+        dense = np.zeros((3, len(images_G), self.bin_U.size), dtype=np.int64)  # integers: images add in any order
+        for group, images in enumerate(images_G):
             for image in images:
                 dense[0, group, self.column[image.negative_bin]] += image.negative
                 defect_bins = self.column[image.positive_bin]

@@ -18,7 +18,7 @@ from callbacks.measures.pixels import THRESHOLDS as PIXEL_THRESHOLDS
 from callbacks.report.facts import confusion
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, UNKNOWN
 
-from .confusion_picture import confusion_picture
+from .confusion_image import confusion_image
 from .event_files import TEST, forget_results
 from .event_log import log_image
 from .hparams import write_row
@@ -64,7 +64,7 @@ def log_results(
         for name, table in (("test/image", THRESHOLDS), ("test/pixel", PIXEL_THRESHOLDS)):
             if table in results.tables:
                 log_curve(writer, name, results.tables[table], epoch)
-        matrix = confusion_picture(confusion(results.predictions), "test images")
+        matrix = confusion_image(confusion(results.predictions), "test images")
         log_image(writer, "test/confusion", matrix, epoch)
         if (examples := results.figure(Examples)) is not None:
             log_examples(writer, "test", examples.members, calibration.map_range, epoch)
@@ -110,13 +110,13 @@ def _log_embeddings(writer: SummaryWriter, results: Results, epoch: int) -> None
     writer.add_embedding(
         atlas.embedding_AD,
         about,
-        projector_pictures(atlas.thumbnail_AhwC),
+        projector_images(atlas.thumbnail_AhwC),
         epoch,
         metadata_header=["name", "label", "score"],
     )
 
 
-def projector_pictures(thumbnail_AhwC: npt.NDArray[np.uint8]) -> Tensor:
+def projector_images(thumbnail_AhwC: npt.NDArray[np.uint8]) -> Tensor:
     """Return thumbnails for the projector, (A, 3, s, s) in [0, 1]: square, and small enough for its one sheet.
 
     The sheet's sides must not be longer than 8192 pixels.

@@ -16,7 +16,7 @@ from callbacks.decisions.calibration import calibration_of
 from callbacks.measures.examples import ExampleGallery
 from callbacks.report.facts import confusion
 from callbacks.statistics.threshold_table import precision_recall_f1
-from callbacks.tracking.confusion_picture import confusion_picture
+from callbacks.tracking.confusion_image import confusion_image
 from callbacks.tracking.event_log import epoch_of, log_image, writer_of
 from callbacks.tracking.tensorboard import log_curve, log_examples
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
@@ -129,6 +129,6 @@ def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: Ex
     called_N = rows["score"].to_numpy() >= line_N
     rows["verdict"] = [LABEL_NAMES[DEFECTIVE if called else GOOD] for called in called_N]
     log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
-    picture = confusion_picture(confusion(rows), f"calibration images, epoch {epoch}")
+    picture = confusion_image(confusion(rows), f"calibration images, epoch {epoch}")
     log_image(writer, "calibration/confusion", picture, epoch)
     log_examples(writer, "calibration", gallery.examples(), calibration.map_range, epoch)

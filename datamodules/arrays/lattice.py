@@ -125,7 +125,7 @@ def find_lattice(image: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
             f"{best.found[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array.",
             best.found,
         )
-    return _in_picture(best.lattice, to_straight)
+    return _in_image(best.lattice, to_straight)
 
 
 def cut_tiles(image: Array, lattice: Lattice, margin: float = 0.1) -> Array:
@@ -262,7 +262,7 @@ def neighbourhood_median(shift_RC2: Floats) -> Floats:
     return smooth
 
 
-def _in_picture(lattice: Lattice, to_straight: Floats) -> Lattice:
+def _in_image(lattice: Lattice, to_straight: Floats) -> Lattice:
     """Map the lattice of a straightened image back to the image."""
     turn = np.linalg.inv(to_straight[:, :2])
     origin = turn @ (lattice.origin - to_straight[:, 2])

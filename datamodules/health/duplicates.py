@@ -25,7 +25,7 @@ NEAR = 0.9
 """Similarity from which on two images count as near-duplicates."""
 SAVED_AGAIN = 0.98
 """Similarity from which on a pair is the same shot in all likelihood; below, two very regular parts may look alike."""
-MOST_PER_PICTURE = 16
+MOST_PER_IMAGE = 16
 """Near-duplicates kept of one image, the most similar ones: a set of nothing else must not fill the memory."""
 
 _LEADING = 128
@@ -128,14 +128,14 @@ def near_pairs(described_ND: Floats, threshold: float = NEAR, rows: int = 512) -
         rows: Images compared with all others at a time, to bound the memory.
 
     Returns:
-        Pairs, the most similar first; of each image, at most ``MOST_PER_PICTURE`` with later ones.
+        Pairs, the most similar first; of each image, at most ``MOST_PER_IMAGE`` with later ones.
     """
     found: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]] = []
     for start in range(0, len(described_ND), rows):
         # Rows are compared with themselves and what follows; below the diagonal, pairs are known already.
         similarity = described_ND[start : start + rows] @ described_ND[start:].T
         similarity[np.tril_indices(len(similarity))] = -np.inf
-        if (most := similarity.shape[1] - MOST_PER_PICTURE) > 0:
+        if (most := similarity.shape[1] - MOST_PER_IMAGE) > 0:
             similarity[similarity < np.partition(similarity, most, axis=1)[:, [most]]] = -np.inf
         first, second = np.nonzero(similarity >= threshold)
         found.append((first + start, second + start, similarity[first, second]))

@@ -36,7 +36,7 @@ SMALL = 32
 
 
 @dataclass(frozen=True)
-class PictureFacts(ImageFacts):
+class FileFacts(ImageFacts):
     """What a closer look at an image tells, beside what every survey does.
 
     Attributes:
@@ -58,7 +58,7 @@ class ImageReport(NamedTuple):
         problem: What is wrong with mask or zones, so that training leaves the image out; None if nothing is.
     """
 
-    facts: PictureFacts
+    facts: FileFacts
     small: npt.NDArray[np.float32]
     mask: MaskFacts | None
     problem: UnreadableImageError | None
@@ -95,7 +95,7 @@ def gather(table: pd.DataFrame, reports: Sequence[ImageReport | UnreadableImageE
     """Put single reports, one per row, side by side."""
     seen = [report for report in reports if isinstance(report, ImageReport)]
     table = table[[isinstance(report, ImageReport) for report in reports]].reset_index(drop=True)
-    facts = pd.DataFrame([asdict(report.facts) for report in seen], columns=list(PictureFacts.__dataclass_fields__))
+    facts = pd.DataFrame([asdict(report.facts) for report in seen], columns=list(FileFacts.__dataclass_fields__))
     return Inspection(
         table=table.assign(**facts),
         small_NSS=np.array([report.small for report in seen], dtype=np.float32).reshape(-1, SMALL, SMALL),
@@ -160,7 +160,7 @@ def _survey_view(
     return (None if marks is None or not marks.any() else mask_facts(marks, grey)), None
 
 
-def facts_of(data: bytes, values: Array, scaled: Array) -> PictureFacts:
+def facts_of(data: bytes, values: Array, scaled: Array) -> FileFacts:
     """Measure an image.
 
     Args:
@@ -169,7 +169,7 @@ def facts_of(data: bytes, values: Array, scaled: Array) -> PictureFacts:
         scaled: The same, scaled as the network sees it: uint8, or float32 in [0, 1].
     """
     channels = 1 if values.ndim == 2 else values.shape[2]
-    return PictureFacts(
+    return FileFacts(
         height=values.shape[0],
         width=values.shape[1],
         channels=channels,

@@ -33,7 +33,7 @@ _TILE = re.compile(
     re.IGNORECASE,
 )
 _MOST_CHANCE = 0.3
-_MOST_PICTURES = 2000  # compared pair by pair
+_MOST_IMAGES = 2000  # compared pair by pair
 
 
 class TellingPart(NamedTuple):
@@ -107,7 +107,7 @@ def telling_part(name_N: Sequence[str], described_ND: Floats, seed: int) -> Tell
     """
     fields = [tuple(_SEPARATORS.split(name.rsplit("/", 1)[-1].rpartition(".")[0])) for name in name_N]
     width = min((len(field) for field in fields), default=0)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(name_N))[:_MOST_PICTURES])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(name_N))[:_MOST_IMAGES])
     readings = [
         ["_".join(field[start : start + size]) for field in fields]
         for size in (1, 2)

@@ -1,6 +1,6 @@
 """Synthetic images of all five domains, with their truth: drawn, not downloaded."""
 
-from .domains import DOMAINS, Domain, Order, defective_picture, find_domain, good_picture
+from .domains import DOMAINS, Domain, Order, defective_image, find_domain, good_image
 from .drawing import Drawing, DrawingError, Identity
 from .write import is_complete, write_dataset
 
@@ -11,9 +11,9 @@ __all__ = [
     "DrawingError",
     "Identity",
     "Order",
-    "defective_picture",
+    "defective_image",
     "find_domain",
-    "good_picture",
+    "good_image",
     "is_complete",
     "write_dataset",
 ]

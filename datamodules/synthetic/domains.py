@@ -66,13 +66,13 @@ def find_domain(name: str) -> Domain:
     return DOMAINS[name]
 
 
-def good_picture(name: str, seed: int, number: int) -> Order:
+def good_image(name: str, seed: int, number: int) -> Order:
     """Return the good image with this ``number``, from zero."""
     group, rank = divmod(number, find_domain(name).good_per_group)
     return Order(_placed(name, seed, group, rank), defect=None, severity=0.0)
 
 
-def defective_picture(name: str, seed: int, number: int) -> Order:
+def defective_image(name: str, seed: int, number: int) -> Order:
     """Return the defective image with this ``number``, from zero.
 
     Each run of as many images as there are defects holds every defect once, in random order. A defect's severities

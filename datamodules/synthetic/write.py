@@ -14,7 +14,7 @@ import numpy as np
 
 from datamodules.progress import track
 
-from .domains import Order, defective_picture, find_domain, good_picture
+from .domains import Order, defective_image, find_domain, good_image
 from .drawing import DrawingError
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def write_dataset(root: Path, domain: str, size: int, good: int, defective: int,
     if good < 0 or defective < 0:
         raise DrawingError(f"Expected good and defective to be zero or more, got {good} and {defective}.")
     _clear(root)
-    orders = [good_picture(domain, seed, number) for number in range(good)]
-    orders += [defective_picture(domain, seed, number) for number in range(defective)]
+    orders = [good_image(domain, seed, number) for number in range(good)]
+    orders += [defective_image(domain, seed, number) for number in range(defective)]
     orders.sort(key=lambda order: (order.identity.group, order.identity.slot))
     rows = []
     for order in track(orders, f"drawing {domain} pictures"):

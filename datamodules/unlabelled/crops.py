@@ -19,7 +19,7 @@ from datamodules.files.images import read_image, resize, scale, to_rgb
 from datamodules.files.suffixes import is_image
 from datamodules.progress import track
 
-from .procedural import Picture, draw_picture
+from .procedural import Picture, draw_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SCALE_RANGE = (0.5, 4.0)  # side of the cut square over side of the crop: twice enlarged to four times shrunk
 
 
-def read_pictures(
+def read_images(
     folders: Sequence[str | Path], longest_side: int = 768, limit: int | None = None
 ) -> dict[str, list[Picture]]:
     """Read every image at or below ``folders`` once, as RGB uint8 (H, W, 3), shrunk to at most ``longest_side``.
@@ -43,7 +43,7 @@ def read_pictures(
     Raises:
         DataError: A folder is missing or holds no image, or an image has no 8- or 16-bit values.
     """
-    paths = {str(folder): _spread(picture_paths(folder), limit) for folder in folders}
+    paths = {str(folder): _spread(image_paths(folder), limit) for folder in folders}
     todo = [(folder, path) for folder, found in paths.items() for path in found]
     images: dict[str, list[Picture]] = {folder: [] for folder in paths}
     for folder, path in track(todo, "reading pictures"):
@@ -51,7 +51,7 @@ def read_pictures(
     return images
 
 
-def picture_paths(folder: str | Path) -> list[Path]:
+def image_paths(folder: str | Path) -> list[Path]:
     """List the images at or below ``folder``, sorted by path."""
     found = sorted(path for path in Path(folder).rglob("*") if is_image(path) and path.is_file())
     if not found:
@@ -110,7 +110,7 @@ class CropSource:
 
     def _cut(self, rng: np.random.Generator) -> Picture:
         if rng.random() < self.drawn_share:
-            image = draw_picture(self.size, rng)
+            image = draw_image(self.size, rng)
         else:
             image = cut_square(self._pick(rng), self.size, rng)
         return vary_light(image, rng)

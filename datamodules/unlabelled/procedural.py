@@ -22,7 +22,7 @@ Draw: TypeAlias = "Callable[[int, np.random.Generator], Grey]"
 _LETTERS = "ABCDEFGHKLMNPRSTUVXYZ0123456789-/#"
 
 
-def draw_picture(side: int, rng: np.random.Generator) -> Picture:
+def draw_image(side: int, rng: np.random.Generator) -> Picture:
     """Draw one image (side, side, 3) of uint8: a ground, up to three overlays through random masks, two colours."""
     grey = _pick(_GROUNDS, rng)(side, rng)
     for _ in range(rng.integers(1, 5)):

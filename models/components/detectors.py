@@ -55,7 +55,7 @@ class Selection(NamedTuple):
     proposals: int = 200
 
 
-class PictureTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no annotations for mypy
+class ImageTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no annotations for mypy
     """Normalises images and pads them to whole cells; resizing is the datamodule's, and masks stay in their boxes."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -109,7 +109,7 @@ def small_network(
         rpn_pre_nms_top_n_test=2 * selection.proposals,
         rpn_post_nms_top_n_test=selection.proposals,
     )
-    network.transform = PictureTransform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    network.transform = ImageTransform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     return network
 
 
@@ -148,7 +148,7 @@ def resnet50_network(weights: str, trainable_layers: int, classes: int, selectio
     heads.box_predictor = FastRCNNPredictor(heads.box_predictor.cls_score.in_features, classes + 1)
     hidden = heads.mask_predictor.conv5_mask
     heads.mask_predictor = MaskRCNNPredictor(hidden.in_channels, hidden.out_channels, classes + 1)
-    network.transform = PictureTransform(network.transform.image_mean, network.transform.image_std)
+    network.transform = ImageTransform(network.transform.image_mean, network.transform.image_std)
     return network, sha256
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from datamodules.progress import track
-from datamodules.unlabelled.crops import CropSource, read_pictures
+from datamodules.unlabelled.crops import CropSource, read_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READ_AT_MOST = 1000  # images of a folder: as many fit in memory at twice the side of the crops
 
 
-class PenaltyPictures:
+class PenaltyImages:
     """A pool of crops, made once, from which batches are drawn at random, each mirrored or turned over at random.
 
     Args:
@@ -38,7 +38,7 @@ class PenaltyPictures:
 
     def __init__(self, folder: str | None, count: int, height: int, width: int, seed: int) -> None:
         side = max(height, width)
-        pictures = {} if folder is None else read_pictures([folder], longest_side=2 * side, limit=READ_AT_MOST)
+        pictures = {} if folder is None else read_images([folder], longest_side=2 * side, limit=READ_AT_MOST)
         source = CropSource(pictures, size=side, drawn_share=1.0 if folder is None else 0.0, patch_share=0.0)
         crops = (source.draw(1, [seed, index])[0, :height, :width] for index in range(count))
         pool_NHW3 = np.stack(list(track(crops, "making penalty pictures", total=count)))

@@ -78,7 +78,7 @@ class ArrayCells:
         return np.stack(np.unravel_index(np.arange(len(self.grey_NSS)), self.shape), axis=1)
 
 
-def cells_of_picture(
+def cells_of_image(
     name: str,
     image: Array,
     grid: tuple[int, int] | None = None,
@@ -158,7 +158,7 @@ def cells_of_tiles(name: str, tiles: Mapping[tuple[int, int], Array], white_leve
     if (mosaic := lay_together(tiles)) is not None:
         grid = len(mosaic.top), len(mosaic.left)
         try:
-            cells = cells_of_picture(name, mosaic.picture, grid, white_level=white_level)
+            cells = cells_of_image(name, mosaic.picture, grid, white_level=white_level)
         except LatticeError:
             pass  # the tiles themselves are all there is to go by
         else:
@@ -213,6 +213,6 @@ def relief(cells: ArrayCells) -> Relief:
     return own_relief(cells.grey_NSS) if cells.picture_HW is None else shared_relief(cells.grey_NSS, cells.shape)
 
 
-def as_picture(grey_SS: Plane) -> npt.NDArray[np.uint8]:
+def as_image(grey_SS: Plane) -> npt.NDArray[np.uint8]:
     """Return a cell's grey values as 8 bits."""
     return cv2.convertScaleAbs(np.nan_to_num(grey_SS), alpha=255.0).astype(np.uint8)

@@ -21,7 +21,7 @@ from models.components.efficient_ad_model import (
     vary,
 )
 from models.components.efficient_ad_nets import LoupeStudent, keep_variance
-from models.components.penalty import PenaltyPictures
+from models.components.penalty import PenaltyImages
 from models.efficient_ad import EfficientAd, build_teacher
 from models.errors import WeightsError
 from models.features.backbones import UNTRAINED
@@ -138,13 +138,13 @@ def write_folder(folder: Path) -> Path:
 
 def test_penalty_pictures_come_from_any_folder_or_from_nowhere(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    drawn = PenaltyPictures(None, 6, 32, 48, seed=0)
-    assert torch.equal(drawn.pool_N3HW, PenaltyPictures(None, 6, 32, 48, seed=0).pool_N3HW)
-    assert not torch.equal(drawn.pool_N3HW, PenaltyPictures(None, 6, 32, 48, seed=1).pool_N3HW)
+    drawn = PenaltyImages(None, 6, 32, 48, seed=0)
+    assert torch.equal(drawn.pool_N3HW, PenaltyImages(None, 6, 32, 48, seed=0).pool_N3HW)
+    assert not torch.equal(drawn.pool_N3HW, PenaltyImages(None, 6, 32, 48, seed=1).pool_N3HW)
     batch = drawn.draw(20)  # more than there are
     assert batch.shape == (20, 3, 32, 48)
     assert 0 <= float(batch.min()) < float(batch.max()) <= 1
-    read = PenaltyPictures(str(write_folder(tmp_path / "any")), 4, 32, 32, seed=0).draw(4)
+    read = PenaltyImages(str(write_folder(tmp_path / "any")), 4, 32, 32, seed=0).draw(4)
     assert float(read.flatten(2).std(dim=2).max()) < 0.1  # plain pictures, as those of the folder
 
 

@@ -15,7 +15,7 @@ from datamodules.oring import OringDataModule
 from datamodules.outlines.classes import DEFECT
 from datamodules.prepare.oring_tiles import OringTiles
 from datamodules.prepare.tiling import even_background, find_part, tiles_of
-from datamodules.synthetic import DOMAINS, Order, defective_picture, good_picture
+from datamodules.synthetic import DOMAINS, Order, defective_image, good_image
 from datamodules.table import DEFECTIVE, GOOD, SPLITS, TEST, TRAIN, UNKNOWN
 from tools.cli import main
 
@@ -43,12 +43,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six good and six defective rings, one called rework, and three files that cannot be used."""
     root = tmp_path_factory.mktemp("raw rings")
     for number in range(6):
-        draw(root, "model1good", f"{number:03}", good_picture("oring", 1, number))
-        draw(root, "model1defect", f"{number:03}", defective_picture("oring", 1, number))
-    draw(root, "model1rework", "000", good_picture("oring", 1, 7))
+        draw(root, "model1good", f"{number:03}", good_image("oring", 1, number))
+        draw(root, "model1defect", f"{number:03}", defective_image("oring", 1, number))
+    draw(root, "model1rework", "000", good_image("oring", 1, 7))
     (root / "images" / "model1good" / "broken.bmp").write_bytes(b"BM")
-    draw(root, "model1defect", "unlabelled", good_picture("oring", 1, 8))
-    draw(root, "model1defect", "stray click", good_picture("oring", 1, 9))
+    draw(root, "model1defect", "unlabelled", good_image("oring", 1, 8))
+    draw(root, "model1defect", "stray click", good_image("oring", 1, 9))
     click = {"polygons": [{"points": [{"x": 1, "y": 1}, {"x": 2, "y": 2}]}]}
     (root / "labels" / "model1defect" / "stray click.json").write_text(json.dumps(click), encoding="utf-8")
     return root
@@ -247,7 +247,7 @@ def test_tiles_cover_everything_and_overlap(height: int, width: int) -> None:
 @pytest.mark.parametrize("invert", [False, True])
 def test_the_part_is_found_on_a_light_and_on_a_dark_table(invert: bool) -> None:
     for number in range(6):
-        order = defective_picture("oring", 2, number)
+        order = defective_image("oring", 2, number)
         drawing = DOMAINS["oring"].draw(order.identity, 400, order.defect, order.severity)
         grey = cv2.cvtColor(drawing.image, cv2.COLOR_RGB2GRAY).astype(np.uint8)
         part = find_part(255 - grey if invert else grey, margin=12)

@@ -24,13 +24,13 @@ from tools.runs.run_folder import RunFolder
 from tools.runs.trained import members_of
 
 from .agreement import TOLERANCES
+from .calibration_images import find_calibration_images
 from .card import write_card
 from .cases import calibration_cases, challenge_cases, write_values
 from .challenges import write_challenges
 from .composing import composition_of, plan_of
 from .graphs import write_forms, write_safetensors
 from .parity import compare, conclude, require_parity
-from .pictures import find_pictures
 from .shipping import load_runner, write_checksums, write_runner, write_zip
 from .spec import describe
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from models.base import InspectionModel
     from tools.runs.trained import Trained
 
+    from .calibration_images import CalibrationImages
     from .cases import Case
-    from .pictures import Pictures
 
 QUANTISED_ON = 300  # calibration images at most: what NNCF itself takes
 
@@ -92,7 +92,7 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
         raise ConfigError("Expected a calibrated run, but its calibration never ran; train again.")
     height, width = config.data.image_size
     composition = composition_of(module, (height, width))  # refuses what cannot be exported before anything is read
-    images = find_pictures(trained)
+    images = find_calibration_images(trained)
     datamodule = images.datamodule
     part = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
@@ -140,7 +140,7 @@ def output_folder(trained: Trained) -> Path:
 
 
 def fill(
-    folder: Path, trained: Trained, module: InspectionModel, pictures: Pictures, composition: Mapping[str, Any]
+    folder: Path, trained: Trained, module: InspectionModel, pictures: CalibrationImages, composition: Mapping[str, Any]
 ) -> None:
     """Write all that is judged: graphs, spec, runner, checksums."""
     config, datamodule = trained.config, pictures.datamodule

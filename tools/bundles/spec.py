@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from models.base import InspectionModel
 
-    from .pictures import Pictures
+    from .calibration_images import CalibrationImages
 
 RESIZE = "by area average along an axis that shrinks, bilinearly along one that grows (OpenCV INTER_AREA, INTER_LINEAR)"
 UNKNOWN_LICENCE = "unknown: ask whoever made the weights"
@@ -33,7 +33,7 @@ UNKNOWN_LICENCE = "unknown: ask whoever made the weights"
 def describe(
     module: InspectionModel,
     config: DictConfig,
-    images: Pictures,
+    images: CalibrationImages,
     forms: Sequence[Mapping[str, Any]],
     composition: Mapping[str, Any],
     evidence: Mapping[str, Any],

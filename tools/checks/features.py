@@ -43,11 +43,11 @@ class Pictures(NamedTuple):
 
 def check_features(examined: Examined) -> Finding | str:
     """Compare the features that ship with untrained ones on images that no test will score."""
-    images = choose_pictures(examined)
+    images = choose_images(examined)
     if images is None:
         return "Features: too few labelled pictures outside the test split to compare any."
     networks = (shipped_features(), untrained_features(examined.datamodule.seed))
-    ours_N, theirs_N = (score_pictures(examined, network, images) for network in networks)
+    ours_N, theirs_N = (score_images(examined, network, images) for network in networks)
     labels = images.judged["label_index"].to_numpy(dtype=np.int64)
     lead = compare_aurocs(theirs_N, ours_N, labels, images.judged["group"].to_numpy(dtype=str))
     ours, theirs = (share(auroc(score[labels == GOOD], score[labels == DEFECTIVE])) for score in (ours_N, theirs_N))
@@ -66,7 +66,7 @@ def check_features(examined: Examined) -> Finding | str:
     )
 
 
-def choose_pictures(examined: Examined) -> Pictures | None:
+def choose_images(examined: Examined) -> Pictures | None:
     """Draw images outside the test split: half of the good ones for the bank; None where there are too few."""
     samples = examined.datamodule.samples
     outside = samples[samples["split"] != TEST]
@@ -83,7 +83,7 @@ def choose_pictures(examined: Examined) -> Pictures | None:
     return Pictures(known, pd.concat([rest.iloc[:MOST], defective.iloc[:MOST]]))
 
 
-def score_pictures(examined: Examined, network: Backbone, images: Pictures) -> npt.NDArray[np.float64]:
+def score_images(examined: Examined, network: Backbone, images: Pictures) -> npt.NDArray[np.float64]:
     """Score images as a plain PatchCore does: by the largest distance of any patch to a random bank."""
     bank_MD = torch.cat(list(embed(examined, network, images.known)))
     generator = torch.Generator().manual_seed(examined.datamodule.seed)

@@ -31,7 +31,7 @@ from datamodules.zones.prior import Prior
 from datamodules.zones.scale import Scale
 from datamodules.zones.weights_file import read_weights
 from tools.errors import ConfigError
-from tools.runner.sources import find_pictures, require_pictures
+from tools.runner.sources import find_images, require_images
 
 from .fiber_face import Inspection, classical
 from .fiber_results import summary_text, write_results
@@ -92,7 +92,7 @@ class FiberLine:
             ConfigError: The run or the weights cannot be used, or ``out`` holds results of something else.
             DataError: There is no image that can be read.
         """
-        require_pictures(sources)
+        require_images(sources)
         detector, about = self._detector()
         given = None if self.um_per_pixel is None else Scale(*self._given(self.um_per_pixel), "given")
         weights = None if self.weights is None else read_weights(Path(self.weights).expanduser())
@@ -101,7 +101,7 @@ class FiberLine:
         about |= {"usual": {str(key): list(scale) for key, scale in usual.items()}, "weights": weights}
         with Record(out, RECORD, self._about() | about) as record:
             earlier = len(record.entries)
-            pictures = find_pictures(sources, self.every, record.done)
+            pictures = find_images(sources, self.every, record.done)
             for entry in track(self._entries(pictures, inspect, usual, out), "inspecting end faces"):
                 record.add(entry)
             entries = record.entries

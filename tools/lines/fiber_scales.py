@@ -8,7 +8,7 @@ from datamodules.errors import UnreadableImageError
 from datamodules.progress import track
 from datamodules.zones.finding import find_zones
 from datamodules.zones.scale import scale_of_image, scale_of_kind
-from tools.runner.sources import find_pictures
+from tools.runner.sources import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ def usual_scales(
 ) -> dict[Key, Scale]:
     """Return the median scale of every kind and image size that has enough claddings."""
     found: dict[Key, list[Scale]] = {}
-    for picture in track(find_pictures(sources, every), "measuring scales"):
+    for picture in track(find_images(sources, every), "measuring scales"):
         kind = kind_of(picture)
         try:
             values = picture.read()

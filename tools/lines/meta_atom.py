@@ -27,7 +27,7 @@ from datamodules.files.walking import walk_images
 from datamodules.files.whole_files import write_whole
 from datamodules.masks.naming import in_mask_folder
 from datamodules.progress import track
-from models.sorter.cells import ArrayCells, as_picture, cells_of_picture, cells_of_tiles
+from models.sorter.cells import ArrayCells, as_image, cells_of_image, cells_of_tiles
 from models.sorter.layers import CLASSES, GOOD
 from models.sorter.ranking import Ranking  # noqa: TC001 - typeguard reads the annotation
 from models.sorter.seed_layers import reflected_levels, sort_by_clusters
@@ -101,7 +101,7 @@ class MetaAtomLine:
         if array.tiles:
             tiles = {place: read_image(path) for place, path in array.tiles.items()}
             return cells_of_tiles(array.name, tiles, self.white_level)
-        return cells_of_picture(array.name, read_image(array.place), self.grid, self.margin, self.white_level)
+        return cells_of_image(array.name, read_image(array.place), self.grid, self.margin, self.white_level)
 
     def _sort(self, array: Given) -> tuple[SortedArray, npt.NDArray[np.floating]]:
         """Read and sort one array; return its tiles for the notebook's arithmetic as well, where that is asked for."""
@@ -167,7 +167,7 @@ def with_own_names(given: list[Given]) -> list[Given]:
 
 def levels_of(cells: ArrayCells) -> npt.NDArray[np.floating]:
     """Return the grey values of cells, 0 to 255, as the notebook would have had them."""
-    return np.stack([as_picture(cell) for cell in cells.grey_NSS[cells.present]]).astype(np.float64)
+    return np.stack([as_image(cell) for cell in cells.grey_NSS[cells.present]]).astype(np.float64)
 
 
 def with_notebook(tables: list[pd.DataFrame], levels: list[npt.NDArray[np.floating]]) -> list[pd.DataFrame]:

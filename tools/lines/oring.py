@@ -30,7 +30,7 @@ from datamodules.zones.ring_parts import measure_parts
 from datamodules.zones.ring_source import source_measures
 from tools.errors import ConfigError
 from tools.runner.instance_rows import instance_row
-from tools.runner.sources import find_pictures, require_pictures
+from tools.runner.sources import find_images, require_images
 
 from .line import Judged
 from .oring_models import Asked, Background, open_searches
@@ -92,13 +92,13 @@ class OringLine:
             ConfigError: The limits are none, or ``out`` holds results of something else.
             DataError: There is no image, or no ring at all.
         """
-        require_pictures(sources)
+        require_images(sources)
         asked = Asked(self.background, self.bin, self.threshold)
         searches = open_searches(self.run, self.bundle, asked)
         judge = make_judge(self.limits, self.acceptance, self.kind, self.bare_kind, searched=searches is not None)
         with Record(out, RECORD, self._about(judge, searches)) as record:
             earlier = len(record.entries)
-            pictures = find_pictures(sources, self.every, record.done)
+            pictures = find_images(sources, self.every, record.done)
             work = Work(judge, searches, out)
             for entry in track(self._entries(pictures, work), "measuring rings"):
                 record.add(entry)

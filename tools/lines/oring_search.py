@@ -15,7 +15,7 @@ import numpy as np
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.files.images import check_white_level, network_input
 from datamodules.prepare.tiling import even_background
-from tools.runner.instance_rows import on_picture
+from tools.runner.instance_rows import on_image
 
 from .oring_tiles import Searched, TileRules, search_tiles
 
@@ -110,7 +110,7 @@ class Search:
         )
         line = max(float(self.decision.threshold(kind)), float(np.nextafter(np.float32(0), np.float32(1))))
         sure = [one for one in looked.instances if one.label != self.part and one.score >= line]
-        placed = [on_picture(one, (size[0], size[1]), (bottom - top, right - left)) for one in sure]
+        placed = [on_image(one, (size[0], size[1]), (bottom - top, right - left)) for one in sure]
         return [_moved(one, top, left) for one in placed], looked
 
     @property

@@ -96,7 +96,7 @@ def _placed(result: Result) -> list[Instance]:
     if result.mask is None:
         return []
     seen = (result.mask.shape[0], result.mask.shape[1])
-    return [on_picture(one, seen, result.size)._replace(box=one.box) for one in result.counted]
+    return [on_image(one, seen, result.size)._replace(box=one.box) for one in result.counted]
 
 
 def outline_of(one: Instance) -> list[list[float]]:
@@ -107,7 +107,7 @@ def outline_of(one: Instance) -> list[list[float]]:
     return [(ring + origin).ravel().tolist() for ring in mask_rings(one.mask)]
 
 
-def on_picture(one: Instance, seen: tuple[int, int], size: tuple[int, int]) -> Instance:
+def on_image(one: Instance, seen: tuple[int, int], size: tuple[int, int]) -> Instance:
     """Lay an instance that was found on a picture of another size onto the picture as read; its box, too.
 
     Args:

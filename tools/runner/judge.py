@@ -152,7 +152,7 @@ class Judge:
         """Judge pictures one after the other, in bounded memory; one that cannot be read yields a result that says why.
 
         Args:
-            images: Paths, arrays (frames of a camera, say), or what ``find_pictures`` yields; may be endless.
+            images: Paths, arrays (frames of a camera, say), or what ``find_images`` yields; may be endless.
             kind: The sub-population whose threshold holds.
             batch_size: Pictures that are judged together.
             readers: Threads that read ahead; 0: a picture is asked for only when it is needed, for live cameras.
@@ -268,7 +268,7 @@ class Judge:
             regions=self.decision.regions(map_HW, mask_HW, image.size),
             unusual="" if self.usual is None else self.usual.judge(facts),
             facts=facts,
-            detections=tuple(_in_picture(entry, image.size, mask_HW.shape) for entry in detections),
+            detections=tuple(_in_image(entry, image.size, mask_HW.shape) for entry in detections),
             type=type_of(detections, self.classes) if defective else "",
             searched=searched,
             classes=self.classes,
@@ -292,7 +292,7 @@ def facts_of(values: Array, white_level: float | None) -> dict[str, float]:
     return {"height": height, "width": width, **appearance(scale(values, white_level))._asdict()}
 
 
-def _in_picture(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:
+def _in_image(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:
     """Give the box of a detection in pixels of the picture as it was read."""
     tall, wide = size[0] / shape[0], size[1] / shape[1]
     left, top, right, bottom = detection.box

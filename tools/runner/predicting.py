@@ -12,7 +12,7 @@ from callbacks.acceptance.judgement import STATES
 from datamodules.errors import DataError
 
 from .familiar import DRIFT
-from .sources import find_pictures, require_pictures
+from .sources import find_images, require_images
 from .spec_check import require_kind
 from .writing import DEFECTS, TABLE, Sink, Which, Writer
 
@@ -118,7 +118,7 @@ def check_call(judge: Judge, sources: Sequence[str], options: Options) -> None:
         BundleError: There is no such kind.
     """
     require_kind(options.kind, known_kinds(judge))
-    require_pictures(sources)
+    require_images(sources)
 
 
 def predict(
@@ -154,7 +154,7 @@ def predict(
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink)
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
-        images = itertools.islice(find_pictures(sources, options.every, writer.done), options.limit)
+        images = itertools.islice(find_images(sources, options.every, writer.done), options.limit)
         for prepared in judge.batches(images, options.batch_size, options.readers, options.kind):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
                 writer.write(result)

@@ -25,13 +25,13 @@ def judge_alone(rules: dict[str, Any], image_B3HW: Array) -> Prediction:
             ``quantum``, the variance that rounding to 8 bits adds.
         image_B3HW: In [0, 1].
     """
-    maps = np.stack([judge_picture(rules, image_3HW) for image_3HW in image_B3HW])
+    maps = np.stack([judge_image(rules, image_3HW) for image_3HW in image_B3HW])
     count = max(1, round(rules["top_share"] * maps[0].size))
     worst_BP = np.partition(maps.reshape(len(maps), -1), -count, axis=1)[:, -count:]
     return Prediction(worst_BP.mean(axis=1), maps)
 
 
-def judge_picture(rules: dict[str, Any], image_3HW: Array) -> Array:
+def judge_image(rules: dict[str, Any], image_3HW: Array) -> Array:
     """Judge one image: its map (H, W). Each of the four kinds of blocks is judged by a model of its own."""
     size, side, step = rules["patch_size"], rules["block_size"], rules["step"]
     seen_CHW = image_3HW

@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     chosen: bool = True
 
 
-def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[Picture]:
+def find_images(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[Picture]:
     """Yield the images of ``sources``, in their order, and what cannot be judged, which raises when it is read.
 
     Args:
@@ -70,7 +70,7 @@ def find_pictures(sources: Sequence[str], every: int = 1, done: Container[str] =
             yield from (image for image in found if image.name not in done)
 
 
-def require_pictures(sources: Sequence[str]) -> None:
+def require_images(sources: Sequence[str]) -> None:
     """Refuse sources that name nothing, before anything is written.
 
     Raises:

@@ -24,7 +24,7 @@ from datamodules.samples.held import read_earlier
 from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
 from .disputes import disputed_rows, predict_again
-from .matching import common_pictures, differing_settings, on_test_images, read_run, trained_on_tests
+from .matching import common_images, differing_settings, on_test_images, read_run, trained_on_tests
 from .reporting import subject
 from .run_files import CONFIG, REPORT
 from .run_folder import RunFolder
@@ -56,7 +56,7 @@ def compare_runs(config: DictConfig, folders: Sequence[RunFolder], held: Path | 
     held_notes: list[str] = []
     if held is not None:
         runs, held_notes = on_test_images(runs, read_earlier(str(held)), held.name)
-    images, judged, notes = common_pictures(runs)
+    images, judged, notes = common_images(runs)
     notes += held_notes
     notes += trained_on_tests(runs)
     label_N = images["label_index"].to_numpy(np.int64)

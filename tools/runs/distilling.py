@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from datamodules.errors import DataError
 from datamodules.files.whole_files import write_whole
-from datamodules.unlabelled.crops import CropSource, hold_out, read_pictures
+from datamodules.unlabelled.crops import CropSource, hold_out, read_images
 from models.errors import keys_under
 from models.features.backbones import Backbone
 from models.features.distillation import distill
@@ -43,7 +43,7 @@ class Crops(NamedTuple):
     counts: dict[str, tuple[int, int]]
 
 
-def distill_pictures(config: DictConfig) -> Path:
+def distill_images(config: DictConfig) -> Path:
     """Distill what ``config`` describes, from the beginning or from where it was stopped.
 
     Returns:
@@ -217,7 +217,7 @@ def gather(config: DictConfig) -> Crops:
         DataError: A folder has no image, or nothing may be drawn either.
     """
     folders = [config.data] if isinstance(config.data, str) else list(config.data)
-    images = read_pictures(folders, config.longest_side, config.limit)
+    images = read_images(folders, config.longest_side, config.limit)
     learnt, watched = hold_out(images, config.held_out_share)
     if not learnt and not config.drawn_share:
         raise DataError("Expected pictures to learn from, but found data=[] and drawn_share=0; set data=PATH.")

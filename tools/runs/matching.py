@@ -69,7 +69,7 @@ def read_run(folder: RunFolder) -> TestedRun:
     )
 
 
-def common_pictures(runs: Sequence[TestedRun]) -> tuple[pd.DataFrame, list[Judged], list[str]]:
+def common_images(runs: Sequence[TestedRun]) -> tuple[pd.DataFrame, list[Judged], list[str]]:
     """Find the test images of all runs, by the hash of their bytes.
 
     Returns:

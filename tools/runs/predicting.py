@@ -16,7 +16,7 @@ from tools.runner.judge import Judge
 from tools.runner.predicting import check_call, require_all
 from tools.runner.predicting import predict as predict_sources
 from tools.runner.result import Prediction
-from tools.runner.sources import require_pictures
+from tools.runner.sources import require_images
 from tools.runner.specification import BundleError, hash_file
 from tools.runner.writing import TABLE
 from tools.signals import keeping_note
@@ -58,7 +58,7 @@ def predict(trained: Trained) -> RunFolder:
 
 def _predict(trained: Trained) -> RunFolder:
     config, sources = trained.config, as_list(trained.config.source)
-    require_pictures(sources)
+    require_images(sources)
     reading = reading_of(config.data)
     options = options_of(config, config.data.batch_size)
     judge = judge_of(trained, reading)
@@ -118,7 +118,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
 def infer(module: InspectionModel, precision: Precision, image_B3HW: Array) -> Prediction:
     """Give raw scores and maps of a batch, and detections where the model makes any, in the precision of the run."""
     image = torch.from_numpy(image_B3HW).to(module.device)
-    module.check_pictures(image)
+    module.check_images(image)
     with precision.predict_step_context():
         found, detections = module.predict(image)
     if found.pred_score is None or found.anomaly_map is None:

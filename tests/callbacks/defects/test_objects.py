@@ -11,8 +11,8 @@ from scipy.stats import poisson
 
 from callbacks.defects.image_scale import ImageScale
 from callbacks.defects.objects import (
+    IMAGE_COLUMNS,
     MARKED_COLUMNS,
-    PICTURE_COLUMNS,
     false_rate,
     marked_objects,
     object_metrics,
@@ -60,7 +60,7 @@ def tables(groups: int = 40, seed: int = 0, names: str = "part") -> tuple[pd.Dat
             covered = float(generator.random() < ease * min(size / 10, 1))
             kind = "pit" if size < 5 else "scratch"
             marked.append((f"{name}/2", name, "", size**2, float(size), size % 3, covered, covered >= 0.1, kind))
-    return pd.DataFrame(marked, columns=list(MARKED_COLUMNS)), pd.DataFrame(pictures, columns=list(PICTURE_COLUMNS))
+    return pd.DataFrame(marked, columns=list(MARKED_COLUMNS)), pd.DataFrame(pictures, columns=list(IMAGE_COLUMNS))
 
 
 def test_recall_by_size_type_and_zone_adds_up() -> None:

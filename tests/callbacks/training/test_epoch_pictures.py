@@ -17,7 +17,7 @@ from callbacks.decisions.calibration import Calibrate, Calibration
 from callbacks.policies.f1 import F1
 from callbacks.policies.normal import Normal
 from callbacks.report.facts import Confusion
-from callbacks.tracking.confusion_picture import confusion_picture
+from callbacks.tracking.confusion_image import confusion_image
 from callbacks.tracking.event_log import EpochLogger
 from callbacks.training.epoch_pictures import EpochPictures, stride
 from datamodules.folder import FolderDataModule
@@ -138,9 +138,9 @@ def test_numbers_out_of_range_are_refused(arguments: dict[str, float]) -> None:
 
 
 def test_a_fuller_cell_has_a_fuller_colour() -> None:
-    picture = confusion_picture(Confusion(tp=90, fp=0, tn=50, fn=10), "x").astype(int)
+    picture = confusion_image(Confusion(tp=90, fp=0, tn=50, fn=10), "x").astype(int)
     found, missed, alarms, passed = picture[150, 190], picture[150, 310], picture[270, 190], picture[270, 310]
     assert found.sum() < missed.sum()
     assert passed.sum() < alarms.sum()
     assert found[2] > found[0]  # blue
-    assert np.array_equal(confusion_picture(Confusion(0, 0, 0, 0), "x").shape, picture.shape)
+    assert np.array_equal(confusion_image(Confusion(0, 0, 0, 0), "x").shape, picture.shape)

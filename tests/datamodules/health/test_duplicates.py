@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from datamodules.files.images import read_image
-from datamodules.health.duplicates import MOST_PER_PICTURE, NEAR, describe, exact_copies, near_pairs
+from datamodules.health.duplicates import MOST_PER_IMAGE, NEAR, describe, exact_copies, near_pairs
 from datamodules.health.inspection import SMALL, to_grey
-from datamodules.synthetic.domains import DOMAINS, find_domain, good_picture
+from datamodules.synthetic.domains import DOMAINS, find_domain, good_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_set_of_copies_alone_stays_bounded() -> None:
     rng = np.random.default_rng(2)
     shot = rng.normal(128, 30, (1, SMALL, SMALL))
     many = (np.repeat(shot, 300, axis=0) + rng.normal(0, 30, (300, SMALL, SMALL))).astype(np.float32)
-    assert len(near_pairs(describe(many), threshold=-1.0)) <= 300 * MOST_PER_PICTURE
+    assert len(near_pairs(describe(many), threshold=-1.0)) <= 300 * MOST_PER_IMAGE
 
 
 def test_flat_pictures_and_no_pictures_have_no_duplicates() -> None:
@@ -91,7 +91,7 @@ def test_exact_copies_come_by_content() -> None:
 @pytest.mark.parametrize("domain", ["oring", "print3d"])
 def test_drawn_parts_are_all_different(domain: str) -> None:
     assert domain in DOMAINS
-    orders = [good_picture(domain, 0, number) for number in range(24)]
+    orders = [good_image(domain, 0, number) for number in range(24)]
     images = [find_domain(domain).draw(one.identity, 96, None, one.severity).image for one in orders]
     assert len(near_pairs(describe(np.stack([small(to_grey(image)) for image in images])))) == 0
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from datamodules.synthetic import DOMAINS, Drawing, DrawingError, Identity, defective_picture, find_domain, good_picture
+from datamodules.synthetic import DOMAINS, Drawing, DrawingError, Identity, defective_image, find_domain, good_image
 from datamodules.synthetic.defects import grown
 
 CASES = [(name, defect) for name, domain in DOMAINS.items() for defect in domain.defects]
@@ -98,7 +98,7 @@ def test_no_shortcut_at_full_size(name: str, seed: int) -> None:
 def assert_no_shortcut(name: str, size: int, numbers: range, seed: int = 0) -> None:
     brightness, file_size, labels = [], [], []
     for number in numbers:
-        for label, order in enumerate((good_picture(name, seed, number), defective_picture(name, seed, number))):
+        for label, order in enumerate((good_image(name, seed, number), defective_image(name, seed, number))):
             image = DOMAINS[name].draw(order.identity, size, order.defect, order.severity).image
             brightness.append(image.mean())
             file_size.append(len(cv2.imencode(".png", image)[1]))
@@ -121,8 +121,8 @@ def test_groups_share_their_look(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOMAINS)
 def test_orders_never_share_an_identity_and_balance_defects(name: str) -> None:
-    good = [good_picture(name, 5, number) for number in range(60)]
-    bad = [defective_picture(name, 5, number) for number in range(60)]
+    good = [good_image(name, 5, number) for number in range(60)]
+    bad = [defective_image(name, 5, number) for number in range(60)]
     assert len({order.identity for order in good + bad}) == 120
     counts = {defect: sum(order.defect == defect for order in bad) for defect in DOMAINS[name].defects}
     assert set(counts.values()) == {60 // len(counts)}
@@ -136,8 +136,8 @@ def test_orders_never_share_an_identity_and_balance_defects(name: str) -> None:
 @pytest.mark.parametrize("name", DOMAINS)
 def test_place_in_group_says_nothing_about_the_label(name: str) -> None:
     domain = DOMAINS[name]
-    good = [good_picture(name, 0, number).identity.slot for number in range(40 * domain.good_per_group)]
-    bad = [defective_picture(name, 0, number).identity.slot for number in range(40 * domain.defective_per_group)]
+    good = [good_image(name, 0, number).identity.slot for number in range(40 * domain.good_per_group)]
+    bad = [defective_image(name, 0, number).identity.slot for number in range(40 * domain.defective_per_group)]
     labels = [0] * len(good) + [1] * len(bad)
     assert 0.4 < roc_auc_score(labels, good + bad) < 0.6
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from datamodules.synthetic import DOMAINS, DrawingError, good_picture, is_complete, write_dataset
+from datamodules.synthetic import DOMAINS, DrawingError, good_image, is_complete, write_dataset
 from datamodules.synthetic.write import COLUMNS, Row
 
 SIZE = 48
@@ -60,7 +60,7 @@ def test_layout(domain: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("domain", ["metallography", "print3d"])
 def test_pictures_on_disk_are_the_drawn_ones(domain: str, tmp_path: Path) -> None:
     write_dataset(tmp_path, domain, SIZE, good=1, defective=0, seed=4)
-    drawn = DOMAINS[domain].draw(good_picture(domain, 4, 0).identity, SIZE, None, 0.0)
+    drawn = DOMAINS[domain].draw(good_image(domain, 4, 0).identity, SIZE, None, 0.0)
     np.testing.assert_array_equal(pixels(tmp_path / read(tmp_path)[0].image_path), drawn.image)
 
 

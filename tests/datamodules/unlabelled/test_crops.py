@@ -9,7 +9,7 @@ from PIL import Image
 
 from datamodules.errors import DataError
 from datamodules.unlabelled import procedural
-from datamodules.unlabelled.crops import CropSource, cut_square, hold_out, paste_patch, read_pictures, vary_light
+from datamodules.unlabelled.crops import CropSource, cut_square, hold_out, paste_patch, read_images, vary_light
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def test_pictures_of_any_kind_become_small_rgb(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 30)[..., 0]).save(tmp_path / "sub folder" / "b.png")
     Image.fromarray(np.full((20, 20), 32896, np.uint16)).save(tmp_path / "sub folder" / "c.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    found = read_pictures([tmp_path], longest_side=60)[str(tmp_path)]
+    found = read_images([tmp_path], longest_side=60)[str(tmp_path)]
     assert [some.shape for some in found] == [(27, 60, 3), (40, 30, 3), (20, 20, 3)]
     assert {some.dtype for some in found} == {np.dtype(np.uint8)}
     assert (found[2] == 128).all()  # 32896 of 65535 is 128 of 255
@@ -33,7 +33,7 @@ def test_pictures_of_any_kind_become_small_rgb(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none"):
-        read_pictures([tmp_path])
+        read_images([tmp_path])
     with pytest.raises(DataError, match="drawn_share"):
         CropSource({})
 
@@ -129,5 +129,5 @@ def test_what_is_drawn_is_a_picture(draw: procedural.Draw, side: int) -> None:
 
 
 def test_drawn_pictures_have_contrast() -> None:
-    drawn = [procedural.draw_picture(64, np.random.default_rng(seed)) for seed in range(40)]
+    drawn = [procedural.draw_image(64, np.random.default_rng(seed)) for seed in range(40)]
     assert np.median([some.std() for some in drawn]) > 15

@@ -17,7 +17,7 @@ from datamodules.files.images import read_image
 from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.meta_atom_array import Flaw, Layout, draw_array
-from models.sorter.cells import cells_of_picture, cells_of_tiles
+from models.sorter.cells import cells_of_image, cells_of_tiles
 from models.sorter.layers import classes_of
 from models.sorter.seams import find_seams
 from models.sorter.seed_layers import reflected_levels, sort_by_clusters
@@ -131,7 +131,7 @@ def whole_array(rows: int, columns: int, pitch: int, seed: int) -> npt.NDArray[n
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_perfect_picture_yields_nothing_and_its_grid_is_found(seed: int) -> None:
-    cells = cells_of_picture("whole", whole_array(12, 15, 40, seed))
+    cells = cells_of_image("whole", whole_array(12, 15, 40, seed))
     found = sort_array(cells, features=False)
     assert found.shape == (12, 15)
     assert found.counts["good"] == 180
@@ -145,7 +145,7 @@ def test_defects_and_seams_of_a_picture_are_found() -> None:
     cv2.circle(picture, fallen[::-1], 13, 40, -1)
     seam = 9 * 40 + 30
     picture[:, seam:] = np.clip(np.roll(picture[:, seam:], 3, axis=0).astype(int) + 12, 0, 255).astype(np.uint8)
-    found = sort_array(cells_of_picture("whole", picture, (12, 15)), features=False)
+    found = sort_array(cells_of_image("whole", picture, (12, 15)), features=False)
     named = {(int(row["row"]), int(row["col"])): row["class"] for row in found.table.to_dict("records")}
     assert named[5, 7] == "Missing"
     assert named[10, 4] == "Collapsed"
@@ -165,7 +165,7 @@ def test_defects_and_seams_of_a_picture_are_found() -> None:
 )
 def test_cells_have_their_pillars_in_the_middle_however_one_sided_the_light(layout: Layout, group: int) -> None:
     drawing = draw_array(Identity(303, "meta_atom", group, 0), layout)
-    cells = cells_of_picture("drawn", drawing.image, (layout.rows, layout.columns))
+    cells = cells_of_image("drawn", drawing.image, (layout.rows, layout.columns))
     assert np.hypot(*np.median(cells.centre_N2 - drawing.centre_N2, axis=0)) < 0.03 * layout.pitch
 
 
@@ -173,7 +173,7 @@ def test_neighbours_of_a_seam_that_is_not_theirs_are_good() -> None:
     layout = Layout(7, 7, lattice="hexagonal")
     flaws = {(4, 3): Flaw("stitching", 1.0), (2, 6): Flaw("stitching", 0.9)}
     drawing = draw_array(Identity(303, "meta_atom", 6, 0), layout, flaws)
-    table = sort_array(cells_of_picture("drawn", drawing.image, (7, 7)), features=False).table
+    table = sort_array(cells_of_image("drawn", drawing.image, (7, 7)), features=False).table
     found = table[table["class"] != "good"]
     assert dict(zip(zip(found["row"], found["col"], strict=True), found["class"], strict=True)) == {
         (4, 3): "Stitching",

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from callbacks.decisions.calibration import calibration_of
+from tools.bundles.calibration_images import find_calibration_images
 from tools.bundles.cases import Case, calibration_cases, challenge_cases
 from tools.bundles.challenges import write_challenges
 from tools.bundles.parity import ParityError, compare, conclude, require_parity
-from tools.bundles.pictures import find_pictures
 from tools.bundles.shipping import write_checksums
 from tools.bundles.stages import compare_inputs, compare_pixels, compare_plain, relative
 from tools.runs.checkpoint import read_checkpoint, restore
@@ -34,7 +34,7 @@ def module(trained: Trained) -> InspectionModel:
 @pytest.fixture(scope="module")
 def cases(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     folder = tmp_path_factory.mktemp("cases")
-    datamodule = find_pictures(trained).datamodule
+    datamodule = find_calibration_images(trained).datamodule
     names = {"odd.png", "checkered.png", "colours.png", "colour_16.png", "cut.png"}
     challenges = [path for path in write_challenges(folder / "challenges") if path.name in names]
     return calibration_cases(datamodule, 6, folder / "views") + challenge_cases(challenges, datamodule.reading)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError, UnreadableImageError
-from tools.runner.sources import find_pictures
+from tools.runner.sources import find_images
 
 
 def picture(path: Path, value: int = 100) -> Path:
@@ -24,7 +24,7 @@ def test_folders_are_walked_in_order(tmp_path: Path) -> None:
         picture(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    found = list(find_pictures([str(tmp_path)]))
+    found = list(find_images([str(tmp_path)]))
     assert [entry.place for entry in found] == [
         PurePosixPath(name) for name in ("a/c/1.PNG", "b/10.png", "b/2.png", "z.jpg")
     ]
@@ -34,14 +34,14 @@ def test_folders_are_walked_in_order(tmp_path: Path) -> None:
 
 def test_files_and_globs_keep_apart_what_has_one_name(tmp_path: Path) -> None:
     one, two = picture(tmp_path / "a" / "x.png"), picture(tmp_path / "b" / "x.png")
-    found = list(find_pictures([str(one), str(tmp_path / "b" / "*.png")]))
+    found = list(find_images([str(one), str(tmp_path / "b" / "*.png")]))
     assert [entry.name for entry in found] == [str(one), str(two)]
     assert len({entry.place for entry in found}) == 2
 
 
 def test_names_that_are_done_are_left_out(tmp_path: Path) -> None:
     names = [str(picture(tmp_path / f"{index}.png")) for index in range(4)]
-    assert [entry.name for entry in find_pictures([str(tmp_path)], done={names[0], names[2]})] == [names[1], names[3]]
+    assert [entry.name for entry in find_images([str(tmp_path)], done={names[0], names[2]})] == [names[1], names[3]]
 
 
 def test_archives_are_read_without_unpacking(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_archives_are_read_without_unpacking(tmp_path: Path) -> None:
         archive.write(tmp_path / "x.png", "../../escape.png")
         archive.writestr("readme.txt", "no picture")
         archive.writestr("broken.png", b"no picture")
-    found = list(find_pictures([str(path)]))
+    found = list(find_images([str(path)]))
     assert [entry.name.removeprefix(f"{path}/") for entry in found] == ["../../escape.png", "broken.png", "line/x.png"]
     assert found[0].place == PurePosixPath("day.zip/escape.png")
     assert found[2].read()[0, 0, 0] == 7
@@ -66,7 +66,7 @@ def test_a_damaged_member_is_an_error_of_its_own(tmp_path: Path) -> None:
         archive.write(tmp_path / "x.png", "b.png")
     content = path.read_bytes()
     path.write_bytes(content.replace(b"IDAT", b"IDAX", 1))  # the first member: its CRC fails
-    found = list(find_pictures([str(path)]))
+    found = list(find_images([str(path)]))
     with pytest.raises(UnreadableImageError, match="cannot be unpacked"):
         found[0].read()
     assert found[1].read().shape == (6, 8, 3)
@@ -85,7 +85,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_videos_give_frames_in_rgb(video: Path) -> None:
-    found = list(find_pictures([str(video)], every=4, done={f"{video}#4"}))
+    found = list(find_images([str(video)], every=4, done={f"{video}#4"}))
     assert [entry.name for entry in found] == [f"{video}#0", f"{video}#8"]
     red, _, blue = found[1].read().mean(axis=(0, 1))
     assert red == pytest.approx(160, abs=6)
@@ -96,7 +96,7 @@ def test_videos_give_frames_in_rgb(video: Path) -> None:
 def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "line.mp4"
     path.write_bytes(b"no video")
-    (found,) = find_pictures([str(path)])
+    (found,) = find_images([str(path)])
     with pytest.raises(UnreadableImageError, match="is not a video"):
         found.read()
 
@@ -104,7 +104,7 @@ def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
 def test_a_source_that_names_nothing_says_so(tmp_path: Path) -> None:
     for source in (str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "no.png")):
         with pytest.raises(DataError, match="found none at"):
-            next(find_pictures([source]))
+            next(find_images([source]))
 
 
 def test_what_may_be_an_image_but_is_not_read_is_an_error_of_its_own(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_what_may_be_an_image_but_is_not_read_is_an_error_of_its_own(tmp_path: P
         (tmp_path / name).write_bytes(b"whatever")
     picture(tmp_path / ".ipynb_checkpoints" / "x.png")
     picture(tmp_path / "__MACOSX" / "x.png")
-    found = list(find_pictures([str(tmp_path)]))
+    found = list(find_images([str(tmp_path)]))
     assert [Path(entry.name).name for entry in found] == ["a.jfif", "b.heic", "c.gif", "d", "e.mp4", "f.png.tmp"]
     assert found[0].read().shape == (6, 8, 3)
     for entry, said in zip(found[1:], (r"\.heic", r"\.gif", "no suffix", "video", r"\.tmp"), strict=True):
@@ -128,9 +128,9 @@ def test_globs_and_archives_name_them_too(tmp_path: Path) -> None:
             archive.writestr(name, b"whatever")
     (tmp_path / "y.heic").write_bytes(b"whatever")
     (tmp_path / "notes.txt").write_text("no image")
-    members = list(find_pictures([str(tmp_path / "day.zip")]))
+    members = list(find_images([str(tmp_path / "day.zip")]))
     assert [entry.place.name for entry in members] == ["x.heic", "x.png"]
-    found = list(find_pictures([str(tmp_path / "[xyn]*")]))
+    found = list(find_images([str(tmp_path / "[xyn]*")]))
     assert [entry.place.name for entry in found] == ["x.png", "y.heic"]
     for entry in (members[0], found[1]):
         with pytest.raises(UnreadableImageError, match=r"not read \(\.heic\)"):
@@ -139,7 +139,7 @@ def test_globs_and_archives_name_them_too(tmp_path: Path) -> None:
 
 def test_a_file_that_is_named_by_itself_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     path = picture(tmp_path / "x.png").rename(tmp_path / "x")
-    (found,) = find_pictures([str(path)])
+    (found,) = find_images([str(path)])
     assert found.read().shape == (6, 8, 3)
 
 
@@ -147,19 +147,19 @@ def test_a_video_that_ends_early_says_after_how_many_frames(video: Path) -> None
     content = video.read_bytes()
     cut = video.with_name("cut.avi")
     cut.write_bytes(b"00dc".join(content.split(b"00dc")[:6]))  # five frames, but its header still says nine
-    found = list(find_pictures([str(cut)]))
+    found = list(find_images([str(cut)]))
     frames = len(found) - 1
     assert 0 < frames < 9
     assert found[-1].name == str(cut)
     with pytest.raises(UnreadableImageError, match=rf"ends after {frames} of 9 frames"):
         found[-1].read()
-    assert not list(find_pictures([str(cut)], done={entry.name for entry in found}))  # nothing is said twice
-    assert len(list(find_pictures([str(video)]))) == 9
+    assert not list(find_images([str(cut)], done={entry.name for entry in found}))  # nothing is said twice
+    assert len(list(find_images([str(video)]))) == 9
 
 
 def test_a_stream_that_cannot_be_opened_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "timeout;1000000")
-    (found,) = find_pictures(["rtsp://127.0.0.1:9/line"])
+    (found,) = find_images(["rtsp://127.0.0.1:9/line"])
     with pytest.raises(UnreadableImageError, match="stream that cannot be opened"):
         found.read()
 
@@ -171,7 +171,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "cases" / "data"
 def test_the_cases_of_files_that_are_not_judged() -> None:
     def readable(name: str) -> tuple[int, list[str]]:
         good, errors = 0, []
-        for entry in find_pictures([str(SHARED / name)]):
+        for entry in find_images([str(SHARED / name)]):
             try:
                 entry.read()
                 good += 1

@@ -10,7 +10,7 @@ import torch
 from datamodules.folder import FolderDataModule
 from datamodules.table import DEFECTIVE, GOOD, TEST
 from tools.checks.examined import Examined, examine
-from tools.checks.features import Pictures, check_features, choose_pictures, embed, score_pictures, shipped_features
+from tools.checks.features import Pictures, check_features, choose_images, embed, score_images, shipped_features
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> Examined:
 
 
 def test_pictures_are_drawn_outside_the_test_and_none_twice(examined: Examined) -> None:
-    pictures = choose_pictures(examined)
+    pictures = choose_images(examined)
     assert pictures is not None
     split = examined.datamodule.samples.set_index("name")["split"]
     names = [*pictures.known["name"], *pictures.judged["name"]]
@@ -42,7 +42,7 @@ def test_pictures_are_drawn_outside_the_test_and_none_twice(examined: Examined) 
 
 
 def test_scores_are_the_largest_distance_to_the_nearest_patch(examined: Examined) -> None:
-    pictures = choose_pictures(examined)
+    pictures = choose_images(examined)
     assert pictures is not None
     few = Pictures(
         pictures.known.iloc[:2], pictures.judged.iloc[[0, -1]]
@@ -53,7 +53,7 @@ def test_scores_are_the_largest_distance_to_the_nearest_patch(examined: Examined
     for patch_PD in embed(examined, network, few.judged):
         square_PM = (patch_PD[:, None] - bank_MD[None]).square().sum(dim=2)
         expected.append(float(square_PM.min(dim=1).values.max().sqrt()))
-    np.testing.assert_allclose(score_pictures(examined, network, few), expected, rtol=1e-4)
+    np.testing.assert_allclose(score_images(examined, network, few), expected, rtol=1e-4)
 
 
 def test_where_the_shipped_features_do_well_nothing_is_advised(examined: Examined) -> None:

@@ -17,7 +17,7 @@ _INK, _SOFT, _PAPER = (28, 33, 39), (87, 96, 106), (255, 255, 255)
 _RIGHT, _WRONG = (11, 111, 179), (207, 82, 8)  # blue and vermilion, which all eyes tell apart
 
 
-def confusion_picture(counts: Confusion, title: str) -> npt.NDArray[np.uint8]:
+def confusion_image(counts: Confusion, title: str) -> npt.NDArray[np.uint8]:
     """Draw found and missed, false alarms and passes; the more images of a row in a cell, the fuller its colour.
 
     Returns:

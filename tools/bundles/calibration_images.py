@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tools.runs.trained import Trained
 
 
-class Pictures(NamedTuple):
+class CalibrationImages(NamedTuple):
     """Images of a run.
 
     Attributes:
@@ -29,7 +29,7 @@ class Pictures(NamedTuple):
     notes: list[str]
 
 
-def find_pictures(trained: Trained) -> Pictures:
+def find_calibration_images(trained: Trained) -> CalibrationImages:
     """Find the images that the run was calibrated on; the others need not be there any more.
 
     Raises:
@@ -51,4 +51,4 @@ def find_pictures(trained: Trained) -> Pictures:
             f"Expected the calibration pictures of the run in {datamodule.root}, but found none that is unchanged; the "
             "export compares checkpoint and bundle on them: set data.root=PATH, or restore them."
         )
-    return Pictures(datamodule, splits, notes)
+    return CalibrationImages(datamodule, splits, notes)
