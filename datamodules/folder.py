@@ -13,6 +13,7 @@ from .errors import DataError, UnreadableImageError
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
 from .layouts.files import is_prepared
+from .layouts.relabelling import TABLE, read_relabelled
 from .layouts.strays import unused_documents
 from .masks.appearance import are_masks, are_photographs
 from .masks.beside import masks_beside
@@ -22,7 +23,10 @@ from .synthetic.write import is_drawn
 from .table import DEFECTIVE, GOOD, UNASSIGNED, UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
     from pathlib import Path
+
+    from .layouts.relabelling import Relabelled
 
 MOST_LOOKED_AT = 20  # folders below classes
 SHOWN = 2  # names in a sentence
@@ -48,6 +52,9 @@ class FolderDataModule(InspectionDataModule):
     ``_seg`` or the like; several of one image are united where they are numbered, or lie in a folder named like it, as
     in MVTec LOCO. Every mask is used, or named among what was left out.
 
+    ``labels.csv``, if there is one, with ``image`` (path below ``root``), ``label`` (good, defective, empty for
+    unknown, or ``ambiguous`` to leave an image out) and, if wanted, ``defect``, goes before folders.
+
     Args:
         good: Names of folders with good images, in any case.
         unknown: Names of folders whose images may be either; they are trained on, but not tested.
@@ -63,12 +70,15 @@ class FolderDataModule(InspectionDataModule):
         root = existing_root(self.root, "folders of images, such as good/ and scratch/, or train/ and test/")
         refuse_drawn(root)
         problems: list[UnreadableImageError] = []
-        found = self._sorted(root, walk_images(root, problems))
-        problems += unused_documents(root)
+        images = walk_images(root, problems)
+        said = read_relabelled(root, images, problems)
+        found = self._sorted(root, images)
+        problems += unused_documents(root, set() if said is None else {root / TABLE})
+        found.take_named({*(said or ())})
         self._ask(root, found)
         self._check_masks(root, found)
         problems += found.problems(root)
-        rows = [self._row(root, sample) for sample in found.samples]
+        rows = relabelled([self._row(root, sample) for sample in found.samples], said or {}, problems)
         if not any(row["label_index"] != DEFECTIVE for row in rows):
             raise DataError(
                 f"Expected a folder of good images under {root}, named one of {', '.join(map(str, self.good))}, but "
@@ -188,6 +198,8 @@ class FolderDataModule(InspectionDataModule):
     def _label(self, name: str) -> int | None:
         """Return the label that the name of a folder says; None where it may be either."""
         same = bare_name(name)
+        if not name:  # an image in no folder, of which labels.csv speaks
+            return UNKNOWN
         for names, label in ((self.unknown, UNKNOWN), (self.good, GOOD), (self.defective, DEFECTIVE)):
             if same in (bare_name(str(entry)) for entry in names):
                 return label
@@ -240,6 +252,11 @@ class Sorted:
         """List the images of a class folder."""
         return [sample.path for sample in self.samples if sample.name == name]
 
+    def take_named(self, named: Container[Path]) -> None:
+        """Take images in no class folder whose labels a table says."""
+        self.samples += [Sample(path, "", (), UNASSIGNED) for path in self.loose if path in named]
+        self.loose = [path for path in self.loose if path not in named]
+
     def take_for_masks(self, name: str) -> None:
         """Move what is in a class folder to the masks."""
         self.masks += self.paths_of(name)
@@ -274,6 +291,25 @@ class Sorted:
             what = f"holds {count} images that Loupe drew, which are not read as a class"
             named.append(UnreadableImageError(path, what, "move it away, or read it with data=synthetic"))
         return named
+
+
+def relabelled(
+    rows: list[dict[str, object]], said: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
+) -> list[dict[str, object]]:
+    """Give rows the labels that a table says; leave out those of which it says that nobody can tell."""
+    kept = []
+    by_path = {str(path): one for path, one in said.items()}
+    for row in rows:
+        one = by_path.get(str(row["image_path"]))
+        if one is None:
+            kept.append(row)
+        elif one.label_index is None:
+            problem = f"is labelled {one.word} in {TABLE}"
+            problems.append(UnreadableImageError(str(row["image_path"]), problem, "label it good or defective"))
+        else:
+            defect = (one.defect or str(row["defect"]) or "defect") if one.label_index == DEFECTIVE else ""
+            kept.append({**row, "label_index": one.label_index, "defect": defect})
+    return kept
 
 
 def refuse_drawn(root: Path) -> None:

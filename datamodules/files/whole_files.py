@@ -37,10 +37,10 @@ def write_whole(path: Path, content: bytes | bytearray | memoryview, *, durable:
             part.unlink(missing_ok=True)
         raise
     if durable:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Let the disk know of the rename; where folders cannot be opened (Windows), it learns of it later."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

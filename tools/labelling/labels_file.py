@@ -1,0 +1,78 @@
+"""``labels.csv``: what every labelled image counts as, for whoever reads tables, ``loupe calibrate`` among them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from datamodules.files.csv_text import LINE_END, Rows, guarded
+from datamodules.files.whole_files import write_whole
+
+from .entries import DECIDED, DEFECTIVE, REWORK
+from .weighing import weights_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .desk import Desk
+    from .items import Item
+    from .replay import Label
+
+LABELS = "labels.csv"
+COLUMNS = (
+    *("image", "label", "defect", "kind", "group", "picked", "weight", "score", "threshold", "by", "when", "mask"),
+    "note",
+)
+OPEN = "unknown"  # neither good nor defective, as every reader of labels understands it
+
+
+def write_labels(desk: Desk, folder: Path) -> Path:
+    """Write the table; return its path."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(Rows(text), COLUMNS, lineterminator=LINE_END)
+    writer.writeheader()
+    for row in label_rows(desk):
+        writer.writerow({key: guarded(value) for key, value in row.items()})
+    write_whole(folder / LABELS, text.getvalue().encode(), durable=True)
+    return folder / LABELS
+
+
+def label_rows(desk: Desk) -> list[dict[str, Any]]:
+    """List what labelled images count as, by name."""
+    labels = labels_of(desk)
+    decided = [name for name, label in labels.items() if word_of(label) in DECIDED]
+    images = [item.scored for item in desk.gathered.items.values()]
+    weights, _ = weights_of(images, desk.queue.picked, decided)
+    return [_row(desk.item(name), label, desk.picked(name), weights.get(name, 0.0)) for name, label in labels.items()]
+
+
+def labels_of(desk: Desk) -> dict[str, Label]:
+    """What every image of the set counts as that somebody labelled, by name."""
+    found = ((name, desk.journal.state.label(name)) for name in desk.gathered.items)
+    return {name: label for name, label in found if label is not None}
+
+
+def word_of(label: Label) -> str:
+    """Return the word for what an image counts as: good, defective, rework or unknown; disputed ones are unknown."""
+    known = not label.disputed and label.mark.verdict in {*DECIDED, REWORK}
+    return label.mark.verdict if known else OPEN
+
+
+def _row(item: Item, label: Label, picked: str, weight: float) -> dict[str, Any]:
+    word = word_of(label)
+    return {
+        "image": item.name if item.box else str(item.path.resolve()),
+        "label": word,
+        "defect": label.mark.type if word == DEFECTIVE else "",
+        "kind": item.kind,
+        "group": item.group,
+        "picked": picked,
+        "weight": f"{weight:.6g}" if word in DECIDED else "",
+        "score": "" if item.score is None else repr(item.score),
+        "threshold": "" if item.threshold is None else repr(item.threshold),
+        "by": label.entry.by,
+        "when": label.entry.when,
+        "mask": label.mark.mask,
+        "note": "disputed" if label.disputed else label.mark.verdict if word == OPEN else "",
+    }
