@@ -13,7 +13,8 @@ from .errors import DataError, UnreadableImageError
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
 from .layouts.files import is_prepared
-from .layouts.relabelling import TABLE, read_relabelled
+from .layouts.finding import TABLE
+from .layouts.relabelling import read_relabelled
 from .layouts.strays import unused_documents
 from .masks.appearance import are_masks, are_photographs
 from .masks.beside import masks_beside

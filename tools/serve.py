@@ -63,11 +63,20 @@ def check(config: DictConfig) -> None:
     """
     if config.run is None and config.bundle is None:
         raise ConfigError("Expected run= or bundle=, but found neither; loupe runs lists the runs that there are.")
-    if not 0 <= config.port <= LARGEST_PORT:
-        raise ConfigError(f"Expected port to be from 0 to {LARGEST_PORT}, but found {config.port}.")
     for key in ("batch_size", "waiting", "max_files", "max_file_mb", "max_request_mb", "max_megapixels", "timeout"):
         if not 0 < config[key] < float("inf"):
             raise ConfigError(f"Expected {key} to be above 0, but found {config[key]}.")
+    check_address(config)
+
+
+def check_address(config: DictConfig) -> None:
+    """Refuse an address that is none, or one that lets strangers in without a token.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    if not 0 <= config.port <= LARGEST_PORT:
+        raise ConfigError(f"Expected port to be from 0 to {LARGEST_PORT}, but found {config.port}.")
     if not str(config.host):
         raise ConfigError("Expected host to be an address, but found nothing; host=127.0.0.1 is this machine alone.")
     if config.token is None and str(config.host) not in LOCAL:

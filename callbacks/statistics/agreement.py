@@ -19,14 +19,14 @@ class Agreement(NamedTuple):
     """How far two people agree.
 
     Attributes:
-        count: Images that both decided.
+        decided: Images that both decided.
         agreement: Share of them of which they say the same; NaN of none.
         kappa: 1: always, 0: as chance alone would have it, below 0: less; NaN where both said one and the same of all.
         low: Lower end of the interval of kappa, at least -1.
         high: Upper end, at most 1.
     """
 
-    count: int
+    decided: int
     agreement: float
     kappa: float
     low: float

@@ -12,6 +12,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.walking import walk_images
 from datamodules.folder import FolderDataModule
 from datamodules.masks.reading import read_mask
+from tests.conftest import draw_plate, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,3 +217,27 @@ def test_powder_beds(shared_data: Path) -> None:
     assert rows["label_index"].value_counts().to_dict() == {1: 119, 0: 16}
     assert "Powder Uneven_With_Scratch" in set(rows["defect"])
     assert np.unique(rows["split"]).tolist() == [""]
+
+
+def test_labels_csv_goes_before_folders_and_speaks_for_images_in_none(tmp_path: Path) -> None:
+    for index, place in enumerate(["good/a.png", "good/b.png", "pit/c.png", "d.png", "e.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    lines = ["good/b.png,ambiguous,", "PIT/c.png,ok,", "d.png,ng,scratch", "f.png,good,", "good/a.png,odd,"]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label,defect", *lines]), encoding="utf-8")
+    table, problems = FolderDataModule(root=str(tmp_path)).listing()
+    found = table.set_index("name")
+    assert found["label_index"].to_dict() == {"d.png": 1, "good/a.png": 0, "pit/c.png": 0}
+    assert found["defect"].to_dict() == {"d.png": "scratch", "good/a.png": "", "pit/c.png": ""}
+    said = " ".join(f"{Path(problem.path).name} {problem.problem};" for problem in problems)
+    assert "b.png is labelled ambiguous" in said
+    assert "labels.csv names f.png in line 5" in said
+    assert "a.png has label 'odd' in line 6" in said
+    assert "e.png is an image in no class folder" in said
+
+
+def test_a_table_that_names_no_image_here_is_none_of_labels(tmp_path: Path) -> None:
+    for index, place in enumerate(["good/a.png", "pit/c.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    (tmp_path / "labels.csv").write_text("image,label\nelse.png,good\n", encoding="utf-8")
+    _, problems = FolderDataModule(root=str(tmp_path)).listing()
+    assert ["which this data does not read" in problem.problem for problem in problems] == [True]

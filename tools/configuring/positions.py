@@ -23,6 +23,7 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "compare": ("runs",),
     "threshold": ("run",),
     "calibrate": ("run", "labels"),
+    "label": ("run", "source"),
     "runs": ("out",),
     "serve": ("run",),
 }

@@ -37,7 +37,7 @@ class Compared:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what is undefined is None."""
         numbers = {key: None if value != value else value for key, value in self.agreement._asdict().items()}  # noqa: PLR0124 - NaN
-        named = {"both_decided": numbers.pop("count"), "agreement": numbers.pop("agreement")}
+        named = {"both_decided": numbers.pop("decided"), "agreement": numbers.pop("agreement")}
         named |= {"cohen_kappa": numbers["kappa"], "kappa_low": numbers["low"], "kappa_high": numbers["high"]}
         return {**asdict(self), "inspectors": list(self.inspectors), **named}
 

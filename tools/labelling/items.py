@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class Item:
         given: What the data on disk calls it; None: unknown.
         mask: File of its mask on disk; empty where there is none.
         group: What it belongs to: its part, build or scan.
+        before: The layer below it; None where there is none.
+        after: The layer above it.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Item:
     given: Mark | None = None
     mask: str = ""
     group: str = ""
+    before: Path | None = None
+    after: Path | None = None
 
     @property
     def scored(self) -> Scored:
@@ -129,14 +134,16 @@ def items_of_run(folder: RunFolder) -> Gathered:
         )
     table = map_texts(pd.read_csv(path, dtype=_TEXT, keep_default_na=False), bare)
     image = Scoped.from_dict(folder.read_json(CALIBRATION)["image"])
-    samples = read_table(folder.path / SAMPLES).set_index("name").to_dict("index")
+    samples = read_table(folder.path / SAMPLES)
+    about = [{str(key): value for key, value in row.items()} for row in samples.to_dict("records")]
+    known = dict(
+        zip(samples["name"], with_layers([item_of_row(row, str(row["name"])) for row in about], about), strict=True)
+    )
     items = []
     for row in table.to_dict("records"):
-        about = {str(key): value for key, value in samples.get(row["name"], {}).items()}
-        item = item_of_row({str(key): value for key, value in row.items()} | about, str(row["name"]))
-        if item.path.is_file():
-            score, threshold = float(row["score"]), image.of_kind(str(row["kind"]))
-            items.append(with_score(item, score, threshold))
+        item = known.get(row["name"])
+        if item is not None and item.path.is_file():
+            items.append(with_score(item, float(row["score"]), image.of_kind(str(row["kind"]))))
     gone = len(table) - len(items)
     remarks = [f"{gone} of {len(table)} test images are not there any more."] if gone else []
     return gather(items, f"run {folder.path.parent.name}/{folder.path.name}", remarks)
@@ -158,7 +165,24 @@ def item_of_row(row: dict[str, Any], name: str) -> Item:
 
 def with_score(item: Item, score: float | None, threshold: float | None) -> Item:
     """Give an item what a model says of it."""
-    return Item(**{**vars(item), "score": score, "threshold": threshold})
+    return replace(item, score=score, threshold=threshold)
+
+
+def with_layers(items: list[Item], rows: list[dict[str, Any]]) -> list[Item]:
+    """Give layers of builds the layers before and after them; ``rows`` have ``build`` and ``layer``, as items stand."""
+    if not rows or not {"build", "layer"} <= set(rows[0]):
+        return items
+    builds: dict[str, list[tuple[int, int]]] = {}
+    for place, row in enumerate(rows):
+        if int(row["layer"]) >= 0:
+            builds.setdefault(str(row["build"]), []).append((int(row["layer"]), place))
+    found = list(items)
+    for layers in builds.values():
+        order = [place for _, place in sorted(layers)]
+        for before, after in itertools.pairwise(order):
+            found[before] = replace(found[before], after=items[after].path)
+            found[after] = replace(found[after], before=items[before].path)
+    return found
 
 
 def _read_rows(table: Path) -> list[dict[str, Any]]:

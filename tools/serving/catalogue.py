@@ -104,7 +104,7 @@ def open_catalogue(runs: Any, bundles: Any, batch_size: int, waiting: int) -> Ca
         ConfigError: There is nothing to serve, or something cannot be opened.
     """
     models: list[Served] = []
-    openers: Mapping[str, Callable[[str], Judge]] = {BUNDLE: _open_bundle, RUN: _open_run}
+    openers: Mapping[str, Callable[[str], Judge]] = {BUNDLE: open_bundle, RUN: open_run}
     for sort, asked in ((BUNDLE, bundles), (RUN, runs)):
         for own, word in _named(asked):
             sort_found = BUNDLE if (Path(word).expanduser() / SPEC).is_file() else sort
@@ -126,14 +126,24 @@ def _named(asked: Any) -> list[tuple[str, str]]:
     return [("", str(word)) for word in (asked if isinstance(asked, list) else [asked])]
 
 
-def _open_bundle(word: str) -> Judge:
+def open_bundle(word: str) -> Judge:
+    """Open a bundle.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
     try:
         return Bundle(word)
     except BundleError as error:
         raise ConfigError(str(error)) from error
 
 
-def _open_run(word: str) -> Judge:
+def open_run(word: str) -> Judge:
+    """Open a run, by its folder or its name; this loads torch.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
     trained = find_trained("predict", [f"run={quoted(word)}"], changeable=())
     from tools.runs.predicting import judge_of  # noqa: PLC0415 - torch takes seconds, and bundles do without
     from tools.runs.reading import reading_of  # noqa: PLC0415

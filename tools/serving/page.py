@@ -1,21 +1,15 @@
 """What people see: templates of the server, one small script, and images by names that nobody can guess."""
 
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Form, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-
-from callbacks.report.page import FOLDER as REPORT
-from callbacks.report.wording import plural
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from .answers import answer_of
 from .api import Files, Kind, Name, judged
 from .catalogue import Served
-from .guarding import COOKIE, cookie_of, same
+from .frame import PAGES, STYLES, page
 from .limits import RefusedError
 from .receiving import pictures_of
 from .shelf import Shown, Sight, views_of
@@ -23,14 +17,11 @@ from .shelf import Shown, Sight, views_of
 if TYPE_CHECKING:
     from .state import State
 
-PAGES = Path(__file__).with_name("pages")
 STATIC = {
-    "page.css": (REPORT / "page.css", "text/css"),
-    "serve.css": (PAGES / "serve.css", "text/css"),
+    **STYLES,
     "serve.js": (PAGES / "serve.js", "text/javascript"),
     "watch.js": (PAGES / "watch.js", "text/javascript"),
 }
-NUMBERS = 5  # significant digits of what is shown; tables and JSON have all
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,7 +31,7 @@ async def home(request: Request) -> HTMLResponse:
     """Show the page on which images are dropped."""
     state: State = request.app.state.loupe
     models = [served.about() for served in state.catalogue.models.values()]
-    return _page("home.html.j2", models=models, limits=state.limits, watching=state.watcher is not None)
+    return page("home.html.j2", models=models, limits=state.limits, watching=state.watcher is not None)
 
 
 @router.post("/show")
@@ -71,7 +62,7 @@ async def shown(request: Request, name: str) -> HTMLResponse:
     filters = [part for part in found.drawn if part.startswith("bottleneck-")]
     about = served.about() | {"threshold": found.result.threshold}
     answer = answer_of(found.result, found.model)
-    return _page("shown.html.j2", name=name, answer=answer, drawn=found.drawn, filters=filters, model=about)
+    return page("shown.html.j2", name=name, answer=answer, drawn=found.drawn, filters=filters, model=about)
 
 
 @router.get("/shown/{name}/{part}.webp")
@@ -88,7 +79,7 @@ async def image(request: Request, name: str, part: str) -> Response:
 async def watch(request: Request) -> HTMLResponse:
     """Show the newest verdict, large."""
     state: State = request.app.state.loupe
-    return _page("watch.html.j2", watching=state.watcher is not None)
+    return page("watch.html.j2", watching=state.watcher is not None)
 
 
 @router.get("/watch/newest")
@@ -97,34 +88,6 @@ async def newest(request: Request) -> JSONResponse:
     state: State = request.app.state.loupe
     watcher = state.watcher
     return JSONResponse([] if watcher is None else watcher.recent)
-
-
-@router.get("/login")
-async def login() -> HTMLResponse:
-    """Ask for the token."""
-    return _page("login.html.j2", wrong=False)
-
-
-@router.post("/login")
-async def enter(request: Request, token: Annotated[str, Form(max_length=1000)] = "") -> Response:
-    """Let a browser in that knows the token."""
-    state: State = request.app.state.loupe
-    if state.token is None:
-        return RedirectResponse("/", 303)
-    if not same(token, state.token):
-        return _page("login.html.j2", status=401, wrong=True)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, cookie_of(state.token), httponly=True, samesite="strict")
-    return answer
-
-
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Give a style or a script of the page."""
-    if name not in STATIC:
-        raise RefusedError(404, f"Expected one of {', '.join(STATIC)}, but found {name!r}.")
-    path, sort = STATIC[name]
-    return Response(path.read_bytes(), media_type=f"{sort}; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
 async def _views(found: Shown, served: Served) -> dict[str, bytes]:
@@ -138,25 +101,3 @@ def _find(state: "State", name: str) -> tuple[Shown, Served]:
     if found is None:
         raise RefusedError(404, "Expected an image that is still held, but it has left; drop it again.")
     return found, state.catalogue.find(found.model)
-
-
-def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_templates().get_template(template).render(**values), status)
-
-
-@cache
-def _templates() -> Environment:
-    templates = Environment(
-        loader=FileSystemLoader(PAGES),
-        autoescape=True,  # names of files and models come from outside
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"number": number, "plural": plural}
-    return templates
-
-
-def number(value: float | None) -> str:
-    """Write a number for people; nothing where there is none."""
-    return "" if value is None else f"{value:.{NUMBERS}g}"

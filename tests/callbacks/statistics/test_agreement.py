@@ -41,9 +41,9 @@ def test_the_interval_is_that_of_resampling() -> None:
 
 
 def test_what_has_no_kappa() -> None:
-    assert cohen_kappa(np.zeros((2, 2))).count == 0
+    assert cohen_kappa(np.zeros((2, 2))).decided == 0
     same = cohen_kappa([[7, 0], [0, 0]])
-    assert (same.count, same.agreement) == (7, 1.0)
+    assert (same.decided, same.agreement) == (7, 1.0)
     assert math.isnan(same.kappa)
     with pytest.raises(ValueError, match="square counts"):
         cohen_kappa([[1, 2, 3], [4, 5, 6]])

@@ -48,7 +48,9 @@ def png(values: npt.NDArray[np.uint8]) -> bytes:
 
 
 def spot(x: int = 10, y: int = 12) -> npt.NDArray[np.uint8]:
-    return cv2.circle(np.zeros(SIZE, np.uint8), (x, y), 5, 255, -1)
+    values = np.zeros(SIZE, np.uint8)
+    cv2.circle(values, (x, y), 5, 255, -1)
+    return values
 
 
 def draw(path: Path, seed: int) -> None:

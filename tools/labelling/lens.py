@@ -1,0 +1,152 @@
+"""What a model sees in an image, computed when somebody looks at it, and what a good image beside it would look like.
+
+Nobody waits for it: verdicts need no model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from datamodules.errors import UnreadableImageError
+from tools.serving.drawing import map_layer
+
+from .entries import GOOD
+from .queue import draw
+from .seeing import look_of, png_of, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from tools.runner.judge import Judge
+
+    from .desk import Desk
+    from .items import Item
+
+KEPT = 16
+CANDIDATES = 48  # good images that are compared
+
+
+class Look(NamedTuple):
+    """What a model sees: PNG files, the map in colours, transparent where it is low, and the mask, white on black."""
+
+    map: bytes
+    mask: bytes
+
+
+class Lens:
+    """Looks at images by a model that is opened when it is first needed.
+
+    Args:
+        opener: Opens the model; None: there is none.
+    """
+
+    def __init__(self, opener: Callable[[], Judge] | None) -> None:
+        self._opener = opener
+        self._judge: Judge | None = None
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Look] = OrderedDict()
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a model at all."""
+        return self._opener is not None
+
+    def warm(self) -> None:
+        """Open the model in a thread of its own, so that nobody waits for it."""
+        if self._opener is not None:
+            threading.Thread(target=self._open, name="model", daemon=True).start()
+
+    def look(self, item: Item) -> Look | None:
+        """Look at an image; None where there is no model, or it cannot judge it.
+
+        Raises:
+            UnreadableImageError: The image cannot be read.
+        """
+        if self._opener is None:
+            return None
+        with self._lock:
+            if item.name in self._kept:
+                self._kept.move_to_end(item.name)
+                return self._kept[item.name]
+            judge = self._open_now()
+            values = stored(item.path, item.box)
+            (result,) = judge.stream([values])
+            if result.anomaly_map is None or result.mask is None:
+                return None
+            layer = png_of(map_layer(result.anomaly_map, *judge.decision.map_range))
+            size = (values.shape[1], values.shape[0])
+            mask = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
+            look = Look(layer, png_of(mask.astype(np.uint8, copy=False)))
+            self._kept[item.name] = look
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return look
+
+    def _open(self) -> None:
+        with self._lock:
+            self._open_now()
+
+    def _open_now(self) -> Judge:
+        if self._judge is None:
+            if self._opener is None:
+                raise TypeError("Expected a model to open.")
+            self._judge = self._opener()
+        return self._judge
+
+
+class Alike:
+    """Finds the good image that looks most like another: one that people called good, or else one far below.
+
+    Args:
+        desk: With the images.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._lock = threading.Lock()
+        self._looks: dict[str, npt.NDArray[np.float32] | None] = {}
+
+    def nearest_good(self, name: str) -> str:
+        """Name it; empty where there is none."""
+        own = self._look(name)
+        if own is None:
+            return ""
+        looks = {other: self._look(other) for other in self._candidates(name)}
+        apart = {other: float(np.abs(look - own).sum()) for other, look in looks.items() if look is not None}
+        return min(apart, key=lambda other: (apart[other], other), default="")
+
+    def _candidates(self, name: str) -> list[str]:
+        desk, item = self.desk, self.desk.item(name)
+        known, below = [], []
+        for other in desk.gathered.items.values():
+            if other.name == name or other.kind != item.kind:
+                continue
+            label = desk.journal.state.label(other.name)
+            mark = label.mark if label is not None and not label.disputed else other.given if label is None else None
+            if mark is not None and mark.verdict == GOOD:
+                known.append(other.name)
+            elif mark is None and label is None and _below(other):
+                below.append((other.score or 0.0, other.name))
+        known.sort(key=lambda other: draw(other, desk.seed + 2))
+        return (known or [other for _, other in sorted(below)])[:CANDIDATES]
+
+    def _look(self, name: str) -> npt.NDArray[np.float32] | None:
+        with self._lock:
+            if name not in self._looks:
+                item = self.desk.item(name)
+                try:
+                    self._looks[name] = look_of(item.path, item.box)
+                except UnreadableImageError:
+                    self._looks[name] = None
+            return self._looks[name]
+
+
+def _below(item: Item) -> bool:
+    return item.score is not None and item.threshold is not None and item.score < item.threshold
