@@ -1,0 +1,405 @@
+"""The page, driven by keyboard as an inspector drives it, over servers that really run, and are really killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import pytest
+
+from tools.labelling.journal import JOURNAL, read_journal
+from tools.labelling.queue import Scored, nearest_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from tools.labelling.replay import State
+
+pytest.importorskip("fastapi")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MEDIUM = {"width": 1280, "height": 860}
+NARROW = {"width": 390, "height": 844}
+SHOWN = "(image) => document.getElementById('canvas').dataset.image === image"
+OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser, once for all tests."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def predictions(folder: Path, count: int, size: tuple[int, int] = (60, 80), depth: str = "uint8") -> list[str]:
+    """Write images and a table of scores, as ``loupe predict`` does; return names, nearest first."""
+    folder.mkdir(parents=True)
+    rng, top = np.random.default_rng(0), 4095 if depth == "uint16" else 255
+    rows = []
+    for number in range(count):
+        values = rng.normal(0.4 * top, 0.03 * top, size).clip(0, top).astype(depth)
+        cv2.circle(values, (10 + number % 50, 20), 6, top, -1)
+        assert cv2.imwrite(str(folder / f"p{number:03}.png"), values)
+        rows.append((f"p{number:03}.png", round(float(rng.normal(10, 2)), 2), 11.0))
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("image_path", "score", "threshold"), *rows])
+    return nearest_first(Scored(*row) for row in rows)
+
+
+@dataclass
+class Labelling:
+    """A server, in a process of its own."""
+
+    process: subprocess.Popen[str]
+    port: int
+    out: Path
+
+    @property
+    def address(self) -> str:
+        """Of its page."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def journal(self) -> State:
+        """Read the journal."""
+        return read_journal(self.out / JOURNAL)
+
+
+def started(source: Path, port: int = 0, *keys: str) -> Labelling:
+    """Start to serve the page, and wait until it listens."""
+    command = [sys.executable, "-m", "loupe", "label", f"source={source}", f"port={port}", "by=Ada", *keys]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with (source / "log").open("a") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+    assert process.stdout is not None
+    for said in process.stdout:
+        if said.startswith("Labelling"):
+            return Labelling(process, int(said.split(" (")[0].rpartition(":")[2]), source / "labels")
+    raise AssertionError((source / "log").read_text())
+
+
+@contextmanager
+def labelling(source: Path, *keys: str) -> Iterator[Labelling]:
+    """Serve the page until the block ends."""
+    server = started(source, 0, "random=0", *keys)
+    try:
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.wait(30)
+
+
+@contextmanager
+def visiting(
+    browser: Browser, server: Labelling, size: dict[str, int] = MEDIUM, *, dark: bool = False
+) -> Iterator[Page]:
+    """Open the page; at the end, nothing foreign was asked and the console is empty."""
+    scheme: Literal["dark", "light"] = "dark" if dark else "light"
+    context = browser.new_context(viewport={"width": size["width"], "height": size["height"]}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(server.address)
+    page.wait_for_selector("canvas[data-image]")
+    yield page
+    assert [url for url in asked if not url.startswith((server.address, "data:", f"blob:{server.address}"))] == []
+    assert said == []
+    context.close()
+
+
+def press(page: Page, key: str) -> tuple[str, str]:
+    """Press a key, wait for another image, and name both."""
+    before = str(page.get_attribute("#canvas", "data-image"))
+    page.keyboard.press(key)
+    page.wait_for_function(OTHER, arg=before)
+    return before, str(page.get_attribute("#canvas", "data-image"))
+
+
+def pixel(page: Page, x: float, y: float, canvas: str = "canvas") -> list[int]:
+    """Read a pixel of a canvas at a share of its width and height."""
+    script = """([name, x, y]) => { const canvas = document.getElementById(name);
+        return [...canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data]; }"""
+    found: list[int] = page.evaluate(script, [canvas, x, y])
+    return found
+
+
+def test_a_key_is_a_verdict_and_the_nearest_image_is_next(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 12)
+    with labelling(tmp_path / "set", "types=[scratch,pit]") as server, visiting(browser, server) as page:
+        assert [press(page, key)[0] for key in ("g", "d", "2", "r", "u")] == order[:5]
+        state = server.journal()
+        said = [(label.mark.verdict, label.mark.type) for name in order[:5] if (label := state.label(name))]
+        assert said == [("good", ""), ("defective", ""), ("defective", "pit"), ("rework", ""), ("unsure", "")]
+        page.get_by_text("7 to go of 12, 1 good, 2 defective, 1 rework, 1 unsure").wait_for()
+        page.fill("#type", "chip")
+        page.press("#type", "Enter")
+        page.wait_for_function(SHOWN, arg=order[6])
+        assert page.locator("#types button").all_inner_texts() == ["scratch 1", "pit 2", "chip 3"]
+        page.locator("button[data-key=g]").click()  # as a finger does
+        page.wait_for_function(SHOWN, arg=order[7])
+    table = list(csv.DictReader((tmp_path / "set" / "labels" / "labels.csv").open(encoding="utf-8")))
+    assert sorted(row["label"] for row in table) == ["defective"] * 3 + ["good"] * 2 + ["rework", "unknown"]
+
+
+def test_undo_and_redo_go_to_their_images_twenty_deep(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 24)
+    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
+        for key in "gd" * 10:
+            press(page, key)
+        before = {name: str(label) for name in order if (label := server.journal().label(name))}
+        for name in reversed(order[:20]):
+            page.keyboard.press("Control+z")
+            page.wait_for_function(SHOWN, arg=name)
+        assert server.journal().images() == []
+        for name in order[:20]:
+            page.keyboard.press("y")
+            page.wait_for_function(SHOWN, arg=name)
+        page.wait_for_function("document.getElementById('counts').textContent.startsWith('4 to go')")
+        state = server.journal()
+        verdicts = [str(label.mark.verdict) for name in order[:20] if (label := state.label(name))]
+        assert verdicts == ["good", "defective"] * 10
+        assert set(before) == set(state.images())
+
+
+def kill_and_start_again(server: Labelling, source: Path) -> Labelling:
+    """Take the server away as a power failure does, and start it at the same address."""
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    return started(source, server.port, "random=0")
+
+
+def inspect(browser: Browser, source: Path, count: int, kills: set[int]) -> None:
+    """Give so many verdicts by keyboard, with the server killed before some: none is lost, none is there twice."""
+    order = predictions(source, count + 3)
+    server = started(source, 0, "random=0")
+    try:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.address)
+        page.wait_for_selector("canvas[data-image]")
+        keys = [str(key) for key in np.random.default_rng(1).choice(list("gdru"), count)]
+        for number, key in enumerate(keys):
+            if number in kills:
+                server = kill_and_start_again(server, source)
+            assert press(page, key)[0] == order[number]
+        context.close()
+        lines = [json.loads(line) for line in (source / "labels" / JOURNAL).read_text(encoding="utf-8").splitlines()]
+        words = {"g": "good", "d": "defective", "r": "rework", "u": "unsure"}
+        assert [(line["image"], line["to"]["verdict"]) for line in lines] == [
+            (name, words[key]) for name, key in zip(order, keys, strict=False)
+        ]
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def test_nothing_is_lost_or_there_twice_when_the_server_is_killed(browser: Browser, tmp_path: Path) -> None:
+    inspect(browser, tmp_path / "set", 12, {3, 4, 9})
+
+
+@pytest.mark.slow
+def test_a_hundred_verdicts_with_a_kill_between_any_two(browser: Browser, tmp_path: Path) -> None:
+    inspect(browser, tmp_path / "set", 100, set(range(1, 100)))
+
+
+def test_a_verdict_is_said_to_a_server_that_is_away_and_kept_when_it_is_back(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 5)
+    server = started(tmp_path / "set", 0, "random=0")
+    page = browser.new_page()
+    page.goto(server.address)
+    page.wait_for_selector("canvas[data-image]")
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    page.keyboard.press("d")
+    page.get_by_text("What you said is kept here").wait_for()
+    page.keyboard.press("g")  # nothing: the image before the inspector has its verdict
+    assert page.get_attribute("#canvas", "data-image") == order[0]
+    server = started(tmp_path / "set", server.port, "random=0")
+    page.wait_for_function(SHOWN, arg=order[1])
+    assert page.locator("#lost").is_hidden()
+    assert server.journal().verdicts_of("Ada") == {order[0]: "defective"}
+    page.close()
+    server.process.kill()
+    server.process.wait()
+
+
+def test_two_inspectors_at_once_get_different_images(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 30)
+    with (
+        labelling(tmp_path / "set") as server,
+        visiting(browser, server) as one,
+        visiting(browser, server) as two,
+    ):
+        two.fill("#by", "Bo")
+        two.press("#by", "Enter")
+        two.wait_for_function(OTHER, arg=order[0])
+        seen = {"Ada": [press(one, "g")[0]], "Bo": []}
+        for _ in range(8):
+            seen["Bo"].append(press(two, "d")[0])
+            seen["Ada"].append(press(one, "g")[0])
+        assert not set(seen["Ada"]) & set(seen["Bo"])
+        state = server.journal()
+        for by, verdict in (("Ada", "good"), ("Bo", "defective")):
+            assert state.verdicts_of(by) == dict.fromkeys(seen[by], verdict)
+        two.keyboard.press("z")
+        two.wait_for_function(SHOWN, arg=seen["Bo"][-1])
+        assert len(server.journal().verdicts_of("Ada")) == 9
+
+
+def test_a_blind_second_pass_and_its_disagreements(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 6)
+    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
+        for key in "ggdgu":
+            press(page, key)
+        page.keyboard.press("g")
+        page.get_by_text("Every image is labelled").wait_for()
+        page.fill("#by", "Bo")
+        page.press("#by", "Enter")
+        page.select_option("#which", "second")
+        page.wait_for_selector("canvas[data-image]")
+        for _ in range(6):
+            assert "good" not in page.inner_text("#said").replace("called good", "")
+            name = str(page.get_attribute("#canvas", "data-image"))
+            page.keyboard.press("d" if name == order[0] else "g")
+            page.wait_for_function(OTHER, arg=name)
+        page.get_by_text("nothing more to look at a second time").wait_for()
+        page.select_option("#which", "settle")
+        page.wait_for_selector("canvas[data-image]")
+        assert "Ada: good; Bo: defective" in page.inner_text("#said") or "Ada: defective; Bo: good" in page.inner_text(
+            "#said"
+        )
+        press(page, "g")
+        page.keyboard.press("g")
+        page.get_by_text("Nobody disagrees on anything").wait_for()
+        page.click("#more")
+        page.get_by_text("Ada and Bo both decided 5 images and agree on 60 %").wait_for()
+
+
+def test_zoom_place_and_window_stay_with_sixteen_bits_too(browser: Browser, tmp_path: Path) -> None:
+    predictions(tmp_path / "set", 5, depth="uint16")
+    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
+        dark = pixel(page, 0.5, 0.8)[0]
+        for _ in range(4):
+            page.keyboard.press(".")
+        page.wait_for_timeout(100)
+        bright = pixel(page, 0.5, 0.8)[0]
+        assert bright > dark + 20
+        page.keyboard.press("+")
+        page.mouse.move(400, 300)
+        page.mouse.down()
+        page.mouse.move(470, 350, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(100)
+        kept = page.locator("#canvas").screenshot()
+        first, _ = press(page, "g")
+        page.wait_for_timeout(100)
+        assert abs(pixel(page, 0.5, 0.8)[0] - bright) < 40  # another image, through the same window
+        page.keyboard.press("z")
+        page.wait_for_function(SHOWN, arg=first)
+        page.wait_for_timeout(100)
+        assert page.locator("#canvas").screenshot() == kept
+        page.keyboard.press("w")
+        page.keyboard.press("0")
+        page.wait_for_timeout(100)
+        assert pixel(page, 0.5, 0.8)[0] == dark
+
+
+def test_masks_by_brush_polygon_and_eraser(browser: Browser, tmp_path: Path) -> None:
+    order = predictions(tmp_path / "set", 3, (600, 800))
+    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
+        box = page.locator("#canvas").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.keyboard.press("b")
+        page.mouse.move(x - 60, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y, steps=6)
+        page.mouse.up()
+        page.keyboard.press("p")
+        for dx, dy in ((-50, 100), (50, 100), (50, 160), (-50, 160)):
+            page.mouse.click(x + dx, y + dy)
+        page.keyboard.press("Enter")
+        page.keyboard.press("e")
+        page.mouse.move(x, y - 30)
+        page.mouse.down()
+        page.mouse.move(x, y + 30, steps=4)
+        page.mouse.up()
+        press(page, "d")
+        label = server.journal().label(order[0])
+        assert label is not None
+        mask = cv2.imread(str(server.out / "drawn" / label.mark.mask), cv2.IMREAD_GRAYSCALE)
+        assert mask.shape == (600, 800)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+        assert count == 4  # two halves of a stroke, and a polygon
+        scale = min(box["width"] / 800, box["height"] / 600)
+        assert stats[1:, cv2.CC_STAT_AREA].max() == pytest.approx(100 * 60 / scale**2, rel=0.03)
+        page.keyboard.press("z")
+        page.wait_for_function(SHOWN, arg=order[0])
+        assert server.journal().images() == []
+        page.keyboard.press("y")
+        page.wait_for_function("document.getElementById('said').textContent.includes('defective, says Ada')")
+        page.wait_for_timeout(300)
+        assert pixel(page, 0.5, 0.5 + 130 / box["height"])[0] > pixel(page, 0.5, 0.5 + 130 / box["height"])[1] + 40
+        press(page, "d")  # what is drawn stays with the image
+        again = server.journal().label(order[0])
+        assert again is not None
+        assert again.mark.mask == label.mark.mask
+
+
+def test_a_good_image_beside_it_and_in_its_place(browser: Browser, tmp_path: Path) -> None:
+    predictions(tmp_path / "set", 6)
+    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
+        good, _ = press(page, "g")
+        page.keyboard.press("c")
+        page.get_by_text(f"good: {good}").first.wait_for()
+        shown = str(page.get_attribute("#canvas", "data-image"))
+        page.keyboard.down("f")
+        page.wait_for_function("(text) => document.getElementById('caption').textContent === text", arg=f"good: {good}")
+        page.keyboard.up("f")
+        page.wait_for_function("(text) => document.getElementById('caption').textContent === text", arg=shown)
+        page.keyboard.press("?")
+        assert page.locator("#help").is_visible()
+        assert page.locator("#help-keys tr").count() > 25
+        page.keyboard.press("g")  # no verdict while keys are read
+        page.keyboard.press("?")
+        assert page.locator("#help").is_hidden()
+        assert len(server.journal().images()) == 1
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_phone_and_fingers_move_the_image(browser: Browser, tmp_path: Path, dark: bool) -> None:
+    predictions(tmp_path / "set", 3)
+    with labelling(tmp_path / "set") as server, visiting(browser, server, NARROW, dark=dark) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+        assert page.locator("button[data-key=g]").is_visible()
+        height = page.locator("#canvas").evaluate("one => one.getBoundingClientRect().height")
+        assert height > 250
+
+
+def test_a_second_server_of_one_set_is_refused(tmp_path: Path) -> None:
+    predictions(tmp_path / "set", 3)
+    with labelling(tmp_path / "set"):
+        command = [sys.executable, "-m", "loupe", "label", f"source={tmp_path / 'set'}", "port=0"]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert second.returncode == 2
+    assert "several people use one page: open it, and type your name there" in second.stderr
