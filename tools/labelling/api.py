@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -33,6 +33,8 @@ STATIC = {
 }
 LONGEST = 200
 AGAIN = {"Cache-Control": "private, max-age=600"}
+
+T = TypeVar("T")
 
 router = APIRouter(include_in_schema=False)
 
@@ -214,7 +216,7 @@ def _turned(room: "Room", name: str, turn: Turn) -> dict[str, Any]:
     return {"image": room.desk.shown(name, turn.by, turn.which)} | _next(room, turn.by, turn.which)
 
 
-def _known(ask: "Callable[[], Any]") -> Any:
+def _known(ask: "Callable[[], T]") -> T:
     """Ask the desk; say in HTTP what it does not know, or could not keep."""
     try:
         return ask()

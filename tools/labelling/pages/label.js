@@ -9,7 +9,7 @@ const model = document.body.dataset.model === "1";
 const sheets = new Map(), layers = new Map(), trail = [];
 const BRUSHES = [3, 6, 12, 24, 48, 96], HERE = 60000, KEPT = 10;
 let current = null, sheet = null, marks = null, ahead = [], types = [], tool = "", brush = 3, busy = false, comparing = false;
-let flicker = false, beside = null, asked = 0, pointer = null, queueOver = false;
+let flicker = false, beside = null, asked = 0, begun = 0, pointer = null, queueOver = false;
 
 const by = () => byId("by").value.trim() || document.body.dataset.by;
 const which = () => byId("which").value;
@@ -188,8 +188,8 @@ async function go(step) {
 
 async function begin() {
   trail.length = 0;
-  const said = await ask("/label/next", { by: by(), which: which() });
-  if (!said) return;
+  const mine = ++begun, said = await ask("/label/next", { by: by(), which: which() });
+  if (!said || mine !== begun) return; // somebody else, or another pass, has begun since
   types = said.types;
   drawTypes();
   await show(said.next[0] || null, said.next);
