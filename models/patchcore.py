@@ -6,7 +6,6 @@ M patches in the bank, K neighbours.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from datamodules.progress import track
 
 from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
+from .components.nearest import ROWS, BankSearch, search_plainly
 from .errors import UntrainedError
 from .features.backbones import Backbone
 from .features.precision import full_precision
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-BANK_ROWS = 256  # of the bank that are compared at a time: bounds the memory of a search, and keeps it in caches
+LARGE = 2048  # patches of a bank, from which it is worth arranging for a search
 LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
 
 
@@ -67,6 +67,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         self.backbone = backbone
         self.num_neighbors = num_neighbors
         self.smooth_map = SmoothMap()
+        self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
         self.register_buffer("neighbor_MK", torch.empty(0, 0, dtype=torch.int64))  # of every patch in the bank
@@ -108,16 +109,26 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     def search(self, patch_BPD: Tensor) -> Tensor:
         """Measure how far every patch is from the nearest one of the bank, squared and exactly: (B, P).
 
-        The square of a difference is two squares less twice the product. A part of the bank at a time, small enough to
-        stay in the processor's cache between the product and its minimum; which patch it was is not asked here, since
-        that takes longer than the product, in every runtime.
+        On a processor a large bank is arranged for that, once; in a graph and on other devices all are compared.
         """
         asked_ND = patch_BPD.flatten(0, 1)
-        doubled_ND = -2 * asked_ND
-        parts = zip(torch.split(self._squares(), BANK_ROWS), torch.split(self.bank_MD, BANK_ROWS), strict=True)
-        nearest = [torch.addmm(square_R, doubled_ND, bank_RD.T).amin(dim=1) for square_R, bank_RD in parts]
-        smallest_N = reduce(torch.minimum, nearest)
-        return (smallest_N + asked_ND.square().sum(dim=1)).clamp_min(0).view(-1, patch_BPD.shape[1])
+        quick = not torch.compiler.is_exporting() and self._is_worth_arranging() and not asked_ND.requires_grad
+        square_N = self._arranged(asked_ND) if quick else search_plainly(asked_ND, self.bank_MD, self._squares())
+        return square_N.view(-1, patch_BPD.shape[1])
+
+    def _is_worth_arranging(self) -> bool:
+        return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu"
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """Take a bank, which may be written over the old one."""
+        self._search = None
+        super()._load_from_state_dict(*args)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type
+    def _arranged(self, asked_ND: Tensor) -> Tensor:
+        if self._search is None or self._search.bank_MD is not self.bank_MD:
+            self._search = BankSearch(self.bank_MD)
+        return self._search(asked_ND).square_N
 
     def nearest(self, patch_BD: Tensor) -> Tensor:
         """Find the nearest patch of the bank, for one patch of every image: (B,)."""
@@ -150,7 +161,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
 
     def link(self, count: int) -> Tensor:
         """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
-        parts = track(torch.split(self.bank_MD, BANK_ROWS), "linking neighbours")
+        parts = track(torch.split(self.bank_MD, ROWS), "linking neighbours")
         return torch.cat([torch.cdist(part, self.bank_MD).topk(count, largest=False).indices for part in parts])
 
 

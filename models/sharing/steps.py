@@ -68,7 +68,9 @@ def _matches(model: PatchCoreModel, work: SharedWork) -> Callable[[Tensor], Matc
     def match(image_B3HW: Tensor) -> Matches:
         if work.paused or image_B3HW.requires_grad:
             return compute(image_B3HW)
-        return Matches(*work.remember("matches", [image_B3HW, name(), model.bank_MD], lambda: compute(image_B3HW)))
+        return Matches(
+            *work.remember("matches, measured", [image_B3HW, name(), model.bank_MD], lambda: compute(image_B3HW))
+        )
 
     return match
 

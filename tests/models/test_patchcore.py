@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.samples.batch import Sample, collate
 from models import patchcore
+from models.components import nearest
 from models.features.backbones import Backbone
 from models.patchcore import PatchCore, PatchCoreModel
 
@@ -86,13 +87,28 @@ def test_the_search_is_exact_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatc
     patch_BPD = module.model.embed(pictures(3, seed=5)).flatten(2).transpose(1, 2)
     distance_BPM = torch.cdist(patch_BPD.double(), module.model.bank_MD.double())
     for rows in (1, 37, 4096):
-        monkeypatch.setattr(patchcore, "BANK_ROWS", rows)
+        monkeypatch.setattr(nearest, "ROWS", rows)
         distance_BP = module.model.search(patch_BPD).sqrt()
         torch.testing.assert_close(distance_BP.double(), distance_BPM.amin(dim=2), atol=1e-4, rtol=1e-4)
     for patch in (0, 5, 11):
         index_B = module.model.nearest(patch_BPD[:, patch])
         found_B = distance_BPM[:, patch].gather(1, index_B.unsqueeze(1)).squeeze(1)
         torch.testing.assert_close(found_B, distance_BPM[:, patch].amin(dim=1), atol=1e-5, rtol=1e-5)
+
+
+def test_a_large_bank_is_searched_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, image = fitted(ratio=0.9), pictures(3, seed=5)
+    plain = predict(module, image)
+    monkeypatch.setattr(patchcore, "LARGE", 1)
+    for ours, theirs in zip(predict(module, image), plain, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert module.model._search is not None
+    before = module.model._search
+    predict(module, image)
+    assert module.model._search is before
+    module.load_state_dict(fitted(seed=1).state_dict())
+    small = fitted(seed=1)
+    torch.testing.assert_close(predict(module, image)[1], predict(small, image)[1], atol=1e-4, rtol=0)
 
 
 def test_neighbours_of_the_bank_are_its_nearest() -> None:

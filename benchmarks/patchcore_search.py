@@ -1,0 +1,147 @@
+"""Time to find the nearest patch of a bank, beside anomalib and FAISS, on the same patches in the same run.
+
+    python -m benchmarks.patchcore_search [--data FOLDER] [--banks 1000 6000 20000] [--dimensions 128 384 1536]
+
+Patches of 128 dimensions are those of LoupeNet: of the images in a folder, or of drawn fiber end faces. Wider ones are
+made of them, for no such network ships with Loupe: a random layer, a ramp, and noise of a hundredth. They spread along
+few directions, as features do; how many is a guess. Banks are greedy coresets up to 20,000, and of the others the
+patches themselves, again and again with noise where there are too few. FAISS is timed where it is installed.
+Times are seconds of the processor over all threads, so that other work on the machine counts little, for one image of
+1,024 patches; the last columns say how far distances are from those in double precision, at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+
+from datamodules.synthetic.domains import good_picture
+from datamodules.synthetic.fiber import draw
+from models.components.coreset import k_center_greedy
+from models.components.nearest import BankSearch, search_plainly
+from models.features.backbones import Backbone
+from models.patchcore import PatchCoreModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    Search = Callable[[Tensor], Tensor]
+
+SIDE = 256
+GREEDY = 20_000
+LOUPE_NET: dict[str, Any] = {"name": "loupe_net", "layers": [2, 3], "mean": [0.5] * 3, "std": [0.5] * 3}
+DRAWN = 60
+
+
+def images(folder: Path | None) -> Iterator[Tensor]:
+    """Read or draw good images (3, H, W) in [0, 1]."""
+    if folder is None:
+        for number in range(DRAWN):
+            yield torch.from_numpy(draw(good_picture("fiber", 0, number).identity, SIDE).image).expand(3, -1, -1) / 255
+        return
+    for path in sorted(folder.rglob("*.*")):
+        if (image := cv2.imread(str(path))) is not None:
+            image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+            yield torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).permute(2, 0, 1) / 255
+
+
+@torch.inference_mode()
+def patches(folder: Path | None) -> Tensor:
+    """Describe images by the patches that PatchCore has of them: (images, patches, 128)."""
+    model = PatchCoreModel(Backbone(**LOUPE_NET, weights="bundled"), 1).eval()
+    return torch.cat([model.embed(image.unsqueeze(0)).flatten(2).transpose(1, 2) for image in images(folder)])
+
+
+def widened(patch_NPD: Tensor, dimensions: int) -> Tensor:
+    """Make patches of more dimensions, that spread along as few directions."""
+    if dimensions == patch_NPD.shape[-1]:
+        return patch_NPD
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.randn(patch_NPD.shape[-1], dimensions, generator=generator) / patch_NPD.shape[-1] ** 0.5
+    wide: Tensor = (patch_NPD @ layer).relu()
+    return wide + 0.01 * wide.std() * torch.randn(wide.shape, generator=generator)
+
+
+def bank_of(patch_ND: Tensor, size: int) -> Tensor:
+    """Choose a bank: a greedy coreset, where that is quick."""
+    if size <= min(GREEDY, len(patch_ND) // 2):
+        return patch_ND[list(k_center_greedy(patch_ND, size, 0))]
+    generator = torch.Generator().manual_seed(0)
+    drawn = patch_ND[torch.randint(len(patch_ND), (size,), generator=generator)]
+    return drawn + 0.05 * patch_ND.std(dim=0) * torch.randn(drawn.shape, generator=generator)
+
+
+def searches(bank_MD: Tensor) -> dict[str, Search]:
+    """Build every search: from patches to their distances (N,)."""
+    square_M = bank_MD.square().sum(dim=1)
+    arranged = BankSearch(bank_MD)
+    peer = PatchcoreModel(["layer2"], "resnet18", pre_trained=False)
+    peer.memory_bank = bank_MD
+    built: dict[str, Search] = {
+        "plain": lambda asked: search_plainly(asked, bank_MD, square_M).sqrt(),
+        "Loupe": lambda asked: arranged(asked).square_N.sqrt(),
+        "anomalib": lambda asked: peer.nearest_neighbors(asked, n_neighbors=1)[0],
+    }
+    return built | (_faiss(bank_MD) if importlib.util.find_spec("faiss") else {})
+
+
+def _faiss(bank_MD: Tensor) -> dict[str, Search]:
+    faiss: Any = importlib.import_module("faiss")  # not everybody has it
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    flat, graph = faiss.IndexFlatL2(bank_MD.shape[1]), faiss.IndexHNSWFlat(bank_MD.shape[1], 32)
+    for index in (flat, graph):
+        index.add(bank_MD.numpy())
+    return {
+        "FAISS flat": lambda asked: torch.from_numpy(flat.search(asked.numpy(), 1)[0][:, 0]).clamp_min(0).sqrt(),
+        "FAISS HNSW": lambda asked: torch.from_numpy(graph.search(asked.numpy(), 1)[0][:, 0]).clamp_min(0).sqrt(),
+    }
+
+
+def milliseconds(search: Search, asked_NPD: Tensor) -> float:
+    """Time a search of images one by one, per image; the first is for warming up."""
+    search(asked_NPD[0])
+    started = time.process_time()
+    for asked_PD in asked_NPD:
+        search(asked_PD)
+    return (time.process_time() - started) * 1000 / len(asked_NPD)
+
+
+def main() -> None:
+    """Print a table: a row for each bank, a column for each search."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of good images; drawn ones by default")
+    parser.add_argument("--banks", type=int, nargs="+", default=[1000, 6000, 20_000, 60_000, 200_000])
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[128, 384, 1536])
+    parser.add_argument("--images", type=int, default=8, help="that are searched for; they are not in the bank")
+    parser.add_argument("--without", nargs="+", default=[], help="searches to leave out, such as 'FAISS HNSW'")
+    options = parser.parse_args()
+    described = patches(options.data)
+    apart = max(1, len(described) // options.images)
+    print(f"{len(described)} images, {torch.get_num_threads()} threads")
+    for dimensions in options.dimensions:
+        wide = widened(described, dimensions)
+        asked = wide[::apart][: options.images]
+        known = torch.cat([part for number, part in enumerate(wide) if number % apart])
+        for size in options.banks:
+            bank = bank_of(known, size)
+            true = torch.cdist(asked[0].double(), bank.double()).amin(dim=1)
+            built = {name: search for name, search in searches(bank).items() if name not in options.without}
+            cells = {name: (milliseconds(search, asked), search(asked[0])) for name, search in built.items()}
+            told = [f"{name} {time:.1f} ({float((far - true).abs().max()):.0e})" for name, (time, far) in cells.items()]
+            print(f"| {dimensions} | {size} | {' | '.join(told)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
