@@ -4,10 +4,10 @@
 
 Patches of 128 dimensions are those of LoupeNet: of the images in a folder, or of drawn fiber end faces. Wider ones are
 made of them, for no such network ships with Loupe: a random layer, a ramp, and noise of a hundredth. They spread along
-few directions, as features do; how many is a guess. Banks are greedy coresets up to 20,000, and of the others the
-patches themselves, again and again with noise where there are too few. FAISS is timed where it is installed.
-Times are seconds of the processor over all threads, so that other work on the machine counts little, for one image of
-1,024 patches; the last columns say how far distances are from those in double precision, at most.
+few directions, as features do; how many is a guess. Banks are greedy coresets up to 20,000, larger ones a random draw
+of the patches, again and again with noise where there are too few. FAISS is timed where it is installed. Times are
+seconds of the processor over all threads, so that other work on the machine counts little, for one image of 1,024
+patches; the numbers in brackets say how far distances are from those in double precision, at most.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def bank_of(patch_ND: Tensor, size: int) -> Tensor:
     if size <= min(GREEDY, len(patch_ND) // 2):
         return patch_ND[list(k_center_greedy(patch_ND, size, 0))]
     generator = torch.Generator().manual_seed(0)
+    if size <= len(patch_ND):
+        return patch_ND[torch.randperm(len(patch_ND), generator=generator)[:size]]
     drawn = patch_ND[torch.randint(len(patch_ND), (size,), generator=generator)]
     return drawn + 0.05 * patch_ND.std(dim=0) * torch.randn(drawn.shape, generator=generator)
 

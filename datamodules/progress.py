@@ -58,6 +58,12 @@ def track(
             sys.stderr.write(f"{description}: {done}{of_total}, {spent:.0f} s{left}{noted}\n")
 
 
+def tell(sentence: str) -> None:
+    """Say what is worth knowing before long work goes on."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
 @contextmanager
 def working(description: str) -> Iterator[None]:
     """Say what is being done, once it takes over two seconds, where nothing can be counted."""

@@ -12,6 +12,7 @@ from datamodules.samples.detections import type_of
 
 from .account import Account
 from .export_plan import Explains, Exports, plan_single
+from .features.last_seen import LastSeen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,7 @@ class InspectionModel(AnomalibModule):
     def __init__(self) -> None:
         # Resizing, decisions, metrics and pictures have rooms of their own: none of anomalib's components are used.
         super().__init__(pre_processor=False, post_processor=False, evaluator=False, visualizer=False)
+        self._embedded: LastSeen[Tensor | None] = LastSeen()  # several measures ask for the same
 
     def origin(self) -> dict[str, str]:
         """Say where pre-trained weights came from, if there are any: ``name``, ``weights``, ``sha256``."""
@@ -96,6 +98,9 @@ class InspectionModel(AnomalibModule):
 
     def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe pictures by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
+        return self._embedded(image_B3HW, lambda: self._embed_whole(image_B3HW))
+
+    def _embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
         if self.tiling is None:
             return self.embedding(image_B3HW)
         size = (self.tiling.size, self.tiling.size)

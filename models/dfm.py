@@ -8,7 +8,7 @@ Letters: B batch, N images, C channels, h and w of the pooled map, D = C h w, K 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
@@ -21,7 +21,7 @@ from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
@@ -105,6 +105,9 @@ class DFM(OnePassModel):
         ValueError: An argument is out of range.
     """
 
+    grows: ClassVar[bool] = True
+    feature_ND: Tensor
+
     def __init__(
         self,
         backbone: Mapping[str, Any],
@@ -120,6 +123,9 @@ class DFM(OnePassModel):
             )
         self.level = level
         self.model: DFMModel = DFMModel(Backbone(**backbone), pooling, score)
+        self.register_buffer(
+            "feature_ND", torch.empty(0, 0)
+        )  # of all that was learnt: little, and all it takes to go on
         self._features: list[Tensor] = []
 
     def origin(self) -> dict[str, str]:
@@ -142,8 +148,39 @@ class DFM(OnePassModel):
         """
         if not self._features:
             return
+        self.learnt = self.take_coming()
+        self._span(self._take())
+
+    def extend(self) -> None:
+        """Find the subspace of the features of before and of those that were collected."""
+        self.learnt += self.take_coming()
+        self._span(torch.cat([self.feature_ND, self._take().to(self.device)]))
+
+    def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Find the subspace of the features of all other images.
+
+        Raises:
+            DataError: Fewer than two are left.
+        """
+        del read
+        kept_N = torch.tensor([path not in paths for path in self.learnt])
+        self.learnt = [path for path in self.learnt if path not in paths]
+        self._span(self.feature_ND[kept_N.to(self.device)])
+
+    def _take(self) -> Tensor:
+        """Give all features that were collected, and forget them."""
         x_ND = torch.cat(self._features)
         self._features.clear()
+        return x_ND
+
+    def _span(self, x_ND: Tensor) -> None:
         check_several(len(x_ND))
-        for name, value in principal_components(x_ND, self.level)._asdict().items():
+        self.feature_ND = x_ND.to(self.device)
+        for name, value in principal_components(x_ND.cpu(), self.level)._asdict().items():
             setattr(self.model, name, value.float().contiguous().to(self.device))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a checkpoint, also of an earlier version, which kept no features."""
+        kept_ND = state_dict.setdefault(f"{prefix}feature_ND", torch.empty(0, 0))
+        self.feature_ND = torch.empty_like(kept_ND, device=self.feature_ND.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)

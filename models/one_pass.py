@@ -1,4 +1,7 @@
-"""Models that look at every good image once and then fit in closed form: no loss, no optimiser."""
+"""Models that look at every good image once and then fit in closed form: no loss, no optimiser.
+
+Some can learn more images later, without those of before, and unlearn images again: see ``grows``.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,29 @@ from .base import InspectionModel
 from .errors import UntrainedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from torch import Tensor
 
     from datamodules.samples.batch import InspectionBatch
 
 
 class OnePassModel(InspectionModel):
-    """A subclass says what to keep of a batch (``collect``), and what to make of all that was kept (``fit``)."""
+    """A subclass says what to keep of a batch (``collect``), and what to make of all that was kept (``fit``).
+
+    Attributes:
+        grows: Whether images can be added to what was fitted, and taken out of it.
+        learnt: The files that it was fitted to, in their order, one entry for each tile where it works on tiles; none
+            where nobody noted them.
+    """
 
     trainer_arguments: ClassVar[dict[str, Any]] = {"max_epochs": 1, "devices": 1}  # a second pass would add nothing
+    grows: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learnt: list[str] = []
+        self._coming: list[str] = []
 
     @abstractmethod
     def collect(self, image_B3HW: Tensor) -> None:
@@ -37,8 +54,56 @@ class OnePassModel(InspectionModel):
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Collect a batch; return a loss of zero, so that Lightning counts steps and saves."""
         del batch_idx
-        self.collect(batch.image)
+        self.collect_batch(batch)
         return torch.zeros((), requires_grad=True)
+
+    def collect_batch(self, batch: InspectionBatch) -> None:
+        """Collect a batch, and note what it shows."""
+        self.collect(batch.image)
+        self._coming += batch.image_path
+
+    def take_coming(self) -> list[str]:
+        """Give the files that were collected, and forget them."""
+        coming, self._coming = self._coming, []
+        return coming
+
+    def resume(self) -> None:
+        """Get ready to learn more: what was fitted stays."""
+
+    def extend(self) -> None:
+        """Fit to all that was collected since ``resume``, and to what was fitted before.
+
+        Raises:
+            ValueError: The model cannot grow.
+        """
+        raise ValueError(f"Expected a model that grows, but found {type(self).__name__}.")
+
+    def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Take images out of what was fitted.
+
+        Args:
+            paths: Of ``learnt``.
+            read: Reads an image, or its tiles (B, 3, H, W), where a model has to see it once more to forget it.
+
+        Raises:
+            DataError: Too little would be left, or an image has to be read, and cannot.
+            ValueError: The model cannot grow.
+        """
+        del paths, read
+        raise ValueError(f"Expected a model that grows, but found {type(self).__name__}.")
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Send the names of what was learnt along."""
+        return {"learnt": self.learnt}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the names of what was learnt."""
+        self.learnt = list(state.get("learnt", ()))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a checkpoint, also of an earlier version, which noted no names."""
+        state_dict.setdefault(f"{prefix}_extra_state", {})
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def on_validation_start(self) -> None:
         """Fit before anything is scored."""
@@ -47,6 +112,13 @@ class OnePassModel(InspectionModel):
     def on_train_epoch_end(self) -> None:
         """Fit where no calibration came first."""
         self.fit()
+
+
+def expected_batches(module: OnePassModel) -> int:
+    """Return how many batches a model will collect, as far as its trainer knows; 1 where there is none."""
+    trainer = module._trainer  # noqa: SLF001 - asking for it in public raises where there is none
+    batches = 1 if trainer is None else trainer.num_training_batches
+    return int(batches) if 0 < batches < float("inf") else 1
 
 
 def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
@@ -71,6 +143,16 @@ def check_fitted(fitted: int, found: int, model: str, what: str) -> None:
             f"Expected pictures of the size that {model} was trained on, with {fitted} {what}, but found {found} "
             f"{what}; set data.image_size back, or train again."
         )
+
+
+def check_something(left: int, what: str) -> None:
+    """Refuse to forget everything.
+
+    Raises:
+        DataError: Nothing would be left.
+    """
+    if not left:
+        raise DataError(f"Expected {what} to be left, but all would be taken out; train on other images instead.")
 
 
 def check_several(count: int) -> None:

@@ -10,7 +10,7 @@ Letters: B batch, C channels of all layers, D of them that are used, h and w pla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from anomalib.data import InferenceBatch
@@ -24,7 +24,7 @@ from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
@@ -87,12 +87,20 @@ class Moments:
         self.sum_PD = torch.zeros(places, features, dtype=torch.float64)
         self.products_PDD = torch.zeros(places, features, features, dtype=torch.float64)
 
-    def add(self, embedding_BDP: Tensor) -> None:
-        """Add images."""
+    @classmethod
+    def of(cls, count: int, mean_PD: Tensor, covariance_PDD: Tensor) -> Moments:
+        """Return the sums that gave means and unbiased covariances of so many images."""
+        moments = cls(mean_PD.T.unsqueeze(0))
+        moments.count = count
+        moments.products_PDD = covariance_PDD.double() * (count - 1)
+        return moments
+
+    def add(self, embedding_BDP: Tensor, sign: int = 1) -> None:
+        """Add images; with a ``sign`` of -1, take them out."""
         delta_PBD = embedding_BDP.double().permute(2, 0, 1) - self.centre_PD.unsqueeze(1)
-        self.count += delta_PBD.shape[1]
-        self.sum_PD += delta_PBD.sum(dim=1)
-        self.products_PDD.baddbmm_(delta_PBD.mT, delta_PBD)
+        self.count += sign * delta_PBD.shape[1]
+        self.sum_PD += sign * delta_PBD.sum(dim=1)
+        self.products_PDD.baddbmm_(delta_PBD.mT, delta_PBD, alpha=sign)
 
     def mean(self) -> Tensor:
         """Return the means (P, D)."""
@@ -116,6 +124,16 @@ def whitening(covariance_PDD: Tensor) -> Tensor:
     return root_PDD
 
 
+def covariance_of(whitening_PDD: Tensor) -> Tensor:
+    """Return the covariances (P, D, D), in float64, that ``whitening`` made factors of."""
+    identity_DD = torch.eye(whitening_PDD.shape[-1], dtype=torch.float64)
+    root_PDD: Tensor = torch.linalg.solve_triangular(
+        whitening_PDD.double(), identity_DD.expand_as(whitening_PDD), upper=True
+    )
+    covariance_PDD: Tensor = root_PDD.mT @ root_PDD - RIDGE * identity_DD
+    return covariance_PDD
+
+
 class Padim(OnePassModel):
     """PaDiM: one pass over good images, then a Gaussian for every place.
 
@@ -128,6 +146,8 @@ class Padim(OnePassModel):
     Raises:
         ValueError: An argument is out of range.
     """
+
+    grows: ClassVar[bool] = True
 
     def __init__(self, backbone: Mapping[str, Any], n_features: int = 100, seed: int = 0) -> None:
         super().__init__()
@@ -166,6 +186,37 @@ class Padim(OnePassModel):
         if self._moments is None:
             return
         moments, self._moments = self._moments, None
+        self.learnt += self.take_coming()
+        self._take(moments)
+
+    def resume(self) -> None:
+        """Return to the moments that the Gaussians were made of; their bits are those of single precision."""
+        mean_PD, covariance_PDD = self.model.mean_PD.cpu(), covariance_of(self.model.whitening_PDD.cpu())
+        self._moments = Moments.of(len(self.learnt), mean_PD, covariance_PDD)
+
+    def extend(self) -> None:
+        """Turn the moments of all images into Gaussians."""
+        self.fit()
+
+    def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Take what images added out of the moments; they have to be read for that.
+
+        Raises:
+            DataError: Fewer than two images are left, or one cannot be read.
+        """
+        self.resume()
+        moments, self._moments = self._moments, None
+        if moments is not None:
+            for path in dict.fromkeys(path for path in self.learnt if path in paths):
+                moments.add(self._embed(read(path)), sign=-1)
+            self.learnt = [path for path in self.learnt if path not in paths]
+            self._take(moments)
+
+    def _embed(self, image_B3HW: Tensor) -> Tensor:
+        """Describe images (B, D, P) by the channels that are used."""
+        return self.model.features(image_B3HW)[:, self.model.index_D].flatten(2).cpu()
+
+    def _take(self, moments: Moments) -> None:
         check_several(moments.count)
         self.model.mean_PD = moments.mean().float().to(self.device)
         self.model.whitening_PDD = whitening(moments.covariance()).float().to(self.device)

@@ -6,7 +6,8 @@ M patches in the bank, K neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
@@ -14,22 +15,25 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 from torch.nn import functional as F
 
-from datamodules.progress import track
+from datamodules.progress import tell, track
 
+from .components.bank_plan import Plan, search_seconds
 from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
+from .components.memory import read_size, spare
 from .components.nearest import ROWS, BankSearch, search_plainly
+from .components.thinning import Thinning
 from .errors import UntrainedError
 from .features.backbones import Backbone
 from .features.precision import full_precision
-from .one_pass import OnePassModel
+from .one_pass import OnePassModel, check_something, expected_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
-LARGE = 2048  # patches of a bank, from which it is worth arranging for a search
+LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
 LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
 
 
@@ -61,6 +65,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     bank_MD: Tensor
     bank_square_M: Tensor
     neighbor_MK: Tensor
+    image_M: Tensor
 
     def __init__(self, backbone: Backbone, num_neighbors: int) -> None:
         super().__init__()
@@ -71,6 +76,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
         self.register_buffer("neighbor_MK", torch.empty(0, 0, dtype=torch.int64))  # of every patch in the bank
+        self.register_buffer("image_M", torch.empty(0, dtype=torch.int64))  # that it came from; -1: nobody knows
 
     def embed(self, image_B3HW: Tensor) -> Tensor:
         """Describe every patch by the features around it, of all layers: (B, D, h, w)."""
@@ -119,10 +125,12 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     def _is_worth_arranging(self) -> bool:
         return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu"
 
-    def _load_from_state_dict(self, *args: Any) -> None:
-        """Take a bank, which may be written over the old one."""
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a bank, which may be written over the old one; earlier versions did not note whose patches it holds."""
         self._search = None
-        super()._load_from_state_dict(*args)
+        bank_MD = state_dict.get(f"{prefix}bank_MD", self.bank_MD)
+        state_dict.setdefault(f"{prefix}image_M", torch.full((len(bank_MD),), -1))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type
     def _arranged(self, asked_ND: Tensor) -> Tensor:
@@ -152,9 +160,16 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
             weight_B: Tensor = 1 - apart_BK.softmax(dim=1)[:, 0]
             return weight_B * matches.distance_B
 
-    def set_bank(self, bank_MD: Tensor) -> None:
-        """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first)."""
+    def set_bank(self, bank_MD: Tensor, image_M: Tensor | None = None) -> None:
+        """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first).
+
+        Args:
+            bank_MD: The patches.
+            image_M: The image that each came from, by its place among those that were learnt; None: nobody knows.
+        """
         self.bank_MD = bank_MD.contiguous()
+        unknown_M = torch.full((len(bank_MD),), -1)
+        self.image_M = (unknown_M if image_M is None else image_M).to(bank_MD.device)
         self.bank_square_M = bank_MD.square().sum(dim=1)
         count = min(max(self.num_neighbors, LINKS), len(bank_MD))
         self.neighbor_MK = self.link(count)[:, : self.num_neighbors].clone()
@@ -172,20 +187,39 @@ class PatchCore(OnePassModel):
         backbone: Arguments of ``models.features.backbones.Backbone``.
         coreset_ratio: Share of all patches that the bank keeps, in (0, 1].
         num_neighbors: Neighbours that weigh an image's score; 1 turns weighing off. At least 1.
+        bank_size: Patches that the bank keeps, instead of a share; None: the share decides.
+        memory: That collecting and thinning may take, such as ``4GiB``; None: half of what is free. Where all patches
+            do not fit, they are thinned as they come: see ``components.thinning``.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, backbone: Mapping[str, Any], coreset_ratio: float = 0.1, num_neighbors: int = 9) -> None:
+    grows: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        coreset_ratio: float = 0.1,
+        num_neighbors: int = 9,
+        bank_size: int | None = None,
+        memory: str | None = None,
+    ) -> None:
         super().__init__()
         if not 0 < coreset_ratio <= 1:
             raise ValueError(f"Expected model.coreset_ratio to be above 0 and at most 1, but found {coreset_ratio}.")
         if num_neighbors < 1:
             raise ValueError(f"Expected model.num_neighbors to be at least 1, but found {num_neighbors}.")
+        if bank_size is not None and bank_size < 1:
+            raise ValueError(f"Expected model.bank_size to be at least 1, or null, but found {bank_size}.")
         self.coreset_ratio = coreset_ratio
+        self.bank_size = bank_size
+        self.memory = None if memory is None else read_size(memory, "model.memory")
         self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors)
         self.collected: list[Tensor] = []
+        self._plan: Plan | None = None
+        self._thinning: Thinning | None = None
+        self._images = 0
 
     def origin(self) -> dict[str, str]:
         """Say where the backbone's weights came from."""
@@ -196,8 +230,34 @@ class PatchCore(OnePassModel):
         return self.model.embed(image_B3HW).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
-        """Keep the patches of a batch."""
-        self.collected.append(self.describe(image_B3HW).cpu())
+        """Keep the patches of a batch; where those of all do not fit into memory, keep what stands in for them.
+
+        Raises:
+            DataError: Not even that would fit.
+        """
+        started = time.perf_counter()
+        patch_ND = self.describe(image_B3HW)
+        if self._plan is None:
+            self._plan = self._make_plan(patch_ND, len(image_B3HW), time.perf_counter() - started)
+        first, self._images = self._images, self._images + len(image_B3HW)
+        if self._thinning is None:
+            self.collected.append(patch_ND.cpu())
+        else:
+            image_B = torch.arange(first, self._images, device=patch_ND.device)
+            self._thinning.add(patch_ND, image_B.repeat_interleave(len(patch_ND) // len(image_B3HW)))
+
+    def _make_plan(self, patch_ND: Tensor, images: int, seconds: float) -> Plan:
+        """Decide, from the first batch, whether all patches will be held; say so where it is worth saying."""
+        batches = expected_batches(self)
+        total = len(patch_ND) * batches
+        wanted = self.bank_size or max(1, round(self.coreset_ratio * total))
+        plan = Plan(total, wanted, patch_ND.shape[1], spare() if self.memory is None else self.memory)
+        if not plan.fits:
+            plan.check()
+            self._thinning = Thinning(wanted, self._pick)
+        if plan.is_large:
+            tell(plan.describe(seconds * batches, search_seconds(patch_ND[: len(patch_ND) // images])))
+        return plan
 
     def describe(self, image_B3HW: Tensor) -> Tensor:
         """List the patches of a batch: (N, D)."""
@@ -205,13 +265,65 @@ class PatchCore(OnePassModel):
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
-        if not self.collected:
+        self._plan, self._images, thinning, self._thinning = None, 0, self._thinning, None
+        if thinning is not None and thinning.seen:
+            patch_ND, image_N = thinning.take()
+            picks = self._pick(patch_ND, self._count(thinning.seen, len(patch_ND)))
+            self.learnt = self.take_coming()
+            image_M = image_N[picks].cpu() if self.learnt else None
+            tell(f"{thinning.seen:,} patches were thinned to {len(picks):,} as they came.")
+        elif self.collected:
+            patch_ND = self.take()
+            picks = self._pick(patch_ND, self._count(len(patch_ND), len(patch_ND)))
+            self.learnt = []
+            image_M = self._images_of(picks, len(patch_ND))
+        else:
             return
-        patch_ND = self.take()
-        count = max(1, round(self.coreset_ratio * len(patch_ND)))
+        self.model.set_bank(patch_ND[picks].to(self.device), image_M)
+
+    def _count(self, seen: int, held: int) -> int:
+        """Say how many patches the bank gets, of so many that were seen and are held."""
+        return min(held, self.bank_size or max(1, round(self.coreset_ratio * seen)))
+
+    def _pick(self, patch_ND: Tensor, count: int) -> list[int]:
+        """Choose patches, the first at random."""
         start = int(torch.randint(len(patch_ND), ()))
-        picks = self.choose(patch_ND, count, start, projection(*patch_ND.shape))
-        self.model.set_bank(patch_ND[picks].to(self.device))
+        return self.choose(patch_ND, count, start, projection(*patch_ND.shape))
+
+    def extend(self) -> None:
+        """Add a share of the patches that were collected: those that lie farthest from all that the bank holds.
+
+        The bank itself stays as it is, so that to forget the same images gives it back.
+        """
+        self._plan, self._images = None, 0
+        patch_ND = self.take().to(self.device)
+        square_N = self.model.search(patch_ND.unsqueeze(0)).squeeze(0)
+        count = max(1, round(self.coreset_ratio * len(patch_ND)))
+        picks = list(k_center_greedy(patch_ND, count, int(square_N.argmax()), square_N))
+        images = [self.model.image_M, self._images_of(picks, len(patch_ND)).to(self.device)]
+        self.model.set_bank(torch.cat([self.model.bank_MD, patch_ND[picks]]), torch.cat(images))
+
+    def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Take the patches of images out of the bank; those that stand in for them in other images do not come back.
+
+        Raises:
+            DataError: Nothing would be left.
+        """
+        del read
+        gone_I = torch.tensor([path in paths for path in self.learnt] + [False])  # the last: of nobody knows whom
+        place_I = (~gone_I).cumsum(0) - 1
+        place_I[-1] = -1
+        image_M = self.model.image_M.cpu()
+        kept_M = ~gone_I[image_M]
+        check_something(int(kept_M.sum()), "patches of a bank")
+        self.learnt = [path for path in self.learnt if path not in paths]
+        self.model.set_bank(self.model.bank_MD[kept_M.to(self.device)], place_I[image_M[kept_M]])
+
+    def _images_of(self, picks: list[int], total: int) -> Tensor:
+        """Tell of which image picks of collected patches are, by its place in ``learnt``, to which those are added."""
+        coming, first = self.take_coming(), len(self.learnt)
+        self.learnt += coming
+        return torch.tensor(picks) // (total // len(coming)) + first if coming else torch.full((len(picks),), -1)
 
     def take(self) -> Tensor:
         """Give all patches that were collected (N, D), and forget them: twice would be too much for the memory."""
@@ -228,5 +340,5 @@ class PatchCore(OnePassModel):
             start: The first.
             matrix_Dd: Distances are measured after this projection; None: as they are.
         """
-        short_ND = (patch_ND if matrix_Dd is None else patch_ND @ matrix_Dd).to(self.device)
+        short_ND = (patch_ND if matrix_Dd is None else patch_ND @ matrix_Dd.to(patch_ND.device)).to(self.device)
         return list(track(k_center_greedy(short_ND, count, start), "choosing the coreset", total=count))

@@ -344,9 +344,9 @@ class Calibrate(Callback):
         calibration = calibration_of(pl_module)
         calibration.update(outputs)
         good = (outputs.label_index == GOOD).nonzero().flatten().tolist()
-        described_ND = describe(pl_module, outputs.image[good])
+        described_ND = describe(pl_module, outputs.image) if good else None  # the very tensor that was judged
         if described_ND is not None:
-            calibration.note_embeddings([outputs.name[index] for index in good], described_ND)
+            calibration.note_embeddings([outputs.name[index] for index in good], described_ND[good])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose thresholds, and log how well good and defective calibration pictures separate.

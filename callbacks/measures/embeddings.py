@@ -31,7 +31,8 @@ class Embeddings(ContextMeasure):
     def update(self, batch: InspectionBatch) -> None:
         """Describe the images that may be kept."""
         wanted = self._maker.wanted(batch.name)
-        self._maker.update(batch, wanted, describe(self.tested.module, batch.image[wanted]))
+        described_ND = describe(self.tested.module, batch.image) if wanted else None  # the very tensor that was judged
+        self._maker.update(batch, wanted, None if described_ND is None else described_ND[wanted])
 
     def result(self) -> Section:
         """Return the atlas, where anything was kept."""

@@ -27,7 +27,7 @@ ROUNDING = 2e-6  # of a squared distance, as a share of the squared norms that i
 ROWS = 16384  # rows per matrix product: bounds the memory of one pass
 
 
-def k_center_greedy(points_ND: Tensor, count: int, start: int) -> Iterator[int]:
+def k_center_greedy(points_ND: Tensor, count: int, start: int, square_N: Tensor | None = None) -> Iterator[int]:
     """Yield the indices of ``count`` points, each the farthest (Euclidean) from those before it.
 
     Up to rounding in near ties, this is the sequence of plain greedy k-center.
@@ -36,6 +36,7 @@ def k_center_greedy(points_ND: Tensor, count: int, start: int) -> Iterator[int]:
         points_ND: On any device; float32.
         count: How many to pick, from 1 to N.
         start: Index of the first.
+        square_N: Squared distances to what was picked before, of other points; None: nothing was.
 
     Raises:
         ValueError: ``count`` or ``start`` is out of range.
@@ -43,8 +44,8 @@ def k_center_greedy(points_ND: Tensor, count: int, start: int) -> Iterator[int]:
     total = len(points_ND)
     if not 1 <= count <= total or not 0 <= start < total:
         raise ValueError(f"Expected 1 <= count <= {total} and 0 <= start < {total}, but got {count} and {start}.")
+    nearest_N = torch.full((total,), math.inf, device=points_ND.device) if square_N is None else square_N.clone()
     square_N = points_ND.square().sum(dim=1)
-    nearest_N = torch.full_like(square_N, math.inf)
     pending = [start]
     yield start
     picked = 1

@@ -8,6 +8,7 @@ from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 from lightning import Callback, Trainer
 from torch.utils.data import DataLoader
 
+from datamodules.errors import DataError
 from datamodules.samples.batch import Sample, collate
 from models import patchcore
 from models.components import nearest
@@ -239,3 +240,40 @@ def test_an_empty_bank_is_called_that() -> None:
 def test_impossible_arguments_are_refused(ratio: float, neighbors: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PatchCore(ARGUMENTS, ratio, neighbors)
+
+
+def fitted_in_parts(**arguments: Any) -> PatchCore:
+    torch.manual_seed(3)
+    module = PatchCore(ARGUMENTS, 0.25, **arguments).eval()
+    torch.manual_seed(0)
+    for index in range(12):
+        module.training_step(batch(pictures(4, seed=index)), index)
+    module.on_validation_start()
+    return module
+
+
+def test_a_bank_of_a_given_size_has_it() -> None:
+    assert len(fitted_in_parts(bank_size=33).model.bank_MD) == 33
+    assert len(fitted_in_parts(bank_size=10**6).model.bank_MD) == 12 * 4 * 64
+
+
+def test_where_all_fits_memory_changes_nothing() -> None:
+    assert torch.equal(fitted_in_parts(memory="1GiB").model.bank_MD, fitted_in_parts().model.bank_MD)
+
+
+def test_where_not_all_fits_patches_are_thinned_as_they_come() -> None:
+    whole, thinned = fitted_in_parts(bank_size=12), fitted_in_parts(bank_size=12, memory="700KiB")
+    bank = thinned.model.bank_MD
+    assert len(bank) == 12
+    seen = torch.cat([thinned.describe(pictures(4, seed=index)) for index in range(12)])
+    radius = [float(torch.cdist(seen, model.bank_MD).amin(dim=1).max()) for model in (whole.model, thinned.model)]
+    assert radius[1] < 1.5 * radius[0]
+    per_image = seen.view(48, 64, -1)
+    for row, image in zip(bank, thinned.model.image_M.tolist(), strict=True):
+        assert float((per_image[image] - row).abs().sum(dim=1).min()) < 1e-3
+
+
+def test_a_bank_that_no_memory_holds_is_refused_at_the_first_batch() -> None:
+    module = PatchCore(ARGUMENTS, 1.0, memory="100KB").eval()
+    with pytest.raises(DataError, match=r"Expected a bank that can be chosen within 0 MiB"):
+        module.training_step(batch(pictures(4)), 0)

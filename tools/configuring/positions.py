@@ -24,13 +24,15 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "threshold": ("run",),
     "calibrate": ("run", "labels"),
     "label": ("run", "source"),
+    "extend": ("run", "data"),
+    "forget": ("run", "pictures"),
     "runs": ("out",),
     "serve": ("run",),
 }
 """The keys, in order, that words without one stand for."""
 ACTIONS: Mapping[str, tuple[str, ...]] = {"sweep": ("show", "resume", "best")}
 """Words that say what to do with a folder, and stand for no key."""
-SEVERAL = frozenset({"source", "runs"})  # take all words that are left
+SEVERAL = frozenset({"source", "runs", "data", "pictures"})  # take all words that are left
 INSTEAD = {"bundle": "run", "line": "run", "sweep": "run", "resume": "data.root"}  # the first makes the second needless
 OWN = frozenset({"prepare"})  # take the words apart themselves: the first names a domain, not a value
 PLAIN = re.compile(r"[\w.~-]*/[\w./~-]*")  # words that the grammar reads as they stand

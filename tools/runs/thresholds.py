@@ -19,6 +19,8 @@ from .ownership import owned
 from .run_files import CALIBRATION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .run_folder import RunFolder
 
 JOURNAL = "thresholds.jsonl"
@@ -77,13 +79,16 @@ def calibration_state(folder: RunFolder) -> dict[str, Any]:
     return state
 
 
-def keep_thresholds(folder: RunFolder, after: dict[str, Scoped], about: Move) -> str:
+def keep_thresholds(
+    folder: RunFolder, after: dict[str, Scoped], about: Move, state: Mapping[str, Any] | None = None
+) -> str:
     """Put thresholds that were chosen anew in place of those of a run, for good; return what changed, in words.
 
     Args:
         folder: Of the run.
         after: For images and pixels.
         about: By whom, and why.
+        state: Of the whole model, where that was changed as well; None: it stays.
 
     Raises:
         ConfigError: The run is at work, or its checkpoint is not whole.
@@ -91,6 +96,8 @@ def keep_thresholds(folder: RunFolder, after: dict[str, Scoped], about: Move) ->
     with owned(folder.path):
         content = _read(folder)
         before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
+        if state is not None:
+            content["state_dict"] = dict(state)
         return _keep(folder, content, before, after, about)
 
 

@@ -93,6 +93,15 @@ def test_it_is_an_iterator_that_can_be_watched() -> None:
     assert len(list(picks)) == 99
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_goes_on_from_points_that_are_picked_already(seed: int) -> None:
+    points = normal(600, 8, seed)
+    whole = list(k_center_greedy(points, 200, 3))
+    square = torch.cdist(points, points[whole[:50]]).amin(dim=1).square()
+    rest = list(k_center_greedy(points, 150, int(square.argmax()), square))
+    assert set(whole[:50] + rest) == set(whole)
+
+
 @pytest.mark.parametrize(("count", "start"), [(0, 0), (11, 0), (5, -1), (5, 10)])
 def test_what_cannot_be_picked_is_refused(count: int, start: int) -> None:
     with pytest.raises(ValueError, match=f"1 <= count <= 10 and 0 <= start < 10, but got {count} and {start}"):

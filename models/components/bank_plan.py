@@ -1,0 +1,99 @@
+"""What a bank of patches costs, before it is made: memory, time, and what a search of it takes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from datamodules.errors import DataError
+
+from .memory import written_size
+from .nearest import search_plainly
+from .thinning import FIRST, SPARE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BYTES = 4  # of a number
+COPIES = 3  # of all patches: as they came, in one piece, and shortened for distances
+THINNED_COPIES = 2
+WORTH_SAYING = 2**30  # bytes, above which people want to know before
+TRIED = 4096  # patches that a search is timed with, at most
+
+
+class Plan(NamedTuple):
+    """What will be collected, and what for.
+
+    Attributes:
+        total: Patches of all images.
+        wanted: Patches of the bank.
+        dimensions: Of each.
+        memory: In bytes, that this may take.
+    """
+
+    total: int
+    wanted: int
+    dimensions: int
+    memory: int
+
+    @property
+    def whole(self) -> int:
+        """Bytes that it takes to hold all patches and choose among them."""
+        return COPIES * BYTES * self.dimensions * self.total
+
+    @property
+    def thinned(self) -> int:
+        """Bytes that it takes to thin them as they come."""
+        return THINNED_COPIES * FIRST * SPARE * BYTES * self.dimensions * self.wanted
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether all can be held."""
+        return self.whole <= self.memory
+
+    @property
+    def is_large(self) -> bool:
+        """Tell whether this is worth saying before it begins."""
+        return self.whole > min(WORTH_SAYING, self.memory)
+
+    def check(self) -> None:
+        """Refuse a bank that is too large to be thinned to.
+
+        Raises:
+            DataError: Names a size that can be had, and the memory that it would take.
+        """
+        if self.thinned <= self.memory:
+            return
+        most = self.wanted * self.memory // self.thinned
+        raise DataError(
+            f"Expected a bank that can be chosen within {written_size(self.memory)}, but {self.wanted:,} patches of "
+            f"{self.total:,} take {written_size(self.thinned)}; set model.bank_size={max(1, most)} or less, or "
+            f"model.memory={written_size(self.thinned * 1.1).replace(' ', '')}."
+        )
+
+    def describe(self, feature_seconds: float, search_seconds: float) -> str:
+        """Say what is to come.
+
+        Args:
+            feature_seconds: That all features will take.
+            search_seconds: That one image takes for each patch of the bank, all compared.
+        """
+        how = "all are held" if self.fits else "thinned as they come"
+        takes = self.whole if self.fits else self.thinned
+        bank = written_size(2 * BYTES * self.dimensions * self.wanted)
+        search = 1000 * search_seconds * self.wanted
+        return (
+            f"Bank: {self.wanted:,} of {self.total:,} patches of {self.dimensions} values; {how}, in at most "
+            f"{written_size(takes)} of {written_size(self.memory)}, none on disk. Features take about "
+            f"{feature_seconds:.0f} s; an image is then searched for in at most {search:.0f} ms, "
+            f"in a bank that takes {bank}."
+        )
+
+
+def search_seconds(patch_PD: Tensor) -> float:
+    """Time a plain search of an image's patches among themselves; return seconds for each that is compared with."""
+    bank_MD = patch_PD[:TRIED]
+    square_M = bank_MD.square().sum(dim=1)
+    started = time.perf_counter()
+    float(search_plainly(patch_PD, bank_MD, square_M).sum())  # waits for the device
+    return (time.perf_counter() - started) / len(bank_MD)

@@ -1,0 +1,89 @@
+"""A coreset of points that come in a stream, in bounded memory: keep, pass over what is near, and thin again.
+
+Merge and reduce (Har-Peled and Mazumdar 2004), with greedy k-center as the reduction. What was thinned to K points
+leaves a radius within which each point seen has one of them. A new point within that radius of one that is kept is
+passed over; all others are kept, until there are too many, and all are thinned to K once more, which leaves a larger
+radius. So no more than a few times K points are ever held, and each point is compared with what is kept once.
+
+Each thinning may add its radius to the distance between a point and the nearest that stands in for it: ``bound`` is
+the sum, for what it promises; in practice radii grow, and the last ones count.
+
+Letters: N points of a part, D dimensions, K kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from .nearest import BankSearch, search_plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+SPARE = 2  # times as many points are kept as are wanted in the end: thinning twice then loses little
+FIRST = 8  # times as many as are kept are gathered before the first thinning, whose radius decides what passes
+LARGE = 4096  # points, from which it is worth arranging them for a search
+
+
+class Thinning:
+    """Holds a coreset of all points that it was given.
+
+    Args:
+        wanted: Points that will be chosen in the end.
+        choose: Picks so many points that lie far apart, the first at random: ``choose(points, count)``.
+
+    Attributes:
+        seen: Points that were given.
+        bound: No point that was given is farther than this from one that is held.
+    """
+
+    def __init__(self, wanted: int, choose: Callable[[Tensor, int], list[int]]) -> None:
+        self._kept = SPARE * wanted
+        self._choose = choose
+        self._point: list[Tensor] = []
+        self._owner: list[Tensor] = []
+        self._held = 0
+        self._radius = 0.0
+        self._measure: Callable[[Tensor], Tensor] | None = None
+        self.seen = 0
+        self.bound = 0.0
+
+    def add(self, point_ND: Tensor, owner_N: Tensor) -> None:
+        """Take points, and whose they are."""
+        self.seen += len(point_ND)
+        if self._measure is not None:
+            far_N = self._measure(point_ND) > self._radius**2
+            point_ND, owner_N = point_ND[far_N], owner_N[far_N]
+        if len(point_ND):
+            self._point.append(point_ND)
+            self._owner.append(owner_N)
+            self._held += len(point_ND)
+        if self._held > (FIRST if self._measure is None else 2) * self._kept:
+            self._thin()
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Give what is held, and whose it is, and forget it."""
+        point_ND, owner_N = torch.cat(self._point), torch.cat(self._owner)
+        self._point, self._owner, self._held = [], [], 0
+        return point_ND, owner_N
+
+    def _thin(self) -> None:
+        point_ND, owner_N = self.take()
+        picks = self._choose(point_ND, self._kept)
+        kept_KD = point_ND[picks]
+        square_K = kept_KD.square().sum(dim=1)
+        # The last one picked was the farthest of all from those before it.
+        radius = float(search_plainly(kept_KD[-1:], kept_KD[:-1], square_K[:-1]).sqrt())
+        self.bound = max(self.bound, self._radius) + radius
+        self._radius = max(self._radius, radius)
+        arranged = BankSearch(kept_KD) if len(kept_KD) >= LARGE and kept_KD.device.type == "cpu" else None
+        self._measure = (
+            (lambda asked: search_plainly(asked, kept_KD, square_K))
+            if arranged is None
+            else (lambda asked: arranged(asked).square_N)
+        )
+        self._point, self._owner, self._held = [kept_KD], [owner_N[picks]], len(picks)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError
+from models.components import memory, thinning
+from models.components.bank_plan import Plan, search_seconds
+from models.components.coreset import k_center_greedy
+from models.components.memory import read_size, spare, written_size
+from models.components.thinning import Thinning
+
+
+def choose(point_ND: Tensor, count: int) -> list[int]:
+    return list(k_center_greedy(point_ND, min(count, len(point_ND)), 0))
+
+
+def clusters(total: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    middle = 5 * torch.randn(30, 12, generator=torch.Generator().manual_seed(99))
+    return middle[torch.randint(30, (total,), generator=generator)] + torch.randn(total, 12, generator=generator)
+
+
+def farthest(points: Tensor, held: Tensor) -> float:
+    return float(torch.cdist(points, held).amin(dim=1).max())
+
+
+@pytest.mark.parametrize("part", [1000, 333, 64])
+@pytest.mark.parametrize("wanted", [5, 40])
+@pytest.mark.parametrize("arranged", [False, True])
+def test_every_point_stays_as_near_as_is_promised(
+    part: int, wanted: int, arranged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thinning, "LARGE", 1 if arranged else 10**9)
+    points, thin = clusters(6000, seed=1), Thinning(wanted, choose)
+    for index_N in torch.split(torch.arange(len(points)), part):
+        thin.add(points[index_N], index_N)
+    assert thin.seen == 6000
+    assert thin.bound > 0
+    held, owners = thin.take()
+    assert len(held) <= 16 * wanted + part
+    assert torch.equal(held, points[owners])
+    assert farthest(points, held) <= thin.bound * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_coreset_covers_nearly_as_well_as_one_of_all_points(seed: int) -> None:
+    points, thin = clusters(20_000, seed), Thinning(200, choose)
+    for index_N in torch.split(torch.arange(len(points)), 500):
+        thin.add(points[index_N], index_N)
+    held, _ = thin.take()
+    streamed = farthest(points, held[choose(held, 200)])
+    whole = farthest(points, points[choose(points, 200)])
+    drawn = farthest(points, points[torch.randperm(20_000, generator=torch.Generator().manual_seed(seed))[:200]])
+    assert streamed < 1.35 * whole
+    assert streamed < drawn
+
+
+def test_a_strange_point_that_comes_late_is_held() -> None:
+    points, thin = clusters(6000, seed=3), Thinning(10, choose)
+    points[5990] = 500.0
+    for index_N in torch.split(torch.arange(len(points)), 300):
+        thin.add(points[index_N], index_N)
+    assert 5990 in thin.take()[1].tolist()
+
+
+def test_points_that_are_all_alike_are_held_once_in_a_while() -> None:
+    thin = Thinning(4, choose)
+    for first in range(0, 2000, 50):
+        thin.add(torch.ones(50, 3), torch.arange(first, first + 50))
+    held, _ = thin.take()
+    assert len(held) <= 200
+    assert thin.bound == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GiB", 4 * 2**30), ("500 MB", 500_000_000), ("1.5 gib", 3 * 2**29), ("7B", 7)]
+)
+def test_amounts_of_memory_are_read(text: str, size: int) -> None:
+    assert read_size(text, "model.memory") == size
+
+
+@pytest.mark.parametrize("text", ["4", "much", "-1GiB", "0GiB", "1.2.3GiB", "GiB", ""])
+def test_what_is_not_an_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expected model\.memory to be an amount of memory such as 4GiB"):
+        read_size(text, "model.memory")
+
+
+def test_amounts_are_written_as_they_are_read() -> None:
+    for text in ("4.0 GiB", "12 MiB"):
+        assert written_size(read_size(text, "x")) == text
+    assert 2**20 < spare() < 2**50
+
+
+def test_a_container_that_may_take_less_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_limit", lambda: 2**21)
+    assert spare() == 2**20
+
+
+def test_a_plan_says_whether_all_fits_and_refuses_what_cannot() -> None:
+    small = Plan(total=1000, wanted=100, dimensions=128, memory=2**30)
+    assert small.fits
+    assert not small.is_large
+    large = Plan(total=44_000_000, wanted=20_000, dimensions=128, memory=4 * 2**30)
+    assert not large.fits
+    assert large.is_large
+    large.check()
+    said = large.describe(600, 1e-6)
+    assert "20,000 of 44,000,000 patches of 128 values; thinned as they come" in said
+    assert "in at most 20 ms" in said
+    greedy = Plan(total=44_000_000, wanted=4_400_000, dimensions=128, memory=4 * 2**30)
+    with pytest.raises(DataError, match=r"set model\.bank_size=(\d+) or less, or model\.memory=") as caught:
+        greedy.check()
+    size = int(str(caught.value).partition("model.bank_size=")[2].partition(" ")[0])
+    greedy._replace(wanted=size).check()
+    text = str(caught.value).partition("model.memory=")[2].rstrip(".")
+    greedy._replace(memory=read_size(text, "x")).check()
+
+
+def test_a_search_is_timed_for_each_patch_of_a_bank() -> None:
+    assert 0 < search_seconds(torch.randn(256, 16)) < 1

@@ -1,0 +1,168 @@
+"""``loupe extend`` and ``loupe forget``: a run learns more images, and unlearns them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from datamodules.errors import DataError
+from tests.conftest import draw_plate
+from tools.cli import main
+from tools.runs.growing import named
+from tools.train import main as train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATE = "post_processor._extra_state"
+MODELS = ("patchcore", "padim", "dfm")
+
+
+def write_strange(folder: Path, count: int) -> list[Path]:
+    """Write good images of another light, which a model of the others calls strange."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"s{index}.png" for index in range(count)]
+    for index, path in enumerate(paths):
+        values = draw_plate(900 + index, pit=False)[0]
+        assert cv2.imwrite(str(path), 255 - np.asarray(values))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("growing") / "plates"
+    for index in range(26):
+        kind = "pit" if index >= 20 else "good"
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(root / kind / f"{index:03}.png"), draw_plate(index, pit=index >= 20)[0])
+    return root
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def trained(request: pytest.FixtureRequest, plates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp(request.param)
+    words = [f"data.root={plates}", "data.image_size=[64,64]", f"model={request.param}", "trainer=cpu"]
+    words += ["data.num_workers=0", "report=false", f"out={out}", "name=plates", "id=one"]
+    words += ["model.n_features=12"] if request.param == "padim" else []
+    assert train(words) == 0
+    return out / "plates" / "one"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "runs" / "plates" / "one")
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def verdicts(run: Path, source: Path, out: Path) -> list[tuple[float, str]]:
+    assert main(["predict", f"run={run}", f"source={source}", f"out={out}", "overlay=none", "mask=none"]) == 0
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [(row["score"], row["verdict"]) for row in rows]
+
+
+def test_what_is_added_is_accepted_and_what_is_taken_out_again_leaves_no_trace(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, strange = state_of(run), write_strange(tmp_path / "other", 6)
+    was = verdicts(run, tmp_path / "other", tmp_path / "first")
+    capsys.readouterr()
+    assert main(["extend", f"run={run}", f"data={tmp_path / 'other'}", "by=Ada", "note=light 2"]) == 0
+    said = capsys.readouterr().out
+    assert "6 added." in said
+    assert "calibration images moved by" in said
+    after = state_of(run)
+    assert set(map(str, strange)) <= set(after["_extra_state"]["learnt"])
+    now = verdicts(run, tmp_path / "other", tmp_path / "second")
+    assert all(new[0] < 0.7 * old[0] for old, new in zip(was, now, strict=True))
+    capsys.readouterr()
+
+    assert main(["forget", f"run={run}", f"pictures={tmp_path / 'other'}"]) == 0
+    assert "6 taken out." in capsys.readouterr().out
+    again = state_of(run)
+    assert again["_extra_state"] == before["_extra_state"]
+    for key, value in before.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(again[key], value, atol=1e-4, rtol=1e-3, equal_nan=True)
+    thresholds = [state[STATE]["image"]["all"]["value"] for state in (before, again)]
+    assert thresholds[1] == pytest.approx(thresholds[0], rel=1e-4)
+    back = verdicts(run, tmp_path / "other", tmp_path / "third")
+    assert [verdict for _, verdict in back] == [verdict for _, verdict in was]
+    assert [score for score, _ in back] == pytest.approx([score for score, _ in was], rel=1e-3)
+    moves = [json.loads(line) for line in (run / "learnt.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(move["verb"], len(move["images"])) for move in moves] == [("extend", 6), ("forget", 6)]
+    assert (moves[0]["by"], moves[0]["why"]) == ("Ada", "light 2")
+    assert len((run / "thresholds.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_images_of_the_training_can_be_taken_out(run: Path, plates: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = state_of(run)["_extra_state"]["learnt"]
+    assert main(["forget", f"run={run}", f"pictures={before[0]}", "dry=true"]) == 0
+    assert "Nothing was changed" in capsys.readouterr().out
+    assert state_of(run)["_extra_state"]["learnt"] == before
+    assert main(["forget", f"run={run}", f"pictures={before[0]}"]) == 0
+    assert state_of(run)["_extra_state"]["learnt"] == before[1:]
+    capsys.readouterr()
+    assert main(["forget", f"run={run}", f"pictures={before[0]}"]) == 1
+    assert "but found none called" in capsys.readouterr().err
+    assert main(["forget", f"run={run}", f"pictures={plates / 'good'}"]) == 1
+    said = capsys.readouterr().err
+    assert "to be left, but all would be taken out" in said or "at least 2 training pictures" in said
+
+
+def test_dry_runs_change_nothing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bits = (run / "checkpoints" / "best.ckpt").read_bytes()
+    write_strange(tmp_path / "other", 2)
+    assert main(["extend", str(run), str(tmp_path / "other"), "dry=true"]) == 0
+    assert "Nothing was changed (dry=true)." in capsys.readouterr().out
+    assert (run / "checkpoints" / "best.ckpt").read_bytes() == bits
+    assert not (run / "learnt.jsonl").exists()
+
+
+def test_without_the_calibration_images_thresholds_stay(
+    run: Path, plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_strange(tmp_path / "other", 3)
+    line = state_of(run)[STATE]["image"]["all"]["value"]
+    plates.rename(plates.with_name("moved"))
+    try:
+        assert main(["extend", str(run), str(tmp_path / "other")]) == 0
+    finally:
+        plates.with_name("moved").rename(plates)
+    assert "thresholds stay as they were" in capsys.readouterr().out
+    assert state_of(run)[STATE]["image"]["all"]["value"] == line
+
+
+def test_what_cannot_be_done_is_said(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extend", f"run={run}"]) == 2
+    assert "Expected a value for data" in capsys.readouterr().err
+    assert main(["forget", f"run={run}"]) == 2
+    assert "Expected a value for pictures" in capsys.readouterr().err
+    assert main(["extend", f"run={run}", f"data={tmp_path / 'nowhere'}"]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    write_strange(tmp_path / "other", 1)
+    assert main(["extend", str(run), str(tmp_path / "other")]) == 0
+    assert main(["extend", str(run), str(tmp_path / "other")]) == 1
+    assert "knows all 1 of them" in capsys.readouterr().err
+
+
+def test_a_name_is_a_path_its_end_a_folder_or_a_glob() -> None:
+    learnt = ["/data/good/1.png", "/data/good/2.png", "/other/good/1.png", "/other/good/1.png"]
+    assert named("/data/good/2.png", learnt) == ["/data/good/2.png"]
+    assert named("2.png", learnt) == ["/data/good/2.png"]
+    assert named("/other", learnt) == ["/other/good/1.png"]
+    assert named("good/*.png", learnt) == [*learnt[:3]]
+    assert named("data/good/1.png", learnt) == ["/data/good/1.png"]
+    with pytest.raises(DataError, match="the end of 2 paths"):
+        named("1.png", learnt)
+    with pytest.raises(DataError, match=r"found none called 3\.png among 3"):
+        named("3.png", learnt)

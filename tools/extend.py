@@ -1,0 +1,42 @@
+"""``loupe extend``: more good images for a model that has learnt in one pass, without those of before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datamodules.progress import working
+
+from .command import print_config, run_verb
+from .runs.growing_run import asked_of, find_growing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPILOG = """examples:
+  loupe extend latest new_microscope/ by=Ada note='microscope 2'
+  loupe extend run=RUN data=false_alarm.png dry=true   # what would change
+  loupe forget run=RUN pictures=new_microscope         # as it was
+
+PatchCore's bank gets a share of their patches (model.coreset_ratio), those farthest from all that it holds; PaDiM and
+DFM fit to all images anew, from what they keep of those of before. The calibration images are scored again, where they
+still are where they were, and thresholds chosen by the policy of the run; thresholds.jsonl and learnt.jsonl keep what
+happened. The figures of the run's report stay those of the model that it was tested with: loupe test RUN gives new
+ones, and bundles are exported again."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Add images; return the exit status."""
+    return run_verb("extend", args, run, EPILOG, shown=())
+
+
+def run(overrides: Sequence[str], *, show: bool) -> None:
+    """Find the run and add images to it, unless the config is only to be shown."""
+    trained = find_growing("extend", overrides)
+    if show:
+        print_config(trained.config)
+        return
+    asked = asked_of("extend", trained)
+    with working("loading torch and anomalib"):  # here, since help and errors must not wait for it
+        from .runs.growing import extend  # noqa: PLC0415
+
+    print(extend(asked))

@@ -1,0 +1,230 @@
+"""The heavy half of ``loupe extend`` and ``loupe forget``: a model that learnt in one pass learns more, or less."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from callbacks.decisions.calibration import Calibrate, calibration_of
+from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.images import read_image
+from datamodules.progress import track
+from datamodules.samples.batch import Sample, collate
+from datamodules.samples.dataset import image_tensor
+from datamodules.table import CALIBRATION, UNKNOWN, read_table
+from models.one_pass import OnePassModel
+from tools.configuring.build import build
+from tools.errors import ConfigError
+from tools.runner.sources import find_pictures
+
+from .checkpoint import read_checkpoint, restore
+from .reading import reading_of
+from .thresholds import Move, keep_thresholds
+from .trainers import build_trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from callbacks.decisions.calibration import Calibration
+    from callbacks.decisions.scopes import Scoped
+    from datamodules.base import InspectionDataModule
+    from datamodules.files.images import Array
+    from datamodules.samples.batch import InspectionBatch
+    from datamodules.samples.dataset import Reading
+
+    from .growing_run import Growing
+    from .run_folder import RunFolder
+
+JOURNAL = "learnt.jsonl"
+SHOWN = 5
+
+
+class State(NamedTuple):
+    """What counts of a model, before and after: thresholds, scores of the calibration images, and its size."""
+
+    thresholds: dict[str, Scoped]
+    scores: list[float]
+    size: str
+
+
+@torch.no_grad()
+def extend(asked: Growing) -> str:
+    """Add good images to a model; write it, unless ``dry``; return what changed, in words.
+
+    Raises:
+        ConfigError: The model cannot grow, or the run is at work.
+        DataError: There is no image, one cannot be read, or the model knows them all.
+    """
+    module, before = _open(asked)
+    reading = reading_of(asked.config.data)
+    pictures = list(find_pictures(asked.what))
+    known = set(module.learnt)
+    new = [picture for picture in pictures if picture.name not in known]
+    if not new:
+        raise DataError(f"Expected images that the run has not learnt, but it knows all {len(pictures)} of them.")
+    module.resume()
+    for picture in track(new, "learning"):
+        module.collect_batch(_batch(module, picture.name, picture.read(), reading))
+    module.extend()
+    passed = f" {len(pictures) - len(new)} were known already." if len(new) < len(pictures) else ""
+    return _settle(asked, module, before, "extend", [picture.name for picture in new], f"{len(new)} added.{passed}")
+
+
+@torch.no_grad()
+def forget(asked: Growing) -> str:
+    """Take images out of a model; write it, unless ``dry``; return what changed, in words.
+
+    Raises:
+        ConfigError: The model cannot grow, or the run is at work.
+        DataError: It never learnt such images, too few would be left, or one has to be read, and cannot.
+    """
+    module, before = _open(asked)
+    if not module.learnt:
+        raise ConfigError(
+            "Expected a run that noted which images it learnt, but an earlier version of Loupe trained it; train again."
+        )
+    gone = sorted({path for name in asked.what for path in named(name, module.learnt)})
+    reading = reading_of(asked.config.data)
+
+    def read(path: str) -> torch.Tensor:
+        try:
+            batch = _batch(module, path, read_image(path), reading)
+        except (OSError, UnreadableImageError) as error:
+            raise DataError(
+                f"Expected to read {path} once more, which {type(module).__name__} has to see to forget it, but: "
+                f"{error}"
+            ) from error
+        image_B3HW: torch.Tensor = batch.image
+        return image_B3HW
+
+    module.forget(gone, read)
+    return _settle(asked, module, before, "forget", gone, f"{len(gone)} taken out.")
+
+
+def named(name: str, learnt: Sequence[str]) -> list[str]:
+    """Find the learnt files that a name means: a path, a folder, a glob, or the end of a path.
+
+    Raises:
+        DataError: None, or an end that several paths have.
+    """
+    whole = str(Path(name).expanduser().absolute())
+    unique = list(dict.fromkeys(learnt))
+    inside = [path for path in unique if path in {name, whole} or path.startswith((f"{whole}/", f"{name}/"))]
+    if inside:
+        return inside
+    if globbed := [path for path in unique if fnmatchcase(path, whole) or fnmatchcase(path, f"*/{name}")]:
+        if len(globbed) > 1 and not set("*?[") & set(name):
+            raise DataError(
+                f"Expected pictures to name one image each, but {name} is the end of {len(globbed)} paths, such as "
+                f"{globbed[0]} and {globbed[1]}; name more of it."
+            )
+        return globbed
+    raise DataError(
+        f"Expected pictures that the run learnt from, but found none called {name} among {len(unique)}, such as "
+        f"{unique[0]}."
+    )
+
+
+def _open(asked: Growing) -> tuple[OnePassModel, State]:
+    """Restore the model of a run.
+
+    Raises:
+        ConfigError: It is not of a kind that grows.
+    """
+    module = restore(read_checkpoint(asked.folder.best_checkpoint)).eval()
+    if not isinstance(module, OnePassModel) or not module.grows:
+        raise ConfigError(
+            f"Expected the run of a model that learns more without what it learnt before (patchcore, padim, dfm), but "
+            f"found {type(module).__name__}; train again, on all images."
+        )
+    if not module.learnt and asked.what and not hasattr(module.model, "bank_MD"):
+        raise ConfigError(
+            "Expected a run that noted which images it learnt, but an earlier version of Loupe trained it; train again."
+        )
+    return module.to("cuda" if torch.cuda.is_available() else "cpu"), _state(module)
+
+
+def _batch(module: OnePassModel, name: str, values: Array, reading: Reading) -> InspectionBatch:
+    """Make a batch of one image, in tiles where the model learns from tiles."""
+    batch = collate([Sample(image_tensor(values, reading), name, name, UNKNOWN)]).to(module.device)
+    return batch if module.tiling is None else module.tiling.cut_batch(batch)
+
+
+def _state(module: OnePassModel) -> State:
+    calibration = calibration_of(module)
+    return State(_thresholds(calibration), [seen.score for seen in calibration.scores], _size(module))
+
+
+def _thresholds(calibration: Calibration) -> dict[str, Scoped]:
+    if calibration.image is None or calibration.pixel is None:
+        raise ConfigError("Expected a calibrated model, but no threshold has been chosen; train again.")
+    return {"image": calibration.image, "pixel": calibration.pixel}
+
+
+def _size(module: OnePassModel) -> str:
+    bank = getattr(module.model, "bank_MD", None)
+    images = f"{len(dict.fromkeys(module.learnt))} images"
+    return images if bank is None else f"{len(bank)} patches of {images}"
+
+
+def _settle(asked: Growing, module: OnePassModel, before: State, verb: str, images: Sequence[str], done: str) -> str:
+    """Choose thresholds again, write everything, and say what moved."""
+    scored = _calibrate(asked, module)
+    after = _state(module)
+    lines = [f"{done} The model holds {after.size}; it held {before.size}.", _moved(before, after, scored)]
+    if asked.dry:
+        return "\n".join([*lines, "Nothing was changed (dry=true)."])
+    why = asked.why or f"{verb}: {len(images)} images"
+    _note(asked.folder, {"verb": verb, "by": asked.who, "why": asked.why, "images": list(images), "holds": after.size})
+    kept = keep_thresholds(
+        asked.folder, after.thresholds, Move(None, None, "", asked.who, why), module.cpu().state_dict()
+    )
+    return "\n".join([*lines, kept, f"{asked.folder.path / JOURNAL} keeps which images."])
+
+
+def _calibrate(asked: Growing, module: OnePassModel) -> int:
+    """Choose thresholds by the calibration images, as far as they are where they were; return how many that is."""
+    datamodule: InspectionDataModule = build(asked.config.data, "data")
+    known = read_table(asked.folder.samples)
+    wanted = known[known["split"] == CALIBRATION]
+    there = [Path(path).is_file() for path in wanted["image_path"]]
+    if wanted.empty or not all(there):
+        return 0
+    datamodule.use_samples(wanted)
+    if len(datamodule.samples) < len(wanted):
+        return 0
+    calibration = calibration_of(module)
+    usual, cloud, scales = calibration.usual, calibration.cloud, calibration.scales
+    build_trainer(asked.config, [Calibrate()]).validate(module, datamodule, verbose=False)
+    calibration.usual, calibration.cloud, calibration.scales = usual, cloud, scales  # learnt from all images, not these
+    return len(wanted)
+
+
+def _moved(before: State, after: State, scored: int) -> str:
+    """Say what became of scores and verdicts of the calibration images."""
+    if not scored:
+        return (
+            "The calibration images are not where they were, or have changed: thresholds stay as they were, and rest "
+            "on scores of the model before. loupe calibrate chooses them anew from labels."
+        )
+    pairs = list(zip(before.scores, after.scores, strict=True))
+    shifts = [new - old for old, new in pairs]
+    old_line, new_line = before.thresholds["image"].all.value, after.thresholds["image"].all.value
+    flips = sum((old >= old_line) != (new >= new_line) for old, new in pairs)
+    return (
+        f"Scores of {scored} calibration images moved by {min(shifts):+.4g} to {max(shifts):+.4g}; {flips} of their "
+        "verdicts change, by the thresholds of all."
+    )
+
+
+def _note(folder: RunFolder, entry: dict[str, Any]) -> None:
+    """Add to the journal of what was learnt and forgotten, before anything else is written."""
+    path = folder.path / JOURNAL
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    entry = {"when": datetime.now().astimezone().isoformat(timespec="seconds")} | entry
+    folder.write_text(JOURNAL, f"{old}{json.dumps(entry)}\n")
