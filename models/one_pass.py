@@ -30,6 +30,7 @@ class OnePassModel(InspectionModel):
         grows: Whether images can be added to what was fitted, and taken out of it.
         learnt: The files that it was fitted to, in their order, one entry for each tile where it works on tiles; none
             where nobody noted them.
+        batches: That will be collected, as far as anybody knows.
     """
 
     trainer_arguments: ClassVar[dict[str, Any]] = {"max_epochs": 1, "devices": 1}  # a second pass would add nothing
@@ -38,6 +39,7 @@ class OnePassModel(InspectionModel):
     def __init__(self) -> None:
         super().__init__()
         self.learnt: list[str] = []
+        self.batches = 1
         self._coming: list[str] = []
 
     @abstractmethod
@@ -50,6 +52,11 @@ class OnePassModel(InspectionModel):
 
     def configure_optimizers(self) -> None:
         """Ask for no optimiser."""
+
+    def on_train_start(self) -> None:
+        """Note how much will come."""
+        batches = self.trainer.num_training_batches
+        self.batches = int(batches) if 0 < batches < float("inf") else 1
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Collect a batch; return a loss of zero, so that Lightning counts steps and saves."""
@@ -112,13 +119,6 @@ class OnePassModel(InspectionModel):
     def on_train_epoch_end(self) -> None:
         """Fit where no calibration came first."""
         self.fit()
-
-
-def expected_batches(module: OnePassModel) -> int:
-    """Return how many batches a model will collect, as far as its trainer knows; 1 where there is none."""
-    trainer = module._trainer  # noqa: SLF001 - asking for it in public raises where there is none
-    batches = 1 if trainer is None else trainer.num_training_batches
-    return int(batches) if 0 < batches < float("inf") else 1
 
 
 def check_fitted(fitted: int, found: int, model: str, what: str) -> None:

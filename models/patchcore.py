@@ -26,7 +26,7 @@ from .components.thinning import Thinning
 from .errors import UntrainedError
 from .features.backbones import Backbone
 from .features.precision import full_precision
-from .one_pass import OnePassModel, check_something, expected_batches
+from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -248,15 +248,14 @@ class PatchCore(OnePassModel):
 
     def _make_plan(self, patch_ND: Tensor, images: int, seconds: float) -> Plan:
         """Decide, from the first batch, whether all patches will be held; say so where it is worth saying."""
-        batches = expected_batches(self)
-        total = len(patch_ND) * batches
+        total = len(patch_ND) * self.batches
         wanted = self.bank_size or max(1, round(self.coreset_ratio * total))
         plan = Plan(total, wanted, patch_ND.shape[1], spare() if self.memory is None else self.memory)
         if not plan.fits:
             plan.check()
             self._thinning = Thinning(wanted, self._pick)
         if plan.is_large:
-            tell(plan.describe(seconds * batches, search_seconds(patch_ND[: len(patch_ND) // images])))
+            tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[: len(patch_ND) // images])))
         return plan
 
     def describe(self, image_B3HW: Tensor) -> Tensor:

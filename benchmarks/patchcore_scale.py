@@ -1,0 +1,137 @@
+"""What PatchCore's memory, time and AUROC do as images become many, with a bank of 20,000 patches within 4 GiB.
+
+    python -m benchmarks.patchcore_scale [--images 1000 5000] [--memory 4GiB] [--bank 20000] [--exact]
+
+Images of 256x256 are drawn fiber end faces; above --drawn of them, the drawn ones come again with noise. Each size runs
+in a process of its own, whose largest resident memory is measured, features and all. AUROC is that of 100 good and 100
+defective images that were drawn apart. --exact runs each size once more with memory for all patches, the same set as
+plain greedy, and prints the difference of the AUROCs with a paired 95 % interval over resampled images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from callbacks.statistics.curves import count_scores, roc_auc
+from datamodules.samples.batch import Sample, collate
+from datamodules.synthetic.domains import defective_picture, good_picture
+from datamodules.synthetic.fiber import draw
+from models.patchcore import PatchCore
+
+if TYPE_CHECKING:
+    from datamodules.synthetic.domains import Order
+
+SIDE, BATCH, TESTED, RESAMPLES = 256, 8, 100, 1000
+LOUPE_NET: dict[str, Any] = {
+    "name": "loupe_net",
+    "layers": [2, 3],
+    "mean": [0.5] * 3,
+    "std": [0.5] * 3,
+    "weights": "bundled",
+}
+
+
+def drawn(order: Order) -> torch.Tensor:
+    """Draw an image (3, H, W) in [0, 1]."""
+    image = draw(order.identity, SIDE, order.defect, order.severity).image
+    return torch.from_numpy(image).expand(3, -1, -1) / 255
+
+
+@torch.inference_mode()
+def run(images: int, memory: str, bank: int, most_drawn: int) -> dict[str, Any]:
+    """Fit to so many images, and score those of the test; return what it took."""
+    torch.manual_seed(0)
+    module = PatchCore(LOUPE_NET, bank_size=bank, memory=memory).eval()
+    module.batches = -(-images // BATCH)
+    kept = (255 * torch.stack([drawn(good_picture("fiber", 0, n)) for n in range(min(images, most_drawn))])).byte()
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    wall = time.perf_counter()
+    generator = torch.Generator().manual_seed(1)
+    for first in range(0, images, BATCH):
+        index = torch.arange(first, min(first + BATCH, images))
+        image_B3HW = kept[index % len(kept)] / 255
+        again = (index >= len(kept)).view(-1, 1, 1, 1)
+        image_B3HW = (image_B3HW + 0.02 * again * torch.randn(image_B3HW.shape, generator=generator)).clamp(0, 1)
+        named = zip(index.tolist(), image_B3HW, strict=True)
+        module.collect_batch(collate([Sample(image, f"{number}", f"{number}", 0) for number, image in named]))
+    module.fit()
+    spent = time.process_time() - started
+    orders = [good_picture("fiber", 1, number) for number in range(TESTED)]
+    orders += [defective_picture("fiber", 1, number) for number in range(TESTED)]
+    scores = [float(module.model(drawn(order).unsqueeze(0)).pred_score) for order in orders]
+    return {
+        "images": images,
+        "cpu_s": round(spent, 1),
+        "wall_s": round(time.perf_counter() - wall, 1),
+        "before_gib": round(before / 2**20, 2),
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "bank": len(module.model.bank_MD),
+        "scores": scores,
+    }
+
+
+def auroc(scores: np.ndarray[Any, Any]) -> float:
+    """Rank the test: good images first, as many defective ones behind."""
+    labels = np.repeat([0, 1], len(scores) // 2)
+    counts = count_scores(scores.tolist(), labels.tolist())
+    return float(roc_auc(counts.negative, counts.positive))
+
+
+def difference(scores: list[float], others: list[float]) -> str:
+    """Say how two AUROCs differ, with an interval over images that are drawn again for both alike."""
+    one, two = np.array(scores), np.array(others)
+    rng = np.random.default_rng(0)
+    draws = [
+        np.concatenate([rng.integers(0, TESTED, TESTED), rng.integers(TESTED, 2 * TESTED, TESTED)])
+        for _ in range(RESAMPLES)
+    ]
+    apart = [auroc(one[rows]) - auroc(two[rows]) for rows in draws]
+    low, high = np.quantile(apart, [0.025, 0.975])
+    return f"{auroc(one) - auroc(two):+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def in_own_process(images: int, memory: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one size in a process of its own."""
+    words = ["--one", str(images), "--memory", memory, "--bank", str(options.bank), "--drawn", str(options.drawn)]
+    done = subprocess.run(  # noqa: S603 - this very program
+        [sys.executable, "-m", "benchmarks.patchcore_scale", *words], check=True, capture_output=True, text=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print a row for each number of images."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 5000, 20_000, 43_260])
+    parser.add_argument("--memory", default="4GiB")
+    parser.add_argument("--bank", type=int, default=20_000)
+    parser.add_argument("--drawn", type=int, default=1000)
+    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(run(options.one, options.memory, options.bank, options.drawn)))
+        return
+    for images in options.images:
+        found = in_own_process(images, options.memory, options)
+        scores = found.pop("scores")
+        row = f"{found} AUROC {auroc(np.array(scores)):.4f}"
+        if options.exact:
+            whole = in_own_process(images, "1000GiB", options)
+            others = whole.pop("scores")
+            row += f"; all held: {whole} AUROC {auroc(np.array(others)):.4f}; difference {difference(scores, others)}"
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
