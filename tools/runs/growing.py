@@ -23,8 +23,9 @@ from tools.errors import ConfigError
 from tools.runner.sources import find_pictures
 
 from .checkpoint import read_checkpoint, restore
+from .ownership import owned
 from .reading import reading_of
-from .thresholds import Move, keep_thresholds
+from .thresholds import Move, put_thresholds
 from .trainers import build_trainer
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from .run_folder import RunFolder
 
 JOURNAL = "learnt.jsonl"
-SHOWN = 5
 
 
 class State(NamedTuple):
@@ -60,6 +60,11 @@ def extend(asked: Growing) -> str:
         ConfigError: The model cannot grow, or the run is at work.
         DataError: There is no image, one cannot be read, or the model knows them all.
     """
+    with owned(asked.folder.path):
+        return _extend(asked)
+
+
+def _extend(asked: Growing) -> str:
     module, before = _open(asked)
     reading = reading_of(asked.config.data)
     pictures = list(find_pictures(asked.what))
@@ -83,6 +88,11 @@ def forget(asked: Growing) -> str:
         ConfigError: The model cannot grow, or the run is at work.
         DataError: It never learnt such images, too few would be left, or one has to be read, and cannot.
     """
+    with owned(asked.folder.path):
+        return _forget(asked)
+
+
+def _forget(asked: Growing) -> str:
     module, before = _open(asked)
     if not module.learnt:
         raise ConfigError(
@@ -112,12 +122,14 @@ def named(name: str, learnt: Sequence[str]) -> list[str]:
     Raises:
         DataError: None, or an end that several paths have.
     """
-    whole = str(Path(name).expanduser().absolute())
+    place = Path(name).expanduser()
+    whole = {name, str(place.absolute()), str(place.resolve())}
     unique = list(dict.fromkeys(learnt))
-    inside = [path for path in unique if path in {name, whole} or path.startswith((f"{whole}/", f"{name}/"))]
-    if inside:
+    below = tuple(f"{path}{mark}" for path in whole for mark in "/#")  # folders and archives, and frames of videos
+    if inside := [path for path in unique if path in whole or path.startswith(below)]:
         return inside
-    if globbed := [path for path in unique if fnmatchcase(path, whole) or fnmatchcase(path, f"*/{name}")]:
+    globs = [*whole, f"*/{name}"]
+    if globbed := [path for path in unique if any(fnmatchcase(path, glob) for glob in globs)]:
         if len(globbed) > 1 and not set("*?[") & set(name):
             raise DataError(
                 f"Expected pictures to name one image each, but {name} is the end of {len(globbed)} paths, such as "
@@ -181,9 +193,8 @@ def _settle(asked: Growing, module: OnePassModel, before: State, verb: str, imag
         return "\n".join([*lines, "Nothing was changed (dry=true)."])
     why = asked.why or f"{verb}: {len(images)} images"
     _note(asked.folder, {"verb": verb, "by": asked.who, "why": asked.why, "images": list(images), "holds": after.size})
-    kept = keep_thresholds(
-        asked.folder, after.thresholds, Move(None, None, "", asked.who, why), module.cpu().state_dict()
-    )
+    about = Move(None, None, "", asked.who, why)
+    kept = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict())
     return "\n".join([*lines, kept, f"{asked.folder.path / JOURNAL} keeps which images."])
 
 

@@ -55,7 +55,7 @@ def asked_of(verb: str, trained: Trained) -> Growing:
     """Return what is asked of a run.
 
     Raises:
-        ConfigError: A value is missing, or the run is at work, holds several models, or is no folder.
+        ConfigError: A value is missing, or the run is at work, holds several models, or is a checkpoint alone.
     """
     keys, folder, key = trained.config, trained.tested, WHAT[verb]
     if OmegaConf.is_missing(keys, key) or isinstance(keys[key], DictConfig):  # the run's own data has the same name

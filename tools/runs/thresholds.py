@@ -79,26 +79,34 @@ def calibration_state(folder: RunFolder) -> dict[str, Any]:
     return state
 
 
-def keep_thresholds(
-    folder: RunFolder, after: dict[str, Scoped], about: Move, state: Mapping[str, Any] | None = None
-) -> str:
+def keep_thresholds(folder: RunFolder, after: dict[str, Scoped], about: Move) -> str:
     """Put thresholds that were chosen anew in place of those of a run, for good; return what changed, in words.
 
     Args:
         folder: Of the run.
         after: For images and pixels.
         about: By whom, and why.
-        state: Of the whole model, where that was changed as well; None: it stays.
 
     Raises:
         ConfigError: The run is at work, or its checkpoint is not whole.
     """
     with owned(folder.path):
-        content = _read(folder)
-        before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
-        if state is not None:
-            content["state_dict"] = dict(state)
-        return _keep(folder, content, before, after, about)
+        return put_thresholds(folder, after, about)
+
+
+def put_thresholds(
+    folder: RunFolder, after: dict[str, Scoped], about: Move, state: Mapping[str, Any] | None = None
+) -> str:
+    """Do as ``keep_thresholds`` for a run that is owned already; ``state`` is that of a model that changed as well.
+
+    Raises:
+        ConfigError: The checkpoint is not whole.
+    """
+    content = _read(folder)
+    before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
+    if state is not None:
+        content["state_dict"] = dict(state)
+    return _keep(folder, content, before, after, about)
 
 
 def undo(folder: RunFolder, who: str, why: str) -> str:
