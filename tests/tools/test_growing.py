@@ -25,12 +25,13 @@ MODELS = ("patchcore", "padim", "dfm")
 
 
 def write_strange(folder: Path, count: int) -> list[Path]:
-    """Write good images of another light, which a model of the others calls strange."""
+    """Write good images of another finish, striped, which a model of the others calls strange."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"s{index}.png" for index in range(count)]
     for index, path in enumerate(paths):
-        values = draw_plate(900 + index, pit=False)[0]
-        assert cv2.imwrite(str(path), 255 - np.asarray(values))
+        values = draw_plate(900 + index, pit=False)[0].astype(np.float64)
+        striped = values + 90 * (np.arange(values.shape[1]) // 4 % 2).reshape(1, -1, *[1] * (values.ndim - 2))
+        assert cv2.imwrite(str(path), striped.clip(0, 255).astype(np.uint8))
     return paths
 
 
