@@ -128,6 +128,9 @@ def recompose(config: DictConfig, args: Sequence[str], own: DictConfig, changeab
             config.choices[key] = override.value()
         else:
             apply_overrides(config, [override], [*map(str, own), *changeable])
+    for key in map(str, own):  # a value of the verb's own takes the place of a group of that name
+        if key in config and not OmegaConf.is_missing(own, key) and not isinstance(own[key], DictConfig):
+            del config[key]
     return OmegaConf.merge(config, own)  # type: ignore[return-value]  # two dictionaries merge to one
 
 
