@@ -23,7 +23,7 @@ import torch
 
 from callbacks.statistics.curves import count_scores, roc_auc
 from datamodules.samples.batch import Sample, collate
-from datamodules.synthetic.domains import defective_picture, good_picture
+from datamodules.synthetic.domains import defective_image, good_image
 from datamodules.synthetic.fiber import draw
 from models.patchcore import PatchCore
 
@@ -52,7 +52,7 @@ def run(images: int, memory: str, bank: int, most_drawn: int) -> dict[str, Any]:
     torch.manual_seed(0)
     module = PatchCore(LOUPE_NET, bank_size=bank, memory=memory).eval()
     module.batches = -(-images // BATCH)
-    kept = (255 * torch.stack([drawn(good_picture("fiber", 0, n)) for n in range(min(images, most_drawn))])).byte()
+    kept = (255 * torch.stack([drawn(good_image("fiber", 0, n)) for n in range(min(images, most_drawn))])).byte()
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     wall = time.perf_counter()
     generator = torch.Generator().manual_seed(1)
@@ -65,8 +65,8 @@ def run(images: int, memory: str, bank: int, most_drawn: int) -> dict[str, Any]:
         module.collect_batch(collate([Sample(image, f"{number}", f"{number}", 0) for number, image in named]))
     module.fit()
     spent = time.process_time() - started
-    orders = [good_picture("fiber", 1, number) for number in range(TESTED)]
-    orders += [defective_picture("fiber", 1, number) for number in range(TESTED)]
+    orders = [good_image("fiber", 1, number) for number in range(TESTED)]
+    orders += [defective_image("fiber", 1, number) for number in range(TESTED)]
     scores = [float(module.model(drawn(order).unsqueeze(0)).pred_score) for order in orders]
     return {
         "images": images,

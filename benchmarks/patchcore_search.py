@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
-from datamodules.synthetic.domains import good_picture
+from datamodules.synthetic.domains import good_image
 from datamodules.synthetic.fiber import draw
 from models.components.coreset import k_center_greedy
 from models.components.nearest import BankSearch, search_plainly
@@ -48,7 +48,7 @@ def images(folder: Path | None) -> Iterator[Tensor]:
     """Read or draw good images (3, H, W) in [0, 1]."""
     if folder is None:
         for number in range(DRAWN):
-            yield torch.from_numpy(draw(good_picture("fiber", 0, number).identity, SIDE).image).expand(3, -1, -1) / 255
+            yield torch.from_numpy(draw(good_image("fiber", 0, number).identity, SIDE).image).expand(3, -1, -1) / 255
         return
     for path in sorted(folder.rglob("*.*")):
         if (image := cv2.imread(str(path))) is not None:

@@ -20,7 +20,7 @@ from datamodules.table import CALIBRATION, UNKNOWN, read_table
 from models.one_pass import OnePassModel
 from tools.configuring.build import build
 from tools.errors import ConfigError
-from tools.runner.sources import find_pictures
+from tools.runner.sources import find_images
 
 from .checkpoint import read_checkpoint, restore
 from .ownership import owned
@@ -67,7 +67,7 @@ def extend(asked: Growing) -> str:
 def _extend(asked: Growing) -> str:
     module, before = _open(asked)
     reading = reading_of(asked.config.data)
-    pictures = list(find_pictures(asked.what))
+    pictures = list(find_images(asked.what))
     known = set(module.learnt)
     new = [picture for picture in pictures if picture.name not in known]
     if not new:
