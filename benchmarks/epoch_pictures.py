@@ -38,7 +38,7 @@ def main() -> None:
     calibration.choose()
     with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
         start = time.process_time()
-        log_calibration(writer, calibration, gallery, epoch=9)
+        log_calibration(writer, calibration, gallery.examples(), epoch=9)
         logging = time.process_time() - start
     once = collecting + logging  # of processor time, which other programs do not stretch
     print(f"{PICTURES} calibration pictures of {EDGE}x{EDGE}: {once:.2f} s a log ({collecting:.2f} s collecting)")

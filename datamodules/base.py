@@ -18,6 +18,7 @@ from .caching.in_memory import DatasetInMemory, cache_in_use
 from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
 from .files.csv_text import written
+from .files.fitting import SQUASH, Fit, require_fit
 from .kinds import of_kinds
 from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset
@@ -87,6 +88,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         enhance: Enhancements by name that every image gets before it is resized, in training, test and prediction
             alike: see ``enhancing.filters``; an entry is a name, or a name with parameters, also by zone.
         enhance_as: The last one takes the image's place (``replace``), or up to three become its ``channels``.
+        fit: How images of other proportions than ``image_size`` are brought to it: ``squash`` changes their
+            proportions, ``letterbox`` pads them, ``crop`` cuts off what is too long, evenly.
         augment: Transforms of ``torchvision.transforms.v2`` for training images; masks, zones and boxes move along.
         seed: Decides the splits and the order of training images.
     """
@@ -112,6 +115,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     cache: str | None = None
     enhance: tuple[str | dict[str, Any], ...] = ()
     enhance_as: EnhanceAs = "replace"
+    fit: Fit = SQUASH
     augment: tuple[Any, ...] = ()
     seed: int = 0
 
@@ -136,6 +140,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             raise DataError("Expected data.split_from or data.folds, but found both: folds test every image once.")
         if not 0 <= self.seed < 2**32:
             raise DataError(f"Expected data.seed to be from 0 to {2**32 - 1}, but found {self.seed}.")
+        require_fit(self.fit)
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise DataError(f"Expected data.image_size to be [height, width] in pixels, but found {self.image_size}.")
 
@@ -165,6 +170,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             instances=instances,
             enhance=self.enhancement,
             classes=tuple(self.classes or ()),
+            fit=self.fit,
         )
 
     @property

@@ -23,7 +23,8 @@ from .base import InspectionDataModule
 from .errors import DataError, UnreadableImageError
 from .files.appearance import appearance
 from .files.boxes import cut, parse_box
-from .files.images import Array, grey, read_image, resize_mask, scale
+from .files.fitting import fit_mask
+from .files.images import Array, grey, read_image, scale
 from .masks.reading import mask_values
 from .outlines.instances import component_target
 from .progress import track
@@ -79,10 +80,11 @@ class ViewDataset(InspectionDataset):
         mask = None
         if row.mask_path:
             marks = read_marks(row.mask_path, row.image_path, view, self.reading.mask_on)
-            mask = np.ascontiguousarray(resize_mask(marks, *size))
+            mask = np.ascontiguousarray(fit_mask(marks, self.reading.placement(marks.shape)))
         marked = np.zeros(size, dtype=np.bool_) if mask is None and row.label_index == GOOD else mask
+        values = read_view(row.image_path, view)
         return Sample(
-            image=image_tensor(read_view(row.image_path, view), self.reading),
+            image=image_tensor(values, self.reading),
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
@@ -92,6 +94,7 @@ class ViewDataset(InspectionDataset):
             target=component_target(marked, self.reading.classes)
             if self.reading.instances and marked is not None
             else None,
+            frame=self.reading.frame(values.shape),
         )
 
 

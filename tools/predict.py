@@ -90,6 +90,8 @@ def check(config: DictConfig) -> None:
         value = config[key]
         if value is not None and (not isinstance(value, int | float) or not abs(value) <= LARGEST):
             raise ConfigError(f"Expected {key} to be a finite number, with a point and no comma, but found {value!r}.")
+    if config.page < 0:
+        raise ConfigError(f"Expected page to be a number of images, or 0 for no page, but found {config.page}.")
     for key in ("every", "batch_size"):
         if config[key] < 1:
             raise ConfigError(f"Expected {key} to be at least 1, but found {config[key]}.")

@@ -138,7 +138,8 @@ class Calibration(nn.Module):
         image, pixel = self._thresholds()
         batch.pred_label = batch.pred_score >= image.of_kinds(batch.kind, batch.pred_score.device)
         line_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
-        batch.pred_mask = self.regions.masks(batch.anomaly_map, line_NHW, self.map_range[0], batch.zones)
+        about = (batch.zones, batch.inside)
+        batch.pred_mask = self.regions.masks(batch.anomaly_map, line_NHW, self.map_range[0], *about)
         if self.nothing is not None and batch.detections is not None:
             batch.pred_mask = self._instance_masks(batch)
         return batch
@@ -147,7 +148,8 @@ class Calibration(nn.Module):
         """Unite the instances that are defects, (N, H, W): those whose score reaches the threshold of their picture."""
         lines, size = self.image_lines(batch.kind), tuple(batch.anomaly_map.shape[-2:])
         masks = [union(counted(found, line), size) for found, line in zip(batch.detections, lines, strict=True)]
-        return torch.from_numpy(np.stack(masks)).to(batch.anomaly_map.device)
+        united = torch.from_numpy(np.stack(masks)).to(batch.anomaly_map.device)
+        return united if (inside := batch.inside) is None else united & inside
 
     @property
     def calibrated(self) -> bool:
@@ -179,12 +181,12 @@ class Calibration(nn.Module):
     def update(self, batch: InspectionBatch) -> None:
         """See scored calibration pictures."""
         known_N = batch.has_mask & (batch.label_index >= GOOD)
-        judged = self.regions.judged(batch.zones)
+        judged = self.regions.judged(batch.zones, batch.inside)
         looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
         peak_N = looked_at.flatten(1).amax(dim=1)
         columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist(), batch.kind)
         self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
-        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map), strict=True))
+        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.frame), strict=True))
         pixels = (batch.anomaly_map, batch.gt_mask.bool(), known_N, batch.label_index)
         self._everything.update(*pixels, judged)
         for scope, name, inside in self._inside(batch):

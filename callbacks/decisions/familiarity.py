@@ -17,11 +17,13 @@ from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
     from torch import Tensor
+
+    from datamodules.files.fitting import Part
 
 
 class Familiarity(NamedTuple):
@@ -38,8 +40,16 @@ class Familiarity(NamedTuple):
     notes: list[str]
 
 
-def map_medians(map_NHW: Tensor) -> list[float]:
-    """Return the median of each map; of an even number of pixels, the lower one of the middle."""
+def map_medians(map_NHW: Tensor, frame_N: Sequence[Part | None] | None = None) -> list[float]:
+    """Return the median of each map; of an even number of pixels, the lower one of the middle.
+
+    Args:
+        map_NHW: Raw maps.
+        frame_N: Where each shows its image and is no padding, None where all of it does; None: all of all do.
+    """
+    if frame_N is not None:
+        pairs = zip(map_NHW, frame_N, strict=True)
+        return [float((map_HW if frame is None else map_HW[frame.slices]).float().median()) for map_HW, frame in pairs]
     medians: list[float] = map_NHW.flatten(1).float().median(dim=1)[0].tolist()
     return medians
 

@@ -60,14 +60,22 @@ class RegionRules:
         """Plain values."""
         return asdict(self)
 
-    def judged(self, zones_NHW: Tensor | None) -> Tensor | None:
-        """Tell where pixels are judged, (N, H, W) bool; None where all are."""
+    def judged(self, zones_NHW: Tensor | None, inside_NHW: Tensor | None = None) -> Tensor | None:
+        """Tell where pixels are judged, (N, H, W) bool; None where all are. Padding never is."""
         if not self.erode or zones_NHW is None:
-            return None
+            return inside_NHW
         away = [away_from_borders(zones_HW, self.erode) for zones_HW in zones_NHW.cpu().numpy()]
-        return torch.from_numpy(np.stack(away)).to(zones_NHW.device)
+        away_NHW = torch.from_numpy(np.stack(away)).to(zones_NHW.device)
+        return away_NHW if inside_NHW is None else away_NHW & inside_NHW
 
-    def masks(self, map_NHW: Tensor, line_NHW: Tensor, usual: float, zones_NHW: Tensor | None = None) -> Tensor:
+    def masks(
+        self,
+        map_NHW: Tensor,
+        line_NHW: Tensor,
+        usual: float,
+        zones_NHW: Tensor | None = None,
+        inside_NHW: Tensor | None = None,
+    ) -> Tensor:
         """Predicted masks by these rules.
 
         Args:
@@ -75,15 +83,16 @@ class RegionRules:
             line_NHW: The threshold of each pixel, of a shape that broadcasts to the maps'.
             usual: The map's median on calibration images, raw.
             zones_NHW: Zone ids, or None.
+            inside_NHW: What is no padding; None: nothing is padded.
 
         Returns:
             (N, H, W) bool, on the maps' device.
         """
         strong = map_NHW >= line_NHW
         if self.plain:
-            return strong
+            return strong if inside_NHW is None else strong & inside_NHW
         weak = strong if self.low is None else strong | (map_NHW >= usual + self.low * (line_NHW - usual))
-        if (judged := self.judged(zones_NHW)) is not None:
+        if (judged := self.judged(zones_NHW, inside_NHW)) is not None:
             strong, weak = strong & judged, weak & judged
         pairs = zip(weak.cpu().numpy(), strong.cpu().numpy(), strict=True)
         return torch.from_numpy(np.stack([self._keep(*pair) for pair in pairs])).to(map_NHW.device)

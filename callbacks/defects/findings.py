@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from datamodules.files.fitting import SQUASH, Fit, place
 from datamodules.samples.detections import counted
 from datamodules.table import DEFECTIVE, GOOD
 
@@ -62,15 +63,23 @@ class Findings:
         self._pictures: list[dict[str, Any]] = []
         self._heat_map: npt.NDArray[np.int64] | None = None
 
-    def update(self, batch: InspectionBatch, calibration: Calibration, scales: Mapping[str, ImageScale]) -> None:
+    def update(
+        self,
+        batch: InspectionBatch,
+        calibration: Calibration,
+        scales: Mapping[str, ImageScale],
+        *,
+        on_good: bool = False,
+    ) -> None:
         """See a decided batch.
 
         Args:
             batch: With decisions.
             calibration: That made them.
             scales: By the names of pictures; those that are missing are measured in pixels of the model's picture.
+            on_good: List regions on pictures that are called good, too, as rules of acceptance need them.
         """
-        found_N = find_in_batch(batch, calibration, self.rules, scales)
+        found_N = find_in_batch(batch, calibration, self.rules, scales, on_good=on_good)
         rows = []
         for index, found in enumerate(found_N):
             true = self._judge(batch, index, found.label_HW, scales.get(batch.name[index], SAME_SCALE))
@@ -122,14 +131,27 @@ class Findings:
 
 
 def find_in_batch(
-    batch: InspectionBatch, calibration: Calibration, rules: DefectRules, scales: Mapping[str, ImageScale]
+    batch: InspectionBatch,
+    calibration: Calibration,
+    rules: DefectRules,
+    scales: Mapping[str, ImageScale],
+    *,
+    on_good: bool = False,
 ) -> list[FoundDefects]:
-    """Find the defects of every picture of a decided batch; arguments as in ``Findings``."""
+    """Find the defects of every picture of a decided batch; arguments as in ``Findings``.
+
+    The verdict on a picture goes before those on its pixels: on one that is called good, nothing is a defect.
+    """
     good_peaks = sorted(calibration.good_peaks())
     if calibration.nothing is not None and batch.detections is not None:
         found_N = _instances_in(batch, calibration, rules, scales, good_peaks)
     else:
         found_N = _regions_in(batch, rules, scales, good_peaks)
+    if not on_good:
+        found_N = [
+            found if called else FoundDefects([], np.zeros_like(found.label_HW))
+            for found, called in zip(found_N, batch.pred_label.tolist(), strict=True)
+        ]
     detections_N = batch.detections or [[] for _ in found_N]
     return [
         name_defects(found, detections, batch.classes) for found, detections in zip(found_N, detections_N, strict=True)
@@ -189,13 +211,14 @@ def zones_of(batch: InspectionBatch, index: int) -> npt.NDArray[np.uint8] | None
     return None if batch.zones is None else batch.zones[index].cpu().numpy()
 
 
-def image_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, ImageScale]:
+def image_scales(samples: pd.DataFrame, height: int, width: int, fit: Fit = SQUASH) -> dict[str, ImageScale]:
     """The scale of every picture of a surveyed sample table, by name.
 
     Args:
         samples: With ``height`` and ``width`` of the pictures on disk; ``um_per_pixel`` where known.
         height: Of the model's picture.
         width: The same.
+        fit: How the pictures were brought to that size.
     """
     if samples.empty or not {"name", "height", "width"} <= set(samples.columns):
         return {}
@@ -203,6 +226,8 @@ def image_scales(samples: pd.DataFrame, height: int, width: int) -> dict[str, Im
     um = pd.to_numeric(known, errors="coerce")
     columns = zip(samples["name"], samples["height"], samples["width"], um, strict=True)
     return {
-        str(name): ImageScale(float(w) / width, float(h) / height, None if pd.isna(scale) else float(scale))
+        str(name): ImageScale.of(
+            place((int(h), int(w)), (height, width), fit), None if pd.isna(scale) else float(scale)
+        )
         for name, h, w, scale in columns
     }

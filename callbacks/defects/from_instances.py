@@ -51,7 +51,7 @@ def find_instances(
         around = float(np.hypot(one.mask.shape[0] * scale.y, one.mask.shape[1] * scale.x)) + 1
         zones_hw = None if zones_HW is None else zones_HW[one.region.slices]
         alone = replace(rules, merge_gap=around)
-        about = (scale, zones_hw, kind, good_peaks)
+        about = (scale._replace(left=0.0, top=0.0), zones_hw, kind, good_peaks)
         found += [(_moved(defect, one, scale), one) for defect in _measured(one, map_HW, alone, about)]
     order = sorted(range(len(found)), key=lambda index: (found[index][0].top, found[index][0].left))
     defects = []
@@ -70,5 +70,5 @@ def _measured(
 
 def _moved(defect: Defect, one: Instance, scale: ImageScale) -> Defect:
     """Give places in pixels of the picture, not of the crop."""
-    across, down = one.region.left * scale.x, one.region.top * scale.y
+    across, down = one.region.left * scale.x + scale.left, one.region.top * scale.y + scale.top
     return replace(defect, x=defect.x + across, y=defect.y + down, left=defect.left + across, top=defect.top + down)

@@ -158,7 +158,7 @@ def find_defects(
         return FoundDefects([], region_HW)
     outline_HW = mask_HW & (cv2.erode(mask_HW.astype(np.uint8), _CROSS, borderValue=0) == 0)
     rows, columns = np.nonzero(outline_HW)
-    centre_P2 = np.stack([(columns + 0.5) * scale.x, (rows + 0.5) * scale.y], axis=1)
+    centre_P2 = np.stack([(columns + 0.5) * scale.x + scale.left, (rows + 0.5) * scale.y + scale.top], axis=1)
     region_P = region_HW[outline_HW]
     merged_R = merge_near(region_P - 1, centre_P2, number - 1, rules.merge_gap)
     area_D = np.bincount(merged_R, weights=np.bincount(region_HW.ravel())[1:]) * scale.x * scale.y
@@ -208,8 +208,8 @@ def _measure(
     peak = float(map_HW[row_P, column_P].max())
     um = scale.um_per_pixel
     measures = {
-        "x": (column_P.mean() + 0.5) * scale.x,
-        "y": (row_P.mean() + 0.5) * scale.y,
+        "x": (column_P.mean() + 0.5) * scale.x + scale.left,
+        "y": (row_P.mean() + 0.5) * scale.y + scale.top,
         "left": left,
         "top": top,
         "box_width": right - left,

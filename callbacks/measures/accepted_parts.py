@@ -38,8 +38,10 @@ class AcceptedParts(ContextMeasure):
         if self._rules is None:
             return
         if self._scales is None:
-            self._scales = image_scales(self.tested.samples, *batch.image.shape[-2:])
-        found_N = find_in_batch(batch, self.tested.calibration, self.tested.settings.defects, self._scales)
+            height, width = batch.image.shape[-2:]
+            self._scales = image_scales(self.tested.samples, height, width, self.tested.fit)
+        about = (self.tested.calibration, self.tested.settings.defects, self._scales)
+        found_N = find_in_batch(batch, *about, on_good=True)
         for index, (name, found) in enumerate(zip(batch.name, found_N, strict=True)):
             scale = self._scales.get(name, SAME_SCALE)
             self._judged[name] = self._rules(gather(seen_of(batch, index, scale), found.defects))

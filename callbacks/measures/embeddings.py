@@ -5,12 +5,14 @@ Letters: N images of a batch, D values of an embedding.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from callbacks.decisions.described import describe
 
 from .atlas import AtlasMaker
 from .measure import ContextMeasure, Section
+from .proportions import sizes_of, thumbnails_in_proportion
 
 if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
@@ -37,4 +39,7 @@ class Embeddings(ContextMeasure):
     def result(self) -> Section:
         """Return the atlas, where anything was kept."""
         atlas = self._maker.atlas()
-        return Section() if atlas is None else Section(figures=[atlas])
+        if atlas is None:
+            return Section()
+        about = (atlas.names, sizes_of(self.tested.samples), self.tested.fit)
+        return Section(figures=[replace(atlas, thumbnail_AhwC=thumbnails_in_proportion(atlas.thumbnail_AhwC, *about))])

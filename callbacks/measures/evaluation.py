@@ -13,6 +13,7 @@ from lightning import Callback
 from callbacks.decisions.calibration import calibration_of
 from callbacks.defects.measured import DefectRules
 from callbacks.statistics.bootstrap import Resampling
+from datamodules.files.fitting import SQUASH
 from datamodules.progress import working
 
 from .measure import InContext, Measure, Settings, Tested
@@ -76,9 +77,11 @@ class Evaluation(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start afresh, with measures that have seen nothing."""
-        samples = getattr(getattr(trainer, "datamodule", None), "samples", pd.DataFrame())
+        data = getattr(trainer, "datamodule", None)
+        samples = getattr(data, "samples", pd.DataFrame())
         self._rows: list[dict[str, Any]] = []
         self._tested = Tested(pl_module, calibration_of(pl_module), samples, self.settings, self.acceptance)
+        self._tested.fit = getattr(data, "fit", SQUASH)
         self._at_work = deepcopy(self.measures)
         for measure in self._at_work.values():
             if isinstance(measure, InContext):

@@ -39,10 +39,11 @@ class Example:
             whatever its label, of the ``highest`` or ``lowest`` scores, or ``nearest`` to the threshold.
         name: Stable name of the image in the sample table.
         score: Raw, higher is worse.
-        image: (H, W, 3) uint8, as the model saw it, in that size.
+        image: (H, W, 3) uint8, as the model saw it, in that size, or in its file's proportions: see ``in_proportion``.
         anomaly_map: (H, W) float32, raw.
         mask: (H, W) bool, the marked defect; None where nobody marked it.
-        predicted_mask: (H, W) bool, map at or above the pixel threshold; None without one.
+        predicted_mask: (H, W) bool, what is called defective: the map at or above the pixel threshold, on an image that
+            is called defective; None without one.
         kind: Sub-population, or empty.
         defect: Type of defect, or empty.
     """
@@ -68,10 +69,12 @@ class ExampleGallery:
     Args:
         size: How many to keep per category; 0 keeps none.
         categories: Which ones to keep; all by default.
+        on_good: Outline what reaches the pixel threshold on images that are called good, too.
     """
 
-    def __init__(self, size: int, categories: Sequence[str] = (*JUDGED, *RANKED)) -> None:
+    def __init__(self, size: int, categories: Sequence[str] = (*JUDGED, *RANKED), *, on_good: bool = False) -> None:
         self.size = size
+        self.on_good = on_good
         self._kept: dict[Category, list[tuple[float, str, Example]]] = {
             category: [] for category in (*JUDGED, *RANKED) if category in categories
         }
@@ -94,9 +97,9 @@ class ExampleGallery:
             return
         name, kept = batch.name[index], self._kept[category]
         if len(kept) < self.size:
-            heapq.heappush(kept, (rank, name, example_of(batch, index, category)))
+            heapq.heappush(kept, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
         elif kept and (rank, name) > kept[0][:2]:
-            heapq.heapreplace(kept, (rank, name, example_of(batch, index, category)))
+            heapq.heapreplace(kept, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
 
     def examples(self) -> tuple[Example, ...]:
         """Return what was kept, category by category, first rank first."""
@@ -125,8 +128,8 @@ def priority(category: Category, score: float, name: str, threshold: float) -> f
     return ranks.get(category, name_rank(name))
 
 
-def example_of(batch: InspectionBatch, index: int, category: Category) -> Example:
-    """Copy one image of a batch out of it."""
+def example_of(batch: InspectionBatch, index: int, category: Category, *, on_good: bool = False) -> Example:
+    """Copy one image of a batch out of it; on one that is called good, nothing is called defective."""
     image = batch.image[index].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
     anomaly_map = batch.anomaly_map[index].float().cpu().numpy()
     has_mask = bool(batch.has_mask[index])
@@ -137,6 +140,8 @@ def example_of(batch: InspectionBatch, index: int, category: Category) -> Exampl
         image=np.ascontiguousarray(image),
         anomaly_map=anomaly_map,
         mask=batch.gt_mask[index].bool().cpu().numpy() if has_mask else None,
-        predicted_mask=None if batch.pred_mask is None else batch.pred_mask[index].bool().cpu().numpy(),
+        predicted_mask=None
+        if batch.pred_mask is None
+        else (batch.pred_mask[index].bool() & (on_good or bool(batch.pred_label[index]))).cpu().numpy(),
         kind=batch.kind[index],
     )

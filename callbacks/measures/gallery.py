@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .examples import ExampleGallery
 from .figures import Examples
 from .measure import ContextMeasure, Section
+from .proportions import in_proportion, sizes_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ class Gallery(ContextMeasure):
     def start(self, tested: Tested) -> None:
         """Keep as many as the config says."""
         super().start(tested)
-        self._gallery = ExampleGallery(tested.settings.examples)
+        self._gallery = ExampleGallery(tested.settings.examples, on_good=tested.by_rules)
 
     def update(self, batch: InspectionBatch) -> None:
         """Keep what is worth showing."""
@@ -32,7 +33,9 @@ class Gallery(ContextMeasure):
 
     def result(self) -> Section:
         """Return the images, for the page and TensorBoard."""
-        return Section(figures=[Examples(with_defects(self._gallery.examples(), self.tested.predictions))])
+        sizes = sizes_of(self.tested.samples)
+        shown = tuple(in_proportion(one, sizes.get(one.name), self.tested.fit) for one in self._gallery.examples())
+        return Section(figures=[Examples(with_defects(shown, self.tested.predictions))])
 
 
 def with_defects(examples: tuple[Example, ...], predictions: pd.DataFrame) -> tuple[Example, ...]:

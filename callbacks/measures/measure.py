@@ -18,6 +18,7 @@ import pandas as pd
 
 from callbacks.defects.measured import DefectRules
 from callbacks.statistics.bootstrap import Resampling
+from datamodules.files.fitting import SQUASH, Fit
 
 from .stopwatch import Stopwatch
 
@@ -102,6 +103,7 @@ class Tested:
         predictions: One row per test image, sorted by name: complete before any ``result`` is asked for. ``name,
             image_path, label_index, score, verdict, kind, group``, ``defect`` where there is a sample table, and the
             columns of measures that were asked before.
+        fit: How images of other proportions were brought to those that the model sees.
     """
 
     module: LightningModule
@@ -111,6 +113,12 @@ class Tested:
     acceptance: Acceptance | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    fit: Fit = SQUASH
+
+    @property
+    def by_rules(self) -> bool:
+        """Tell whether rules judge parts by defects, which are listed on images that are called good, too, then."""
+        return self.acceptance is not None
 
     @property
     def device(self) -> device:

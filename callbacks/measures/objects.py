@@ -36,8 +36,9 @@ class Objects(ContextMeasure):
     def update(self, batch: InspectionBatch) -> None:
         """Find the defects of a batch."""
         if self._scales is None:
-            self._scales = image_scales(self.tested.samples, *batch.image.shape[-2:])
-        self._findings.update(batch, self.tested.calibration, self._scales)
+            height, width = batch.image.shape[-2:]
+            self._scales = image_scales(self.tested.samples, height, width, self.tested.fit)
+        self._findings.update(batch, self.tested.calibration, self._scales, on_good=self.tested.by_rules)
 
     def result(self) -> Section:
         """``objects`` of metrics.json, defects.csv and .json, and marked_defects.csv where any are marked."""

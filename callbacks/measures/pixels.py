@@ -14,6 +14,8 @@ from .images import RATES, REPORTED_AS
 from .measure import ContextMeasure, Section, known_masks
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from callbacks.statistics.bootstrap import Estimate
     from datamodules.samples.batch import InspectionBatch
 
@@ -37,10 +39,20 @@ class Pixels(ContextMeasure):
     def update(self, batch: InspectionBatch) -> None:
         """Count the pixels whose truth is known."""
         known_N, groups = known_masks(batch)
-        self._maps.update(batch.anomaly_map[known_N], batch.gt_mask[known_N], groups)
-        self._overlap.update(batch.pred_mask[known_N].cpu(), batch.gt_mask[known_N].cpu(), groups)
+        maps, masks, truth = (values[known_N] for values in (batch.anomaly_map, batch.pred_mask, batch.gt_mask))
+        if batch.frame is None:
+            self._count(maps, masks, truth, groups)
+            return
+        frames = [frame for frame, known in zip(batch.frame, known_N.tolist(), strict=True) if known]
+        for index, frame in enumerate(frames):  # padding is neither good nor defective
+            inside = (slice(index, index + 1), *((...,) if frame is None else frame.slices))
+            self._count(maps[inside], masks[inside], truth[inside], groups[index : index + 1])
+
+    def _count(self, map_NHW: Tensor, mask_NHW: Tensor, truth_NHW: Tensor, groups: list[str]) -> None:
+        self._maps.update(map_NHW, truth_NHW, groups)
+        self._overlap.update(mask_NHW.cpu(), truth_NHW.cpu(), groups)
         if not self.tested.calibration.decides_plainly:
-            self._decided.update(batch.pred_mask[known_N].float(), batch.gt_mask[known_N], groups)
+            self._decided.update(mask_NHW.float(), truth_NHW, groups)
 
     def result(self) -> Section:
         """Return pixel figures under ``test``, and pixel_sweep.csv; nothing where no defect is marked."""

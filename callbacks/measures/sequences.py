@@ -149,7 +149,7 @@ class Sequences(ContextMeasure):
 
     def _stays(self, sequences: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """List the defects that stay at a place, in pixels of the images on disk."""
-        scales = image_scales(self.tested.samples, *self._shape)
+        scales = image_scales(self.tested.samples, *self._shape, self.tested.fit)
         rows = [row for part in sequences for row in self._stays_of(part, scales.get(part["name"].iloc[0], SAME_SCALE))]
         return pd.DataFrame(rows, columns=["group", "first_layer", "last_layer", "layers", "x", "y", "area"])
 
@@ -164,8 +164,8 @@ class Sequences(ContextMeasure):
                     "first_layer": int(layer[start + stay.first]),
                     "last_layer": int(layer[start + stay.last]),
                     "layers": stay.last - stay.first + 1,
-                    "x": round((stay.x + 0.5) * scale.x, 1),
-                    "y": round((stay.y + 0.5) * scale.y, 1),
+                    "x": round((stay.x + 0.5) * scale.x + scale.left, 1),
+                    "y": round((stay.y + 0.5) * scale.y + scale.top, 1),
                     "area": round(stay.area * scale.x * scale.y, 1),
                 }
                 for stay in found

@@ -10,9 +10,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from .breaking import breakable
 from .charts.doctor_figures import shortcut_figure
 from .pictures import MARKED_COLOUR, Mask, Picture, data_uri, overlay
-from .wording import DASH, breakable, percent, plural, share, span
+from .wording import DASH, percent, plural, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from callbacks.measures.examples import JUDGED, RANKED
 from datamodules.table import LABEL_NAMES
 
 from .pictures import data_uri, enlarged, panels_of
@@ -54,56 +55,87 @@ class Gallery:
 
 
 def galleries_of(view: ReportView) -> dict[str, Any]:
-    """Gather all examples: those of each category, and those of both ends of the scores."""
-    return {"galleries": galleries(view), "ranked": ranked_galleries(view)}
+    """Show each image once: first those that need a person's eye, then, folded, the others."""
+    shown: set[str] = set()
+    open_ones = [_open(category, view, shown) for category in OPEN]
+    more = [_gallery(category, view, shown) for category in JUDGED]
+    ranked = [_ranked(category, view, shown) for category in RANKED]
+    folded, in_rows = ([one for one in found if one.rows] for found in (more, ranked))
+    return {
+        "open_galleries": [one for one in open_ones if one.rows or one.none],
+        "galleries": folded,
+        "ranked": in_rows,
+        "more_examples": sum(len(one.rows) for one in (*folded, *in_rows)),
+    }
 
 
-def galleries(view: ReportView) -> list[Gallery]:
-    """Return all four categories, worst mistakes first, empty ones included."""
+TEXTS: dict[Category, tuple[str, str]] = {
+    "miss": ("Misses", "Defective images that were called good, furthest below the threshold first."),
+    "false_alarm": ("False alarms", "Good images that were called defective, highest first."),
+    "nearest": ("Nearest to the threshold", "A slightly different threshold would have judged them otherwise."),
+    "hit": ("Hits", "Defective images that were found."),
+    "pass": ("Passes", "Good images that passed."),
+    "highest": ("Most anomalous", "Highest scores first."),
+    "lowest": ("Least anomalous", "Lowest scores first."),
+}
+OPEN: tuple[Category, ...] = ("miss", "false_alarm", "nearest")
+MOST_OPEN = 3  # of each, in one row
+
+
+def _open(category: Category, view: ReportView, shown: set[str]) -> Gallery:
+    """Show the first few of a category; where there are none, say so in a line."""
+    title, note = TEXTS[category]
+    total, possible = _totals(view).get(category, (0, 0))
+    examples = _not_yet(category, view, shown)[:MOST_OPEN]
+    shown.update(one.name for one in examples)
+    rows = tuple(_small_row(one, _label_of(one, view), view) for one in examples)
+    if total > len(rows):
+        note += f" {len(rows)} of {total:,} shown here."
+    none = "" if category == "nearest" else "none." if possible else "none, since the test holds no such images."
+    none = f"none kept, of {plural(total, 'such image')}." if total else none
+    return Gallery(category, title, note, none, rows)
+
+
+def _gallery(category: Category, view: ReportView, shown: set[str]) -> Gallery:
+    """Show the others of a category, with map and marked defect."""
+    title, note = TEXTS[category]
+    examples = _not_yet(category, view, shown)
+    shown.update(one.name for one in examples)
+    rows = tuple(_row(one, view) for one in examples)
+    total, _ = _totals(view)[category]
+    before = "Further ones. " if category in OPEN else ""
+    counted = f" {len(rows)} of {total:,} shown." if len(rows) < total else ""
+    return Gallery(category, title, f"{before}{note}{counted}", "", rows)
+
+
+def _ranked(category: Category, view: ReportView, shown: set[str]) -> Gallery:
+    """Show one end of the scores, or more of what lies at the threshold, whatever the labels."""
+    title, note = TEXTS[category]
+    examples = _not_yet(category, view, shown)
+    shown.update(one.name for one in examples)
+    rows = tuple(_small_row(one, _label_of(one, view), view) for one in examples)
+    return Gallery(category, title, note, "", rows)
+
+
+def _not_yet(category: Category, view: ReportView, shown: set[str]) -> list[Example]:
+    return [one for one in view.examples if one.category == category and one.name not in shown]
+
+
+def _totals(view: ReportView) -> dict[Category, tuple[int, int]]:
+    """Count the images of each category, and those that might have been of it."""
     counts = view.counts
-    texts: tuple[tuple[Category, str, str, int, int], ...] = (
-        (
-            "miss",
-            "Misses",
-            "Defective pictures that were called good, furthest below the line first.",
-            counts.fn,
-            counts.defective,
-        ),
-        (
-            "false_alarm",
-            "False alarms",
-            "Good pictures that were called defective, highest first.",
-            counts.fp,
-            counts.good,
-        ),
-        ("hit", "Hits", "Defective pictures that were found.", counts.tp, counts.defective),
-        ("pass", "Passes", "Good pictures that passed.", counts.tn, counts.good),
-    )
-    found = []
-    for category, title, note, total, possible in texts:
-        rows = tuple(_row(one, view) for one in view.examples if one.category == category)
-        shown = f"{note} {len(rows)} of {total:,} shown." if len(rows) < total else note
-        none = "None." if possible else "None: the test holds no such pictures."
-        none = f"None kept, of {plural(total, 'such picture')}." if total else none
-        found.append(Gallery(category, title, shown, none, rows))
-    return found
+    return {
+        "miss": (counts.fn, counts.defective),
+        "false_alarm": (counts.fp, counts.good),
+        "hit": (counts.tp, counts.defective),
+        "pass": (counts.tn, counts.good),
+    }
 
 
-def ranked_galleries(view: ReportView) -> list[Gallery]:
-    """Both ends of the scores and what lies nearest to the threshold, whatever the labels; empty ones are left out."""
+def _label_of(example: Example, view: ReportView) -> str:
     predictions = view.content.predictions
-    label_of = dict(zip(predictions["name"], predictions["label_index"], strict=True))
-    texts: tuple[tuple[Category, str, str], ...] = (
-        ("highest", "Most anomalous", "Highest scores first."),
-        ("nearest", "Nearest to the line", "Those that a slightly different threshold would have judged otherwise."),
-        ("lowest", "Least anomalous", "Lowest scores first."),
-    )
-    found = []
-    for category, title, note in texts:
-        of_category = [one for one in view.examples if one.category == category]
-        rows = tuple(_small_row(one, LABEL_NAMES[label_of[one.name]], view) for one in of_category)
-        found += [Gallery(category, title, note, "", rows)] if rows else []
-    return found
+    found = predictions.loc[predictions["name"] == example.name, "label_index"]
+    return LABEL_NAMES[int(found.iloc[0])] if len(found) else ""
 
 
 def _small_row(example: Example, label: str, view: ReportView) -> Row:

@@ -249,12 +249,23 @@ if (byId("map-controls")) {
   }
 }
 
-// What is printed and signed is the calibrated decision, with everything unfolded.
+// What is printed and signed is the calibrated decision, with what the reader has unfolded.
 addEventListener("beforeprint", () => {
   if (data && byId("live")) {
     state.scope = 0;
     if (byId("scope")) byId("scope").value = "0";
     rest();
   }
-  document.querySelectorAll("details").forEach((folded) => { folded.open = true; });
 });
+
+// A link to what is folded opens it.
+function unfold() {
+  const target = location.hash.length > 1 ? byId(decodeURIComponent(location.hash.slice(1))) : null;
+  const folded = target?.closest("details");
+  if (folded) {
+    folded.open = true;
+    target.scrollIntoView();
+  }
+}
+addEventListener("hashchange", unfold);
+unfold();

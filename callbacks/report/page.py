@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from .wording import DASH, breakable, percent, plural, share, span
+from .assets import FOLDER, read_script, read_style
+from .breaking import breakable
+from .wording import DASH, percent, plural, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-FOLDER = Path(__file__).parent
 WIDTHS = {"narrow": 340.0, "middle": 540.0}
 HERO_WIDTHS = {"narrow": 340.0, "middle": 680.0, "wide": 1080.0}
 
@@ -46,13 +44,12 @@ def render_page(
         styles: Files of CSS, in order.
         script: File of JavaScript.
     """
-    code = (FOLDER / script).read_text(encoding="utf-8")
-    own = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
+    code, own = read_script(script)
     return (
         _templates()
         .get_template(template)
         .render(
-            style=Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)),  # noqa: S704 - own files
+            style=Markup(read_style(*styles)),  # noqa: S704 - own files
             script=Markup(code),  # noqa: S704 - the package's own file
             script_hash=own,  # lets the browser run this script and no other
             dash=DASH,

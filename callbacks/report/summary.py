@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .facts import headline, parts_by
+from .facts import headline, parts_by, threshold_of
 from .wording import defined, interval_name, percent, span
+
+MOST_WARNINGS = 4  # that are not folded
 
 if TYPE_CHECKING:
     from .view import ReportView
@@ -21,6 +23,8 @@ def summary_of(view: ReportView) -> dict[str, Any]:
         "interval": interval_name(content.confidence),
         "rates": _rates(view),
         "warnings": content.warnings,
+        "most_warnings": MOST_WARNINGS,
+        "deciding": _deciding(view),
         "confusion": counts,
         "unlabelled": len(content.predictions) - counts.good - counts.defective,
         "by_kind": kinds,
@@ -28,6 +32,20 @@ def summary_of(view: ReportView) -> dict[str, Any]:
         "training": content.metrics.get("training"),
         "own_thresholds": len(view.of_kinds) > 0,
     }
+
+
+def _deciding(view: ReportView) -> str:
+    """Say in plain words how an image is judged, and what the threshold promises."""
+    if view.threshold != view.threshold:
+        return "Every image gets a score, higher where it is less like the good ones."
+    chosen = threshold_of(view.content.calibration, "image") or {}
+    kinds = " Kinds of images have thresholds of their own." if view.of_kinds else ""
+    told = (
+        "Every image gets a score, higher where it is less like the good ones it learned from. It is called defective "
+        f"where its score reaches the threshold, {view.written_threshold}, which was chosen on calibration images "
+        f"alone.{kinds}"
+    )
+    return f"{told} {chosen['promise']}" if chosen.get("promise") else told
 
 
 def _rates(view: ReportView) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from .breaking import breakable
 from .charts.sweep_figures import (
     Costed,
     Ranked,
@@ -20,7 +21,7 @@ from .charts.sweep_figures import (
 )
 from .sweep_content import Merged, Span, SweepContent, SweptTrial, best_of, merge
 from .sweep_history import Step, history_figure
-from .wording import DASH, breakable, percent, plural, share, span
+from .wording import DASH, percent, plural, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

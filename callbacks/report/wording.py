@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from math import floor, isfinite, log10
-
-from markupsafe import Markup
 
 DASH = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -46,11 +43,6 @@ def span(low: float, high: float, *, as_percent: bool = False) -> str:
 def interval_name(confidence: float) -> str:
     """Name an interval of a confidence in (0, 1)."""
     return f"{100 * confidence:g} % interval"
-
-
-def breakable(name: str) -> Markup:
-    """Return a name of a file that may be broken into lines after its separators, escaped for the page."""
-    return Markup("<wbr>").join(re.split(r"(?<=[/_\\-])", name))
 
 
 def score_decimals(low: float, high: float) -> int:

@@ -14,18 +14,23 @@ from lightning import Callback
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.measures.examples import ExampleGallery
+from callbacks.measures.proportions import in_proportion, sizes_of
 from callbacks.report.facts import confusion
 from callbacks.statistics.threshold_table import precision_recall_f1
 from callbacks.tracking.confusion_image import confusion_image
 from callbacks.tracking.event_log import epoch_of, log_image, writer_of
 from callbacks.tracking.tensorboard import log_curve, log_examples
+from datamodules.files.fitting import SQUASH
 from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning import LightningModule, Trainer
     from torch.utils.tensorboard import SummaryWriter
 
     from callbacks.decisions.calibration import Calibration
+    from callbacks.measures.examples import Example
     from datamodules.samples.batch import InspectionBatch
 
 WORST = ("miss", "false_alarm")
@@ -100,7 +105,10 @@ class EpochPictures(Callback):
         if not self._due or writer is None:
             return
         start = time.thread_time()
-        log_calibration(writer, calibration_of(pl_module), self._gallery, epoch_of(trainer))
+        data = getattr(trainer, "datamodule", None)
+        sizes, fit = sizes_of(getattr(data, "samples", pd.DataFrame())), getattr(data, "fit", SQUASH)
+        shown = tuple(in_proportion(one, sizes.get(one.name), fit) for one in self._gallery.examples())
+        log_calibration(writer, calibration_of(pl_module), shown, epoch_of(trainer))
         self.spent += time.thread_time() - start
         self._expected = self.spent - self._before
 
@@ -115,13 +123,13 @@ def stride(max_epochs: int | None) -> int:
     return max(1, round(max_epochs / LOGS)) if max_epochs and max_epochs > 0 else 10
 
 
-def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: ExampleGallery, epoch: int) -> None:
+def log_calibration(writer: SummaryWriter, calibration: Calibration, examples: Sequence[Example], epoch: int) -> None:
     """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration images.
 
     Args:
         writer: Of TensorBoard's events.
         calibration: Of this epoch.
-        gallery: Its worst images.
+        examples: Its worst images.
         epoch: Counted from 1.
     """
     rows = pd.DataFrame(calibration.scores, columns=["score", "label_index", "map_max", "kind"])
@@ -131,4 +139,4 @@ def log_calibration(writer: SummaryWriter, calibration: Calibration, gallery: Ex
     log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
     picture = confusion_image(confusion(rows), f"calibration images, epoch {epoch}")
     log_image(writer, "calibration/confusion", picture, epoch)
-    log_examples(writer, "calibration", gallery.examples(), calibration.map_range, epoch)
+    log_examples(writer, "calibration", tuple(examples), calibration.map_range, epoch)

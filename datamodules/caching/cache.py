@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from datamodules.files.fitting import Part
 from datamodules.files.whole_files import write_whole
 from datamodules.masks.matching import split_mask
 from datamodules.samples.batch import Sample
@@ -70,6 +71,7 @@ class CachedDataset(SizedDataset[Sample]):
             group=row.group,
             kind=row.kind,
             target=kept["target"],
+            frame=None if kept["frame"] is None else Part(*kept["frame"]),
         )
 
 
@@ -99,7 +101,8 @@ def _write(path: Path, sample: Sample) -> None:
     eight_bit = sample.image.mul(255).round().to(torch.uint8)
     exact = torch.equal(eight_bit.float().div_(255), sample.image)  # a quarter of the space, where nothing is lost
     tensors: dict[str, Any] = {"image": eight_bit if exact else sample.image}
-    tensors |= {"mask": sample.mask, "zones": sample.zones, "target": sample.target}
+    frame = None if sample.frame is None else [*sample.frame]
+    tensors |= {"mask": sample.mask, "zones": sample.zones, "target": sample.target, "frame": frame}
     buffer = io.BytesIO()
     torch.save(tensors, buffer)  # not to the file: torch ends the process where the disk is full
     write_whole(path, buffer.getbuffer())
@@ -108,4 +111,4 @@ def _write(path: Path, sample: Sample) -> None:
 def _unpack(tensors: dict[str, Any]) -> dict[str, Any]:
     image: Tensor = tensors["image"]
     scaled = image.float().div_(255) if image.dtype == torch.uint8 else image
-    return {"image": scaled, "mask": tensors["mask"], "zones": tensors["zones"], "target": tensors["target"]}
+    return {"image": scaled} | {name: tensors[name] for name in ("mask", "zones", "target", "frame")}

@@ -179,13 +179,6 @@ def to_rgb(values: Array) -> Array:
     return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
 
 
-def network_input(values: Array, height: int, width: int, white_level: float | None = None) -> npt.NDArray[np.float32]:
-    """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1]."""
-    image = to_rgb(resize(scale(values, white_level), height, width))
-    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return planes.astype(np.float32) / np.float32(255) if planes.dtype == np.uint8 else planes
-
-
 def _decode(data: bytes, path: str | Path) -> Array:
     header = read_header(data)
     if header is not None and (refused := refusal(header)) is not None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from datamodules.files.images import resize_mask
+from datamodules.files.fitting import Placement, fit_mask
 
 from .classes import ANY, PART, label_of
 from .polygons import bounding_box, fill
@@ -43,8 +43,7 @@ def without_background(outlines: Sequence[Outline], background: Collection[str])
 
 def instance_target(
     outlines: Sequence[Outline],
-    image_size: tuple[int, int],
-    size: tuple[int, int],
+    placement: Placement,
     parts: Collection[str] = (),
     classes: Sequence[str] = (),
 ) -> dict[str, Tensor]:
@@ -52,8 +51,7 @@ def instance_target(
 
     Args:
         outlines: In pixels of the image.
-        image_size: Height and width of the image.
-        size: H and W.
+        placement: How the image lies in what models see.
         parts: Labels of outlines that mark the part itself.
         classes: Of defects; none: all have one label.
 
@@ -64,13 +62,13 @@ def instance_target(
     """
     boxes, labels, masks = [], [], []
     for outline in outlines:
-        mask = resize_mask(fill(outline.rings, *image_size), *size)
+        mask = fit_mask(fill(outline.rings, *placement.size), placement)
         box = bounding_box(mask)
         if box is not None:  # an outline between the middles of the pixels fills none
             boxes.append((box.x1, box.y1, box.x2, box.y2))
             labels.append(PART if is_part(outline, parts) else label_of(outline.label, classes))
             masks.append(mask)
-    stacked = np.stack(masks).astype(np.uint8) if masks else np.zeros((0, *size), dtype=np.uint8)
+    stacked = np.stack(masks).astype(np.uint8) if masks else np.zeros((0, *placement.seen), dtype=np.uint8)
     return {
         "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         "labels": torch.tensor(labels, dtype=torch.int64),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from datamodules.files.fitting import Part
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -33,6 +35,7 @@ class Sample:
         kind: Its sub-population.
         target: Boxes, labels and masks for instance models, or None.
         part: Measures of the part that it shows, by name, for rules of acceptance; None where nobody measured it.
+        frame: Where the image lies in the tensor, which is padded elsewhere; None where it fills it.
     """
 
     image: Tensor
@@ -45,6 +48,7 @@ class Sample:
     kind: str = ""
     target: dict[str, Tensor] | None = None
     part: Mapping[str, float | None] | None = None
+    frame: Part | None = None
 
 
 @dataclass
@@ -61,6 +65,8 @@ class InspectionBatch(ImageBatch):
         zones: (N, H, W) uint8 zone ids, 0 where nobody gave any; None where no image of the batch has zones.
         target: N dictionaries for instance models, None where nobody knows an image's instances; or None.
         part: N dictionaries with measures of the part, None where nobody measured it; or None.
+        frame: N rectangles where images lie in their tensors, which are padded elsewhere, None where one fills it; or
+            None, where no image is padded.
         detections: N lists of what an instance model found, or None.
         classes: Names of the labels of detections, from label 1, empty where one is not a defect; none where the model
             tells no types.
@@ -87,6 +93,7 @@ class InspectionBatch(ImageBatch):
     zones: Any = None
     target: Any = None
     part: Any = None
+    frame: Any = None
     detections: Any = None
     classes: tuple[str, ...] = ()
     pred_type: Any = None
@@ -94,6 +101,18 @@ class InspectionBatch(ImageBatch):
     def __len__(self) -> int:
         """Count the images."""
         return len(self.name)
+
+    @property
+    def inside(self) -> Tensor | None:
+        """Which pixels (N, H, W) show an image and are not padding, beside the maps; None where all do."""
+        if self.frame is None:
+            return None
+        inside_NHW = torch.ones_like(self.image[:, 0], dtype=torch.bool)
+        for inside_HW, frame in zip(inside_NHW, self.frame, strict=True):
+            if frame is not None:
+                inside_HW.fill_(value=False)
+                inside_HW[frame.slices] = True
+        return inside_NHW
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> InspectionBatch:
         """Move every tensor to ``device``; Lightning and the loaders call this."""
@@ -117,6 +136,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
     zones = [nowhere if sample.zones is None else sample.zones for sample in samples]
     targets = [sample.target for sample in samples]
     parts = [sample.part for sample in samples]
+    frames = [sample.frame for sample in samples]
     return InspectionBatch(
         image=Image(torch.stack([sample.image for sample in samples])),
         image_path=[sample.image_path for sample in samples],
@@ -130,6 +150,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
         zones=torch.stack(zones) if any(sample.zones is not None for sample in samples) else None,
         target=targets if any(target is not None for target in targets) else None,
         part=parts if any(part is not None for part in parts) else None,
+        frame=frames if any(frame is not None for frame in frames) else None,
     )
 
 

@@ -11,16 +11,8 @@ import torch
 
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
-from datamodules.files.images import (
-    Array,
-    check_content,
-    check_white_level,
-    network_input,
-    read_image,
-    read_zones,
-    resize_mask,
-    resize_zones,
-)
+from datamodules.files.fitting import SQUASH, Fit, Part, Placement, fit_mask, fit_zones, network_input, place
+from datamodules.files.images import Array, check_content, check_white_level, read_image, read_zones
 from datamodules.masks.reading import read_mask
 from datamodules.outlines.annotations import read_annotation
 from datamodules.outlines.instances import (
@@ -56,6 +48,7 @@ class Reading(NamedTuple):
         background: Labels of outlines that mark neither.
         enhance: What happens to every image before it is resized.
         classes: Of outlined defects; none: they are not told apart.
+        fit: How images of other proportions than the tensors' are brought to them.
     """
 
     height: int
@@ -68,6 +61,16 @@ class Reading(NamedTuple):
     background: tuple[str, ...] = ()
     enhance: Enhancement = Enhancement()
     classes: tuple[str, ...] = ()
+    fit: Fit = SQUASH
+
+    def placement(self, size: tuple[int, ...]) -> Placement:
+        """Say how an image of a size on disk, (H, W) or (H, W, 3), lies in the tensors."""
+        return place((size[0], size[1]), (self.height, self.width), self.fit)
+
+    def frame(self, size: tuple[int, ...]) -> Part | None:
+        """Say where the image lies in the tensors; None where it fills them."""
+        found = self.placement(size)
+        return found.frame if found.padded else None
 
 
 class Row(NamedTuple):
@@ -122,6 +125,7 @@ class InspectionDataset(SizedDataset[Sample]):
             group=row.group,
             kind=row.kind,
             target=target,
+            frame=self.reading.frame(values.shape),
         )
 
     def zones_on_disk(self, index: int, size: tuple[int, ...]) -> Array | None:
@@ -159,7 +163,8 @@ class FileDataset(SizedDataset[Sample | UnreadableImageError]):
         except UnreadableImageError as error:
             return error
         image = image_tensor(values, self.reading)
-        return Sample(image=image, name=self.names[index], image_path=path, label_index=UNKNOWN)
+        about = (self.names[index], path, UNKNOWN)
+        return Sample(image, *about, frame=self.reading.frame(values.shape))
 
 
 def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None) -> Tensor:
@@ -172,17 +177,17 @@ def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None)
     """
     enhanced = reading.enhance(values, reading.white_level, zones_HW)
     white = None if reading.enhance else reading.white_level
-    return torch.from_numpy(network_input(enhanced, reading.height, reading.width, white))
+    return torch.from_numpy(network_input(enhanced, reading.height, reading.width, white, reading.fit))
 
 
 def read_target(row: Row, values: Array, reading: Reading) -> dict[str, Tensor] | None:
     """Make the target of an image, (H, W) or (H, W, 3), for instance models; None where nobody outlined anything."""
-    size, image_size = (reading.height, reading.width), (values.shape[0], values.shape[1])
+    placement = reading.placement(values.shape)
     if row.annotation_path:
-        outlines = read_annotation(row.annotation_path, row.image_path, *image_size).outlines
+        outlines = read_annotation(row.annotation_path, row.image_path, *placement.size).outlines
         marks = without_background(outlines, reading.background)
-        return instance_target(marks, image_size, size, reading.parts, reading.classes)
-    return instance_target([], image_size, size) if row.label_index == GOOD else None
+        return instance_target(marks, placement, reading.parts, reading.classes)
+    return instance_target([], placement) if row.label_index == GOOD else None
 
 
 def labels_of(row: Any, reading: Reading) -> list[str]:
@@ -203,10 +208,11 @@ def read_truth(row: Row, target: dict[str, Tensor] | None, reading: Reading) -> 
 
 def mask_tensor(path: str, reading: Reading) -> Tensor:
     """Read a mask as (height, width) bool."""
-    mask = resize_mask(read_mask(path, reading.mask_on, reading.void), reading.height, reading.width)
-    return torch.from_numpy(np.ascontiguousarray(mask))
+    mask_HW = read_mask(path, reading.mask_on, reading.void)
+    return torch.from_numpy(np.ascontiguousarray(fit_mask(mask_HW, reading.placement(mask_HW.shape))))
 
 
 def zones_tensor(path: str, reading: Reading) -> Tensor:
     """Read zone ids as (height, width) uint8."""
-    return torch.from_numpy(resize_zones(read_zones(path), reading.height, reading.width))
+    zones_HW = read_zones(path)
+    return torch.from_numpy(fit_zones(zones_HW, reading.placement(zones_HW.shape)))

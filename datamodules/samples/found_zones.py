@@ -18,7 +18,7 @@ import torch
 from datamodules.zones.ellipse import Ellipse
 from datamodules.zones.kinds import Sizes, priors_by_kind
 from datamodules.zones.many import Face, find_all
-from datamodules.zones.masks import resized, zone_map
+from datamodules.zones.masks import fitted_zones, zone_map
 from datamodules.zones.pooling import scales_of
 
 from .dataset import InspectionDataset, Reading
@@ -59,9 +59,7 @@ class ZonedDataset(InspectionDataset):
         if sample.zones is not None or not text:
             return sample
         cladding, core = from_text(text)
-        after = (self.reading.height, self.reading.width)
-        drawn = zone_map(resized(cladding, size, after), None if core is None else resized(core, size, after), after)
-        return replace(sample, zones=torch.from_numpy(drawn))
+        return replace(sample, zones=torch.from_numpy(fitted_zones(cladding, core, self.reading.placement(size))))
 
     def zones_on_disk(self, index: int, size: tuple[int, ...]) -> Array | None:
         """Return the zone ids of an image's own pixels, as found, unless a file has them."""

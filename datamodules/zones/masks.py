@@ -5,6 +5,8 @@ Ids: 1 core, 2 cladding, 3 ferrule. Where the core is unknown, the cladding's id
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,9 @@ from datamodules.files.images import Array, to_rgb
 
 from .ellipse import Ellipse
 from .view import to_grey
+
+if TYPE_CHECKING:
+    from datamodules.files.fitting import Placement
 
 CORE, CLADDING, FERRULE = 1, 2, 3
 COLOURS = {"cladding": (0, 200, 0), "seen": (230, 30, 30), "given": (220, 0, 220)}  # RGB
@@ -32,6 +37,26 @@ def zone_map(cladding: Ellipse, core: Ellipse | None, size: tuple[int, int]) -> 
     if core is not None:
         zones[core.distance(x, y) <= 1.0] = CORE
     return zones
+
+
+def fitted_zones(cladding: Ellipse, core: Ellipse | None, placement: Placement) -> npt.NDArray[np.uint8]:
+    """Return the zone of every pixel (h, w) of what a model sees; padding has none.
+
+    Args:
+        cladding: In pixels of the image on disk, as in ``zone_map``.
+        core: Likewise, or None.
+        placement: How the image lies in what the model sees.
+    """
+    zones = zone_map(_fitted(cladding, placement), None if core is None else _fitted(core, placement), placement.seen)
+    if placement.padded:
+        zones[~placement.inside()] = 0
+    return zones
+
+
+def _fitted(shape: Ellipse, placement: Placement) -> Ellipse:
+    part, frame = placement.part, placement.frame
+    cut = resized(shape.moved(-part.left, -part.top), part.size, frame.size)
+    return cut.moved(frame.left, frame.top)
 
 
 def resized(shape: Ellipse, before: tuple[int, int], after: tuple[int, int]) -> Ellipse:

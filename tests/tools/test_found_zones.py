@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from callbacks.decisions.calibration import calibration_of
+from datamodules.files.fitting import place
 from datamodules.synthetic.measured_faces import MeasuredFace, Speck
 from tools.cli import main
 from tools.runner.zoning import Zoning
@@ -122,10 +123,10 @@ def test_a_kept_scale_stands_in_where_no_cladding_is_found() -> None:
     nothing = np.full((200, 220), 120, np.uint8)
     nothing[50:60, 70:80] = 130
     zoned = zoning(nothing, "a")
-    assert (zoned.drawn((96, 96)), zoned.um_per_pixel, zoned.source) == (None, 1.19, "kind")
+    assert (zoned.fitted(place((200, 220), (96, 96))), zoned.um_per_pixel, zoned.source) == (None, 1.19, "kind")
     assert zoning(nothing, "b").um_per_pixel is None
     found = Zoning(core_um={"a": 50.0})(face(3), "a")
-    drawn = found.drawn((100, 110))
+    drawn = found.fitted(place((200, 220), (100, 110)))
     assert drawn is not None
     assert set(np.unique(drawn)) == {1, 2, 3}
     assert found.source == "image"

@@ -49,6 +49,8 @@ def predict_with_bundle(config: DictConfig) -> Path:
     except BundleError as error:
         raise ConfigError(str(error)) from error
     print(f"Predictions {out / TABLE}")
+    if summary.page is not None:
+        print(f"Page {summary.page}")
     require_all(summary, options, ERRORS_EXPECTED)
     return out
 

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from callbacks.report.assets import FOLDER
+from callbacks.report.lot_page import FILES
 from tools.runner.specification import CHECKSUMS, hash_file
 
 from .imports import reached
@@ -73,7 +75,8 @@ def shipped() -> Mapping[PurePosixPath, Path]:
                 raise RuntimeError(f"Expected tools/runner to stand on its own, but it imports {source}.")
         else:
             files[PurePosixPath(source.relative_to(ROOT).as_posix())] = source
-    return files
+    pages = PurePosixPath(FOLDER.relative_to(ROOT).as_posix())
+    return files | {pages / name: FOLDER / name for name in FILES}
 
 
 def load_runner(folder: Path) -> ModuleType:

@@ -72,7 +72,7 @@ def describe(
             "shape": ["batch", 3, *size],
             "type": "float32",
             "values": "RGB in [0, 1]; a grey picture has three equal channels",
-            "resize": {"height": reading.height, "width": reading.width, "rule": RESIZE},
+            "resize": {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE},
             "white_level": reading.white_level,
             "enhance": reading.enhance.to_plain(),
             "normalisation": "in the graph",

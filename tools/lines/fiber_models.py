@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from datamodules.zones.masks import zone_map
 from tools.errors import ConfigError
 from tools.runner.bundle import Bundle
@@ -40,7 +37,7 @@ def model_detector(run: str) -> tuple[Detector, dict[str, Any]]:
         result = judge(values, zones=known)
         if result.mask is None:
             return None
-        mask_HW = cv2.resize(result.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        mask_HW = result.placed.mask_on_disk(result.mask)
         inner_HW = mask_HW[view.top : view.top + view.grey_HW.shape[0], view.left : view.left + view.grey_HW.shape[1]]
         return Marks(inner_HW, result.score, result.verdict, float(result.threshold))
 

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from datamodules.enhancing.enhancement import Enhancement
-from datamodules.files.images import check_white_level, network_input
+from datamodules.files.fitting import network_input
+from datamodules.files.images import check_white_level
 from datamodules.prepare.tiling import even_background
 from tools.runner.instance_rows import on_image
 

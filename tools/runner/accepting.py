@@ -34,7 +34,7 @@ def accept(
     if result.error or measuring is None:
         why = f"the image {result.error}" if result.error else "nobody measures the defects of these images"
         return replace(result, acceptance=acceptance.unjudged(why))
-    defects = tuple(measuring(result))
+    defects = tuple(measuring.measure(result))
     zoned = result.zones_HW is not None and bool(result.zones_HW.any())
     seen = Seen(result.defective, result.kind, measuring.scale_of(result), zoned=zoned, part=part)
     seen = seen._replace(typed=bool(result.classes), type=result.type)

@@ -7,6 +7,7 @@ from pathlib import Path
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.files.fitting import SQUASH
 from datamodules.kinds import read_finder
 
 from .composition import HYBRID, INSTANCES, compose, compose_views
@@ -90,6 +91,7 @@ class Bundle(Judge):
             classes=self.spec.get("classes") or (),
             views=compose_views(self.spec, graphs),
             zoning=Zoning(**self.spec["zoning"]) if self.spec.get("zoning") else None,
+            fit=resize.get("fit", SQUASH),  # earlier bundles know no other
             instances=self.spec["composition"]["kind"] in {INSTANCES, HYBRID},
             acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEBUG = "LOUPE_DEBUG"
 DEFAULT_OUT = "predictions"
+PAGE_IMAGES = 500
 HERE = Path(__file__).resolve().parents[1]  # in a bundle, the bundle itself
 EPILOG = """examples:
   python predict.py pictures                      # a folder; also files, globs, zip archives, videos
@@ -117,6 +118,9 @@ def _run(options: argparse.Namespace) -> int:
         overlays=options.overlay,
         masks=options.mask,
         errors=options.errors,
+        page=options.page,
+        lot=options.lot,
+        part=options.part,
     )
     check_call(bundle, options.source, chosen)
     out = Path(options.out).expanduser() if options.out else new_folder(Path(DEFAULT_OUT))
@@ -127,6 +131,8 @@ def _run(options: argparse.Namespace) -> int:
         raise
     print(summary)
     print(f"Predictions {out / TABLE}")
+    if summary.page is not None:
+        print(f"Page {summary.page}")
     require_all(summary, chosen, "If that is expected, add --errors ok.")
     return 0
 
@@ -149,6 +155,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--errors", choices=ERRORS, default="fail", help="ok: end with 0 even if images have no verdict (default: fail)"
     )
+    add("--page", type=_number, default=PAGE_IMAGES, help=f"images of index.html; 0: no page (default: {PAGE_IMAGES})")
+    add("--lot", default="", help="name of the lot, for its certificate")
+    add("--part", default="", help="part number, likewise")
     add("--kind", default="", help="the sub-population whose thresholds hold (default: all)")
     add("--image-threshold", type=_finite, help="for pictures, in raw score units, in place of the bundle's")
     add("--pixel-threshold", type=_finite, help="for pixels, in raw map units, in place of the bundle's")
@@ -164,6 +173,13 @@ def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a finite number, but found {text}")
+    return value
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, but found {text}")
     return value
 
 

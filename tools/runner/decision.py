@@ -18,6 +18,8 @@ from .result import Region
 from .spec_check import require_finite
 
 if TYPE_CHECKING:
+    from datamodules.files.fitting import Placement
+
     from .network import Array
 
 ALL = "all"
@@ -70,8 +72,11 @@ class Decision:
             return 0.5 * (1 + math.tanh(logit / 2))  # never overflows
         return float(np.interp(float(score), self._probability["scores"], self._probability["probabilities"]))
 
-    def mask(self, map_HW: Array, kind: str = "", zones_HW: Array | None = None) -> Mask:
-        """Decide on pixels (H, W) by the threshold of their zone, kind, or of all; then by the rules for regions."""
+    def mask(self, map_HW: Array, kind: str = "", zones_HW: Array | None = None, inside_HW: Mask | None = None) -> Mask:
+        """Decide on pixels (H, W) by the threshold of their zone, kind, or of all; then by the rules for regions.
+
+        ``inside_HW`` tells what is no padding, which is never called defective; None: nothing is padded.
+        """
         line_HW = self._lines(kind, zones_HW)
         strong_HW: Mask = map_HW >= line_HW
         weak_HW, low = strong_HW, self._rules["low"]
@@ -79,24 +84,26 @@ class Decision:
             usual = self._rules["usual"]
             weak_HW = strong_HW | (map_HW >= usual + low * (line_HW - usual))
         if self._rules["erode"] and zones_HW is not None:
-            inside_HW = _away_from_borders(zones_HW, self._rules["erode"])
+            away_HW = _away_from_borders(zones_HW, self._rules["erode"])
+            strong_HW, weak_HW = strong_HW & away_HW, weak_HW & away_HW
+        if inside_HW is not None:
             strong_HW, weak_HW = strong_HW & inside_HW, weak_HW & inside_HW
         if low is None and self._rules["min_area"] <= 1:
             return strong_HW
         return _keep_regions(weak_HW, strong_HW, self._rules["min_area"])
 
-    def regions(self, map_HW: Array, mask_HW: Mask, size: tuple[int, int]) -> tuple[Region, ...]:
-        """List connected regions (8 neighbours), the worst first; boxes in pixels of an image of ``size``."""
+    def regions(self, map_HW: Array, mask_HW: Mask, placement: Placement) -> tuple[Region, ...]:
+        """List connected regions (8 neighbours), the worst first; boxes in pixels of the image on disk."""
         count, found_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
         label_HW = np.asarray(found_HW, np.intp)
         peak_R = np.full(count, -np.inf, dtype=np.float32)
         np.maximum.at(peak_R, label_HW[mask_HW], map_HW[mask_HW])
-        tall, wide = size[0] / mask_HW.shape[0], size[1] / mask_HW.shape[1]
+        seen = placement.share * placement.frame.area
         found = []
         for region in range(1, count):
             left, top, width, height, area = (int(value) for value in statistics[region])
-            box = left * wide, top * tall, (left + width) * wide, (top + height) * tall
-            found.append(Region(box, area / mask_HW.size, float(peak_R[region])))
+            box = placement.box((left, top, left + width, top + height))
+            found.append(Region(box, area / seen, float(peak_R[region])))
         return tuple(sorted(found, key=lambda region: -region.peak))
 
     def _lines(self, kind: str, zones_HW: Array | None) -> Array:

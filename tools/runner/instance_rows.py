@@ -17,6 +17,7 @@ from datamodules.samples.detections import EMPTY, Instance, Region, run_lengths,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datamodules.files.fitting import Placement
     from datamodules.samples.detections import Mask
 
     from .network import Array
@@ -95,8 +96,32 @@ def _placed(result: Result) -> list[Instance]:
     """Lay the defects of a picture, whose boxes are laid onto it already, onto it."""
     if result.mask is None:
         return []
-    seen = (result.mask.shape[0], result.mask.shape[1])
-    return [on_image(one, seen, result.size)._replace(box=one.box) for one in result.counted]
+    placed = (_through(one, result.placed)._replace(box=one.box) for one in result.counted)
+    return [one for one in placed if one.region != EMPTY]
+
+
+def _through(one: Instance, placement: Placement) -> Instance:
+    """Lay an instance of what a model saw onto the image on disk; what lies in the padding is cut off."""
+    if placement.whole:
+        return on_image(one, placement.seen, placement.size)
+    frame, part = placement.frame, placement.part
+    top, left = max(one.region.top, frame.top), max(one.region.left, frame.left)
+    bottom, right = min(one.region.bottom, frame.bottom), min(one.region.right, frame.right)
+    if bottom <= top or right <= left:
+        return one._replace(mask=one.mask[:0, :0], region=EMPTY)
+    inner = one.mask[top - one.region.top : bottom - one.region.top, left - one.region.left : right - one.region.left]
+    cut, region = trim(inner, Region(top - frame.top, left - frame.left, bottom - frame.top, right - frame.left))
+    laid = on_image(one._replace(mask=cut, region=region), frame.size, part.size)
+    if laid.region == EMPTY:
+        return laid
+    return laid._replace(
+        region=Region(
+            laid.region.top + part.top,
+            laid.region.left + part.left,
+            laid.region.bottom + part.top,
+            laid.region.right + part.left,
+        )
+    )
 
 
 def outline_of(one: Instance) -> list[list[float]]:

@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.report.layers import preview
 from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.files.appearance import appearance
-from datamodules.files.images import (
-    Array,
-    check_content,
-    check_white_level,
-    network_input,
-    read_image,
-    read_zones,
-    resize_zones,
-    scale,
-)
+from datamodules.files.fitting import SQUASH, Fit, Placement, fit_zones, network_input, place
+from datamodules.files.images import Array, check_content, check_white_level, read_image, read_zones, scale
 from datamodules.samples.detections import counted, type_of, union
 
 from .accepting import accept
@@ -37,7 +30,6 @@ if TYPE_CHECKING:
 
     from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.judgement import Acceptance
-    from datamodules.samples.detections import Instance
 
     from .decision import Decision
     from .measuring import Measuring
@@ -56,6 +48,7 @@ class Prepared(NamedTuple):
     ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
     and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
     anybody finds them, and ``kind`` is what its look or its name says, where a judge has members for kinds.
+    ``read`` reads it once more, and ``shown`` is what a page shows of it, (h, w, 3) uint8, where one is asked for.
     """
 
     name: str
@@ -67,6 +60,8 @@ class Prepared(NamedTuple):
     part: Measures | None = None
     zoned: Zoned | None = None
     kind: str = ""
+    read: Callable[[], Array] | None = None
+    shown: Array | None = None
 
 
 class Judge:
@@ -88,8 +83,10 @@ class Judge:
         views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
         zoning: Finds the zones of images that come without any; None: nobody does.
+        fit: How images of other proportions are brought to ``size``.
 
     Attributes:
+        shows: Pixels along the longer side of what a page shows of images; 0: no page does. Set by who makes one.
         members: By kind, who judges its pictures instead, from the same input; set by whoever has such models.
         find_kind: Tells the kind of a picture of which nobody says it, from its name, its stored values and
             ``white_level``; None: nobody can.
@@ -112,6 +109,7 @@ class Judge:
         views: Callable[[Array], dict[str, Array]] | None = None,
         zoning: Zoning | None = None,
         instances: bool = False,
+        fit: Fit = SQUASH,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -127,6 +125,8 @@ class Judge:
         self.views = views
         self.zoning = zoning
         self.instances = instances
+        self.fit: Fit = fit
+        self.shows = 0
         self.members: dict[str, Judge] = {}
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
 
@@ -179,7 +179,8 @@ class Judge:
         """Read and resize a picture, or say why it cannot be."""
         try:
             values = image.read()
-            return self._prepared(image.name, image.place, values, kind)
+            prepared = self._prepared(image.name, image.place, values, kind)
+            return prepared._replace(read=image.read, shown=self._preview(values))
         except UnreadableImageError as error:
             problem = f"{error.problem}; {error.remedy}"
         except MemoryError:
@@ -192,13 +193,18 @@ class Judge:
         check_content(values, name)
         zones_HW = None
         if zoned is not None and self.enhance.by_zone:
-            zones_HW = zoned.drawn((values.shape[0], values.shape[1]))
+            zones_HW = zoned.drawn()
         enhanced = self.enhance(values, self.white_level, zones_HW)
-        return network_input(enhanced, *self.size, None if self.enhance else self.white_level)
+        return network_input(enhanced, *self.size, None if self.enhance else self.white_level, self.fit)
 
     def prepare_zones(self, zones: str | Path | Array) -> Array:
         """Turn zone ids (H, W), or a file with them, into ids at the model's size."""
-        return resize_zones(zones if isinstance(zones, np.ndarray) else read_zones(zones), *self.size)
+        zones_HW = zones if isinstance(zones, np.ndarray) else read_zones(zones)
+        return fit_zones(zones_HW, self.placement((zones_HW.shape[0], zones_HW.shape[1])))
+
+    def placement(self, size: tuple[int, int]) -> Placement:
+        """Say how an image of a size lies in what the model sees."""
+        return place(size, self.size, self.fit)
 
     def judge(
         self, images: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None] | None = None
@@ -229,7 +235,7 @@ class Judge:
         results, row = [], 0
         for image, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
             if zones_HW is None and image.zoned is not None:
-                zones_HW = image.zoned.drawn(self.size)  # noqa: PLW2901
+                zones_HW = image.zoned.fitted(self.placement(image.size))  # noqa: PLW2901
             if image.image_3HW is None or found is None:
                 result = Result(image.name, place=image.place, error=image.error)
             else:
@@ -242,16 +248,19 @@ class Judge:
         score, map_HW = found.score_B[row], found.map_BHW[row]
         if not np.isfinite(score) or not np.isfinite(map_HW).all():
             return Result(image.name, place=image.place, error=NOT_FINITE)
+        placement = self.placement(image.size)
         detections = [] if found.detections is None else found.detections[row]
         searched = self.instances and found.detections is not None
         if searched:
             mask_HW = union(counted(detections, float(self.decision.threshold(kind))), map_HW.shape)
+            if placement.padded:
+                mask_HW &= placement.inside()
         else:
-            mask_HW = self.decision.mask(map_HW, kind, zones_HW)
+            mask_HW = self.decision.mask(map_HW, kind, zones_HW, placement.inside() if placement.padded else None)
         defective = self.decision.is_defective(score, kind) and not (searched and score <= 0)
         facts: dict[str, float] = {}
         if self.usual is not None and image.facts:
-            facts = {**image.facts, LEVEL: self.usual.level(map_HW)}
+            facts = {**image.facts, LEVEL: self.usual.level(placement.frame.of(map_HW))}
             facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
         return Result(
             picture=image.name,
@@ -265,16 +274,23 @@ class Judge:
             input_3HW=image.image_3HW,
             anomaly_map=map_HW,
             mask=mask_HW,
-            regions=self.decision.regions(map_HW, mask_HW, image.size),
+            regions=self.decision.regions(map_HW, mask_HW, placement),
+            placement=placement,
+            read=image.read and partial(_as_seen, image.read, self.white_level),
+            shown=image.shown,
             unusual="" if self.usual is None else self.usual.judge(facts),
             facts=facts,
-            detections=tuple(_in_image(entry, image.size, mask_HW.shape) for entry in detections),
+            detections=tuple(entry._replace(box=placement.box(entry.box)) for entry in detections),
             type=type_of(detections, self.classes) if defective else "",
             searched=searched,
             classes=self.classes,
             zones_HW=zones_HW,
             um_per_pixel=None if image.zoned is None else image.zoned.um_per_pixel,
         )
+
+    def _preview(self, values: Array) -> Array | None:
+        """Shrink an image to what a page shows of it, where there is to be one."""
+        return preview(values, self.white_level, self.shows) if self.shows else None
 
     def _prepared(self, name: str, place: PurePosixPath, values: Array, kind: str) -> Prepared:
         if not kind and self.find_kind is not None:
@@ -292,11 +308,9 @@ def facts_of(values: Array, white_level: float | None) -> dict[str, float]:
     return {"height": height, "width": width, **appearance(scale(values, white_level))._asdict()}
 
 
-def _in_image(detection: Instance, size: tuple[int, int], shape: tuple[int, ...]) -> Instance:
-    """Give the box of a detection in pixels of the picture as it was read."""
-    tall, wide = size[0] / shape[0], size[1] / shape[1]
-    left, top, right, bottom = detection.box
-    return detection._replace(box=(left * wide, top * tall, right * wide, bottom * tall))
+def _as_seen(read: Callable[[], Array], white_level: float | None) -> Array:
+    """Read an image once more, as it is shown: (H, W, 3) uint8."""
+    return preview(read(), white_level, None)
 
 
 def _named(image: str | Path | Array | Picture, index: int) -> Picture:

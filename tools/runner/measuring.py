@@ -51,11 +51,14 @@ class Measuring:
         return result.um_per_pixel if self.um_per_pixel is None else self.um_per_pixel
 
     def __call__(self, result: Result) -> list[Defect]:
-        """Measure the defects of a picture, decided, from the top; none where it could not be read."""
+        """List the defects of a picture, decided, from the top; none where it is called good: see ``Result.marks``."""
+        return self.measure(result) if result.marks else []
+
+    def measure(self, result: Result) -> list[Defect]:
+        """Measure all that reaches the threshold for pixels, whatever the verdict; none where it could not be read."""
         if result.mask is None or result.anomaly_map is None:
             return []
-        height, width = result.mask.shape
-        scale = ImageScale(result.size[1] / width, result.size[0] / height, self.scale_of(result))
+        scale = ImageScale.of(result.placed, self.scale_of(result))
         about = (scale, result.zones_HW, result.kind, self.good_peaks)
         if result.searched:
             found = find_instances(result.counted, result.anomaly_map, self.rules, *about)

@@ -12,9 +12,11 @@ from callbacks.acceptance.judgement import STATES
 from datamodules.errors import DataError
 
 from .familiar import DRIFT
+from .page import Heading, write_page
+from .page_images import EDGE
 from .sources import find_images, require_images
 from .spec_check import require_kind
-from .writing import DEFECTS, TABLE, Sink, Which, Writer
+from .writing import DEFECTS, RECORD, TABLE, Sink, Which, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,10 @@ class Options(NamedTuple):
         overlays: Pictures to draw the map over.
         masks: Pictures whose mask is written.
         limit: Stop after so many; None: at the end.
+        page: Images that ``index.html`` shows at most; 0: there is no page.
+        lot: Name of the lot or batch, for its certificate; empty: left open.
+        part: Part number, likewise.
+        model: What judges, in words, likewise; empty: as the judge calls itself.
         errors: ``fail``: a call that could not judge everything ends with an error; ``ok``: it does not.
     """
 
@@ -49,6 +55,10 @@ class Options(NamedTuple):
     masks: Which = "none"
     limit: int | None = None
     errors: Errors = "fail"
+    page: int = 0
+    lot: str = ""
+    part: str = ""
+    model: str = ""
 
 
 class Summary(NamedTuple):
@@ -56,7 +66,7 @@ class Summary(NamedTuple):
 
     ``defects`` of them are listed, one by one; None where nobody measured them. ``first_failed`` says of the first rows
     without a verdict why they have none, ``notes`` how images differ from those of the training. ``states`` counts the
-    parts that rules accept or do not; empty without rules.
+    parts that rules accept or do not; empty without rules. ``page`` is there to be looked at, where one was made.
     """
 
     pictures: int
@@ -68,6 +78,7 @@ class Summary(NamedTuple):
     first_failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     states: Mapping[str, int] = {}
+    page: Path | None = None
 
     def __str__(self) -> str:
         """Say it in a sentence."""
@@ -151,7 +162,8 @@ def predict(
         about["acceptance"] = judge.acceptance.to_dict()
     started = last = time.monotonic()
     check_call(judge, sources, options)
-    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink)
+    judge.shows = EDGE if options.page else 0
+    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink, options.page)
     with Writer(out, about, *how) as writer:
         earlier = len(writer.done)
         images = itertools.islice(find_images(sources, options.every, writer.done), options.limit)
@@ -166,4 +178,7 @@ def predict(
         seconds = time.monotonic() - started
         counts = (writer.rows, writer.defective, writer.failed, earlier)
         notes = writer.familiar.conclude(writer.folder / DRIFT)
-        return Summary(*counts, seconds, writer.defects, tuple(writer.first_failed), tuple(notes), dict(writer.states))
+        about_lot = Heading(options.lot, options.part, options.model)
+        page = write_page(writer.folder / RECORD, judge, writer.images, about_lot, notes) if options.page else None
+        told = tuple(writer.first_failed), tuple(notes), dict(writer.states)
+        return Summary(*counts, seconds, writer.defects, *told, page)

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from callbacks.statistics.examined import plain
+from datamodules.files.fitting import place
 from datamodules.samples.detections import class_of, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
     from callbacks.acceptance.judgement import Judgement
     from callbacks.defects.measured import Defect
+    from datamodules.files.fitting import Placement
     from datamodules.samples.detections import Detections, Instance
 
     from .network import Array
@@ -65,8 +67,8 @@ class Result:
         size: Height and width as read, in pixels.
         input_3HW: What the model saw, RGB in [0, 1].
         anomaly_map: (H, W) raw map values at the model's size.
-        mask: (H, W) True where the map is called defective.
-        regions: Connected regions of the mask, the worst first.
+        mask: (H, W) True where the map reaches the threshold for pixels, whatever the verdict on the picture.
+        regions: Connected regions of the mask, the worst first; see ``marks``.
         detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
             of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
         unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
@@ -78,6 +80,9 @@ class Result:
         um_per_pixel: Along y, as the image itself or its kind tells; None where neither does.
         defects: As defects.csv lists them; None where nobody has measured them yet.
         acceptance: What the rules say of the part; None where there are no rules.
+        placement: How the picture lies in what the model saw; None where it could not be read.
+        read: Reads it once more, as it is shown: (H, W, 3) RGB uint8 in its own size; None where nobody can.
+        shown: What a page shows of it, (h, w, 3) RGB uint8; None where there is no page.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -103,7 +108,27 @@ class Result:
     um_per_pixel: float | None = None
     defects: tuple[Defect, ...] | None = None
     acceptance: Judgement | None = None
+    placement: Placement | None = None
+    read: Callable[[], npt.NDArray[np.uint8]] | None = None
+    shown: npt.NDArray[np.uint8] | None = None
     error: str = ""
+
+    @property
+    def placed(self) -> Placement:
+        """How the picture lies in what the model saw; squashed, where nobody said."""
+        if self.placement is not None:
+            return self.placement
+        seen = self.size if self.mask is None else (self.mask.shape[0], self.mask.shape[1])
+        return place(self.size, seen)
+
+    @property
+    def marks(self) -> bool:
+        """Tell whether the regions of the mask are defects: listed, outlined and counted.
+
+        They are where the picture is called defective, and wherever rules judge a part by its defects; on a picture
+        that is called good, and that no rules judge, nothing is one.
+        """
+        return self.defective or self.acceptance is not None
 
     @property
     def counted(self) -> list[Instance]:
@@ -152,7 +177,7 @@ class Result:
             "kind": self.kind,
             "unusual": self.unusual,
             "facts": {name: plain(value) for name, value in self.facts.items()},
-            "regions": [region._asdict() for region in self.regions],
+            "regions": [region._asdict() for region in self.regions if self.marks],
             "detections": [self._detection(one) for one in self.detections],
         }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
+from datamodules.files.fitting import FITS, SQUASH
 
 from .specification import BundleError
 from .zoning import Zoning
@@ -97,6 +98,9 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
         raise spec.refuse("name", "to be text", repr(spec.value("name")))
     for side in ("height", "width"):
         spec.number(f"input.resize.{side}", 1, LARGEST_SIDE)
+    resize = spec.mapping("input.resize")
+    if (fit := resize.get("fit", SQUASH)) not in FITS:
+        raise spec.refuse("input.resize.fit", f"to be one of {', '.join(FITS)}", repr(fit))
     spec.number("input.white_level", float(np.finfo(np.float32).tiny), optional=True)
     spec.mapping("composition")
     spec.value("composition.kind")

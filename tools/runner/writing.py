@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 import cv2
 import numpy as np
 
-from callbacks.report.pictures import overlay
 from datamodules.files.csv_text import LINE_END, Rows, guarded
 
 from .familiar import Familiar
 from .instance_files import write_instances
-from .instance_rows import overlay_of_instances, rows_of_instances
+from .instance_rows import rows_of_instances
 from .measuring import ABOUT as ABOUT_DEFECTS
 from .measuring import COLUMNS as DEFECT_COLUMNS
+from .overlays import drawn_over
 from .owning import Owner
+from .page_images import PageImages
 from .record import whole_rows, write_row
 from .specification import BundleError, read_object
 
@@ -87,8 +88,10 @@ class Writer:
         measuring: How defects are listed; None: they are not.
         usual: What images of the training are like; None: nobody noted it.
         sink: Takes every row, too; None: nobody does.
+        images: Of a page at most; 0: there is none.
 
     Attributes:
+        images: Those of the page.
         done: Names of the pictures that earlier calls judged.
         rows: How many there are, earlier ones included.
         defective: Rows called defective, earlier ones included.
@@ -112,8 +115,10 @@ class Writer:
         measuring: Measuring | None = None,
         usual: Usual | None = None,
         sink: Sink | None = None,
+        images: int = 0,
     ) -> None:
         self.folder = Path(folder).expanduser()
+        self.images = PageImages(self.folder, images, map_range)
         self.map_range = map_range
         self.overlays, self.masks = overlays, masks
         self.done: set[str] = set()
@@ -152,23 +157,18 @@ class Writer:
     def write(self, result: Result) -> None:
         """Write what belongs to a picture, and then its row."""
         if result.anomaly_map is not None and result.mask is not None:
-            if _wanted(self.overlays, result) and (image := result.image) is not None:
-                drawn = (
-                    overlay_of_instances(result, image)
-                    if result.searched
-                    else overlay(image, result.anomaly_map, *self.map_range, predicted_mask_HW=result.mask)
-                )
+            if _wanted(self.overlays, result) and (drawn := drawn_over(result, self.map_range)) is not None:
                 self._save("overlays", result, ".jpg", drawn[..., ::-1])
             if _wanted(self.masks, result):
-                size = result.size[::-1]
-                grown = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
-                self._save("masks", result, ".png", grown)
+                self._save("masks", result, ".png", result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255)
         row = result.row()
         if result.searched:
             row |= {"size": [*result.size], "instances": rows_of_instances(result)}
         if self._measuring is not None and not result.error:
             defects = self._measuring(result) if result.defects is None else result.defects
             row["defects"] = [defect.to_dict() for defect in defects]
+        if (page := self.images.keep(result)) is not None:
+            row["page"] = page
         self._record.write(write_row(row))
         self._count(row)
         if self._sink is not None:
@@ -209,6 +209,7 @@ class Writer:
 
     def _count(self, row: dict[str, Any]) -> None:
         self.rows += 1
+        self.images.note(row)
         self.familiar.add(row)
         self.defective += row.get("verdict") == "defective"
         if row.get("accepted"):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from datamodules.zones.detectors import clusters, contours, hough, ransac, voting
 from datamodules.zones.finding import find_zones
 from datamodules.zones.kinds import Sizes, size_of
-from datamodules.zones.masks import resized, zone_map
+from datamodules.zones.masks import fitted_zones, zone_map
 from datamodules.zones.prior import Prior
 from datamodules.zones.scale import scale_of_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datamodules.files.fitting import Placement
     from datamodules.zones.ellipse import Ellipse
 
     from .network import Array
@@ -39,12 +40,13 @@ class Zoned(NamedTuple):
     um_per_pixel: float | None
     source: str
 
-    def drawn(self, size: tuple[int, int]) -> Array | None:
-        """Return zone ids (H, W) of the image at a size; None where nothing was found."""
-        if self.cladding is None:
-            return None
-        core = None if self.core is None else resized(self.core, self.size, size)
-        return zone_map(resized(self.cladding, self.size, size), core, size)
+    def drawn(self) -> Array | None:
+        """Return zone ids (H, W) of the image as read; None where nothing was found."""
+        return None if self.cladding is None else zone_map(self.cladding, self.core, self.size)
+
+    def fitted(self, placement: Placement) -> Array | None:
+        """Return zone ids (h, w) of what a model sees; None where nothing was found."""
+        return None if self.cladding is None else fitted_zones(self.cladding, self.core, placement)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
 
 
+IMAGE_FALLBACK = (
+    "No calibration image is known to be defective, so the threshold lies just above the good ones: what it misses is "
+    "unknown until defective images are labelled."
+)
+PIXEL_FALLBACK = (
+    "No defect is marked on the calibration images, so the outlines rest on good images alone: they show roughly where "
+    "a defect is, not how large it is."
+)
+NO_GOOD = "No calibration image is good, so a threshold had to be chosen from defective ones alone: it may be far off."
+
+
 def warn(
     results: Results, calibration: Calibration, datamodule: InspectionDataModule, weights: dict[str, str]
 ) -> list[str]:
@@ -25,11 +36,9 @@ def warn(
             f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
             "backbone would give."
         )
-    levels = (("Picture", calibration.image, "known"), ("Pixel", calibration.pixel, "marked"))
-    for level, scoped, known in levels:
+    for scoped, told in ((calibration.image, IMAGE_FALLBACK), (calibration.pixel, PIXEL_FALLBACK)):
         if scoped is not None and scoped.all.fallback:
-            missing = f"no calibration defect is {known}" if scoped.all.n_good else "no calibration picture is good"
-            notes.append(f"{level} threshold by the fallback policy {scoped.all.policy}: {missing}.")
+            notes.append(told if scoped.all.n_good else NO_GOOD)
     notes += few_good_notes(calibration, datamodule)
     notes += results.notes
     notes += scope_notes(calibration)

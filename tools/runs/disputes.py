@@ -12,6 +12,7 @@ import torch
 from scipy.stats import rankdata
 
 from callbacks.measures.examples import categorise, example_of
+from callbacks.measures.proportions import in_proportion, sizes_of
 from callbacks.report.compare import Dispute, Shown
 from callbacks.report.wording import score, score_decimals
 from datamodules.errors import DataError
@@ -92,12 +93,13 @@ def examples_of(run: TestedRun, names: set[str]) -> dict[str, Example]:
     datamodule: InspectionDataModule = build(run.config.data, "data")
     datamodule.use_samples(run.samples[run.samples["name"].isin(names)])
     dataset = datamodule.dataset(datamodule.samples)
-    examples = {}
+    examples, sizes = {}, sizes_of(datamodule.samples)
     for index in range(len(datamodule.samples)):
         with torch.inference_mode():
             batch = module.test_step(collate([dataset[index]]))
         category = categorise(int(batch.label_index[0]), verdict=bool(batch.pred_label[0]))
-        examples[batch.name[0]] = example_of(batch, 0, category or "nearest")
+        example = example_of(batch, 0, category or "nearest")
+        examples[batch.name[0]] = in_proportion(example, sizes.get(batch.name[0]), datamodule.fit)
     return examples
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 ERRORS_EXPECTED = "If that is expected, set errors=ok."
 
 
-def options_of(config: DictConfig, batch_size: int) -> Options:
-    """Gather the options."""
+def options_of(config: DictConfig, batch_size: int, model: str = "") -> Options:
+    """Gather the options; ``model`` says in words what judges, for the page."""
     return Options(
         kind=config.kind,
         batch_size=batch_size,
@@ -26,6 +26,10 @@ def options_of(config: DictConfig, batch_size: int) -> Options:
         overlays=config.overlay,
         masks=config.mask,
         errors=config.errors,
+        page=config.page,
+        lot=str(config.lot or ""),
+        part=str(config.part or ""),
+        model=model,
     )
 
 

@@ -13,6 +13,7 @@ from datamodules.kinds import read_finder
 from tools.errors import ConfigError
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
+from tools.runner.page import HASH
 from tools.runner.predicting import check_call, require_all
 from tools.runner.predicting import predict as predict_sources
 from tools.runner.result import Prediction
@@ -60,7 +61,7 @@ def _predict(trained: Trained) -> RunFolder:
     config, sources = trained.config, as_list(trained.config.source)
     require_images(sources)
     reading = reading_of(config.data)
-    options = options_of(config, config.data.batch_size)
+    options = options_of(config, config.data.batch_size, named(trained))
     judge = judge_of(trained, reading)
     check_call(judge, sources, options)
     if judge.members and judge.find_kind is None and not options.kind:
@@ -78,8 +79,16 @@ def _predict(trained: Trained) -> RunFolder:
         summary = predict_sources(judge, sources, folder.path, options, table)
         print(summary)
     print(f"Predictions {folder.path / TABLE}")
+    if summary.page is not None:
+        print(f"Page {summary.page}")
     require_all(summary, options, ERRORS_EXPECTED)
     return folder
+
+
+def named(trained: Trained) -> str:
+    """Name a model for people: its run, and the hash of its checkpoint."""
+    run = trained.folder.path if trained.folder is not None else trained.checkpoint
+    return f"{'/'.join(run.parts[-2:])}, SHA-256 {hash_file(trained.checkpoint)[:HASH]}"
 
 
 def judge_of(trained: Trained, reading: Reading) -> Judge:
@@ -111,6 +120,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         classes=module.classes,
         views=partial(views_of, module),
         instances=module.nothing is not None,
+        fit=reading.fit,
     )
 
 

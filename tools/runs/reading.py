@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import ListConfig, OmegaConf
 
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.files.fitting import SQUASH, require_fit
 from datamodules.samples.dataset import Reading
 from tools.errors import ConfigError
 
@@ -19,6 +20,7 @@ def reading_of(data: DictConfig) -> Reading:
 
     Raises:
         ConfigError: One is missing, or means nothing.
+        DataError: There is no such fit.
     """
     size = OmegaConf.select(data, "image_size")
     sides = list(size) if isinstance(size, ListConfig) else []
@@ -27,7 +29,8 @@ def reading_of(data: DictConfig) -> Reading:
     white = OmegaConf.select(data, "white_level")
     if white is not None and not (isinstance(white, int | float) and 0 < white < float("inf")):
         raise ConfigError(f"Expected data.white_level to be above 0 and finite, or null, but found {white!r}.")
+    fit = require_fit(OmegaConf.select(data, "fit") or SQUASH)  # runs of earlier versions have none
     entries, mode = OmegaConf.select(data, "enhance"), OmegaConf.select(data, "enhance_as")
     asked = OmegaConf.to_container(entries, resolve=True) if isinstance(entries, ListConfig) else None
     enhance = read_enhancement(asked if isinstance(asked, list) else [], mode or "replace")
-    return Reading(sides[0], sides[1], white, enhance=enhance)
+    return Reading(sides[0], sides[1], white, enhance=enhance, fit=fit)

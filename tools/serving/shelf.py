@@ -12,9 +12,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from callbacks.report.layers import encode, map_layer, outline_layer, preview
 from datamodules.files.images import resize
 
-from .drawing import SMALL, encode, map_layer, outline_layer, preview, views_drawn
+from .drawing import SMALL, views_drawn
 
 if TYPE_CHECKING:
     from tools.runner.judge import Judge
@@ -117,8 +118,13 @@ class Sight:
             drawn["image"] = encode(small)
             drawn["small"] = encode(_thumbnail(small))
             if result.anomaly_map is not None and result.mask is not None:
-                drawn["map"] = encode(map_layer(result.anomaly_map, *served.judge.decision.map_range), lossless=True)
-                drawn["outline"] = encode(outline_layer(result.mask, small.shape[:2]), lossless=True)
+                layer = map_layer(result.anomaly_map, *served.judge.decision.map_range)
+                mask_HW, size = result.mask & result.marks, (small.shape[0], small.shape[1])
+                if not result.placed.whole:
+                    layer = result.placed.values_on_disk(layer, size)
+                    mask_HW = result.placed.mask_on_disk(mask_HW)
+                drawn["map"] = encode(layer, lossless=True)
+                drawn["outline"] = encode(outline_layer(mask_HW, size), lossless=True)
         kept = result.input_3HW if served.judge.views is not None else None
         plain = replace(result, input_3HW=None, anomaly_map=None, mask=None, detections=())
         return Shown(plain, served.name, drawn, kept)

@@ -29,8 +29,9 @@ SECTIONS = (
     "Figures",
     "Scores",
     "Thresholds",
-    "Decisions",
-    "Examples",
+    "What it decides",
+    "Images to look at",
+    "Reviewed",
     "What the threshold rests on",
     "Data and environment",
 )
@@ -72,7 +73,11 @@ def test_a_page_is_well_formed_and_complete(contents: type[Contents]) -> None:
         "loupe train data=screw",
     ):
         assert words in page.text
-    assert [tag for tag, _ in page.elements].count("img") == 2 * 4
+    examples = figure_of(contents.build(), Examples)
+    assert examples is not None
+    shown = [attributes["alt"] for tag, attributes in page.elements if tag == "img"]
+    assert len(shown) == len(set(shown))  # each image once
+    assert {str(alt).partition(" of ")[2] for alt in shown} == {one.name for one in examples.members}
     assert "No ROC" not in page.text
 
 
@@ -156,7 +161,7 @@ def test_a_report_with_as_little_as_possible(contents: type[Contents]) -> None:
     )
     page = Page(render_report(bare))
     assert "No pixel figures" in page.text
-    assert "no mask" in page.text
+    assert "overlay of test/0001.png" in {attributes.get("alt") for tag, attributes in page.elements if tag == "img"}
     assert "Read this before" not in page.text
     assert "Resolved configuration" not in page.text
 
@@ -166,13 +171,9 @@ def test_an_empty_category_says_none(contents: type[Contents]) -> None:
     names = content.predictions["label_index"].map({0: "good", 1: "defective"})
     separable = content.predictions.assign(score=content.predictions["label_index"] * 6.0, verdict=names)
     html = render_report(replace(content, predictions=separable, figures=()))
-    by_category = dict(re.findall(r'<h3 id="(\w+)">.*?<p class="none">([^<]*)</p>', html, flags=re.DOTALL))
-    assert by_category == {
-        "miss": "None.",
-        "false_alarm": "None.",
-        "hit": "None kept, of 9 such pictures.",
-        "pass": "None kept, of 22 such pictures.",
-    }
+    by_category = dict(re.findall(r'<p class="none" id="open-(\w+)"><b>[\w ]+</b>: ([^<]*)</p>', html))
+    assert by_category == {"miss": "none.", "false_alarm": "none."}
+    assert "More examples" not in html
 
 
 def test_long_lists_are_folded(contents: type[Contents]) -> None:

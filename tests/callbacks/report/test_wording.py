@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from callbacks.report.breaking import breakable
 from callbacks.report.wording import (
     DASH,
-    breakable,
     defined,
     distance,
     percent,

@@ -27,7 +27,14 @@ def result(name: str, *boxes: tuple[int, int, int, int]) -> Result:
     for top, left, height, width in boxes:
         mask[top : top + height, left : left + width] = True
     return Result(
-        name, score=3.0, threshold=1.0, size=(64, 128), kind="thin", anomaly_map=mask.astype(np.float32) * 3, mask=mask
+        name,
+        score=3.0,
+        threshold=1.0,
+        defective=True,
+        size=(64, 128),
+        kind="thin",
+        anomaly_map=mask.astype(np.float32) * 3,
+        mask=mask,
     )
 
 
