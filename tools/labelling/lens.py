@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from callbacks.report.layers import map_layer
 from datamodules.errors import UnreadableImageError
-from tools.serving.drawing import map_layer
 
 from .entries import GOOD
 from .queue import draw

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from callbacks.report.page import FOLDER as REPORT
+from callbacks.report.assets import FOLDER as REPORT
 from callbacks.report.wording import plural
 
 from .guarding import COOKIE, Guard, cookie_of, refusal, same
