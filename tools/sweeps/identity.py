@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.features.weight_sources import packaged
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,7 +48,7 @@ def _relevant(value: Any, key: str) -> Any:
     if isinstance(value, list):
         return [_relevant(entry, key) for entry in value]
     if isinstance(value, str) and key.rpartition(".")[2] == "weights":
-        path = Path(value).expanduser()
+        path = packaged(value) or Path(value).expanduser()
         return f"sha256 {_file_hash(path)}" if path.is_file() else value
     return value
 
