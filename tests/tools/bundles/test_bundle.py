@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
+from tools.bundles.card import write_card
 from tools.bundles.shipping import ROOT
 from tools.bundles.spec import without_folders
 from tools.cli import main
@@ -83,6 +84,9 @@ def test_the_spec_says_everything(exported: Path, run: Path) -> None:
     card = (exported / "MODEL_CARD.md").read_text()
     assert spec["thresholds"]["image"]["all"]["promise"] in card
     assert spec["data"]["hash"] in card
+    problem = "Contrast alone tells good from defective pictures."
+    spec["metrics"]["data_problems"] = [problem]
+    assert f"**Note.** {problem}" in write_card(spec, json.loads((exported / "parity.json").read_text()), [])
 
 
 def test_nothing_tells_of_the_machine_that_exported(exported: Path, run: Path) -> None:
