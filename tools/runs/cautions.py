@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callbacks.measures.data_problems import SECTION
 from callbacks.policies.prevalence import FEWEST_GOOD
 from callbacks.report.wording import plural
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
@@ -30,7 +31,8 @@ def warn(
     results: Results, calibration: Calibration, datamodule: InspectionDataModule, weights: dict[str, str]
 ) -> list[str]:
     """Collect the sentences that nobody who reads the results should miss."""
-    notes = datamodule.notes()
+    problems = results.metrics.get(SECTION, [])  # first, since whatever follows rests on the data
+    notes = [*problems, *datamodule.notes()]
     if weights.get("weights") == UNTRAINED:
         notes.append(
             f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
@@ -40,7 +42,7 @@ def warn(
         if scoped is not None and scoped.all.fallback:
             notes.append(told if scoped.all.n_good else NO_GOOD)
     notes += few_good_notes(calibration, datamodule)
-    notes += results.notes
+    notes += [note for note in results.notes if note not in problems]
     notes += scope_notes(calibration)
     labels = datamodule.samples.loc[datamodule.samples["split"] == TEST, "label_index"]
     defective, good = int((labels == DEFECTIVE).sum()), int((labels == GOOD).sum())
