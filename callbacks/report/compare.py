@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from callbacks.statistics.threshold_table import precision_recall_f1
 
 from .charts.compare_figures import difference_bar, precision_recall_curves, roc_curves
@@ -17,7 +19,6 @@ from .wording import DASH, defined, interval_name, plural, share, span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
     from markupsafe import Markup
 
@@ -131,13 +132,19 @@ def render_comparison(content: CompareContent) -> str:
 
 
 def verdict(content: CompareContent) -> str:
-    """Tell what the comparison says about ranking, in one plain sentence."""
+    """Tell what the comparison says, in plain words: first where runs agree, then what their ranking tells."""
+    known_N = content.label_N >= 0
+    first, *others = content.judged
+    same = all(np.array_equal(first.verdict_N[known_N], other.verdict_N[known_N]) for other in others)
+    if same and all(np.array_equal(first.score_N[known_N], other.score_N[known_N]) for other in others):
+        return "The runs agree: the same score and the same verdict on every image."
+    agreed = "All runs call the same images defective. " if same else ""
     pairs = [pair for pair in content.comparison.pairs if defined(pair.p_adjusted) is not None]
     if not pairs:
-        return "These pictures hold too few of one class to tell the runs apart."
+        return f"{agreed}{_untested(content)}"
     sure = [pair for pair in pairs if pair.p_adjusted < 1 - content.confidence]
     if not sure:
-        return "No difference in AUROC can be told from chance on these pictures."
+        return f"{agreed}No difference in AUROC can be told from chance on these images."
     letters = [one.letter for one in content.contenders]
     if len(pairs) > 1:
         return f"{len(sure)} of {plural(len(pairs), 'pair')} differ in AUROC by more than chance."
@@ -147,6 +154,14 @@ def verdict(content: CompareContent) -> str:
         f"{letters[ahead]} ranks better than {letters[behind]}: AUROC {share(values[0])} against {share(values[1])}, "
         "and that is more than chance."
     )
+
+
+def _untested(content: CompareContent) -> str:
+    """Say why rankings cannot be compared."""
+    missing = [name for name, label in (("good", 0), ("defective", 1)) if not (content.label_N == label).any()]
+    if missing:
+        return f"They hold no {missing[0]} image in common, so how they rank images cannot be compared."
+    return "The good or the defective images are of a single group, so chance cannot be told from a difference."
 
 
 def p_value(value: float) -> str:
@@ -190,10 +205,16 @@ def _pair(pair: Pair, content: CompareContent) -> dict[str, Any]:
         "second_index": pair.second,
         "p": p_value(pair.auroc.p_value),
         "p_adjusted": p_value(pair.p_adjusted),
-        "delong": f"{signed(pair.auroc.low)} to {signed(pair.auroc.high)}",
+        "delong": _delong(pair),
         "rows": [_difference(name, pair.differences[key], limit) for key, name in METRICS.items()],
         "agreement": pair.agreement,
     }
+
+
+def _delong(pair: Pair) -> str:
+    """Write what DeLong's test says; empty where it is not defined, since no spread can be told."""
+    low, high = defined(pair.auroc.low), defined(pair.auroc.high)
+    return "" if low is None or high is None or not low < high else f"{signed(low)} to {signed(high)}"
 
 
 def _difference(name: str, estimate: Estimate, limit: float) -> dict[str, str | Markup]:

@@ -9,7 +9,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from callbacks.report.layers import map_layer
@@ -80,10 +79,10 @@ class Lens:
             (result,) = judge.stream([values])
             if result.anomaly_map is None or result.mask is None:
                 return None
-            layer = png_of(map_layer(result.anomaly_map, *judge.decision.map_range))
-            size = (values.shape[1], values.shape[0])
-            mask = cv2.resize(result.mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_NEAREST_EXACT)
-            look = Look(layer, png_of(mask.astype(np.uint8, copy=False)))
+            layer = map_layer(result.anomaly_map, *judge.decision.map_range)
+            if not result.placed.whole:
+                layer = result.placed.values_on_disk(layer)
+            look = Look(png_of(layer), png_of(result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255))
             self._kept[item.name] = look
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from .matching import TestedRun
 
-IGNORED = ("out", "name", "id", "run", "choices", "trainer", "callbacks")
-"""Settings that say where a run lies and how it was watched, not what it is."""
+IGNORED = ("out", "name", "id", "run", "choices")
+"""Settings that say where a run lies, not what it is."""
 
 
 def compare_runs(config: DictConfig, folders: Sequence[RunFolder], held: Path | None = None) -> RunFolder:
