@@ -11,6 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from .assets import FOLDER, read_script, read_style
+from .signing import decision_fields, lot_fields, signature_fields
 from .wording import DASH, percent, plural, score, score_decimals
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ def render_lot(lot: Lot) -> str:
         "cards": "\n".join(_card(one, decimals) for one in images if one.shown),
         "without": _without(images),
         "rule": escape(BY_RULES if lot.judged else RULE),
-        "lot": escape(lot.lot),
-        "part": escape(lot.part),
+        "named": lot_fields(lot.lot, lot.part),
         "facts": "".join(_fact(*fact) for fact in _facts(lines, lot)),
-        "decisions": _decisions(),
+        "decision": decision_fields(),
+        "signature": signature_fields(),
         "lines": "\n".join(_line(number, line, decimals) for number, line in enumerate(_listed(lines), 1)),
         "more": f"{len(lines) - MOST_LINES:,} more are in predictions.csv." if len(lines) > MOST_LINES else "",
         "dash": DASH,
@@ -218,13 +219,6 @@ def _facts(lines: Sequence[Line], lot: Lot) -> list[tuple[str, str]]:
 
 def _fact(name: str, text: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>"
-
-
-def _decisions() -> str:
-    return "".join(
-        f'<label><input type="radio" name="decision" value="{name}"> {name}</label>'
-        for name in ("accept the lot", "hold it", "reject it")
-    )
 
 
 def _listed(lines: Sequence[Line]) -> Sequence[Line]:

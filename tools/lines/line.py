@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import OmegaConf, open_dict
 
+from callbacks.report.signing import with_certificate
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
+from datamodules.files.whole_files import write_whole
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
 
@@ -123,6 +125,9 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
     command = shlex.join(["loupe", "predict", *overrides])
     with nullcontext() if hasattr(line, "record") else _alone(out):  # a record owns its folder itself
         found = line.predict(sources, out, page=bool(config.page), command=command)
+    if found.page is not None:
+        html = with_certificate(found.page.read_text(encoding="utf-8"), str(config.lot or ""), str(config.part or ""))
+        write_whole(found.page, html.encode())
     print(found.summary)
     print(f"Results {out}")
     if found.page is not None:

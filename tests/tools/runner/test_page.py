@@ -14,6 +14,7 @@ import pytest
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.defects.measured import DefectRules
 from callbacks.report.lot_rows import lines_of, short_names
+from callbacks.report.signing import with_certificate
 from datamodules.files.images import read_image
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
@@ -185,3 +186,12 @@ def test_names_are_short_and_tell_images_apart() -> None:
         ]
     )
     assert (first.name, first.error, second.far) == ("y.png", "is empty", 4.0)
+
+
+def test_any_page_of_the_house_takes_a_certificate() -> None:
+    page = with_certificate("<main><p>x</main> of</p></main>\n<script></script>", 'L"1', "P<2")
+    assert page.count('id="certificate"') == 1
+    assert page.index('id="certificate"') > page.index("</p>")
+    assert 'value="L&quot;1"' in page
+    assert 'value="P&lt;2"' in page
+    assert with_certificate("no page", "", "") == "no page"
