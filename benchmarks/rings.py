@@ -129,9 +129,9 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     off, states, lines = defaultdict[str, list[float]](list), Counter[tuple[str, str]](), list[str]()
-    found = outcomes(options)
-    seconds, missed = [one.seconds for one in found], sum(not one.measured for one in found)
-    for one in found:
+    rings = outcomes(options)
+    seconds, missed = [one.seconds for one in rings], sum(not one.measured for one in rings)
+    for one in rings:
         for name, (value, truth) in one.measured.items():
             if not 0 < truth < MINIMUM.get(name, 0.0):
                 off[name].append(abs(value - truth))
