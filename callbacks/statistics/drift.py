@@ -7,6 +7,11 @@ facts is compared with the largest of each permutation, which holds the rate of 
 assumption on how they hang together (Westfall and Young, "Resampling-Based Multiple Testing", 1993), where Holm's
 correction would give power away: sharpness, contrast and brightness move together.
 
+Of few groups that test cannot say much: four beside nine are chosen in 715 ways, in a few of which chance makes some
+fact or other as extreme. Limits of single images say more, since they rest on what tails are like: a fresh group lies
+beyond one with a known rate, so a share of groups lies there with at most that rate over the share (Markov), however
+they hang together. Each of both says its part (Bonferroni).
+
 Letters: N images, F facts, G groups, P permutations.
 """
 
@@ -20,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 PERMUTATIONS = 1999
-ALARM = 0.02  # p value at which a set is said to have drifted
+ALARM = 0.03  # p value at which a set is said to have drifted
+TESTS = 2  # that it comes from: of ranks, and of limits
 Floats = npt.NDArray[np.float64]
 
 
@@ -28,7 +34,7 @@ class Drift(NamedTuple):
     """What the test found.
 
     Attributes:
-        p_value: Of the set; None where there are too few groups for any p value as small as ``ALARM``.
+        p_value: Of the set; None where there are too few groups for one as small as ``ALARM``.
         by_fact: Adjusted for all of them; 1 where a fact is not known on both sides, or does not vary.
         images: That were compared with the reference.
         groups: They fall into.
@@ -65,7 +71,7 @@ def compare_sets(
     groups, moved = int(first.max(initial=-1)) + 1, int(second.max(initial=-1)) + 1
     ways = math.comb(groups + moved, moved)
     nothing = (1.0,) * reference_NF.shape[1]
-    if not groups or not moved or ways < 1 / ALARM:
+    if not groups or not moved or ways * ALARM < TESTS:
         return Drift(None, nothing, len(set_NF), moved)
     value_NF = np.concatenate([reference_NF, set_NF])
     sum_GF, count_GF = _rank_sums(value_NF, np.concatenate([first, second + groups]), groups + moved)
@@ -82,6 +88,31 @@ def compare_sets(
     p_F = np.ones(len(known_F))
     p_F[known_F] = (largest_P[:, None] >= standard_PF[0] - 1e-12).mean(axis=0)  # the first one is the observed one
     return Drift(float(p_F.min()), tuple(float(p) for p in p_F), len(set_NF), moved)
+
+
+def with_limits(drift: Drift, beyond_GF: npt.NDArray[np.bool_], rate: float) -> Drift:
+    """Join what ranks say of a set with how many of its groups lie beyond limits.
+
+    Args:
+        drift: By ranks.
+        beyond_GF: Whether a group of the set has an image beyond the limits of a fact.
+        rate: Of fresh groups that have one beyond any limit.
+    """
+    share_F = beyond_GF.mean(axis=0) if len(beyond_GF) else np.zeros(beyond_GF.shape[1])
+    share = float(beyond_GF.any(axis=1).mean()) if len(beyond_GF) else 0.0
+    by_limits = _at_most(rate, share)
+    if drift.p_value is None:  # limits alone can say something, if they do
+        known = by_limits <= ALARM
+        by_fact = tuple(_at_most(rate, float(one)) for one in share_F)
+        return drift._replace(p_value=by_limits, by_fact=by_fact) if known else drift
+    by_fact = tuple(
+        min(1.0, TESTS * min(p, _at_most(rate, float(one)))) for p, one in zip(drift.by_fact, share_F, strict=True)
+    )
+    return drift._replace(p_value=min(1.0, TESTS * min(drift.p_value, by_limits)), by_fact=by_fact)
+
+
+def _at_most(rate: float, share: float) -> float:
+    return min(1.0, rate / share) if share else 1.0
 
 
 def _codes(group_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .drift import Drift, compare_sets
+from .drift import Drift, compare_sets, with_limits
 from .examined import Examined, FactCompared, plain
-from .novelty import FACTS, FEWEST, Facts, Limits, find_limits, rounded, unusual
+from .novelty import FACTS, FEWEST, RATE, Facts, Limits, find_limits, rounded, unusual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,6 +135,7 @@ class Usual:
         counted = counted[np.linspace(0, max(len(counted) - 1, 0), min(len(counted), COMPARED)).round().astype(np.intp)]
         codes = _codes(group_N)
         drift = compare_sets(self.reference_NF, self.group_N, value_NF[counted], codes[counted])
+        drift = with_limits(drift, self._beyond(facts_N, counted, codes), self.rate)
         kinds = np.asarray(kind_N, dtype=str)[counted] if kind_N else np.zeros(len(counted), dtype=str)
         outside_N = [[name for name in self.limits if unusual(facts, {name: self.limits[name]})] for facts in facts_N]
         first = next((index for index, names in enumerate(outside_N) if names), None)
@@ -159,6 +160,23 @@ class Usual:
             ),
             kinds=self._by_kind(value_NF[counted], codes[counted], kinds),
         )
+
+    @property
+    def rate(self) -> float:
+        """Of fresh groups that have an image beyond any limit, at most."""
+        return sum(RATE if FACTS[name].far_alone else 2 * RATE for name in self.limits)
+
+    def _beyond(
+        self, facts_N: Sequence[Facts], row_N: npt.NDArray[np.intp], group_N: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell of every group whether one of its images among some rows lies beyond the limits of each fact (G, F)."""
+        code_N = _codes(group_N[row_N].astype(str).tolist())
+        beyond_GF = np.zeros((int(code_N.max(initial=-1)) + 1, len(FACTS)), bool)
+        for index, name in enumerate(FACTS):
+            limits = {name: self.limits[name]} if name in self.limits else {}
+            for code, row in zip(code_N, row_N, strict=True):
+                beyond_GF[code, index] |= bool(limits and unusual(facts_N[row], limits))
+        return beyond_GF
 
     def _by_kind(
         self, value_NF: Floats, group_N: npt.NDArray[np.int64], kind_N: npt.NDArray[np.str_]
