@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
@@ -15,6 +15,8 @@ from .export_plan import Explains, Exports, plan_single
 from .features.last_seen import LastSeen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from anomalib.data import InferenceBatch
     from torch import Tensor
@@ -96,6 +98,12 @@ class InspectionModel(AnomalibModule):
         del image_B3HW
         return None
 
+    def describer(self) -> Callable[[Tensor], Tensor] | None:
+        """Return ``embedding`` for a graph; None where the method has none."""
+        if type(self).embedding is InspectionModel.embedding:
+            return None
+        return cast("Callable[[Tensor], Tensor]", self.embedding)
+
     def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe pictures by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
         return self._embedded(image_B3HW, lambda: self._embed_whole(image_B3HW))
@@ -150,7 +158,7 @@ class InspectionModel(AnomalibModule):
         del size
         if isinstance(self.model, Exports):
             return self.model.export_plan()
-        return None if self.not_exportable else plan_single(self.model)
+        return None if self.not_exportable else plan_single(self.model, self.describer())
 
     def use_tiling(self, tiling: Tiling) -> None:
         """Judge pictures tile by tile from now on, and learn from tiles.

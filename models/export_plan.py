@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from anomalib.data import InferenceBatch
     from torch import Tensor, nn
@@ -26,11 +26,15 @@ class Graph:
         network: From images (B, 3, H, W) in [0, 1] to raw scores and maps; or torchvision's Mask R-CNN.
         instances: Whether it is the latter, which takes one image at a time, and answers with instances.
         side: Of the square images that it takes; None: it takes what the bundle judges, or its tiles.
+        describe: From the same images to one vector each (B, D), by which a bundle tells those that are unlike the
+            images of the training; it takes the network's own features, which runtimes compute once. None: it tells
+            none by them.
     """
 
     network: nn.Module
     instances: bool = False
     side: int | None = None
+    describe: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Explains(Protocol):
         """Score images as ``forward`` does, and return beside it what ``views`` names, in that order."""
 
 
-def plan_single(network: nn.Module) -> ExportPlan:
+def plan_single(network: nn.Module, describe: Callable[[Tensor], Tensor] | None = None) -> ExportPlan:
     """Plan one graph, from a batch of images to scores and maps, and to what the network shows of its way there."""
     views = {"views": list(network.views)} if isinstance(network, Explains) else {}
-    return ExportPlan({"kind": "single", **views}, {MODEL: Graph(network)})
+    return ExportPlan({"kind": "single", **views}, {MODEL: Graph(network, describe=describe)})

@@ -6,7 +6,7 @@ Letters: B pictures of a batch, N calibration pictures, H and W pixels.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
@@ -193,6 +193,14 @@ class Hybrid(InspectionModel):
     def embedding(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe pictures as the screening model does."""
         return self.stages[0].embedding(image_B3HW)
+
+    def export_plan(self, size: tuple[int, int]) -> ExportPlan | None:
+        """Plan a graph for each stage; the screening's describes images."""
+        plan = super().export_plan(size)
+        if plan is None:
+            return None
+        screening = replace(plan.graphs[SCREENING], describe=self.stages[0].describer())
+        return replace(plan, graphs={**plan.graphs, SCREENING: screening})
 
     def account(self, predictions: pd.DataFrame) -> Account:
         """Say which images the screening passed, and what each stage cost."""

@@ -6,17 +6,19 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callbacks.decisions.calibration import calibration_of
+from datamodules.files.made_folders import make_folder
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
 from tools.errors import ConfigError
 from tools.runner.composition import INPUT
 from tools.runner.self_check import EXPECTED, SAMPLES
-from tools.runner.specification import BY_KIND, SPEC
+from tools.runner.specification import BY_KIND, CLOUD_FILE, SPEC
 from tools.runner.tiles import cut
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_files import ENVIRONMENT, METRICS, SHARED
@@ -37,8 +39,10 @@ from .spec import describe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from callbacks.statistics.cloud import Cloud
     from datamodules.base import InspectionDataModule
     from models.base import InspectionModel
+    from models.export_plan import Graph
     from tools.runs.trained import Trained
 
     from .calibration_images import CalibrationImages
@@ -133,7 +137,7 @@ def output_folder(trained: Trained) -> Path:
     if out.exists():
         raise ConfigError(f"Expected a new folder for the bundle, but {out} exists; delete it, or set out=FOLDER.")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"Expected out to be a folder to write to, but {out}: {error.strerror}.") from error
     return out
@@ -150,17 +154,27 @@ def fill(
         whole = datamodule.reading.height, datamodule.reading.width
         size = (tiles["size"], tiles["size"]) if tiles else whole
         images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
-        forms = write_forms(plan_of(module, whole).graphs, size, folder, precisions, images)
+        graphs, cloud = describing(plan_of(module, whole).graphs, calibration_of(module).cloud)
+        forms = write_forms(graphs, size, folder, precisions, images)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     evidence = {
         "metrics": {} if trained.tested is None else trained.tested.read_json(METRICS),
         "environment": {} if trained.folder is None else trained.folder.read_json(ENVIRONMENT),
         "epoch": read_checkpoint(trained.checkpoint).epoch if module.has_epochs else None,
     }
-    spec = describe(module, config, pictures, forms, composition, evidence)
+    spec = describe(module, config, pictures, forms, composition, evidence, cloud)
+    if cloud is not None:
+        write_json(folder / CLOUD_FILE, cloud.to_dict())
     write_json(folder / SPEC, spec)
     write_runner(folder, merging=spec["defects"]["rules"]["merge_gap"] > 0)
     write_checksums(folder)
+
+
+def describing(graphs: Mapping[str, Graph], cloud: Cloud | None) -> tuple[dict[str, Graph], Cloud | None]:
+    """Let graphs describe images where it is known how usual ones are described, and the other way round."""
+    if cloud is None or not any(graph.describe for graph in graphs.values()):
+        return {name: replace(graph, describe=None) for name, graph in graphs.items()}, None
+    return dict(graphs), cloud
 
 
 def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, Any] | None) -> list[dict[str, Any]]:

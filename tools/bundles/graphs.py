@@ -22,12 +22,12 @@ from torch import nn
 from models.export_plan import Explains
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
-from tools.runner.composition import INPUT, MAP, MODEL, SCORE
+from tools.runner.composition import EMBEDDING, INPUT, MAP, MODEL, SCORE
 
 from .onnx_files import save_onnx, write_half
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -48,14 +48,20 @@ FOUND = ("boxes", "labels", "scores", "masks")
 class RawOutputs(nn.Module):
     """A network as a graph: images (B, 3, H, W) in [0, 1] to raw scores (B,) and maps (B, H, W), and its views.
 
+    Args:
+        network: In evaluation mode.
+        describe: From images to one vector each (B, D), the last output; None: there is none.
+
     Attributes:
         names: Of what it returns.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, describe: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
         self.network = network
-        self.names = [SCORE, MAP, *(network.views if isinstance(network, Explains) else ())]
+        self.describe = describe
+        views = network.views if isinstance(network, Explains) else ()
+        self.names = [SCORE, MAP, *views, *([] if describe is None else [EMBEDDING])]
 
     def forward(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
         """Decide nothing: thresholds lie beside the graph."""
@@ -64,7 +70,8 @@ class RawOutputs(nn.Module):
         prediction, views = (
             self.network.explain(image_B3HW) if isinstance(self.network, Explains) else (self.network(image_B3HW), {})
         )
-        return prediction.pred_score, prediction.anomaly_map, *views.values()
+        described = [] if self.describe is None else [self.describe(image_B3HW).flatten(1)]
+        return prediction.pred_score, prediction.anomaly_map, *views.values(), *described
 
 
 class Instances(nn.Module):
@@ -218,7 +225,7 @@ def _write_graph(graph: Graph, size: tuple[int, int], path: Path) -> None:
     if graph.instances:
         write_instances(Instances(cast("MaskRCNN", graph.network)), torch.rand(1, 3, *size), path)
     else:
-        write_onnx(RawOutputs(graph.network), torch.rand(2, 3, *size), path)
+        write_onnx(RawOutputs(graph.network, graph.describe), torch.rand(2, 3, *size), path)
 
 
 def write_openvino(onnx_path: Path, path: Path, *, half: bool = False) -> None:

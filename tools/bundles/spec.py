@@ -13,8 +13,9 @@ from timm.models import get_pretrained_cfg
 from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.usual import EMBEDDING
 from datamodules.layouts.files import is_evened
+from tools.runner.composition import EMBEDDING as GRAPH_EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
-from tools.runner.specification import SCHEMA
+from tools.runner.specification import CLOUD, CLOUD_FILE, SCHEMA
 from tools.runs.accepting import acceptance_of
 from tools.runs.defect_listing import measuring_of
 from tools.runs.zoning import zoning_of
@@ -22,6 +23,7 @@ from tools.runs.zoning import zoning_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from callbacks.statistics.cloud import Cloud
     from models.base import InspectionModel
 
     from .calibration_images import CalibrationImages
@@ -37,6 +39,7 @@ def describe(
     forms: Sequence[Mapping[str, Any]],
     composition: Mapping[str, Any],
     evidence: Mapping[str, Any],
+    cloud: Cloud | None = None,
 ) -> dict[str, Any]:
     """Describe a bundle.
 
@@ -48,12 +51,16 @@ def describe(
         composition: How graphs work together.
         evidence: ``metrics`` and ``environment`` of the run, where there is one, and ``epoch``, counted from 1, of the
             checkpoint; None where its training had none.
+        cloud: Where embeddings of usual images lie, if the graphs give any.
     """
     reading = images.datamodule.reading
     tiles = composition.get("tiles")
     size = [tiles["size"]] * 2 if tiles else [reading.height, reading.width]
     calibration = calibration_of(module)
     summary = calibration.summary()
+    usual = calibration.usual
+    if usual is not None and cloud is None:
+        usual = usual.without(EMBEDDING)
     zones = summary["pixel"].get("zone", {})
     origin = module.origin()
     return {
@@ -85,11 +92,13 @@ def describe(
                 "unit": "raw: higher is worse, unbounded; its own scale",
             },
             *({"name": name, "unit": "to look at; no verdict rests on it"} for name in composition.get("views", ())),
+            *([{"name": GRAPH_EMBEDDING, "unit": "one vector; how far it lies out flags images"}] if cloud else []),
         ],
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
         "thresholds": summary,
-        "usual": None if calibration.usual is None else calibration.usual.without(EMBEDDING).to_dict(),
+        "usual": None if usual is None else usual.to_dict(),
+        **({CLOUD: CLOUD_FILE} if cloud is not None else {}),
         "defects": measuring_of(config, calibration).to_dict(),
         "classes": list(module.classes),
         "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,

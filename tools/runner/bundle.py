@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from callbacks.acceptance.judgement import Acceptance
-from callbacks.statistics.usual import Usual
+from callbacks.statistics.cloud import Cloud
+from callbacks.statistics.usual import EMBEDDING, Usual
 from datamodules.enhancing.enhancement import read_enhancement
 from datamodules.files.fitting import SQUASH
 from datamodules.kinds import read_finder
 
-from .composition import HYBRID, INSTANCES, compose, compose_views
+from .composition import HYBRID, INSTANCES, compose, compose_distances, compose_views
 from .decision import Decision
 from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
 from .spec_check import check_spec, explaining
-from .specification import BY_KIND, SPEC, hash_file, is_edited, read_object, read_spec
+from .specification import BY_KIND, CLOUD, CLOUD_FILE, SPEC, check_files, hash_file, is_edited, read_object, read_spec
 from .zoning import Zoning
+
+PRECISE = frozenset({"fp32", "fp16"})  # forms whose embeddings are near enough to those that were learned from
 
 
 class Bundle(Judge):
@@ -70,13 +73,22 @@ class Bundle(Judge):
             for kind, place in by_kind.get("own", {}).items()
         }
 
+    def _read_cloud(self) -> Cloud | None:
+        """Read where the embeddings of usual images lie; None where the form's graph gives none that compare."""
+        if CLOUD not in self.spec or self.form.precision not in PRECISE:
+            return None
+        check_files(self.folder, [CLOUD_FILE])
+        return Cloud.from_dict(read_object(self.folder / CLOUD_FILE))
+
     def _set_up(self, threads: int | None, image_threshold: float | None, pixel_threshold: float | None) -> None:
         """Open the graphs, and become a judge by them."""
         resize = self.spec["input"]["resize"]
         enhance = self.spec["input"].get("enhance", {"entries": []})  # earlier bundles have none
         graphs = open_graphs(self.folder, self.form, threads)
+        usual = Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None
+        cloud = self._read_cloud()
         super().__init__(
-            infer=compose(self.spec, graphs),
+            infer=compose_distances(compose(self.spec, graphs), cloud),
             decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
             size=(resize["height"], resize["width"]),
             white_level=self.spec["input"]["white_level"],
@@ -86,7 +98,7 @@ class Bundle(Judge):
                 "form": f"{self.form.runtime} {self.form.precision}",
             },
             measuring=Measuring.read(self.spec["defects"]),
-            usual=Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None,
+            usual=usual if usual is None or cloud is not None else usual.without(EMBEDDING),
             enhance=read_enhancement(**enhance),
             classes=self.spec.get("classes") or (),
             views=compose_views(self.spec, graphs),

@@ -21,11 +21,12 @@ from .tiles import judge_tiles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from callbacks.statistics.cloud import Cloud
     from datamodules.samples.detections import Detections
 
     from .network import Array, Graph
 
-INPUT, SCORE, MAP = "image", "score", "map"
+INPUT, SCORE, MAP, EMBEDDING = "image", "score", "map", "embedding"
 MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
 SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
 LAYERED, CHAIN = "layered", "chain"
@@ -58,6 +59,18 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     return partial(judge_tiles, composition["tiles"], judge) if composition.get("tiles") else judge
 
 
+def compose_distances(judge: Callable[[Array], Prediction], cloud: Cloud | None) -> Callable[[Array], Prediction]:
+    """Say how far out images lie by the embeddings that a graph gives; nothing where it gives none."""
+
+    def measure(image_B3HW: Array) -> Prediction:
+        found = judge(image_B3HW)
+        if cloud is None or found.embedding_BD is None:
+            return found
+        return found._replace(distance_B=cloud.distances(found.embedding_BD))
+
+    return measure
+
+
 def compose_views(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], dict[str, Array]] | None:
     """Say how the graph of a bundle shows what it went by; None where it does not, as where it judges tiles."""
     composition = spec["composition"]
@@ -75,7 +88,7 @@ def compose_views(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[A
 def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     del composition
     found = graphs[MODEL]({INPUT: image_B3HW})
-    return Prediction(found[SCORE], found[MAP])
+    return Prediction(found[SCORE], found[MAP], embedding_BD=found.get(EMBEDDING))
 
 
 def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
@@ -105,7 +118,8 @@ def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW
 
 
 def _hybrid(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
-    screened_B = graphs[SCREENING]({INPUT: image_B3HW})[SCORE]
+    screened = graphs[SCREENING]({INPUT: image_B3HW})
+    screened_B = screened[SCORE]
     suspicious = np.flatnonzero(screened_B >= np.float32(composition["screening_threshold"]))
     count, _, height, width = image_B3HW.shape
     score_B = np.full(count, composition["passed"], np.float32)
@@ -116,4 +130,4 @@ def _hybrid(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: A
         score_B[suspicious], map_BHW[suspicious] = found.score_B, found.map_BHW
         for index, entry in zip(suspicious, found.detections or [], strict=True):
             detections[index] = entry
-    return Prediction(score_B, map_BHW, detections)
+    return Prediction(score_B, map_BHW, detections, embedding_BD=screened.get(EMBEDDING))

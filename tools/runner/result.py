@@ -29,13 +29,14 @@ class Prediction(NamedTuple):
     """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
 
     Boxes and masks of detections are in pixels of the model's picture. ``distance_B`` says how far out the embedding of
-    each picture lies, where whatever judges knows that.
+    each picture lies, where whatever judges knows that; ``embedding_BD`` are the embeddings that a graph gives.
     """
 
     score_B: Array
     map_BHW: Array
     detections: list[Detections] | None = None
     distance_B: list[float] | None = None
+    embedding_BD: Array | None = None
 
 
 class Region(NamedTuple):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = "loupe-bundle/1"
 SPEC = "spec.json"
 CHECKSUMS = "checksums.sha256"
+CLOUD, CLOUD_FILE = "cloud", "cloud.json"  # what of spec.json says that embeddings are told, and where usual ones lie
 BY_KIND = "by_kind.json"  # of several models: which folder judges which kind, and how kinds are told
 LARGEST_JSON = 256 << 20  # bytes: peaks of good images make them long
 _BLOCK = 1 << 20  # bytes that are hashed at a time: graphs may be larger than memory

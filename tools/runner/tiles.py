@@ -52,7 +52,25 @@ def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], ima
         merge_tiles([part[index] for part in seen], places, (height, width), *rules)
         for index in range(count if seen else 0)
     ]
-    return Prediction(score_B, sum_BHW / weight_HW, detections if seen else None)
+    embedding_BD = None
+    if found.embedding_BD is not None:  # of whole images, as the run describes them
+        embedding_BD = judge(shrunk(image_B3HW, tiles["size"])).embedding_BD
+    return Prediction(score_B, sum_BHW / weight_HW, detections if seen else None, embedding_BD=embedding_BD)
+
+
+def shrunk(image_B3HW: Array, size: int) -> Array:
+    """Resize whole images to one tile, (B, 3, S, S), by a triangle as wide as a pixel of the result, as torch does."""
+    rows, columns = (_triangles(length, size) for length in image_B3HW.shape[-2:])
+    return np.ascontiguousarray(rows @ image_B3HW @ columns.T, np.float32)
+
+
+def _triangles(length: int, size: int) -> Array:
+    """Return the weights (size, length) of an axis' pixels in each one of the result; those of each add up to 1."""
+    step = length / size
+    centre_S1 = step * (np.arange(size)[:, None] + 0.5)
+    away = np.abs(np.arange(length) + 0.5 - centre_S1) / max(step, 1.0)
+    weight = np.maximum(0.0, 1.0 - away)
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True), np.float32)
 
 
 def cut(image_B3HW: Array, place: tuple[int, int], size: int) -> Array:

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from callbacks.decisions.calibration import calibration_of
 from tools.cli import main
 from tools.configuring.config import groups
 from tools.runner import Bundle
+from tools.runs.checkpoint import read_checkpoint, restore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +85,14 @@ def assert_judges_as_the_test_did(run: Path) -> None:
             spread = expected["score"].max() - expected["score"].min()
             scores = [result.score for result in found]
             np.testing.assert_allclose(scores, expected["score"], rtol=0, atol=1e-4 * spread, err_msg=runtime)
+            if "cloud" in spec or not describes(run):
+                unusual = (expected["unusual"].fillna("") != "").tolist()
+                assert [result.unusual != "" for result in found] == unusual, runtime
+
+
+def describes(run: Path) -> bool:
+    """Tell whether a run knows where the embeddings of usual images lie."""
+    return calibration_of(restore(read_checkpoint(run / "checkpoints" / "best.ckpt"))).cloud is not None
 
 
 @pytest.mark.parametrize("model", [name for name in groups()["model"] if name not in STAY])
@@ -91,6 +101,8 @@ def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: P
     parity = json.loads((run / "bundle" / "parity.json").read_text())
     assert parity["passed"]
     assert not any(form["flips"] for form in parity["forms"])
+    spec = json.loads((run / "bundle" / "spec.json").read_text())
+    assert ("cloud" in spec) == (describes(run) and model != "mask_rcnn")
     assert_judges_as_the_test_did(run)
 
 

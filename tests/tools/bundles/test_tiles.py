@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from anomalib.data import InferenceBatch
+from torch.nn import functional as F
 
 from models.components.tiled import Tiling
 from tests.found import as_instances
 from tools.runner.result import Prediction
-from tools.runner.tiles import judge_tiles
+from tools.runner.tiles import judge_tiles, shrunk
 
 if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
@@ -63,6 +64,23 @@ def test_tiles_are_put_together_as_the_model_does(size: tuple[int, int], tiling:
             assert (*entry.box, entry.score) == pytest.approx((*other.box, other.score))
             assert entry.region == other.region
             np.testing.assert_array_equal(entry.mask, other.mask)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (100, 70), (33, 257), (20, 50), (32, 32)])
+def test_whole_images_shrink_to_a_tile_as_torch_does_it(size: tuple[int, int]) -> None:
+    image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    wanted = F.interpolate(image, (32, 32), mode="bilinear", antialias=True)
+    np.testing.assert_allclose(shrunk(image.numpy(), 32), wanted.numpy(), atol=2e-6)
+
+
+def test_the_embedding_of_a_tiled_image_is_that_of_the_whole() -> None:
+    def describe(image_B3HW: np.ndarray) -> Prediction:
+        return as_runner(image_B3HW)._replace(embedding_BD=image_B3HW.mean(axis=(2, 3)))
+
+    image = np.random.default_rng(0).random((2, 3, 70, 90), dtype=np.float32)
+    found = judge_tiles(Tiling(size=32).to_plain((70, 90)), describe, image)
+    assert found.embedding_BD is not None
+    np.testing.assert_allclose(found.embedding_BD, shrunk(image, 32).mean(axis=(2, 3)))
 
 
 def test_pictures_that_no_tile_finds_anything_on_have_no_detections() -> None:
