@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
+from datamodules.files.made_folders import leaving_none_empty
 from datamodules.files.own_process import settle_process
 from models.errors import DivergedError, WeightsError
 
@@ -65,7 +66,7 @@ def run_verb(verb: str, args: Sequence[str], run: Run, epilog: str, shown: Seque
     settle_process()
     quiet_libraries()
     try:
-        with heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
+        with leaving_none_empty(), heard(), quiet_threads(), keeping_note(lambda: NOT_BEGUN):
             words, folder = take_config_dir(args)
             with searching(folder):
                 if HELP_FLAGS & set(words):

@@ -103,6 +103,11 @@ def _run_line(overrides: Sequence[str], *, show: bool) -> Path | None:
     if show:
         print_config(config)
         return None
+    missing = sorted(OmegaConf.missing_keys(config))
+    if own := [key.removeprefix(f"{GROUP}.") for key in missing if key.startswith(f"{GROUP}.")]:
+        line = config.choices[GROUP]
+        raise ConfigError(f"Expected a value for {own[0]}, but found none; see: loupe predict line={line} --help")
+    require_values(config)
     from .configuring.build import build  # noqa: PLC0415 - help and errors must not wait for it
 
     return run_line(config, build(config.line, "line"), overrides)

@@ -41,7 +41,48 @@ def test_odd_values(value: str, tmp_path: Path, loupe: Loupe, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     args = ["train", "data=synthetic", *SIZE, *QUICK, "out=runs", value]
     assert_refused(loupe(args))
-    assert not list(tmp_path.rglob("config.yaml"))
+    left = {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*")}
+    assert left <= {("runs",), ("runs", "drawn")}  # images that were drawn are kept
+
+
+REFUSED = [
+    *(["predict", f"line={line}", "source=nosuch"] for line in ("fiber", "oring", "meta_atom", "grain_maps")),
+    ["predict", "line=inclusion_maps", "source=nosuch"],
+    ["predict", "line=metallography", "source=nosuch"],
+    ["predict", "line=fiber", "source=nosuch", "out=a/b/c"],
+    ["predict", "line=fiber", "source=empty"],
+    ["predict", "run=RUN", "source=nosuch"],
+    ["predict", "run=RUN", "source=empty", "out=a/b/c"],
+    ["predict", "bundle=nosuch", "source=empty"],
+    ["test", "run=RUN", "data=folder", "data.root=nosuch", "out=a/b"],
+    ["export", "run=RUN", "out=a/b/bundle", "precisions=[int2]"],
+    ["export", "run=nosuch", "out=a/b/bundle"],
+    ["doctor", "data=folder", "data.root=nosuch", "out=a/b"],
+    ["doctor", "data=folder", "data.root=empty", "out=a/b"],
+    ["train", "data=folder", "data.root=nosuch", "out=a/b"],
+    ["train", "data=folder", "data.root=empty", "out=a/b"],
+    ["train", "data=folder", "data.root=empty", "out=a/b", "repeat=3"],
+    ["train", "data=folder", "data.root=empty", "out=a/b", "by_kind=true"],
+    ["compare", "nosuch", "nosuch2", "out=a/b"],
+    ["prepare", "fiber", "source=nosuch", "out=a/b"],
+    ["prepare", "metallography", "source=empty", "out=a/b"],
+    ["prepare", "oring", "source=empty", "out=a/b"],
+    ["prepare", "meta_atom", "source=empty", "out=a/b"],
+    ["distill", "source=empty", "out=a/b"],
+    ["sweep", "data=folder", "data.root=nosuch", "out=a/b"],
+    ["calibrate", "run=RUN", "labels=nosuch", "out=a/b"],
+]
+
+
+@pytest.mark.parametrize("args", REFUSED, ids=lambda args: " ".join(args[:3]))
+def test_what_never_ran_leaves_no_folder(
+    args: list[str], tmp_path: Path, run_copy: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert_refused(loupe([arg.replace("RUN", str(run_copy)) for arg in args]))
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_developer_reads_the_traceback(tmp_path: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch) -> None:

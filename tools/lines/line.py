@@ -14,6 +14,7 @@ from omegaconf import OmegaConf, open_dict
 from callbacks.report.signing import with_certificate
 from configs import CONFIG_DIR
 from datamodules.errors import DataError
+from datamodules.files.made_folders import make_folder
 from datamodules.files.whole_files import write_whole
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
@@ -177,7 +178,7 @@ def new_folder(wanted: str | None, name: str, record: str = "") -> Path:
         stem = Path(wanted).expanduser() if wanted else Path("predictions") / f"{name}_{stamp}"
         path = stem if count == 1 else stem.with_name(f"{stem.name}_{count}")
         try:
-            path.mkdir(parents=True)
+            make_folder(path)
         except FileExistsError:
             if not wanted:
                 continue

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError
+from datamodules.files.made_folders import leaving_none_empty
 from datamodules.files.own_process import settle_process
 
 from .bundle import Bundle
@@ -51,7 +52,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminate)
-        return _run(options)
+        with leaving_none_empty():
+            return _run(options)
     except BundleError as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2

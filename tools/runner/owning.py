@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from datamodules.files.made_folders import make_folder
+
 from .specification import BundleError
 
 if TYPE_CHECKING:
@@ -22,11 +24,10 @@ def new_folder(wanted: Path) -> Path:
         BundleError: None can be made.
     """
     try:
-        wanted.parent.mkdir(parents=True, exist_ok=True)
         for count in range(1, MOST_FOLDERS):
             path = wanted if count == 1 else wanted.with_name(f"{wanted.name}_{count}")
             with contextlib.suppress(FileExistsError):
-                path.mkdir()
+                make_folder(path)
                 return path
     except OSError as error:
         raise BundleError(f"Expected a folder to write to, but {wanted}: {error.strerror}.") from error

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from datamodules.files.csv_text import LINE_END, Rows, guarded
+from datamodules.files.made_folders import make_folder
 
 from .familiar import Familiar
 from .instance_files import write_instances
@@ -194,7 +195,7 @@ class Writer:
     def _begin(self, about: dict[str, Any]) -> None:
         path = self.folder / ABOUT
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, exist_ok=True)
             self._owner = Owner(self.folder)
             try:
                 text = json.dumps(about, indent=2, allow_nan=False) + "\n"

@@ -8,6 +8,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from datamodules.files.made_folders import make_folder
 from tools.errors import ConfigError
 from tools.runner.owning import Owner, is_still
 from tools.runner.specification import BundleError
@@ -54,7 +55,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         ConfigError: Another process writes to it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, exist_ok=True)
         owner = Owner(folder)
     except BundleError as error:
         raise ConfigError(str(error)) from error

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datamodules.files.made_folders import make_folder
 from datamodules.files.whole_files import write_whole
 from tools.configuring.moved import with_new_names
 from tools.configuring.plain_config import read_config, read_json_object, require_run
@@ -44,7 +45,7 @@ class RunFolder:
         for count in range(1, 10_000):
             path = parent / (str(wanted) if count == 1 else f"{wanted}_{count}")
             try:
-                path.mkdir(parents=True)
+                make_folder(path)
             except FileExistsError:
                 if config.id:
                     raise ConfigError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from configs import CONFIG_DIR
+from datamodules.files.made_folders import make_folder
 from tools.configuring.config import parse_overrides, recompose
 from tools.errors import ConfigError
 
@@ -141,7 +142,7 @@ def make_output(trained: Trained, kind: str) -> RunFolder:
         base = trained.folder.path if trained.folder is not None else trained.checkpoint.resolve().parent
         path = free_folder(base / kind / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"Expected out to be a folder to write to, but {path}: {error.strerror}.") from error
     return RunFolder(path.resolve())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
+from datamodules.files.made_folders import make_folder
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"Expected out to be a folder to write to, but {folder}: {error.strerror}.") from error
         lock = folder / LOCK
