@@ -23,6 +23,7 @@ from .kinds import of_kinds
 from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset
 from .samples.batch import Sample, collate
+from .samples.copies import contradictions
 from .samples.dataset import InspectionDataset, Reading
 from .samples.held import hold_splits, read_earlier
 from .samples.left_out import leave_out_blank
@@ -255,10 +256,15 @@ class InspectionDataModule(LightningDataModule, ABC):
         counts = self.samples["label_index"].map(LABEL_NAMES).value_counts()
         listed = ", ".join(f"{counts[name]:,} {name}" for name in LABEL_NAMES.values() if name in counts)
         left_out = f"; {len(self.excluded):,} left out or not used" if len(self.excluded) else ""
-        return [f"Found {len(self.samples):,} images in {self.root}: {listed}{left_out}."]
+        noun = "image" if len(self.samples) == 1 else "images"
+        return [f"Found {len(self.samples):,} {noun} in {self.root}: {listed}{left_out}."]
 
     def notes(self) -> list[str]:
         """Say, in whole sentences, what a reader of results must not miss about the data."""
+        return [*contradictions(self.samples), *self.unlabelled()]
+
+    def unlabelled(self) -> list[str]:
+        """Say how many training images nobody labelled; nothing where all are labelled."""
         trained = self.split_samples(TRAIN)
         unknown = int((trained["label_index"] == UNKNOWN).sum())
         found = f"{unknown} of {len(trained)} training pictures are unlabelled and taken for good"
@@ -366,7 +372,8 @@ def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
         sizes = list(zip(rows["height"], rows["width"], strict=True))
         bad = survey_beside(rows[column].tolist(), sizes, one, description)
         unusable = {found.path for found in bad}
-        used = np.array([unusable.isdisjoint(split_mask(text)) for text in table[column]], dtype=np.bool_)
+        files = table[column].map(split_mask if column == "mask_path" else lambda path: [path])
+        used = np.array([unusable.isdisjoint(paths) for paths in files], dtype=np.bool_)
         table = table[used].reset_index(drop=True)
         problems += bad
     table, blank = leave_out_blank(table)
@@ -381,17 +388,3 @@ def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:
     """List what was left out: path, problem and remedy."""
     rows = [(written(problem.path), problem.problem, problem.remedy) for problem in problems]
     return pd.DataFrame(rows, columns=list(EXCLUDED_COLUMNS))
-
-
-def existing_root(root: str, holds: str) -> Path:
-    """Return ``root`` as an absolute path.
-
-    Raises:
-        DataError: It is not a folder; ``holds`` says what it should contain.
-    """
-    path = Path(root).expanduser()
-    if not path.is_dir():
-        raise DataError(
-            f"Expected data.root to be a folder with {holds}, but found none at {root}; set data.root=PATH."
-        )
-    return path.resolve()

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .base import InspectionDataModule, existing_root
+from .base import InspectionDataModule
 from .errors import DataError, UnreadableImageError
+from .files.names import same_name
+from .files.roots import existing_root
 from .files.walking import walk_images
 from .layouts.label_table import FileIndex, read_labels
+from .layouts.split_folders import SplitFolders, split_folders
 from .layouts.strays import unused_documents
-from .layouts.words import parse_folder
+from .layouts.words import unread_verdicts
 from .masks.beside import masks_beside
 from .masks.naming import in_mask_folder
 from .masks.pairing import with_masks
-from .outlines.names import same_name, same_parts, split_path
+from .outlines.names import same_parts, split_path
 from .samples.found_zones import FIND, ZonedDataset, found_on, zone_notes
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .zones.kinds import Sizes  # noqa: TC001 - configs are checked against it
@@ -41,7 +44,8 @@ class FiberDataModule(InspectionDataModule):
 
     * ``masks/`` and ``zones/`` with one PNG per image, same path and stem: a mask is a defect above 127 (see
       ``mask_on``); zones are 1 core, 2 cladding, 3 ferrule;
-    * columns ``split`` (train, calibration, test), ``kind`` (by default the image's folder, such as the core size),
+    * columns ``split`` (train, calibration, test; by default what folders of such names say, where every image lies in
+      one), ``kind`` (by default the image's folder, such as the core size),
       ``group`` (by default the connector: the file name without a leading timestamp), ``defect`` (its type) and
       ``um_per_pixel`` (micrometres per pixel, where it differs from image to image).
 
@@ -89,17 +93,22 @@ class FiberDataModule(InspectionDataModule):
         paths = [path for path in walk_images(root, problems) if not is_overlay(root, path)]
         masks, zones, images = sort_beside(root, paths)
         files, beside = FileIndex(root, images), masks_beside(images)
+        splits = split_folders(root, sorted({*images} - beside))
         table = root / "labels.csv"
         labels = read_labels(table) if table.exists() else unlabelled(root, sorted({*images} - beside))
-        self.remarks += [] if table.exists() else unread_verdicts(root, images)
+        instead = "labels.csv with columns image and label"
+        self.remarks += [] if table.exists() else unread_verdicts(root, images, "fiber", instead)
         problems += unused_documents(root, {table})
         rows: list[dict[str, object]] = []
         for line, values in enumerate(labels.itertuples(index=False), start=2):
             entry = dict(zip(labels.columns, map(str, values), strict=True))
             try:
-                rows.append(self._row(root, entry, files, line))
+                rows.append(self._row(root, entry, files, line, splits))
             except UnreadableImageError as error:
                 problems.append(error)
+        if not any(row["split"] for row in rows):
+            rows = [row | {"split": splits.of(Path(str(row["image_path"])))} for row in rows]
+            self.remarks += [splits.remark] if splits.remark else []
         if not rows:
             first = f"; for example: {problems[0]}" if problems else "."
             raise DataError(f"Expected {table} to name good images, but found none with a usable label{first}")
@@ -115,7 +124,9 @@ class FiberDataModule(InspectionDataModule):
             return pd.DataFrame(with_zones(root, rows, walk_images(apart, problems), problems, apart)), problems
         return pd.DataFrame(with_zones(root, rows, zones, problems, root)), problems
 
-    def _row(self, root: Path, entry: dict[str, str], files: FileIndex, line: int) -> dict[str, object]:
+    def _row(
+        self, root: Path, entry: dict[str, str], files: FileIndex, line: int, splits: SplitFolders
+    ) -> dict[str, object]:
         """Make the row of a line of labels.csv.
 
         Raises:
@@ -129,13 +140,17 @@ class FiberDataModule(InspectionDataModule):
             )
         path = files.find(name)
         image = root.joinpath(*split_path(name)) if path is None else path
+        if path is None and not image.exists():
+            raise UnreadableImageError(
+                image, f"is named {where}, but is not there", "write the name as on disk, with its suffix"
+            )
         if label in LEFT_OUT:
             raise UnreadableImageError(image, f"is labelled {label}", "label it if you can")
         if label not in LABELS:
             raise UnreadableImageError(
                 image, f"has label {entry['label']!r} {where}", "use good, defective, ambiguous, or leave it empty"
             )
-        return _row(root, image, entry, LABELS[label]) | {"um_per_pixel": self._scale(entry)}
+        return _row(root, image, entry, LABELS[label], splits) | {"um_per_pixel": self._scale(entry)}
 
     def _scale(self, entry: dict[str, str]) -> float | None:
         """Return micrometres per pixel: of the image, or of all; None where nobody said."""
@@ -219,26 +234,14 @@ def unlabelled(root: Path, images: list[Path]) -> pd.DataFrame:
     return pd.DataFrame({"image": [path.relative_to(root).as_posix() for path in images], "label": ""})
 
 
-def unread_verdicts(root: Path, images: list[Path]) -> list[str]:
-    """Say that folders call images good or bad, where nothing reads that."""
-    folders = (folder for path in images for folder in path.parts[len(root.parts) : -1])
-    first = next(filter(parse_folder, folders), "")
-    what = f"Folders such as {first}/ may say what images show, which data=fiber does not read"
-    return (
-        [f"{what}: all are unknown; use data=folder, or write labels.csv with columns image and label."]
-        if first
-        else []
-    )
-
-
-def _row(root: Path, path: Path, entry: dict[str, str], label_index: int) -> dict[str, object]:
+def _row(root: Path, path: Path, entry: dict[str, str], label_index: int, splits: SplitFolders) -> dict[str, object]:
     image = path.relative_to(root)
     return {
         "image_path": str(path),
         "name": image.as_posix(),
         "label_index": label_index,
         "split": entry.get("split", "").strip(),
-        "kind": entry.get("kind", "") or (image.parent.as_posix() if image.parent != Path() else ""),
+        "kind": entry.get("kind", "") or "/".join(splits.others(image.parts[:-1])),
         "group": entry.get("group", "") or TIMESTAMP.sub("", image.stem),
         "defect": entry.get("defect", ""),
     }

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .base import InspectionDataModule, existing_root
+from .base import InspectionDataModule
 from .errors import DataError, UnreadableImageError
+from .files.names import bare_name, is_image_folder
+from .files.roots import existing_root
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
 from .layouts.files import is_prepared
@@ -18,13 +20,13 @@ from .layouts.relabelling import read_relabelled
 from .layouts.strays import unused_documents
 from .masks.appearance import are_masks, are_photographs
 from .masks.beside import masks_beside
-from .masks.naming import bare_name, is_image_folder, is_mask_folder, masks_of
+from .masks.naming import is_mask_folder, masks_of
 from .masks.pairing import with_masks
 from .synthetic.write import is_drawn
 from .table import DEFECTIVE, GOOD, UNASSIGNED, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from .layouts.relabelling import Relabelled
@@ -72,18 +74,24 @@ class FolderDataModule(InspectionDataModule):
         refuse_drawn(root)
         problems: list[UnreadableImageError] = []
         images = walk_images(root, problems)
-        said = read_relabelled(root, images, problems)
+        labels = read_relabelled(root, images, problems)
         found = self._sorted(root, images)
-        problems += unused_documents(root, set() if said is None else {root / TABLE})
-        found.take_named({*(said or ())})
-        self._ask(root, found)
+        documents = unused_documents(root, set() if labels is None else {root / TABLE})
+        problems += documents
+        found.take_named({*(labels or ())})
+        self._ask(root, found, documents)
         self._check_masks(root, found)
         problems += found.problems(root)
-        rows = relabelled([self._row(root, sample) for sample in found.samples], said or {}, problems)
+        rows = relabelled([self._row(root, sample) for sample in found.samples], labels or {}, problems)
+        if not any((found.samples, found.loose, found.masks, found.beside, found.drawn)):
+            first = f"; for example: {problems[0]}" if problems else "; set data.root=PATH."
+            raise DataError(
+                f"Expected images in folders such as good/ and scratch/ under {root}, but found none{first}"
+            )
         if not any(row["label_index"] != DEFECTIVE for row in rows):
             raise DataError(
                 f"Expected a folder of good images under {root}, named one of {', '.join(map(str, self.good))}, but "
-                f"found {_counted(found.classes) or 'none'}{_elsewhere(root, found)}."
+                f"found {_counted(found.classes) or 'none'}{_elsewhere(root, found)}.{_beside(root, documents)}"
             )
         return pd.DataFrame(with_masks(self, root, rows, found.masks, problems)), problems
 
@@ -120,7 +128,7 @@ class FolderDataModule(InspectionDataModule):
         found.samples = [sample for sample in found.samples if sample.path not in masks]
         return found
 
-    def _ask(self, root: Path, found: Sorted) -> None:
+    def _ask(self, root: Path, found: Sorted, documents: Sequence[UnreadableImageError]) -> None:
         """Refuse folders whose names may mean either, instead of guessing.
 
         Raises:
@@ -133,7 +141,7 @@ class FolderDataModule(InspectionDataModule):
                 f"Expected every folder under {root} to be named good, or after a type of defect, but found "
                 f"{_counted(unclear)}, which may be either; name each in data.good, data.defective or data.unknown, as "
                 f"in data.{'good' if sounds_good(first) else 'defective'}=['{first}']{_deeper(root, found)}, or "
-                "move it away."
+                f"move it away.{_beside(root, documents)}"
             )
 
     def _check_masks(self, root: Path, found: Sorted) -> None:
@@ -295,11 +303,11 @@ class Sorted:
 
 
 def relabelled(
-    rows: list[dict[str, object]], said: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
+    rows: list[dict[str, object]], labels: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
 ) -> list[dict[str, object]]:
     """Give rows the labels that a table says; leave out those of which it says that nobody can tell."""
     kept = []
-    by_path = {str(path): one for path, one in said.items()}
+    by_path = {str(path): one for path, one in labels.items()}
     for row in rows:
         one = by_path.get(str(row["image_path"]))
         if one is None:
@@ -331,6 +339,16 @@ def _elsewhere(root: Path, found: Sorted) -> str:
     if not found.classes:
         return f", and {len(found.loose)} images in no folder; sort them into good/ and one folder per type of defect"
     return f"; name it with data.good=[NAME]{_deeper(root, found)}"
+
+
+def _beside(root: Path, documents: Sequence[UnreadableImageError]) -> str:
+    """Say that labels lie beside the folders, and who reads them; nothing where none do."""
+    if not documents:
+        return ""
+    first = documents[0]
+    count = f"{len(documents)} such files, for example " if len(documents) > 1 else ""
+    name = first.path.removeprefix(f"{root}/")
+    return f" If labels say it: found {count}{name}, which {first.problem}; {first.remedy}."
 
 
 def _deeper(root: Path, found: Sorted) -> str:

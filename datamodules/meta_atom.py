@@ -13,16 +13,18 @@ import pandas as pd
 from .arrays.lattice import find_lattice
 from .arrays.naming import TILE
 from .arrays.repeats import LatticeError
-from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .files.boxes import Box
 from .files.csv_text import bare, map_texts
 from .files.images import read_image
+from .files.names import same_name
+from .files.roots import existing_root
 from .files.walking import walk_images
 from .layouts.label_table import read_text_table
+from .layouts.split_folders import unread_splits
 from .layouts.strays import unused_documents
+from .masks.matching import join_mask, split_mask
 from .masks.naming import in_mask_folder
-from .outlines.names import same_name
 from .progress import track
 from .table import DEFECTIVE, GOOD, TEST, TRAIN, UNASSIGNED, UNKNOWN
 from .views import ViewDataModule, decoded
@@ -95,19 +97,21 @@ class MetaAtomDataModule(ViewDataModule):
         root = existing_root(self.root, "tiles named ARRAY_ROW,COLUMN.bmp, or pictures of whole arrays")
         problems: list[UnreadableImageError] = []
         images = walk_images(root, problems)
-        masks = {path.stem: str(path) for path in images if _is_mask(path, root)}
+        masks = {path.stem: join_mask([path]) for path in images if _is_mask(path, root)}
         tiles, arrays = sort_files(path for path in images if not _is_mask(path, root))
         rows = tile_rows(root, tiles, problems)
         for path in track(arrays, "finding lattices"):
             rows += self._array_rows(root, path, problems)
+        instead = "arrays are; name those of the test in data.test_arrays"
+        self.remarks += unread_splits(root, [path for path in images if not _is_mask(path, root)], instead)
         table = root / "labels.csv"
         problems += unused_documents(root, {table})
         rows = self._labelled(rows, read_classes(table, problems), masks, problems)
         used = {row.get("mask_path") for row in rows}
+        unused = [split_mask(text)[0] for text in masks.values() if text not in used]
         problems += [
             UnreadableImageError(path, "is a mask of no tile called defective", "label its tile, or move it away")
-            for path in masks.values()
-            if path not in used
+            for path in unused
         ]
         if not rows:
             first = f"for example: {problems[0]}" if problems else "there are no pictures at all"

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .files.boxes import Box, cut
 from .files.images import grey
+from .files.roots import existing_root
 from .files.walking import list_folder, walk_images
+from .layouts.split_folders import split_folders
 from .layouts.strays import unused_documents
+from .layouts.words import unread_verdicts
 from .masks.beside import masks_beside
 from .masks.forms import MaskForm, align, mask_form
-from .masks.matching import match_masks
+from .masks.matching import join_mask, match_masks
 from .masks.naming import in_mask_folder
 from .masks.pairing import none_matches
 from .masks.reading import check_whole, mask_values
@@ -48,7 +50,7 @@ class MetallographyDataModule(ViewDataModule):
 
     On disk, under ``root``: ``images/``, and ``masks/`` with one file per image, of the same stem or with ``_mask``
     behind it; or images alone, whose squares are then unknown. A square with marks is labelled defective, one without
-    is good; ``group`` is the scan.
+    is good; ``group`` is the scan. Folders named train, val and test are a split where every image lies in one.
 
     Masks come in many forms (see ``mask_forms``). White on black, above ``mask_on``, is read as it is, softened or
     noisy ones included; every other form is converted if an option says so, and left out with the remedy if not.
@@ -99,10 +101,14 @@ class MetallographyDataModule(ViewDataModule):
         rows: list[dict[str, object]] = []
         pairs = find_pairs(root, problems, self.remarks)
         problems += unused_documents(root)
+        splits = split_folders(root, [pair.image for pair in pairs])
+        unmarked = [pair.image for pair in pairs if pair.mask is None]
+        self.remarks += unread_verdicts(root, unmarked, "metallography", "masks/")
+        self.remarks += [splits.remark] if splits.remark else []
         set_is_inverted = self._set_is_inverted([pair.mask for pair in pairs if pair.mask is not None])
         for pair in track(pairs, "cutting squares"):
             try:
-                rows += self._rows(root, pair, set_is_inverted)
+                rows += [row | {"split": splits.of(pair.image)} for row in self._rows(root, pair, set_is_inverted)]
             except UnreadableImageError as error:
                 problems.append(error)
         if not rows:
@@ -147,7 +153,7 @@ class MetallographyDataModule(ViewDataModule):
         view, mask = View(), None
         if pair.mask is not None:
             view = self._mask_view(pair.mask, pair.image, set_is_inverted)
-            mask = read_marks(str(pair.mask), str(pair.image), view, self.mask_on)
+            mask = read_marks(join_mask([pair.mask]), str(pair.image), view, self.mask_on)
         name = pair.image.relative_to(root).as_posix()
         match = re.match(self.scan_pattern, pair.image.stem) or re.search(self.scan_pattern, pair.image.stem)
         rows = []
@@ -161,7 +167,7 @@ class MetallographyDataModule(ViewDataModule):
                     if box and (box.width, box.height) != image.shape[1::-1]
                     else name,
                     "label_index": label,
-                    "mask_path": str(pair.mask or ""),
+                    "mask_path": join_mask([pair.mask] if pair.mask else []),
                     "group": match[1] if match and match[1] else pair.image.stem,
                     "defect": self.marks if marked else "",
                     **view._replace(box=box.text if box else "")._asdict(),

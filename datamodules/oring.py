@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .base import InspectionDataModule, existing_root
+from .base import InspectionDataModule
 from .errors import DataError, UnreadableImageError
+from .files.roots import existing_root
 from .layouts.finding import find_images
 from .layouts.rows import Meaning, row_of
 from .layouts.seen import Seen
+from .layouts.split_folders import split_folders
 from .progress import track
 
 if TYPE_CHECKING:
@@ -80,7 +82,10 @@ class OringDataModule(InspectionDataModule):
         self._seen = seen = Seen()
         meaning = Meaning(tuple(self.parts), tuple(self.background), self.part_pattern)
         rows = []
-        for found in track(self._of_kind(find_images(root, self.bare_kind, problems)), "reading outlines"):
+        images = find_images(root, self.bare_kind, problems)
+        remark = split_folders(root, [found.image for found in images]).remark
+        self.remarks += [remark] if remark and not any(found.split for found in images) else []
+        for found in track(self._of_kind(images), "reading outlines"):
             try:
                 labels = seen.read(found)
                 rows.append(row_of(found, labels, meaning))

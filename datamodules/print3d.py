@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import existing_root
 from .errors import DataError, UnreadableImageError
 from .fiber import LABELS
 from .files.images import check_white_level, read_image
+from .files.roots import existing_root
 from .files.walking import walk_images
 from .kinds import Finder, KindByAppearance, KindByName
 from .layer_groups import find_groups, name_of_group
 from .layer_looks import layer_features
 from .layouts.label_table import FileIndex, read_labels
+from .layouts.split_folders import SplitFolders, split_folders
 from .layouts.strays import unused_documents
 from .masks.beside import without_masks
 from .progress import track
@@ -100,11 +101,13 @@ class Print3dDataModule(ViewDataModule):
         if self.contamination is not None and not 0 <= self.contamination < 1:
             raise DataError(f"Expected data.contamination to be 0 to 1, but found {self.contamination}.")
 
-    def notes(self) -> list[str]:
+    def unlabelled(self) -> list[str]:
         """Say how many unlabelled layers are trained on, and what share of them is expected to be defective."""
         if self.contamination is None:
-            return [f"{note} State how many you expect with data.contamination=SHARE." for note in super().notes()]
-        return [f"{note} Expected: {self.contamination:.3g} of them (data.contamination)." for note in super().notes()]
+            more = "State how many you expect with data.contamination=SHARE."
+        else:
+            more = f"Expected: {self.contamination:.3g} of them (data.contamination)."
+        return [f"{note} {more}" for note in super().unlabelled()]
 
     def more_groups(self) -> str:
         """Say how layers of no build can be kept apart."""
@@ -119,10 +122,12 @@ class Print3dDataModule(ViewDataModule):
         paths = [path.relative_to(root) for path in images]
         labels = self._labels(root / "labels.csv", paths, problems)
         problems += unused_documents(root, {root / "labels.csv"})
-        tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
+        splits = split_folders(root, images)
+        self.remarks += [splits.remark] if splits.remark else []
+        tops = {folders[0].lower() for path in paths if (folders := splits.others(path.parts[:-1]))}
         named = [{name.lower() for name in names} & tops for names in (self.good, self.defective)]
         tops_are_classes = bool(named[0]) and not named[1]
-        rows = [self._row(root, path, labels, tops_are_classes) for path in paths]
+        rows = [self._row(root, path, labels, tops_are_classes, splits) for path in paths]
         if not rows:
             raise DataError(f"Expected pictures of layers in folders under {root}, but found none; set data.root=PATH.")
         table = self._grouped(pd.DataFrame(rows))
@@ -155,9 +160,11 @@ class Print3dDataModule(ViewDataModule):
             raise DataError(f"Expected {path} to label {name} good or defective, or not at all, but found {label!r}.")
         return dict(zip(names, labels.map(LABELS), strict=True))
 
-    def _row(self, root: Path, path: Path, labels: dict[str, int], tops_are_classes: bool) -> dict[str, object]:
+    def _row(
+        self, root: Path, path: Path, labels: dict[str, int], tops_are_classes: bool, splits: SplitFolders
+    ) -> dict[str, object]:
         """Make the row of one layer, from its path below ``root``."""
-        folders = list(path.parts[:-1])
+        folders = splits.others(path.parts[:-1])
         label, class_folder = self._class_of(folders, tops_are_classes)
         label = labels.get(path.as_posix(), label)
         build = "/".join(folder for folder in folders if folder != class_folder)
@@ -170,6 +177,7 @@ class Print3dDataModule(ViewDataModule):
             "image_path": str(root / path),
             "name": path.as_posix(),
             "label_index": label,
+            "split": splits.of(root / path),
             "machine": machine,
             "job": job or build.removeprefix(f"{machine}/" if machine else ""),
             "build": build,

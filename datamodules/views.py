@@ -25,6 +25,7 @@ from .files.appearance import appearance
 from .files.boxes import cut, parse_box
 from .files.fitting import fit_mask
 from .files.images import Array, grey, read_image, scale
+from .masks.matching import split_mask
 from .masks.reading import mask_values
 from .outlines.instances import component_target
 from .progress import track
@@ -148,17 +149,18 @@ def read_view(path: str, view: View) -> Array:
 
 
 def read_marks(mask_path: str, image_path: str, view: View, mask_on: int) -> npt.NDArray[np.bool_]:
-    """Read the mask of a view, (H, W): True where marked.
+    """Read the mask of a view, (H, W): True where marked; ``mask_path`` as the column says it.
 
     Raises:
         UnreadableImageError: As ``read_image``; or mask and image differ in size, and the view does not say how one
             lies in the other.
     """
-    marks = _marks(mask_path, _state(mask_path), view._replace(box=""), mask_on)
+    (file,) = split_mask(mask_path)
+    marks = _marks(file, _state(file), view._replace(box=""), mask_on)
     size = decoded(image_path).shape[:2]
     if marks.shape != size:
         found = f"is a mask of {marks.shape[1]}x{marks.shape[0]} pixels for a picture of {size[1]}x{size[0]}"
-        raise UnreadableImageError(mask_path, found, "export it again at the size of its picture")
+        raise UnreadableImageError(file, found, "export it again at the size of its picture")
     return cut(marks, parse_box(view.box)) if view.box else marks
 
 
@@ -244,7 +246,7 @@ def _survey_view(row: pd.Series, view: View, facts: ImageFacts, reading: Reading
             marks = read_marks(row["mask_path"], row["image_path"], view, reading.mask_on)
             if row["label_index"] == DEFECTIVE and not marks.any():
                 found = "marks nothing, but its picture is labelled defective"
-                return UnreadableImageError(row["mask_path"], found, "mend mask or label")
+                return UnreadableImageError(split_mask(row["mask_path"])[0], found, "mend mask or label")
         if view == View() or (not view.box and not view.before_path and not view.after_path):
             return facts
         values = read_view(row["image_path"], view)

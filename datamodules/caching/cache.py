@@ -81,10 +81,14 @@ def content_keys(table: pd.DataFrame, reading: str) -> list[str]:
     keys = []
     for values in table[columns].itertuples(index=False, name=None):
         about = dict(zip(columns, values, strict=True))
-        states = [list(map(_state, split_mask(str(about.get(column, ""))))) for column in BESIDE]
+        states = [list(map(_state, _files(column, str(about.get(column, ""))))) for column in BESIDE]
         row_values = [str(about[column]) for column in columns if column not in BESIDE]
         keys.append(hashlib.sha256(repr((row_values, states, reading)).encode()).hexdigest())
     return keys
+
+
+def _files(column: str, text: str) -> list[str]:
+    return split_mask(text) if column == "mask_path" else [text] * bool(text)
 
 
 def _state(path: str) -> tuple[str, int, int]:

@@ -198,7 +198,7 @@ def _decode(data: bytes, path: str | Path) -> Array:
 
 def _decode_with_pillow(image: Image.Image, header: Header | None, data: bytes, path: str | Path) -> Array:
     pages = getattr(image, "n_frames", 1)
-    if pages > 1 and image.format in {"GIF", "TIFF"}:
+    if pages > 1 and image.format in {"GIF", "PNG", "TIFF", "WEBP"}:  # a camera's MPO holds a preview beside its image
         raise UnreadableImageError(path, f"holds {pages} pages", "save one picture per file")
     if image.mode not in {*_CONVERTED, *_AS_STORED, "I"}:
         raise UnreadableImageError(path, f"is in colour mode {image.mode}", "save it as grey or RGB")

@@ -5,34 +5,45 @@ from __future__ import annotations
 import os
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
 
+from .drawings import find_drawings
 from .own_output import own_output
 from .suffixes import SUFFIXES, is_hidden, unread_file, unusable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def walk_images(folder: Path, problems: list[UnreadableImageError]) -> list[Path]:
     """Find every image below ``folder``, sorted.
 
     Hidden files and folders, and what systems leave behind, are passed over. Folders that cannot be read, files that
-    may be images but are not read, and names that no table could hold are added to ``problems``.
+    may be images but are not read, names that no table could hold, and what is drawn over other images are added to
+    ``problems``.
     """
     found: list[Path] = []
+    own: list[Path] = []
+    below: dict[Path, Sequence[Path]] = {}
     for entry in entries_of(folder, problems):
         path = Path(entry.path)
         if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not is_folder(entry):  # noqa: PTH122 - 65,000 names
             if is_hidden(path):
                 continue
             if (problem := unusable_name(path)) is None:
+                own.append(path)
                 found.append(path)
             else:
                 problems.append(problem)
         elif is_folder(entry) and not is_hidden(path):
-            found += _below(path, folder, entry, problems)
+            below[path] = _below(path, folder, entry, problems)
+            found += below[path]
         elif (problem := unread_file(path)) is not None:
             problems.append(problem)
-    return found
+    drawn = find_drawings(own, below, problems)
+    return [path for path in found if path not in drawn] if drawn else found
 
 
 def _below(path: Path, parent: Path, entry: os.DirEntry[str], problems: list[UnreadableImageError]) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UnreadableImageError
+from datamodules.files.drawings import find_drawings
 from datamodules.files.suffixes import is_hidden, is_image, unread_file, unusable_name
 from datamodules.files.walking import entries_of, is_folder, unusable_folder
 from datamodules.masks.naming import is_mask_folder
@@ -82,6 +83,9 @@ def walk_tree(root: Path, problems: list[UnreadableImageError]) -> Tree:
 
 
 def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[UnreadableImageError]) -> None:
+    before = len(tree.images)
+    own: list[Path] = []
+    below: dict[Path, list[Path]] = {}
     for entry in entries_of(folder, problems):
         path = folder / entry.name
         if is_hidden(path):
@@ -90,7 +94,9 @@ def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[Unr
             if (problem := unusable_folder(path, folder, linked=entry.is_symlink())) is not None:
                 problems.append(problem)
             else:
+                start = len(tree.images)
                 _walk(path, tree, mask_folder or (path if is_mask_folder(entry.name) else None), problems)
+                below[path] = tree.images[start:]
             continue
         may_hold_labels = path.suffix.lower() in SUFFIXES and entry.name != SUMMARY
         if (problem := unusable_name(path) if may_hold_labels else unread_file(path)) is not None:
@@ -99,5 +105,8 @@ def _walk(folder: Path, tree: Tree, mask_folder: Path | None, problems: list[Unr
             tree.documents.append(path)
         elif is_image(path) and mask_folder is None:
             tree.images.append(path)
+            own.append(path)
         elif is_image(path):
             tree.masks[mask_folder or folder] += 1
+    if drawn := find_drawings(own, below, problems):
+        tree.images[before:] = [path for path in tree.images[before:] if path not in drawn]

@@ -5,19 +5,21 @@ Each is listed to the same `Found`; what an image is labelled follows from that 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.names import same_name
 from datamodules.masks.beside import without_masks
 from datamodules.outlines.documents import JSON
-from datamodules.outlines.names import same_name
 from datamodules.outlines.polygon_files import holds_outlines
 
 from .coco import check_complete, coco_files, find_listed
 from .files import Tree, walk_tree
 from .label_table import FileIndex, read_labels
 from .matching import Matched, match_labels
+from .split_folders import split_folders
 from .strays import Setting, judge_strays
 from .words import WORDS, Found, is_part_folder, kind_of, plain, verdict_of
 
@@ -77,7 +79,7 @@ def _in_table(
     tree: Tree, path: Path, matched: Matched, bare_kind: str, problems: list[UnreadableImageError]
 ) -> list[Found]:
     """List what labels.csv names; its ``group``, ``part`` or ``location`` is what a split must not cut."""
-    found, files = [], FileIndex(tree.root, tree.images)
+    found, files, splits = [], FileIndex(tree.root, tree.images), split_folders(tree.root, tree.images)
     for line, values in enumerate(read_labels(path).to_dict("records"), start=2):
         entry = {str(key): str(value).strip() for key, value in values.items()}
         named = PureWindowsPath(entry["image"])  # which takes both slashes
@@ -98,12 +100,14 @@ def _in_table(
                 image=image,
                 name=tree.name(image),
                 verdict=WORDS.get(word, "unknown"),
-                kind=entry.get("kind", "") or kind_of(tree.parts(image)[:-1], bare_kind),
+                kind=entry.get("kind", "") or kind_of(splits.others(tree.parts(image)[:-1]), bare_kind),
                 group=group,
                 split=entry.get("split", ""),
                 annotation=matched.label_of.get(image),
             )
         )
+    if not any(one.split for one in found):
+        found = [replace(one, split=splits.of(one.image)) for one in found]
     remedy = "add a line for it, with an empty label if nobody knows, or move it out of data.root"
     problem = f"is not named in {path.name}"
     problems += [UnreadableImageError(image, problem, remedy) for image in files.unused.values()]
@@ -114,7 +118,7 @@ def _in_table(
 
 def _in_folders(tree: Tree, matched: Matched, bare_kind: str, problems: list[UnreadableImageError]) -> list[Found]:
     """List images whose folders say what they are, or else their label files: one without is a negative."""
-    found = []
+    found, splits = [], split_folders(tree.root, tree.images)
     firsts = (parts[0] for parts in map(tree.parts, tree.images) if len(parts) > 1)
     base = next((first for first in firsts if first.lower() == "images"), None)
     for image in tree.images:
@@ -123,7 +127,7 @@ def _in_folders(tree: Tree, matched: Matched, bare_kind: str, problems: list[Unr
             remedy = f"move it into {base}/, or out of data.root"
             problems.append(UnreadableImageError(image, f"lies beside {base}/, where the images are", remedy))
             continue
-        folders = parts[:-1] if base is None else parts[1:-1]
+        folders = splits.others(parts[:-1] if base is None else parts[1:-1])
         found.append(
             Found(
                 image=image,
@@ -131,6 +135,7 @@ def _in_folders(tree: Tree, matched: Matched, bare_kind: str, problems: list[Unr
                 verdict=verdict_of(folders) or "open",
                 kind=kind_of(folders, bare_kind),
                 group="/".join(parts[:-1]) if is_part_folder(folders) else "",
+                split=splits.of(image),
                 annotation=matched.label_of.get(image),
             )
         )

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from datamodules.errors import UnreadableImageError
+from datamodules.files.names import same_name
 from datamodules.files.regular_files import read_regular
 from datamodules.outlines.coco import is_coco_file
 from datamodules.outlines.documents import JSON
-from datamodules.outlines.names import common_parts, same_name, same_parts, spellings
+from datamodules.outlines.names import common_parts, same_parts, spellings
 from datamodules.outlines.parsing import load_json
 
 from .files import LABEL_FOLDERS

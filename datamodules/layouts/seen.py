@@ -108,7 +108,9 @@ class Seen:
         """Say which files the labels were read from."""
         if not self.files:
             return []
-        names = [Path(name).name for name, _ in self.files.most_common(2)]
+        paths = [Path(name) for name, _ in self.files.most_common(2)]
+        alike = len({path.name for path in paths}) < len(paths)
+        names = ["/".join(path.parts[-2:]) if alike else path.name for path in paths]
         files = f"{len(self.files)} label files" if len(self.files) > 1 else "1 label file"
         shown = ", ".join(names) + (", ..." if len(self.files) > 2 else "")
         plain = self.open - self.marked

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.files.names import same_name
 from datamodules.files.regular_files import LARGEST_LABELS, read_regular
 from datamodules.outlines.coco import is_coco
 from datamodules.outlines.documents import JSON, TABLES, TEXTS, recognise_file
 from datamodules.outlines.forms import READ_FORMS
-from datamodules.outlines.names import same_name
 from datamodules.outlines.parsing import load_json
 from datamodules.outlines.polygon_files import is_outlines, parse_labels
 

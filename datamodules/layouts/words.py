@@ -83,3 +83,18 @@ def kind_of(folders: Sequence[str], bare_kind: str) -> str:
 def is_part_folder(folders: Sequence[str]) -> bool:
     """Tell whether the innermost folder lies below one with a verdict: it holds the images of one part."""
     return any(map(parse_folder, folders[:-1])) and parse_folder(folders[-1]) is None
+
+
+def unread_verdicts(root: Path, images: Sequence[Path], data: str, instead: str) -> list[str]:
+    """Say that folders call images good or bad, where nothing reads that.
+
+    Args:
+        root: The data set.
+        images: Its images.
+        data: What reads it.
+        instead: What says it to that.
+    """
+    folders = (folder for path in images for folder in path.parts[len(root.parts) : -1])
+    first = next(filter(parse_folder, folders), "")
+    what = f"Folders such as {first}/ may say what images show, which data={data} does not read"
+    return [f"{what}: all are unknown; use data=folder, or write {instead}."] if first else []

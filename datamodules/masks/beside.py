@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
-from datamodules.outlines.names import same_name
+from datamodules.files.names import same_name
 
 from .appearance import has_few_values
 from .naming import in_mask_folder, joined_stem, mask_stem

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from datamodules.errors import UnreadableImageError
+from datamodules.files.names import is_image_folder, same_name
 from datamodules.files.suffixes import SUFFIXES
-from datamodules.outlines.names import same_name
 
-from .naming import image_stem, is_image_folder, is_mask_folder, joined_stem, mask_stem, masks_of
+from .naming import image_stem, is_mask_folder, joined_stem, mask_stem, masks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path, PurePosixPath
 
 JOIN = " | "  # between the files of one image's mask, in the column mask_path
@@ -42,7 +42,7 @@ class Matched:
 
     def text(self, image: Path) -> str:
         """Return the mask of an image as the column ``mask_path`` says it; empty where there is none."""
-        return JOIN.join(map(str, self.masks.get(image, [])))
+        return join_mask(self.masks.get(image, []))
 
     def problems(self) -> list[UnreadableImageError]:
         """Name the images that were refused, and the masks that were not used."""
@@ -51,9 +51,14 @@ class Matched:
         return [*self.refused, *named]
 
 
+def join_mask(paths: Iterable[Path]) -> str:
+    """Return what the column ``mask_path`` holds of the files of a mask: bars of their own names are doubled."""
+    return JOIN.join(str(path).replace("|", "||") for path in paths)
+
+
 def split_mask(text: str) -> list[str]:
     """Return the files of a mask from the column ``mask_path``."""
-    return [part for part in text.split(JOIN) if part]
+    return [part.replace("||", "|") for part in text.split(JOIN) if part]
 
 
 def match_masks(images: Mapping[Path, PurePosixPath], masks: Mapping[Path, PurePosixPath]) -> Matched:

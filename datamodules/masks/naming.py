@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from datamodules.outlines.names import same_name
+from datamodules.files.names import bare_name, same_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,6 @@ _QUALIFIERS = {
     *("img", "imgs", "jpg", "level", "map", "maps", "object", "pixel", "pixels", "png", "raw", "test", "tif", "train"),
     *("training", "val", "valid", "validation", "wise"),
 }
-_IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "rgb"}
 
 _WORD = (
     r"(?:defect[-_ ]?|binary[-_ ]?|color[-_ ]?)?"
@@ -63,11 +62,6 @@ _IMAGE_BEHIND = re.compile(r"^(?P<stem>.+?)[-_. ](?:image|img|rgb|photo|orig(?:i
 _IMAGE_BEFORE = re.compile(r"^(?:image|img|rgb|photo|orig(?:inal)?|raw)[-_. ](?P<stem>.+)$", re.IGNORECASE)
 
 
-def bare_name(name: str) -> str:
-    """Return what names have in common that differ in case, Unicode form, spaces, ``-`` and ``_`` alone."""
-    return re.sub(r"[-_ ]", "", same_name(name))
-
-
 def is_mask_folder(name: str) -> bool:
     """Tell whether a folder of this name holds masks."""
     words = {word for word in re.split(r"[\s_.\-]+", same_name(name)) if word}
@@ -78,11 +72,6 @@ def masks_of(name: str) -> str:
     """Return what a folder holds masks of: ``scratch`` of ``scratch_masks``; the name itself where it says nothing."""
     stem = mask_stem(name)
     return name if stem is None else stem[0]
-
-
-def is_image_folder(name: str) -> bool:
-    """Tell whether a folder of this name only says that images are in it."""
-    return bare_name(name) in _IMAGE_FOLDERS
 
 
 def in_mask_folder(folders: Sequence[str]) -> bool:

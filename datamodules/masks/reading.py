@@ -41,7 +41,7 @@ def read_mask(path: str | Path, mask_on: int = 127, void: Sequence[int] | None =
     colours are all one, its alpha channel. Several files, as the column ``mask_path`` joins them, are united.
 
     Args:
-        path: Of a file, or of several.
+        path: Of a file; or text of the column.
         mask_on: A pixel is marked above this value. Where ``void`` is named and all other values number classes, none
             of them above ``mask_on``, every one of them is a mark.
         void: Values that mark nothing: borders that nobody decided on; None: nobody said whether there are any.
@@ -52,7 +52,7 @@ def read_mask(path: str | Path, mask_on: int = 127, void: Sequence[int] | None =
             or the files differ in size.
     """
     marks: Marks | None = None
-    for name in split_mask(str(path)):
+    for name in split_mask(path) if isinstance(path, str) else [str(path)]:
         found = _read(name, mask_on, void)
         if marks is not None and found.shape != marks.shape:
             sizes = f"{found.shape[1]}x{found.shape[0]} and {marks.shape[1]}x{marks.shape[0]} pixels"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UnreadableImageError
+from datamodules.files.names import same_name
 
 from .coco_outlines import Conventions, id_text, parse_annotation
-from .names import Parts, common_parts, same_name, same_parts, spellings, split_path
+from .names import Parts, common_parts, same_parts, spellings, split_path
 from .parsing import Labels, as_number, collect, declared_size, load_json
 from .polygons import Mask, Outline, bounding_box
 
@@ -146,7 +147,8 @@ def _load(path: str, stamp: int) -> CocoFile | None:
         raise CocoError(path, "is a COCO file that lacks something (no image has id and file_name)",
                                    _EXPORT_AGAIN)  # fmt: skip
     annotations = _annotations_by_image(data["annotations"], _owners(groups, path), path)
-    conventions = Conventions(_category_names(data.get("categories")), outlined=_any_segmentation(data["annotations"]))
+    names = _category_names(data.get("categories"), path)
+    conventions = Conventions(names, outlined=_any_segmentation(data["annotations"]))
     images = [
         CocoImage(tuple(spellings(entries[0]["file_name"])), _merged(entries, path), tuple(annotations[name]),
                   conventions, path)
@@ -218,11 +220,19 @@ def _annotations_by_image(
     return found
 
 
-def _category_names(categories: Any) -> dict[str, str]:
-    if not isinstance(categories, list):
-        return {}
-    entries = [entry for entry in categories if isinstance(entry, dict)]
-    return {text: str(entry.get("name") or "") for entry in entries if (text := id_text(entry.get("id"))) is not None}
+def _category_names(categories: Any, path: str) -> dict[str, str]:
+    """Return the names of categories by their ids.
+
+    Raises:
+        CocoError: One id has two names.
+    """
+    names: dict[str, str] = {}
+    for entry in categories if isinstance(categories, list) else []:
+        text, name = (id_text(entry.get("id")), str(entry.get("name") or "")) if isinstance(entry, dict) else (None, "")
+        if text is not None and names.setdefault(text, name) != name:
+            what = f"is a COCO file that calls category {text} both {names[text]!r} and {name!r}"
+            raise CocoError(path, what, "export it again, or delete one of both")
+    return names
 
 
 def _any_segmentation(annotations: Sequence[Any]) -> bool:

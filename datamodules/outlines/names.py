@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from datamodules.files.names import same_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,13 +15,6 @@ Parts = tuple[str, ...]
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://[^/\\]*")
 _SERVED = re.compile(r"[?&](?:d|path|file|filename)=([^&]+)")  # Label Studio: /data/local-files/?d=images/1.png
-
-
-def same_name(name: str) -> str:
-    """Return what equal names have in common when case and Unicode form are left aside."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def same_parts(parts: Sequence[str]) -> Parts:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from datamodules.base import InspectionDataModule
 from datamodules.errors import DataError, UnreadableImageError
+from datamodules.masks.matching import join_mask
 
 from .drawing import DrawingError
 from .write import TABLE, is_complete, is_drawing, write_dataset
@@ -50,6 +51,7 @@ class SyntheticDataModule(InspectionDataModule):
         rows["name"] = rows["image_path"]
         for column in PATHS:
             rows[column] = [str(root / path) if path else "" for path in rows[column]]
+        rows["mask_path"] = [join_mask([Path(path)]) if path else "" for path in rows["mask_path"]]
         return rows, []
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.base import InspectionDataModule, excluded_table, existing_root
+from datamodules.base import InspectionDataModule, excluded_table
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import read_image
+from datamodules.files.roots import existing_root
 from datamodules.folder import FolderDataModule
 from datamodules.table import read_table
 
@@ -200,10 +201,17 @@ def test_impossible_settings_are_refused_at_once(options: dict[str, Any], messag
 
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    for root in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(DataError, match=r"a folder with apples, but found none at .*; set data\.root=PATH"):
-            existing_root(str(root), "apples")
+    with pytest.raises(DataError, match=r"a folder with apples, but found none at .*/missing; set data\.root=PATH"):
+        existing_root(str(tmp_path / "missing"), "apples")
+    for name, words in (
+        ("set.ZIP", "an archive at .*set.ZIP; unpack it, and set data.root to the folder that comes of it"),
+        ("set.tar.gz", "an archive at .*set.tar.gz; unpack it"),
+        ("line.mp4", "a video at .*line.mp4; save its frames as images in folders"),
+        ("000.png", f"a file at .*000.png; set data.root to a folder, such as {tmp_path}"),
+    ):
+        (tmp_path / name).touch()
+        with pytest.raises(DataError, match=f"a folder with apples, but found {words}"):
+            existing_root(str(tmp_path / name), "apples")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert existing_root("~", "apples") == tmp_path.resolve()
 

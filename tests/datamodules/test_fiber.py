@@ -104,6 +104,7 @@ def test_what_a_spreadsheet_adds_does_no_harm(fibers: Path) -> None:
     for written in ("\ufeff" + text, text.replace("\n", "\r\n"), text.replace("\n", ",\n"), text.replace("\n", ",,\n")):
         (fibers / "labels.csv").write_text(written, encoding="utf-8", newline="")
         pd.testing.assert_frame_equal(table(fibers), wanted)
+    save(fibers / "core_50um" / "x.png", 100)
     (fibers / "labels.csv").write_text(text + "core_50um/x.png\n")  # no comma, no label
     assert table(fibers).loc["core_50um/x.png", "label_index"] == -1
 
@@ -161,7 +162,7 @@ def test_what_cannot_be_used_is_left_out_and_named(fibers: Path) -> None:
         in found[str(fibers / "core_50um/19700101019000-J009.png")]
     )
     assert "is labelled ambiguous" in found[str(fibers / "core_91um/19700101018000-J009.png")]
-    assert "cannot be opened (No such file" in found[str(fibers / "core_91um/19700101014000-J007.png")]
+    assert "in line 16 of labels.csv, but is not there" in found[str(fibers / "core_91um/19700101014000-J007.png")]
     assert "is empty" in found[str(fibers / "core_91um/19700101012000-J006.png")]
 
 

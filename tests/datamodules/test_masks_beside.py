@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
 import pytest
 
 from datamodules.fiber import FiberDataModule
+from datamodules.folder import FolderDataModule
 from datamodules.masks.reading import read_mask
 from datamodules.metallography import MetallographyDataModule
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import Tensor
+
+    from datamodules.base import InspectionDataModule
+
+BOTH = (("s", "good"), ("t", "defective"))
 
 
 def draw(path: Path, mark: int | None = None) -> None:
@@ -64,3 +71,23 @@ def test_where_no_mask_matches_a_micrograph_the_first_line_says_so(tmp_path: Pat
     assert len(problems) == 6
     assert len(data.remarks) == 1
     assert "None of the 6 masks belongs to an image, for example masks/other0.png and images/s0-a" in data.remarks[0]
+
+
+@pytest.mark.parametrize("make", [FolderDataModule, FiberDataModule, MetallographyDataModule])
+def test_names_with_bars_keep_their_masks(tmp_path: Path, make: type[InspectionDataModule]) -> None:
+    root, folder = tmp_path / "lot 1 | 2", {FolderDataModule: "scratch", FiberDataModule: ""}.get(make, "images")
+    for index in range(9):
+        draw(root / ("good" if make is FolderDataModule else folder) / f"s{index} | a.png")
+        draw(root / folder / f"t{index} | b.png")
+        for part in ("_1", "_2") if make is FolderDataModule else ("",):
+            draw(root / "masks" / f"t{index} | b_mask{part}.png", 255)
+    lines = [f"{kind}{index} | {'ab'[kind == 't']}.png,{label}" for index in range(9) for kind, label in BOTH]
+    if make is FiberDataModule:
+        (root / "labels.csv").write_text("\n".join(["image,label", *lines]), encoding="utf-8")
+    data = make(root=str(root), image_size=(64, 64))
+    data.setup()
+    assert data.excluded.empty
+    marked = data.samples[data.samples["label_index"] == 1].reset_index(drop=True)
+    assert len(marked) == 9
+    dataset = data.dataset(marked)
+    assert all(int(cast("Tensor", dataset[index].mask).sum()) == 48 for index in range(9))

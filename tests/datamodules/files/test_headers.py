@@ -189,3 +189,22 @@ def test_cases_equal_the_plain_one_or_are_refused() -> None:
     for name in REFUSED:
         with pytest.raises(UnreadableImageError):
             read_image(SHARED / f"{name}.tif")
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_half_and_double_floats_are_refused_and_what_to_save_instead_is_read(kind: str, channels: int) -> None:
+    values, photometric = draw(kind, channels), "rgb" if channels == 3 else "minisblack"
+    with pytest.raises(UnreadableImageError) as caught:
+        decode_image(as_tiff(values, photometric), "x.tif")
+    assert caught.value.problem == f"holds {8 * values.itemsize}-bit floating-point values"
+    assert caught.value.remedy == "save it with 16 bits, or as 32-bit floating point"
+    assert is_read(as_tiff(values.astype(np.float32), photometric), values.astype(np.float32))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grey_with_alpha_in_16_bits_is_refused_and_read_without(order: str) -> None:
+    values = draw("uint16", 2)
+    with pytest.raises(UnreadableImageError, match="grey with transparency in 16 bits; save it without transparency"):
+        decode_image(as_tiff(values, "minisblack", byteorder=order), "x.tif")
+    assert is_read(as_tiff(values[..., 0], "minisblack", byteorder=order), values[..., 0])

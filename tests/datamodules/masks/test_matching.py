@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from datamodules.masks.matching import Matched, match_masks, split_mask
-from datamodules.masks.naming import is_image_folder, is_mask_folder, mask_stem
+from datamodules.files.names import is_image_folder
+from datamodules.masks.matching import Matched, join_mask, match_masks, split_mask
+from datamodules.masks.naming import is_mask_folder, mask_stem
 
 
 def match(images: list[str], masks: list[str]) -> Matched:
@@ -119,3 +120,10 @@ def test_several_files_travel_in_one_cell() -> None:
     text = matched.text(Path("/data/a/7.png"))
     assert split_mask(text) == ["/data/masks/a/7_mask_1.png", "/data/masks/a/7_mask_2.png"]
     assert split_mask("") == []
+
+
+def test_bars_of_names_are_no_bars_between_files() -> None:
+    paths = [Path("/data/a | b/7 | 1_mask_1.png"), Path("/data/a||b |/| 7_mask_2.png"), Path("/data/a|b/7_mask_3.png ")]
+    for files in (paths, paths[::-1], *([path] for path in paths)):
+        assert split_mask(join_mask(files)) == [str(path) for path in files]
+    assert split_mask("/data/a|b.png") == ["/data/a|b.png"]  # as tables of earlier versions have it
