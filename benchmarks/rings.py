@@ -1,19 +1,21 @@
 """Geometry of drawn rings whose truth is known: how far measures are off, and whether the three states are right.
 
-python -m benchmarks.rings [--count 200] [--good 60] [--height 2048] [--width 2448] [--seed 1]
+python -m benchmarks.rings [--count 200] [--good 60] [--height 2048] [--width 2448] [--seed 1] [--record FILE]
 
 Draws rings of two types under one-sided light, with dirt, noise and blur, plain, off centre, oval, with flash or cut
 through; learns limits from other good rings of the same types; and judges every ring by them. Times are CPU seconds of
-one thread.
+one thread. With ``--record``, the same command goes on where one was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -71,39 +73,73 @@ def true_state(rules: Acceptance, kind: str, ring: MeasuredRing) -> str:
     return "rejected" if "rejected" in states else "rework" if states else "accepted"
 
 
+class Outcome(NamedTuple):
+    """What was found of one drawn ring.
+
+    Attributes:
+        name: Number, type and what is particular.
+        seconds: Of processor time.
+        measured: Measures and what was drawn; empty where it was not found as one ring.
+        states: By its truth, and as measured.
+    """
+
+    name: str
+    seconds: float
+    measured: dict[str, tuple[float, float]]
+    states: tuple[str, str]
+
+
+def judged(lot: Lot, number: int, rules: Acceptance, judge: Judge) -> Outcome:
+    """Draw, measure and judge one ring."""
+    kind, what, ring = lot.ring(number)
+    image = ring.draw()
+    started = time.process_time()
+    parts = measure_parts(image, "drawn")
+    seconds = time.process_time() - started
+    name, truth = f"{number} {kind} {what}", true_state(rules, kind, ring)
+    if len(parts) != 1:
+        return Outcome(name, seconds, {}, (truth, "not found"))
+    measured = {measure: (float(parts[0].measures[measure]), ring.truth[measure]) for measure in WITHIN}
+    return Outcome(name, seconds, measured, (truth, judge.row(f"{kind}good/{number}.png", parts[0], None)["accepted"]))
+
+
+def outcomes(options: argparse.Namespace) -> list[Outcome]:
+    """Judge all rings but those that the record holds."""
+    record = Path(options.record) if options.record else None
+    lines = record.read_text(encoding="utf-8").splitlines() if record is not None and record.is_file() else []
+    found = [Outcome(*json.loads(line)) for line in lines]
+    size = (options.height, options.width)
+    rules = learn(size, options.good, options.seed + 1000)
+    judge, lot = Judge(rules, {}, None, "model2"), Lot(size, options.seed)
+    for number in range(len(found), options.count):
+        found.append(judged(lot, number, rules, judge))
+        if record is not None:
+            with record.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found[-1]) + "\n")
+    return found
+
+
 def main() -> None:
     """Draw, measure, judge, and print what was off."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = {"count": 200, "good": 60, "height": 2048, "width": 2448, "seed": 1}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--record", help="file that keeps what was measured, of one size and seed")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    size = (options.height, options.width)
-    rules = learn(size, options.good, options.seed + 1000)
-    judge = Judge(rules, {}, None, "model2")
-    lot = Lot(size, options.seed)
-    off, seconds, states = defaultdict[str, list[float]](list), list[float](), Counter[tuple[str, str]]()
-    missed, lines = 0, list[str]()
-    for number in range(options.count):
-        kind, what, ring = lot.ring(number)
-        image = ring.draw()
-        started = time.process_time()
-        parts = measure_parts(image, "drawn")
-        seconds.append(time.process_time() - started)
-        if len(parts) != 1:
-            missed += 1
-            continue
-        for name, limit in WITHIN.items():
-            truth, value = ring.truth[name], parts[0].measures[name]
+    off, states, lines = defaultdict[str, list[float]](list), Counter[tuple[str, str]](), list[str]()
+    rings = outcomes(options)
+    seconds, missed = [one.seconds for one in rings], sum(not one.measured for one in rings)
+    for one in rings:
+        for name, (value, truth) in one.measured.items():
             if not 0 < truth < MINIMUM.get(name, 0.0):
                 off[name].append(abs(value - truth))
-                if abs(value - truth) > limit:
-                    lines.append(f"{number} {kind} {what}: {name} {value:.2f}, drawn {truth:.2f}")
-        found = judge.row(f"{kind}good/{number}.png", parts[0], None)["accepted"]
-        states[true_state(rules, kind, ring), found] += 1
-        if true_state(rules, kind, ring) != found:
-            lines.append(f"{number} {kind} {what}: {found}, by its truth {true_state(rules, kind, ring)}")
+                if abs(value - truth) > WITHIN[name]:
+                    lines.append(f"{one.name}: {name} {value:.2f}, drawn {truth:.2f}")
+        states[one.states[0], one.states[1]] += 1
+        if one.states[0] != one.states[1]:
+            lines.append(f"{one.name}: {one.states[1]}, by its truth {one.states[0]}")
     print(
         f"{options.count} rings, {missed} not found as one; {np.mean(seconds):.3f} CPU s each, "
         f"at most {max(seconds):.3f}"

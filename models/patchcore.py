@@ -22,6 +22,7 @@ from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
 from .components.memory import read_size, spare
 from .components.nearest import ROWS, BankSearch, search_plainly
+from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .errors import UntrainedError
 from .features.backbones import Backbone
@@ -190,6 +191,7 @@ class PatchCore(OnePassModel):
         bank_size: Patches that the bank keeps, instead of a share; None: the share decides.
         memory: That collecting and thinning may take, such as ``4GiB``; None: half of what is free. Where all patches
             do not fit, they are thinned as they come: see ``components.thinning``.
+        exact: Where all patches do not fit, keep them on the disk instead, for the bank that greedy selection makes.
 
     Raises:
         ValueError: An argument is out of range.
@@ -204,6 +206,7 @@ class PatchCore(OnePassModel):
         num_neighbors: int = 9,
         bank_size: int | None = None,
         memory: str | None = None,
+        exact: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < coreset_ratio <= 1:
@@ -217,8 +220,10 @@ class PatchCore(OnePassModel):
         self.memory = None if memory is None else read_size(memory, "model.memory")
         self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors)
         self.collected: list[Tensor] = []
+        self.exact = exact
         self._plan: Plan | None = None
         self._thinning: Thinning | None = None
+        self._spilled: SpilledPoints | None = None
         self._images = 0
 
     def origin(self) -> dict[str, str]:
@@ -240,7 +245,9 @@ class PatchCore(OnePassModel):
         if self._plan is None:
             self._plan = self._make_plan(patch_ND, len(image_B3HW), time.perf_counter() - started)
         first, self._images = self._images, self._images + len(image_B3HW)
-        if self._thinning is None:
+        if self._spilled is not None:
+            self._spilled.append(patch_ND)
+        elif self._thinning is None:
             self.collected.append(patch_ND.cpu())
         else:
             image_B = torch.arange(first, self._images, device=patch_ND.device)
@@ -250,8 +257,11 @@ class PatchCore(OnePassModel):
         """Decide, from the first batch, whether all patches will be held; say so where it is worth saying."""
         total = len(patch_ND) * self.batches
         wanted = self.bank_size or max(1, round(self.coreset_ratio * total))
-        plan = Plan(total, wanted, patch_ND.shape[1], spare() if self.memory is None else self.memory)
-        if not plan.fits:
+        memory = spare() if self.memory is None else self.memory
+        plan = Plan(total, wanted, patch_ND.shape[1], memory, exact=self.exact)
+        if plan.spills:
+            self._spilled = SpilledPoints(patch_ND.shape[1], total)
+        elif not plan.fits:
             plan.check()
             self._thinning = Thinning(wanted, self._pick)
         if plan.is_large:
@@ -265,14 +275,16 @@ class PatchCore(OnePassModel):
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
         self._plan, self._images, thinning, self._thinning = None, 0, self._thinning, None
+        patch_ND: Tensor | SpilledPoints
         if thinning is not None and thinning.seen:
             patch_ND, image_N = thinning.take()
             picks = self._pick(patch_ND, self._count(thinning.seen, len(patch_ND)))
             self.learnt = self.take_coming()
             image_M = image_N[picks].cpu() if self.learnt else None
             tell(f"{thinning.seen:,} patches were thinned to {len(picks):,} as they came.")
-        elif self.collected:
-            patch_ND = self.take()
+        elif self._spilled is not None or self.collected:
+            spilled, self._spilled = self._spilled, None
+            patch_ND = self.take() if spilled is None else spilled
             picks = self._pick(patch_ND, self._count(len(patch_ND), len(patch_ND)))
             self.learnt = []
             image_M = self._images_of(picks, len(patch_ND))
@@ -284,10 +296,15 @@ class PatchCore(OnePassModel):
         """Say how many patches the bank gets, of so many that were seen and are held."""
         return min(held, self.bank_size or max(1, round(self.coreset_ratio * seen)))
 
-    def _pick(self, patch_ND: Tensor, count: int) -> list[int]:
+    def _pick(self, patch_ND: Tensor | SpilledPoints, count: int) -> list[int]:
         """Choose patches, the first at random."""
         start = int(torch.randint(len(patch_ND), ()))
-        return self.choose(patch_ND, count, start, projection(*patch_ND.shape))
+        if isinstance(patch_ND, torch.Tensor):
+            return self.choose(patch_ND, count, start, projection(*patch_ND.shape))
+        patch_ND.shown_by(projection(len(patch_ND), patch_ND.dimensions), self.device)
+        picks = list(track(k_center_greedy(patch_ND, count, start), "choosing the coreset", total=count))
+        patch_ND.shown_by(None, self.device)
+        return picks
 
     def extend(self) -> None:
         """Add a share of the patches that were collected: those that lie farthest from all that the bank holds.

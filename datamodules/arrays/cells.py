@@ -19,6 +19,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from .middle import median_cell
+
 Floats = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 
@@ -28,6 +30,7 @@ BLOCK = 6  # cells along a side of the blocks in which the lattice is trusted
 MIN_LIKENESS = 0.45  # correlation with the typical cell from which a place votes
 Ground: TypeAlias = Literal["bright", "dark", "slopes"]  # what is known of the ground between the pillars
 GROUNDS: tuple[Ground, ...] = ("bright", "dark", "slopes")
+ENOUGH = 1001  # cells of which a median is taken
 REACH = 0.3  # a neighbour is sought so far from where it is expected, in pitches
 
 
@@ -59,8 +62,10 @@ def fold(block_HW: Plane) -> Plane:
     rows, columns = block_HW.shape[0] // PITCH, block_HW.shape[1] // PITCH
     whole = block_HW[: rows * PITCH, : columns * PITCH]
     cells = whole.reshape(rows, PITCH, columns, PITCH).transpose(0, 2, 1, 3).reshape(-1, PITCH, PITCH)
-    folded: Plane = np.median(cells, axis=0)
-    return folded
+    if min(rows, columns) < BLOCK:  # a small array: what lies beyond the image is not to outvote it
+        shown = (cells != 0).mean(axis=(1, 2)) > 0.5
+        cells = cells[shown] if shown.any() else cells
+    return median_cell(cells)
 
 
 def typical_cell(relief_HW: Plane, votes: Votes, ground: Ground) -> Plane:
@@ -68,8 +73,9 @@ def typical_cell(relief_HW: Plane, votes: Votes, ground: Ground) -> Plane:
     for _ in range(2):
         corner_N2 = np.rint(votes.point_N2 - MIDDLE).astype(np.intp)
         inside = (corner_N2 >= 0).all(axis=1) & (corner_N2 + PITCH <= relief_HW.shape[::-1]).all(axis=1)
-        cells = [relief_HW[y : y + PITCH, x : x + PITCH] for x, y in corner_N2[inside]]
-        cell_PP: Plane = np.median(cells, axis=0)
+        corner_N2 = corner_N2[inside]
+        corner_N2 = corner_N2[np.linspace(0, len(corner_N2) - 1, min(ENOUGH, len(corner_N2))).astype(np.intp)]
+        cell_PP = median_cell(np.stack([relief_HW[y : y + PITCH, x : x + PITCH] for x, y in corner_N2]))
         votes = Votes(votes.point_N2 + pillar_centre(cell_PP, ground) - MIDDLE, votes.likeness_N)
     return cell_PP
 
@@ -102,24 +108,45 @@ def pillar_centre(cell_PP: Plane, ground: Ground) -> Floats:
 
 def peak_offset(values_33: Floats | Plane) -> Floats:
     """Return x and y, each within half a pixel, of the top of the parabolas through the middle of 3 x 3 values."""
-    offsets = []
-    for low, middle, high in (values_33[1], values_33[:, 1]):
-        bend = low - 2 * middle + high
-        offsets.append(np.clip(0.5 * (low - high) / bend, -0.5, 0.5) if bend < 0 else 0.0)
-    return np.array(offsets, dtype=np.float64)
+    found: Floats = peak_offsets(values_33, np.array([1]), np.array([1]))
+    return np.asarray(found[0], dtype=np.float64)
 
 
-def likeness(relief_HW: Plane, cell_PP: Plane) -> Plane:
-    """Return (H, W) the correlation of each pixel's surroundings with ``cell_PP``, -1 to 1.
+def peak_offsets(values_HW: Floats | Plane, y_N: npt.NDArray[np.intp], x_N: npt.NDArray[np.intp]) -> Floats:
+    """Return the same for many places of one plane, (N, 2), none of them at its border."""
+    middle_N = values_HW[y_N, x_N].astype(np.float64)
+    offset_N2 = np.zeros((len(y_N), 2))
+    for axis, (down, right) in enumerate(((0, 1), (1, 0))):
+        low_N, high_N = values_HW[y_N - down, x_N - right], values_HW[y_N + down, x_N + right]
+        bend_N = low_N - 2 * middle_N + high_N
+        vertex_N = 0.5 * (low_N - high_N) / np.where(bend_N < 0, bend_N, 1.0)
+        offset_N2[:, axis] = np.where(bend_N < 0, np.clip(vertex_N, -0.5, 0.5), 0.0)
+    return offset_N2
 
-    The relief is zero beyond the image: what lies nearer than a quarter of a cell to there is no cell.
+
+def likeness(relief_HW: Plane, cell_PP: Plane, inside_HW: npt.NDArray[np.bool_]) -> Plane:
+    """Return (H, W) the correlation of each pixel's surroundings with ``cell_PP``, -1 to 1; 0 where nothing is shown.
+
+    Args:
+        relief_HW: Straightened.
+        cell_PP: Typical cell.
+        inside_HW: See ``well_inside``.
     """
     half = PITCH // 2
     padded = cv2.copyMakeBorder(relief_HW, half, half - 1, half, half - 1, cv2.BORDER_CONSTANT, value=0.0)
-    found = cv2.matchTemplate(padded, cell_PP, cv2.TM_CCOEFF_NORMED)
+    found = np.asarray(cv2.matchTemplate(padded, cell_PP, cv2.TM_CCOEFF_NORMED), dtype=np.float32)
+    found[~(inside_HW & np.isfinite(found))] = 0.0
+    return found
+
+
+def well_inside(relief_HW: Plane) -> npt.NDArray[np.bool_]:
+    """Tell what may be the middle of a cell: nothing nearer than a quarter of one to where the image ends.
+
+    There, the relief is zero.
+    """
     shown = cv2.morphologyEx((relief_HW != 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    well_inside = cv2.erode(shown, np.ones((half + 1, half + 1), np.uint8), borderValue=0)
-    return np.where(well_inside, np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0), 0.0).astype(np.float32)
+    half = PITCH // 2
+    return np.asarray(cv2.erode(shown, np.ones((half + 1, half + 1), np.uint8), borderValue=0) > 0)
 
 
 def collect_votes(likeness_HW: Plane) -> Votes:
@@ -129,9 +156,8 @@ def collect_votes(likeness_HW: Plane) -> Votes:
     top = (likeness_HW >= highest) & (likeness_HW >= MIN_LIKENESS)
     top[[0, -1], :] = top[:, [0, -1]] = False
     y_N, x_N = np.nonzero(top)
-    offsets = [peak_offset(likeness_HW[y - 1 : y + 2, x - 1 : x + 2]) for y, x in zip(y_N, x_N, strict=True)]
     # A patch of even size has its centre between pixels: half a pixel left of and above the pixel that it is filed by.
-    point_N2 = np.stack([x_N, y_N], axis=1) - 0.5 + np.array(offsets).reshape(-1, 2)
+    point_N2 = np.stack([x_N, y_N], axis=1) - 0.5 + peak_offsets(likeness_HW, y_N, x_N)
     return Votes(point_N2, likeness_HW[y_N, x_N].astype(np.float64))
 
 

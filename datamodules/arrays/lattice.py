@@ -26,7 +26,6 @@ from datamodules.files.images import Array, resize
 from .cells import (
     GROUNDS,
     PITCH,
-    Ground,
     Votes,
     centred,
     collect_votes,
@@ -34,6 +33,7 @@ from .cells import (
     likeness,
     number_votes,
     typical_cell,
+    well_inside,
 )
 from .repeats import SIDE, LatticeError, find_steps, flatten
 from .stagger import Stagger, straighten_index
@@ -95,37 +95,35 @@ class Lattice:
         return [[Box(int(x), int(y), side, side, round(angle, 2)) for x, y in row] for row in corners]
 
 
-def find_lattice(image: Array, grid: tuple[int, int] = (21, 21)) -> Lattice:
+def find_lattice(image: Array, grid: tuple[int, int] | None = (21, 21)) -> Lattice:
     """Find the cells of an array.
 
     Args:
         image: (H, W) or (H, W, 3), as stored, rows turned by 40 degrees at most.
-        grid: Rows and columns of cells.
+        grid: Rows and columns of cells; None: as many as are found.
 
     Raises:
         LatticeError: Nothing repeats, or the image does not show so many rows and columns.
     """
-    steps = find_steps(image, max(SIDE, 24 * max(grid)))
+    steps = find_steps(image, max(SIDE, 24 * max(grid or (0,))))
     straight_HW, to_straight = straighten(image, steps)
-    first_PP = first_cell(straight_HW)
-    fits = [fit for ground in GROUNDS if (fit := _fit(straight_HW, first_PP, ground, grid)) is not None]
-    if not fits:
+    found = _look(straight_HW, first_cell(straight_HW))
+    if not found:
+        wanted = f" of {grid[0]}x{grid[1]} cells" if grid else ""
         raise LatticeError(
-            f"Expected an array of {grid[0]}x{grid[1]} cells, but found not even four neighbours that look alike; "
-            "check that the picture shows a whole array in focus."
+            f"Expected an array{wanted}, but found not even four neighbours that look alike; check that the picture "
+            "shows a whole array in focus."
         )
-    fits = [fit for fit in fits if fit.found == tuple(grid)] or fits
-    best = max(fits, key=lambda fit: fit.score)
-    # Those that cover the same pillars differ little in that; then the middle of a pillar is where it is symmetric.
-    best = max((fit for fit in fits if fit.score >= SAME_SCORE * best.score), key=lambda fit: fit.symmetry)
+    wanted_grid = grid or _best(found, None).grid
+    best = _best(found, wanted_grid)
     # Rows or columns may lack most of their pillars, but not so many that a tenth of them is gone altogether.
-    if any(found > wanted or found < 0.9 * wanted for found, wanted in zip(best.found, grid, strict=True)):
+    if any(seen > wanted or seen < 0.9 * wanted for seen, wanted in zip(best.grid, wanted_grid, strict=True)):
         raise LatticeError(
-            f"Expected an array of {grid[0]}x{grid[1]} cells (rows x columns), but found {best.found[0]}x"
-            f"{best.found[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array.",
-            best.found,
+            f"Expected an array of {wanted_grid[0]}x{wanted_grid[1]} cells (rows x columns), but found {best.grid[0]}x"
+            f"{best.grid[1]} in the picture; set data.grid=[ROWS,COLUMNS], or crop the picture to one array.",
+            best.grid,
         )
-    return _in_image(best.lattice, to_straight)
+    return _in_image(best.lattice(wanted_grid), to_straight)
 
 
 def cut_tiles(image: Array, lattice: Lattice, margin: float = 0.1) -> Array:
@@ -171,50 +169,99 @@ def fit_steps(point_N2: Floats, index_N2: Floats, weight_N: Floats) -> tuple[Flo
     return solution[0], solution[1], solution[2]
 
 
-class _Fit(NamedTuple):
-    """A lattice of the straightened image, under one hypothesis about the ground between the pillars.
+class _Found(NamedTuple):
+    """Cells that were found in the straightened image, under one hypothesis about the ground between the pillars.
 
     Attributes:
-        lattice: In the coordinates of the straightened image.
-        found: Rows and columns that are there (see ``count_full``).
-        score: Sum of the likeness of the votes within the grid, less that of those outside.
+        votes: Of places that look like the typical cell.
+        index_N2: Column and row of each, the first of them zero.
+        stagger: How rows or columns are shifted.
+        voted_RC: Likeness of the votes by row and column, 0 where there is none.
+        alike_HW: Correlation of every place with the typical cell.
         symmetry: Correlation of the typical cell with itself turned by 180 degrees, -1 to 1.
     """
 
-    lattice: Lattice
-    found: tuple[int, int]
-    score: float
+    votes: Votes
+    index_N2: npt.NDArray[np.intp]
+    stagger: Stagger
+    voted_RC: Floats
+    alike_HW: Plane
     symmetry: float
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns that are there (see ``count_full``)."""
+        rows, columns = (count_full(self.voted_RC.mean(axis=axis)) for axis in (1, 0))
+        return rows, columns
 
-def _fit(straight_HW: Plane, first_PP: Plane, ground: Ground, grid: tuple[int, int]) -> _Fit | None:
-    """Fit the lattice; None where no four places look alike. A wrong ground puts cells astride the array's border."""
-    alike_HW = likeness(straight_HW, centred(first_PP, ground))
-    for _ in range(2):  # the second time with a typical cell from everywhere
-        votes, index_N2 = number_votes(collect_votes(alike_HW))
-        if len(index_N2) < 4 or (np.ptp(index_N2, axis=0) == 0).any():
-            return None
-        typical_PP = typical_cell(straight_HW, votes, ground)
-        alike_HW = likeness(straight_HW, typical_PP)
+    def within(self, grid: tuple[int, int]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Return the first column and row of the window of a grid that holds the most, and which votes lie in it."""
+        first_2 = fullest_window(self.voted_RC, grid)
+        index_N2 = self.index_N2 - first_2
+        return first_2, np.asarray(((index_N2 >= 0) & (index_N2 < grid[::-1])).all(axis=1))
+
+    def score(self, grid: tuple[int, int] | None) -> float:
+        """Return the sum of the likeness of the votes within a grid, less that of those outside; None: of all."""
+        if grid is None:
+            return float(self.votes.likeness_N.sum())
+        inside_N = self.within(grid)[1]
+        return float(self.votes.likeness_N[inside_N].sum() - self.votes.likeness_N[~inside_N].sum())
+
+    def lattice(self, grid: tuple[int, int]) -> Lattice:
+        """Return the lattice of a grid, in the coordinates of the straightened image."""
+        first_2, inside_N = self.within(grid)
+        votes = Votes(self.votes.point_N2[inside_N], self.votes.likeness_N[inside_N])
+        return _lattice(
+            votes, self.index_N2[inside_N] - first_2, self.stagger.counted_from(first_2), self.alike_HW, grid
+        )
+
+
+def _look(straight_HW: Plane, first_PP: Plane) -> list[_Found]:
+    """Look for cells under every hypothesis about the ground; a wrong one puts cells astride the array's border."""
+    inside_HW = well_inside(straight_HW)
+    found: list[_Found] = []
+    for ground in GROUNDS:
+        alike_HW = likeness(straight_HW, centred(first_PP, ground), inside_HW)
+        for _ in range(2):  # the second time with a typical cell from everywhere
+            votes, index_N2 = number_votes(collect_votes(alike_HW))
+            if len(index_N2) < 4 or (np.ptp(index_N2, axis=0) == 0).any():
+                break
+            typical_PP = typical_cell(straight_HW, votes, ground)
+            alike_HW = likeness(straight_HW, typical_PP, inside_HW)
+        else:
+            found.append(_numbered(alike_HW, typical_PP))
+    return found
+
+
+def _numbered(alike_HW: Plane, typical_PP: Plane) -> _Found:
+    """Number the votes of a typical cell by rows and columns."""
     symmetry = float(np.corrcoef(typical_PP.ravel(), typical_PP[::-1, ::-1].ravel())[0, 1])
     votes, index_N2 = number_votes(collect_votes(alike_HW))
     index_N2, stagger = straighten_index(index_N2)
-    voted = np.zeros(np.ptp(index_N2, axis=0)[::-1] + 1)
     stagger = stagger.counted_from(index_N2.min(axis=0))
     index_N2 = index_N2 - index_N2.min(axis=0)
-    voted[index_N2[:, 1], index_N2[:, 0]] = votes.likeness_N
-    first_2 = fullest_window(voted, grid)
-    index_N2, stagger = index_N2 - first_2, stagger.counted_from(first_2)
-    inside = ((index_N2 >= 0) & (index_N2 < grid[::-1])).all(axis=1)
-    within = Votes(votes.point_N2[inside], votes.likeness_N[inside])
-    rows, columns = (count_full(voted.mean(axis=axis)) for axis in (1, 0))
-    score = float(within.likeness_N.sum() - votes.likeness_N[~inside].sum())
-    return _Fit(_lattice(within, index_N2[inside], stagger, alike_HW, grid), (rows, columns), score, symmetry)
+    voted_RC = np.zeros(np.ptp(index_N2, axis=0)[::-1] + 1)
+    voted_RC[index_N2[:, 1], index_N2[:, 0]] = votes.likeness_N
+    return _Found(votes, index_N2, stagger, voted_RC, alike_HW, symmetry)
+
+
+def _best(found: list[_Found], grid: tuple[int, int] | None) -> _Found:
+    """Return what fits a grid best; None: what looks most like an array."""
+    fits = [one for one in found if grid is not None and one.grid == tuple(grid)] or found
+    scores = [one.score(grid) for one in fits]
+    least = max(scores) - (1 - SAME_SCORE) * abs(max(scores))
+    # Those that cover the same pillars differ little in that; then the middle of a pillar is where it is symmetric.
+    alike = [one for one, score in zip(fits, scores, strict=True) if score >= least]
+    return max(alike, key=lambda one: one.symmetry)
 
 
 def count_full(likeness_N: Floats) -> int:
-    """Count rows, or columns, whose mean likeness is at least 0.6 of the usual: not what looks like half a pillar."""
-    return int((likeness_N >= 0.6 * np.median(likeness_N)).sum())
+    """Count rows, or columns, from the first to the last whose mean likeness is at least 0.6 of the usual.
+
+    What looks like half a pillar at either end is none; one whose pillars have gone, between others, is.
+    """
+    full_N = np.flatnonzero(likeness_N >= 0.6 * np.median(likeness_N))
+    return int(full_N[-1] - full_N[0] + 1)
 
 
 def fullest_window(voted: Floats, grid: tuple[int, int]) -> npt.NDArray[np.intp]:
@@ -247,16 +294,21 @@ def _lattice(
 
 def neighbourhood_median(shift_RC2: Floats) -> Floats:
     """Return for every cell the median shift of those around it, of the smallest square (3, 5, ...) with three."""
-    rows, columns = shift_RC2.shape[:2]
-    smooth = np.zeros_like(shift_RC2)
     known_RC = ~np.isnan(shift_RC2[..., 0])
-    for row, column in np.ndindex(rows, columns):
-        for reach in range(1, max(rows, columns) + 1):
+    fewest = min(3, int(known_RC.sum()))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(shift_RC2, ((1, 1), (1, 1), (0, 0)), constant_values=np.nan), (3, 3), axis=(0, 1)
+    ).reshape(*shift_RC2.shape, 9)
+    enough_RC = (~np.isnan(windows[:, :, 0])).sum(axis=2) >= fewest
+    smooth = np.zeros_like(shift_RC2)
+    smooth[enough_RC] = np.nanmedian(windows[enough_RC], axis=2)
+    for row, column in np.argwhere(~enough_RC):
+        for reach in range(2, max(shift_RC2.shape) + 1):
             around = (
                 slice(max(row - reach, 0), row + reach + 1),
                 slice(max(column - reach, 0), column + reach + 1),
             )
-            if known_RC[around].sum() >= min(3, known_RC.sum()):
+            if known_RC[around].sum() >= fewest:
                 smooth[row, column] = np.median(shift_RC2[around][known_RC[around]], axis=0)
                 break
     return smooth

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from datamodules.errors import DataError
 from datamodules.files.images import Array, resize, scale
@@ -20,6 +20,7 @@ Plane = npt.NDArray[np.float32]
 
 SIDE = 640  # repeats are sought in an image no larger than this, or than 24 pixels per cell
 STEEPEST = 42.0  # degrees that rows may be turned: from 45 on, rows and columns cannot be told apart
+COARSE = 6.0  # pixels: slow light is taken from an image so much reduced that it varies over so many
 
 
 class LatticeError(DataError):
@@ -45,19 +46,27 @@ def flatten(image: Array, sigma: float) -> Plane:
     """
     values = scale(image, None if image.dtype != np.float32 else float(max(image.max(), 1e-9)))
     grey = values.astype(np.float32) if values.ndim == 2 else values.astype(np.float32).mean(axis=2)
-    shown = ~frame_of(grey)
+    shown = (~frame_of(grey)).astype(np.float32)
+    share = None if shown.all() else np.maximum(slow(shown, sigma), 1e-3)
 
-    def local_mean(plane: Plane) -> npt.NDArray[np.floating]:
-        smooth = cv2.GaussianBlur(plane * shown, (0, 0), sigma)
-        mean: npt.NDArray[np.floating] = smooth / np.maximum(
-            cv2.GaussianBlur(shown.astype(np.float32), (0, 0), sigma), 1e-3
-        )
-        return mean
+    def local_mean(plane: Plane) -> Plane:
+        smooth = slow(plane if share is None else plane * shown, sigma)
+        return smooth if share is None else np.asarray(smooth / share, dtype=np.float32)
 
     relief = (grey - local_mean(grey)).astype(np.float32)
     strength = np.sqrt(local_mean(relief**2))
     flat = np.clip(relief / (strength + 0.2 * float(strength.mean()) + 1e-9), -3.0, 3.0) * shown
     return np.asarray(flat, dtype=np.float32)
+
+
+def slow(plane_HW: Plane, sigma: float) -> Plane:
+    """Return what varies over more than ``sigma`` pixels, by a Gaussian of the reduced image."""
+    height, width = plane_HW.shape
+    factor = max(sigma / COARSE, 1.0)
+    size = max(round(width / factor), 1), max(round(height / factor), 1)
+    small = cv2.resize(plane_HW, size, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(small, (0, 0), sigma * size[0] / width, sigmaY=sigma * size[1] / height)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def frame_of(grey_HW: Plane) -> npt.NDArray[np.bool_]:
@@ -83,7 +92,7 @@ def find_steps(image: Array, side: int = SIDE) -> tuple[Floats, Floats]:
     """
     factor = min(1.0, side / max(image.shape[:2]))
     small = resize(image, *(max(1, round(length * factor)) for length in image.shape[:2]))
-    correlation = autocorrelation(flatten(small, max(small.shape[:2]) / 24))
+    correlation, overlap = autocorrelation(flatten(small, max(small.shape[:2]) / 24))
     centre = np.array(correlation.shape[::-1]) // 2
     smooth = cv2.GaussianBlur(correlation, (0, 0), 1.0).astype(np.float32)
     highest = ndimage.maximum_filter(smooth, size=5)
@@ -96,10 +105,11 @@ def find_steps(image: Array, side: int = SIDE) -> tuple[Floats, Floats]:
         ahead = point[np.abs(turn) < STEEPEST]
         if not len(ahead):
             raise LatticeError(
-                "Expected a picture of an array, but found nothing that repeats in it; check that it shows a whole "
-                "array in focus, turned by 40 degrees at most."
+                "Expected an image of an array, but found nothing that repeats in it both ways; check that it shows a "
+                "whole array in focus, of at least two rows and columns, turned by 40 degrees at most."
             )
-        height = smooth[ahead[:, 1] + centre[1], ahead[:, 0] + centre[0]]
+        place = ahead[:, 1] + centre[1], ahead[:, 0] + centre[0]
+        height = smooth[place] * np.sqrt(overlap[place])  # the less overlaps, the more a few cells decide
         ahead = ahead[height >= 0.6 * height.max()]
         step = ahead[np.argmin(np.hypot(*ahead.T))]
         x0, y0 = step + centre
@@ -107,16 +117,18 @@ def find_steps(image: Array, side: int = SIDE) -> tuple[Floats, Floats]:
     return steps[0], steps[1]
 
 
-def autocorrelation(relief_HW: Plane) -> Plane:
-    """Return the autocorrelation, 1 at no shift (in the middle), for shifts up to half the image.
+def autocorrelation(relief_HW: Plane) -> tuple[Plane, Plane]:
+    """Return the autocorrelation, 1 at no shift (in the middle), for shifts up to half the image, and what overlaps.
 
     The image fades towards its border (Hann), and every shift is divided by what the fading alone leaves of it.
     """
-    height, width = relief_HW.shape
-    fade = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
-    shape = [2 * height, 2 * width]
-    both = [np.fft.irfft2(np.abs(np.fft.rfft2(plane, s=shape)) ** 2, s=shape) for plane in (relief_HW * fade, fade)]
-    ratio = np.fft.fftshift(both[0] / np.maximum(both[1], 1e-3 * both[1].max()))
-    middle = ratio[height - height // 2 : height + height // 2, width - width // 2 : width + width // 2]
-    correlation: Plane = (middle / max(ratio[height, width], 1e-12)).astype(np.float32)
-    return correlation
+    fades = [np.hanning(length + 2)[1:-1].astype(np.float32) for length in relief_HW.shape]
+    shape = [fft.next_fast_len(length + length // 2, real=True) for length in relief_HW.shape]  # no shift wraps around
+    spectrum = fft.rfft2(relief_HW * np.outer(*fades), s=shape)
+    both = fft.irfft2(spectrum.real**2 + spectrum.imag**2, s=shape)
+    alone = [fft.irfft(np.abs(fft.rfft(fade, n)) ** 2, n) for fade, n in zip(fades, shape, strict=True)]
+    kept = [np.arange(-(length // 2), length // 2) for length in relief_HW.shape]
+    left = np.outer(*(part[shift] / part[0] for part, shift in zip(alone, kept, strict=True)))
+    ratio = both[np.ix_(*kept)] / np.maximum(left, 1e-3)
+    middle = max(float(ratio[relief_HW.shape[0] // 2, relief_HW.shape[1] // 2]), 1e-12)
+    return np.asarray(ratio / middle, dtype=np.float32), np.asarray(np.clip(left, 0, 1), dtype=np.float32)

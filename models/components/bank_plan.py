@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BYTES = 4  # of a number
 COPIES = 3  # of all patches: as they came, in one piece, and shortened for distances
 THINNED_COPIES = 2
+SPILLED = 16  # bytes that choosing takes for each patch on the disk: its square, its distance, and copies of both
 WORTH_SAYING = 2**30  # bytes, above which people want to know before
 TRIED = 4096  # patches that a search is timed with, at most
 
@@ -29,12 +30,14 @@ class Plan(NamedTuple):
         wanted: Patches of the bank.
         dimensions: Of each.
         memory: In bytes, that this may take.
+        exact: Keep all patches on the disk where they do not fit.
     """
 
     total: int
     wanted: int
     dimensions: int
     memory: int
+    exact: bool = False
 
     @property
     def whole(self) -> int:
@@ -50,6 +53,11 @@ class Plan(NamedTuple):
     def fits(self) -> bool:
         """Tell whether all can be held."""
         return self.whole <= self.memory
+
+    @property
+    def spills(self) -> bool:
+        """Tell whether all are kept on the disk."""
+        return self.exact and not self.fits
 
     @property
     def is_large(self) -> bool:
@@ -78,13 +86,14 @@ class Plan(NamedTuple):
             feature_seconds: That all features will take.
             search_seconds: That one image takes for each patch of the bank, all compared.
         """
-        how = "all are held" if self.fits else "thinned as they come"
-        takes = self.whole if self.fits else self.thinned
+        how = "all are held" if self.fits else "kept on the disk" if self.spills else "thinned as they come"
+        disk = written_size(BYTES * self.dimensions * self.total) if self.spills else "none"
+        takes = self.whole if self.fits else SPILLED * self.total if self.spills else self.thinned
         bank = written_size(2 * BYTES * self.dimensions * self.wanted)
         search = 1000 * search_seconds * self.wanted
         return (
             f"Bank: {self.wanted:,} of {self.total:,} patches of {self.dimensions} values; {how}, in at most "
-            f"{written_size(takes)} of {written_size(self.memory)}, none on disk. Features take about "
+            f"{written_size(takes)} of {written_size(self.memory)}, {disk} on the disk. Features take about "
             f"{feature_seconds:.0f} s; an image is then searched for in at most {search:.0f} ms, "
             f"in a bank that takes {bank}."
         )

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .spilled import SpilledPoints
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,13 +29,15 @@ ROUNDING = 2e-6  # of a squared distance, as a share of the squared norms that i
 ROWS = 16384  # rows per matrix product: bounds the memory of one pass
 
 
-def k_center_greedy(points_ND: Tensor, count: int, start: int, square_N: Tensor | None = None) -> Iterator[int]:
+def k_center_greedy(
+    points_ND: Tensor | SpilledPoints, count: int, start: int, square_N: Tensor | None = None
+) -> Iterator[int]:
     """Yield the indices of ``count`` points, each the farthest (Euclidean) from those before it.
 
     Up to rounding in near ties, this is the sequence of plain greedy k-center.
 
     Args:
-        points_ND: On any device; float32.
+        points_ND: On any device, or on the disk; float32.
         count: How many to pick, from 1 to N.
         start: Index of the first.
         square_N: Squared distances to what was picked before, of other points; None: nothing was.
@@ -44,8 +48,8 @@ def k_center_greedy(points_ND: Tensor, count: int, start: int, square_N: Tensor 
     total = len(points_ND)
     if not 1 <= count <= total or not 0 <= start < total:
         raise ValueError(f"Expected 1 <= count <= {total} and 0 <= start < {total}, but got {count} and {start}.")
-    nearest_N = torch.full((total,), math.inf, device=points_ND.device) if square_N is None else square_N.clone()
-    square_N = points_ND.square().sum(dim=1)
+    picked_N, square_N = square_N, _squares(points_ND)
+    nearest_N = torch.full_like(square_N, math.inf) if picked_N is None else picked_N.clone()
     pending = [start]
     yield start
     picked = 1
@@ -86,6 +90,13 @@ def projection(total: int, dimensions: int, eps: float = 0.9) -> Tensor | None:
     return None if needed >= dimensions else torch.randn(dimensions, needed) / math.sqrt(needed)
 
 
+def _squares(points_ND: Tensor | SpilledPoints) -> Tensor:
+    if isinstance(points_ND, SpilledPoints):
+        parts = range(0, len(points_ND), ROWS)
+        return torch.cat([points_ND[first : first + ROWS].square().sum(dim=1) for first in parts])
+    return points_ND.square().sum(dim=1)
+
+
 def _squared_distances(points_CD: Tensor) -> Tensor:
     square_C = points_CD.square().sum(dim=1)
     apart_CC = torch.addmm(square_C, points_CD, points_CD.T, alpha=-2.0) + square_C[:, None]
@@ -93,7 +104,7 @@ def _squared_distances(points_CD: Tensor) -> Tensor:
     return apart_CC.fill_diagonal_(-math.inf)  # a picked point must never be picked again, not even among its equals
 
 
-def _refresh(nearest_N: Tensor, points_ND: Tensor, square_N: Tensor, picked: list[int]) -> None:
+def _refresh(nearest_N: Tensor, points_ND: Tensor | SpilledPoints, square_N: Tensor, picked: list[int]) -> None:
     """Shrink, in place, the squared distance of every point to the picked set; one matrix product for all of them."""
     centers_KD, center_square_K = points_ND[picked], square_N[picked]
     for first in range(0, len(points_ND), ROWS):

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.arrays.middle import median_cell
+
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
 
@@ -56,7 +58,7 @@ def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> 
     core = int(CORE * side) // 2 * 2
     reach = round((LOOSE_REACH if loose else CUT_REACH) * side)
     search = [_framed(cv2.GaussianBlur(cell, (0, 0), side / 64), core, reach) for cell in relief_NSS]
-    reference_SS: Plane = np.median(relief_NSS, axis=0)
+    reference_SS = median_cell(relief_NSS)
     reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
     aligned = Aligned(relief_NSS, np.zeros((len(relief_NSS), 2)), np.ones(len(relief_NSS)), reference_SS)
     for turn in range(ROUNDS if loose else FREE_ROUNDS + 1):
@@ -70,7 +72,7 @@ def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> 
             offset_N2 = np.where(score_N[:, None] < SURE, 0.0, offset_N2)
         cells = np.stack([shifted(cell, *offset) for cell, offset in zip(relief_NSS, offset_N2, strict=True)])
         alike = score_N >= np.quantile(score_N, 1 - BEST_SHARE)
-        reference_SS = np.median(cells[alike], axis=0).astype(np.float32)
+        reference_SS = median_cell(cells[alike])
         aligned = Aligned(cells, offset_N2, score_N, reference_SS)
         reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
     return aligned

@@ -20,7 +20,7 @@ from datamodules.files.boxes import cut
 from datamodules.files.images import Array, resize, scale
 
 from .alignment import middle_within_ground, symmetric_middle
-from .light import Relief, own_relief, shared_relief, typical
+from .light import ENOUGH, Relief, own_relief, shared_relief, typical
 from .measures import RIM
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def cells_of_image(
         LatticeError: There is no lattice, or another one than ``grid``.
     """
     grey_HW = grey_of(image, white_level)
-    lattice = centred_on_pillars(lattice_of(image, grid), grey_HW)
+    lattice = centred_on_pillars(find_lattice(image, grid), grey_HW)
     rows, columns = lattice.likeness_RC.shape
     tile_NSS = cut_upright(grey_HW, lattice, margin)
     centre_N2 = lattice.centres().reshape(-1, 2) + 0.5
@@ -110,26 +110,19 @@ def cells_of_image(
     return ArrayCells(name, shrunk(tile_NSS), (rows, columns), *place, angle=lattice.angle, rim=(across, down))
 
 
-def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float) -> Plane:
-    """Cut the cells of a lattice, (N, S, S), upright whatever its angle: turned pixels would be less sharp."""
-    boxes = [box._replace(angle=0.0) for row in lattice.boxes(margin) for box in row]
-    return np.stack([cut(grey_HW, box) for box in boxes])
+def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float, most: int | None = None) -> Plane:
+    """Cut the cells of a lattice, (N, S, S), upright whatever its angle: turned pixels would be less sharp.
 
-
-def lattice_of(image: Array, grid: tuple[int, int] | None) -> Lattice:
-    """Find a lattice, of a known grid or of any.
-
-    Raises:
-        LatticeError: As ``find_lattice``.
+    Args:
+        grey_HW: The picture.
+        lattice: Its own.
+        margin: How much of its neighbours a cell shows on each side, in pitches.
+        most: How many are cut, spread evenly; None: all.
     """
-    if grid is not None:
-        return find_lattice(image, grid)
-    try:
-        return find_lattice(image)
-    except LatticeError as error:
-        if error.found is None:
-            raise
-        return find_lattice(image, error.found)
+    boxes = [box._replace(angle=0.0) for row in lattice.boxes(margin) for box in row]
+    if most is not None and most < len(boxes):
+        boxes = [boxes[index] for index in np.linspace(0, len(boxes) - 1, most).astype(int)]
+    return np.stack([cut(grey_HW, box) for box in boxes])
 
 
 def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
@@ -138,10 +131,10 @@ def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
     The lattice is where the picture repeats; under light from one side its nodes lie towards a pillar's bright or dark
     side, as far as at its darkest corner.
     """
-    around_SS = typical(cut_upright(grey_HW, lattice, AROUND))
+    around_SS = typical(cut_upright(grey_HW, lattice, AROUND, ENOUGH))
     lattice = replace(lattice, origin=lattice.origin + middle_within_ground(around_SS, lattice.pitch))
     for _ in range(ROUNDS_OF_CENTRING):
-        typical_SS = typical(cut_upright(grey_HW, lattice, MARGIN_OF_CENTRING))
+        typical_SS = typical(cut_upright(grey_HW, lattice, MARGIN_OF_CENTRING, ENOUGH))
         lattice = replace(lattice, origin=lattice.origin + symmetric_middle(typical_SS))
     return lattice
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import shifted
+from .halves import told_apart
 from .light import around
 from .measures import measure
 from .planting import plant
@@ -79,7 +80,7 @@ class Layer:
 MEANINGS = {
     "Missing": "how much of the pillar is gone",
     "Collapsed": "how much darker than its neighbours the darkest disc is",
-    "Stitching": "the sharpest straight line or step across the cell",
+    "Stitching": "the sharpest straight line or step across the cell, or halves that have moved",
     "Irregular": "how far the outline departs from the array's reference",
 }
 
@@ -131,20 +132,54 @@ def sort(relief_NSS: Plane, aligned: Aligned, measures: Measures, gauge: Gauge, 
     deviation_N4 = deviations(measures, usual_N, spreads)
     donors = np.argsort(np.maximum(deviation_N4, 0).max(axis=1), kind="stable")[: max(len(usual_N) // 2, 1)]
     rng = np.random.default_rng(seed)
-    layers = []
-    for index, name in enumerate(CLASSES):
-        chosen = rng.choice(donors, PLANTED)
-        planted = plant(name, relief_NSS[chosen], aligned.offset_N2[chosen], gauge, rng)
-        centred = np.stack(
-            [shifted(cell, *offset) for cell, offset in zip(planted, aligned.offset_N2[chosen], strict=True)]
-        )
-        found_N = deviations(measure(centred, planted, aligned.offset_N2[chosen], gauge), usual_N[chosen], spreads)[
-            :, index
+    planted = [_planted(name, relief_NSS, aligned, usual_N, donors, gauge, rng) for name in CLASSES]
+    limit_4 = np.array(
+        [
+            limit_between(
+                deviations(one.measures, one.usual_N, spreads)[:, index],
+                DARK_END if name == "Collapsed" else GOOD_END,
+            )
+            for index, (name, one) in enumerate(zip(CLASSES, planted, strict=True))
         ]
-        limit = limit_between(found_N, DARK_END if name == "Collapsed" else GOOD_END)
-        layers.append(Layer(name, limit, float((found_N >= limit).mean()), MEANINGS[name]))
-    score_N4 = deviation_N4 / np.array([layer.limit for layer in layers])
+    )
+    layers = []
+    for index, (name, one) in enumerate(zip(CLASSES, planted, strict=True)):
+        found_N4 = scores_of(one.measures, one.usual_N, spreads, limit_4, one.cell_NSS, gauge)
+        layers.append(Layer(name, float(limit_4[index]), float((found_N4[:, index] >= 1).mean()), MEANINGS[name]))
+    score_N4 = scores_of(measures, usual_N, spreads, limit_4, aligned.cell_NSS, gauge)
     return Sorted(classes_of(score_N4), score_N4, tuple(layers), spreads, float(np.median(usual_N)))
+
+
+class _Planted(NamedTuple):
+    """Cells with a planted defect, centred: what they look like, their measures, and how dark cells there are."""
+
+    cell_NSS: Plane
+    measures: Measures
+    usual_N: Floats
+
+
+def _planted(
+    name: str,
+    relief_NSS: Plane,
+    aligned: Aligned,
+    usual_N: Floats,
+    donors: npt.NDArray[np.intp],
+    gauge: Gauge,
+    rng: np.random.Generator,
+) -> _Planted:
+    """Plant one kind of defect into some of the donors."""
+    chosen = rng.choice(donors, PLANTED)
+    offset_N2 = aligned.offset_N2[chosen]
+    planted = plant(name, relief_NSS[chosen], offset_N2, gauge, rng)
+    cell_NSS = np.stack([shifted(cell, *offset) for cell, offset in zip(planted, offset_N2, strict=True)])
+    return _Planted(cell_NSS, measure(cell_NSS, planted, offset_N2, gauge), usual_N[chosen])
+
+
+def scores_of(
+    measures: Measures, usual_N: Floats, spreads: dict[str, Spread], limit_4: Floats, aligned_NSS: Plane, gauge: Gauge
+) -> Floats:
+    """Return the score of every layer, in parts of its limit, (N, 4), seams and irregular cells told apart."""
+    return told_apart(deviations(measures, usual_N, spreads) / limit_4, aligned_NSS, gauge, spreads["misfit"])
 
 
 def classes_of(score_N4: Floats) -> npt.NDArray[np.str_]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+from datamodules.arrays.middle import median_cell, quantile
 
 from .alignment import radius_grid
 
@@ -18,6 +21,8 @@ Plane = npt.NDArray[np.float32]
 GROUND_QUANTILE = 0.9  # of a cell's grey values: the ground between the pillars, or where pillars are brighter, they
 GROUND_RING, RING_WIDTH = 0.39, 0.04  # of a cell's side: no pillar reaches so far, and no neighbour begins so near
 LARGEST_TILT = 0.1  # of the light, from the middle of a tile to its border
+NOISE = 2.0  # pixels over which the noise of an electron microscope is averaged
+ENOUGH_TO_BEND, ROUNDS = 30, 10  # cells over which light may bend, and rounds of fitting that
 ENOUGH = 201  # cells of which a median is taken
 
 
@@ -49,11 +54,38 @@ def shared_relief(grey_NSS: Plane, shape: tuple[int, int]) -> Relief:
     dark = has_dark_ground(typical(grey_NSS[present_N]))
     ends = (GROUND_QUANTILE, 1 - GROUND_QUANTILE) if dark else (GROUND_QUANTILE,)
     level_KN = np.full((len(ends), len(grey_NSS)), np.nan)
-    level_KN[:, present_N] = np.quantile(grey_NSS[present_N].reshape(int(present_N.sum()), -1), ends, axis=1)
-    smooth_KN = np.stack([around(level_N.reshape(shape), np.nanmedian, reach=2).ravel() for level_N in level_KN])
+    shown_NSS = grey_NSS[present_N]
+    if dark:  # whose darkest pixels are those of the noise
+        shown_NSS = np.stack([cv2.GaussianBlur(cell, (0, 0), NOISE) for cell in shown_NSS])
+    value_NP = shown_NSS.reshape(len(shown_NSS), -1)
+    level_KN[:, present_N] = [quantile(value_NP, end) for end in ends]
+    smooth_KN = np.stack([evened(level_N.reshape(shape)).ravel() for level_N in level_KN])
     light_N, ground_N = np.maximum(smooth_KN[0], 1e-3), smooth_KN[-1]
     own = (grey_NSS - ground_N[:, None, None]) / light_N[:, None, None]
     return Relief(np.asarray(own, dtype=np.float32), float(np.nanmedian(ground_N / light_N)), dark)
+
+
+def evened(level_RC: Floats) -> Floats:
+    """Return the light of every cell: what bends slowly over the array, and the median over 5 x 5 cells of the rest.
+
+    At the array's edge a median alone would take the light of the cells further in. NaN where there is no cell.
+    """
+    rows, columns = (np.linspace(-1, 1, length) if length > 1 else np.zeros(1) for length in level_RC.shape)
+    y_RC, x_RC = np.meshgrid(rows, columns, indexing="ij")
+    terms = np.stack([np.ones_like(x_RC), x_RC, y_RC, x_RC**2, x_RC * y_RC, y_RC**2], axis=2)
+    known_RC = np.isfinite(level_RC)
+    if known_RC.sum() < ENOUGH_TO_BEND:
+        return around(level_RC, np.nanmedian, reach=2)
+    design_N6, level_N = terms[known_RC], level_RC[known_RC]
+    weight_N = np.ones(len(level_N))
+    for _ in range(ROUNDS):  # Geman-McClure: cells with holes, discs or dirt have no say
+        root_N = np.sqrt(weight_N)
+        bend_6 = np.linalg.lstsq(design_N6 * root_N[:, None], level_N * root_N, rcond=None)[0]
+        away_N = level_N - design_N6 @ bend_6
+        spread = max(3 * float(np.median(np.abs(away_N))), 1e-6)
+        weight_N = 1 / (1 + (away_N / spread) ** 2) ** 2
+    slow_RC = terms @ bend_6
+    return np.asarray(slow_RC + around(level_RC - slow_RC, np.nanmedian, reach=2))
 
 
 def own_relief(grey_NSS: Plane) -> Relief:
@@ -64,8 +96,7 @@ def own_relief(grey_NSS: Plane) -> Relief:
 
 def typical(cell_NSS: Plane) -> Plane:
     """Return the median cell, of ``ENOUGH`` spread evenly where there are more."""
-    chosen = np.linspace(0, len(cell_NSS) - 1, min(ENOUGH, len(cell_NSS))).astype(int)
-    return np.asarray(np.median(cell_NSS[chosen], axis=0), dtype=np.float32)
+    return median_cell(cell_NSS, ENOUGH)
 
 
 def has_dark_ground(typical_SS: Floats) -> bool:

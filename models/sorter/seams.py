@@ -22,7 +22,8 @@ GAP = 1.0  # votes that a piece without a step costs the line that runs over it
 MIN_VOTES = 25.0  # of a line, or MIN_PART of what it could have: never reached in pictures without seams
 MIN_PART = 0.8
 SHOWN = 2  # pixels of a cell's window beyond a seam, so that it counts
-MIN_PIECES = 3
+MIN_PIECES = 3  # of a line
+MIN_LENGTH = 5  # pitches along each side of the picture: in less, the edges of pillars in line look like a seam
 RIVAL = 0.35  # of a line's votes: another line with as many is a rival
 MOST_RIVALS = 3  # seams of one mosaic that run the same way, beside the one
 BLOCK = 8  # pixels along a side of the blocks of JPEG (ITU-T T.81)
@@ -82,14 +83,16 @@ def cells_on(seams: list[Seam], window_N4: Floats) -> npt.NDArray[np.bool_]:
 
 def _upright(image_HW: Plane, pitch: float, *, upright: bool) -> list[Seam]:
     step = round(pitch)
-    pieces = max(image_HW.shape[0] // step, 1)
+    pieces = image_HW.shape[0] // step
+    if min(image_HW.shape) // step < MIN_LENGTH:
+        return []
     vote_GL = piece_votes(piece_excess(image_HW[: pieces * step], pieces))
     all_L = best_runs(vote_GL)[0]
     found: list[Seam] = []
     near = max(round(EXCLUSIVE * pitch), 1)
     while True:
         votes, first, last = best_runs(vote_GL)
-        votes = np.where(last - first + 1 >= min(MIN_PIECES, pieces), votes, 0.0)
+        votes = np.where(last - first + 1 >= MIN_PIECES, votes, 0.0)
         place = int(votes.argmax())
         if votes[place] < min(MIN_VOTES, MIN_PART * (STRONGEST - GAP) * pieces):
             return found

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import find_pillars, shifted
-from .layers import CLASSES, MEASURED, Spread, classes_of, deviations
+from .layers import CLASSES, MEASURED, Spread, classes_of, scores_of
 from .light import own_relief
 from .measures import Gauge, beside_reference, make_gauge, measure
 
@@ -110,7 +110,7 @@ def _scores(relief_NSS: Plane, offset_N2: Floats, standard: Standard) -> Floats:
     centred_NSS = np.stack([shifted(cell, *offset) for cell, offset in zip(relief_NSS, offset_N2, strict=True)])
     measures = measure(centred_NSS, relief_NSS, offset_N2, standard.gauge)
     usual_N = np.full(len(relief_NSS), standard.usual)
-    return np.asarray(deviations(measures, usual_N, standard.spreads) / np.asarray(standard.limits))
+    return scores_of(measures, usual_N, standard.spreads, np.asarray(standard.limits), centred_NSS, standard.gauge)
 
 
 def departure(relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Plane:

@@ -273,6 +273,12 @@ def test_where_not_all_fits_patches_are_thinned_as_they_come() -> None:
         assert float((per_image[image] - row).abs().sum(dim=1).min()) < 1e-3
 
 
+def test_on_the_disk_the_bank_is_that_of_greedy_selection() -> None:
+    whole, spilled = fitted_in_parts(), fitted_in_parts(memory="100KiB", exact=True)
+    assert torch.equal(spilled.model.bank_MD, whole.model.bank_MD)
+    assert torch.equal(spilled.model.image_M, whole.model.image_M)
+
+
 def test_a_bank_that_no_memory_holds_is_refused_at_the_first_batch() -> None:
     module = PatchCore(ARGUMENTS, 1.0, memory="100KB").eval()
     with pytest.raises(DataError, match=r"Expected a bank that can be chosen within 0 MiB"):

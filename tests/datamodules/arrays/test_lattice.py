@@ -111,6 +111,21 @@ def test_another_grid_than_shown_is_refused(grid: tuple[int, int]) -> None:
         find_lattice(picture, grid)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(3, 3), (2, 6), (9, 10), (20, 22), (26, 31)])
+def test_a_grid_that_nobody_knows_is_found(rows: int, columns: int) -> None:
+    picture, centres = draw_array(rows, columns, pitch=32)
+    lattice = find_lattice(picture, None)
+    assert lattice.likeness_RC.shape == (rows, columns)
+    assert farthest(lattice, centres) < 2
+
+
+def test_a_row_whose_pillars_have_gone_is_still_a_row() -> None:
+    picture, centres = draw_array(9, 10)
+    top, bottom = round(float(centres[3, 0, 1])) + 20, round(float(centres[5, 0, 1])) - 20
+    picture[top:bottom] = np.median(picture[top - 6 : top], axis=0)
+    assert find_lattice(picture, None).likeness_RC.shape == (9, 10)
+
+
 def test_a_picture_without_repeats_is_refused() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 300), dtype=np.uint8)
     with pytest.raises(LatticeError, match="check that"):

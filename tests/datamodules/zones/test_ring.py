@@ -80,6 +80,13 @@ def test_a_fin_and_a_speck_move_neither_centre_nor_radius() -> None:
     assert plain.fin is None
 
 
+@pytest.mark.parametrize("flash", [-9.0, 5.0, 14.0])
+@pytest.mark.parametrize(("fin", "blur"), [(6.0, 2.0), (8.0, 2.4), (12.0, 1.2), (30.0, 2.0)])
+def test_a_fin_is_as_high_as_drawn_though_blur_takes_its_tip(fin: float, blur: float, flash: float) -> None:
+    ring = find_rings(replace(PLAIN, flash=flash, fin=fin, blur=blur, angle=0.9).draw()).rings[0]
+    assert ring.measures()["flash"] == pytest.approx(abs(flash), abs=0.8)
+
+
 def test_where_it_is_thin_is_where_the_hole_moved_to() -> None:
     ring = find_rings(replace(PLAIN, shift=(0.0, 9.0)).draw()).rings[0]
     assert ring.thickness.least_at == pytest.approx(90.0, abs=6.0)  # towards the bottom

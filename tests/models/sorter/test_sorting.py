@@ -16,7 +16,7 @@ from datamodules.arrays.mosaic import lay_together
 from datamodules.files.images import read_image
 from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
-from datamodules.synthetic.meta_atom_array import Flaw, Layout, draw_array
+from datamodules.synthetic.meta_atom_array import Flaw, Layout, draw_array, scatter
 from models.sorter.cells import cells_of_image, cells_of_tiles
 from models.sorter.layers import classes_of
 from models.sorter.seams import find_seams
@@ -179,6 +179,35 @@ def test_neighbours_of_a_seam_that_is_not_theirs_are_good() -> None:
         (4, 3): "Stitching",
         (2, 6): "Stitching",
     }
+
+
+@pytest.mark.parametrize("group", range(2))
+def test_seams_and_irregular_pillars_are_told_apart_under_an_electron_microscope(group: int) -> None:
+    layout = Layout(8, 8, pitch=46, aspect=1.25, contrast="sem")
+    identity = Identity(811, "meta_atom", group, 0)
+    flaws = scatter(identity, layout, 0.4, {"stitching": (0.5, 1.0), "irregular": (0.5, 1.0)})
+    table = sort_array(cells_of_image("drawn", draw_array(identity, layout, flaws).image), features=False).table
+    found = dict(zip(zip(table["row"], table["col"], strict=True), table["class"].str.lower(), strict=True))
+    assert len(table) == 64
+    wrong = [place for place, flaw in flaws.items() if found[place] != flaw.defect]
+    assert len(wrong) <= 1
+    assert all(name == "good" for place, name in found.items() if place not in flaws)
+
+
+def test_light_that_falls_off_to_one_side_makes_no_defects_at_the_edges() -> None:
+    drawing = draw_array(Identity(22, "meta_atom", 4, 0), Layout(10, 12, pitch=46))
+    height, width = drawing.image.shape[:2]
+    light = np.linspace(0.35, 1.0, width)[None, :, None] * np.linspace(0.8, 1.0, height)[:, None, None]
+    found = sort_array(cells_of_image("drawn", (drawing.image * light).astype(np.uint8)), features=False)
+    assert found.counts["good"] == 120
+
+
+@pytest.mark.parametrize("group", range(3))
+def test_edges_of_pillars_in_two_rows_are_no_seams(group: int) -> None:
+    drawing = draw_array(Identity(34, "meta_atom", group, 0), Layout(2, 20))
+    found = sort_array(cells_of_image("drawn", drawing.image), features=False)
+    assert found.seams == ()
+    assert found.counts["good"] == 40
 
 
 def test_a_pillar_that_is_moved_is_not_missing() -> None:

@@ -186,10 +186,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             label.parent.mkdir(parents=True, exist_ok=True)
             label.write_text(json.dumps({"polygons": [{"points": corners}]}), encoding="utf-8")
         assert cv2.imwrite(str(path), image)
-    shares = ["calibration_share=0.34", "test_share=0.34", "tile=128", "overlap=32", "margin=8"]
+    shares = ["calibration_share=0.34", "test_share=0.34", "tile=160", "overlap=40", "margin=8"]
     assert main(["prepare", "oring", f"source={root / 'raw'}", f"out={root / 'tiles'}", *shares]) == 0
-    keys = ["data=oring", f"data.root={root / 'tiles'}", "data.image_size=[128,128]", "data.batch_size=4",
+    keys = ["data=oring", f"data.root={root / 'tiles'}", "data.image_size=[160,160]", "data.batch_size=4",
             "data.num_workers=0", "model=mask_rcnn", "model.limit=5", "model.score_threshold=0.0",
+            "model.proposals=20", "callbacks.evaluation.atlas=0",
             "trainer=cpu", "trainer.max_epochs=1", "report=false", "callbacks.evaluation.resamples=20",
             f"out={root}", "name=runs", "id=one"]  # fmt: skip
     assert main(["train", *keys]) == 0
@@ -239,7 +240,7 @@ def test_plain_prediction_lists_the_same_instances_everywhere(trained: tuple[Pat
     assert len(instances) > 0
     assert set(instances["image_path"]) == set(predictions.loc[predictions["verdict"] == "defective", "image_path"])
     assert (instances["area"] > 0).sum() == len(defects)
-    assert sorted(instances["area"]) == pytest.approx(sorted(defects["area"]), rel=0.1, abs=8)  # 240 of 128 pixels
+    assert sorted(instances["area"]) == pytest.approx(sorted(defects["area"]), rel=0.1, abs=8)  # 240 of 160 pixels
     coco = COCO(str(out / "instances.json"))
     for entry in coco.loadAnns(coco.getAnnIds()):
         assert coco.annToMask(entry).sum() == entry["area"]
