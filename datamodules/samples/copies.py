@@ -14,6 +14,8 @@ SHOWN = 2  # names in a sentence
 
 def contradictions(samples: pd.DataFrame) -> list[str]:
     """Say, in a sentence, how many images of equal bytes have labels that contradict each other; nothing if none."""
+    if "sha256" not in samples:  # nobody has looked into a file yet
+        return []
     known = samples[samples["label_index"].isin([GOOD, DEFECTIVE])]
     both = known[known.groupby("sha256")["label_index"].transform("nunique") > 1]
     if both.empty:
