@@ -123,6 +123,20 @@ def test_two_that_touch_are_two() -> None:
     assert np.array_equal(masks[0], truth[0] & ~truth[1])
 
 
+@pytest.mark.parametrize(("score", "count"), [(0.0, 0), (1e-6, 1)])
+def test_a_threshold_of_0_does_not_make_a_defect_of_what_scores_0(score: float, count: int) -> None:
+    def unsure(tile_13ST: Array) -> Prediction:
+        found = exact(tile_13ST)
+        return found._replace(
+            detections=[[one._replace(score=score) for one in tile] for tile in found.detections or []]
+        )
+
+    image, _ = painted([("circle", (250, 548, 20), 255)])
+    rings = [part.ring for part in measure_parts(image, "image")]
+    none = Decision(THRESHOLDS | {"image": {"all": {"value": 0.0}}})
+    assert len(replace(search(), judge=unsure, decision=none)(image, "image", rings, [""]).defects[0]) == count
+
+
 def test_what_lies_beside_the_part_belongs_to_nobody_and_is_not_looked_at() -> None:
     image, _ = painted(
         [("circle", (40, 40, 12), 255), ("circle", (600, 548, 20), 255), ("circle", (250, 548, 20), 255)]
