@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("callbacks", "datamodules", "loupe", "models", "tools")
 NAMES = re.compile(r"(^|_)(look|looks|door|said|SAID)(_|$)|Look|Door|Said")  # predict, survey, inspect; verb; reason
 THIRD_PERSON = re.compile(r"[A-Z][a-z]*[^s\W]s\b")  # "Refuses", not "Refuse" or "Compress"
+PICTURED = re.compile(r"(^|_)pictures?(_|$)|Picture")
+PUBLIC = {"EpochPictures"}  # as configs name it
 CLUMSY = re.compile(r"\b(is|are) no (numbers?|text|picture|image|JSON|measure|folder|file of)\b")
 
 
@@ -24,6 +26,13 @@ def trees() -> list[tuple[str, ast.Module]]:
 def strange_names(tree: ast.AST) -> list[str]:
     """Names of functions, classes, arguments, variables and attributes that a stranger cannot guess."""
     return [name for node in ast.walk(tree) if NAMES.search(name := name_of(node))]
+
+
+def pictured_names(tree: ast.AST) -> list[str]:
+    """Names of functions and classes that call an image a picture, but for those that configs know."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = [node.name for node in ast.walk(tree) if isinstance(node, kinds) and PICTURED.search(node.name)]
+    return [name for name in found if name not in PUBLIC]
 
 
 def name_of(node: ast.AST) -> str:
@@ -60,7 +69,7 @@ def clumsy(tree: ast.AST) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("check", [strange_names, not_imperative, clumsy])
+@pytest.mark.parametrize("check", [strange_names, pictured_names, not_imperative, clumsy])
 def test_words(check: object) -> None:
     assert callable(check)
     files = trees()
@@ -72,4 +81,8 @@ def test_the_checks_see_what_they_look_for() -> None:
     code = 'def look_at(said):\n    """Refuses what is no number; there is no text."""\n    a.door = 1\n'
     tree = ast.parse(code)
     assert sorted(strange_names(tree)) == ["door", "look_at", "said"]
+    assert pictured_names(ast.parse("class Pictures:\n    def image_of_picture(self): ...\n")) == [
+        "Pictures",
+        "image_of_picture",
+    ]
     assert (not_imperative(tree), clumsy(tree)) == (["look_at"], ["is no number"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.report.pictures import Picture, data_uri
+from callbacks.report.pictures import RgbImage, data_uri
 from datamodules.errors import UnreadableImageError
 from datamodules.files.images import Array, read_image, scale, to_rgb
 
@@ -63,7 +63,7 @@ def _image(path: Path, name: str) -> str:
     return f'<img src="{data_uri(_eight_bit(values), EDGE)}" style="max-width:100%;display:block">'
 
 
-def _eight_bit(values: Array) -> Picture:
+def _eight_bit(values: Array) -> RgbImage:
     scaled = to_rgb(scale(values))
     return scaled if scaled.dtype == np.uint8 else np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
 

@@ -60,7 +60,7 @@ class Findings:
         self.overlap = overlap
         self._defects: list[dict[str, Any]] = []
         self._marked: list[dict[str, Any]] = []
-        self._pictures: list[dict[str, Any]] = []
+        self._images: list[dict[str, Any]] = []
         self._heat_map: npt.NDArray[np.int64] | None = None
 
     def update(
@@ -104,7 +104,7 @@ class Findings:
         true = touched(mask_HW, label_HW)
         false = int(label_HW.max()) - len(true)
         about = {column: about[column] for column in ("name", "group")}
-        self._pictures.append(about | {"good": label_index == GOOD, "false_objects": false})
+        self._images.append(about | {"good": label_index == GOOD, "false_objects": false})
         return true
 
     def results(self, types: Mapping[str, str], resampling: Resampling) -> ObjectResults:
@@ -116,7 +116,7 @@ class Findings:
         """
         defects = pd.DataFrame(self._defects, columns=list(COLUMNS))
         marked = pd.DataFrame(self._marked, columns=list(MARKED_COLUMNS))
-        images = pd.DataFrame(self._pictures, columns=list(IMAGE_COLUMNS))
+        images = pd.DataFrame(self._images, columns=list(IMAGE_COLUMNS))
         defects["type"] = [
             types.get(name, "") if true else "" for name, true in zip(defects["name"], defects["true"], strict=True)
         ]

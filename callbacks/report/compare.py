@@ -248,10 +248,10 @@ def _dispute(dispute: Dispute) -> dict[str, Any]:
         }
         for shown in dispute.shown
     ]
-    return {**dispute._asdict(), "runs": runs, "picture": None if first is None else _picture(first)}
+    return {**dispute._asdict(), "runs": runs, "picture": None if first is None else _panel(first)}
 
 
-def _picture(example: Example) -> Panel:
+def _panel(example: Example) -> Panel:
     height, width = example.image.shape[:2]
     return Panel("picture", data_uri(example.image, _EDGE), height, width)
 

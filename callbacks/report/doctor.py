@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from .breaking import breakable
 from .charts.doctor_figures import shortcut_figure
-from .pictures import MARKED_COLOUR, Mask, Picture, data_uri, overlay
+from .pictures import MARKED_COLOUR, Mask, RgbImage, data_uri, overlay
 from .wording import DASH, percent, plural, share, span
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Shot(NamedTuple):
     """One image of a contact sheet: what is written under it, the image (H, W, 3), and its mask (H, W), if any."""
 
     caption: str
-    picture: Picture
+    picture: RgbImage
     mask: Mask | None
 
 
@@ -147,6 +147,6 @@ def _drawn(sheet: Sheet) -> dict[str, Any]:
     return {"title": sheet.title, "sets": sets, "masked": any(shot.mask is not None for shot in sheet.shots)}
 
 
-def _outlined(shot: Shot) -> Picture:
+def _outlined(shot: Shot) -> RgbImage:
     nothing = np.zeros(shot.picture.shape[:2], np.float32)
     return shot.picture if shot.mask is None else overlay(shot.picture, nothing, 0, 1, shot.mask)

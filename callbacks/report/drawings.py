@@ -9,7 +9,7 @@ import numpy as np
 from callbacks.measures.learning import LOSS, objective_name, series
 
 from .charts.curves import colour_scale, precision_recall_figure, roc_figure, sweep_figure
-from .charts.defect_figures import heat_map_picture, size_recall_figure
+from .charts.defect_figures import heat_map_image, size_recall_figure
 from .charts.learning_figure import learning_figure
 from .charts.live import live_data, rug
 from .charts.scatter import LEVELS, map_figures
@@ -78,7 +78,7 @@ def _defects(view: ReportView) -> dict[str, Any]:
     if found is not None and not found.marked.empty:
         sizes = drawn(WIDTHS, lambda width: size_recall_figure(found.marked, confidence, width))
     heat_map = None if found is None else found.heat_map
-    return {"size_figures": sizes, "heat_map": None if heat_map is None else heat_map_picture(heat_map)}
+    return {"size_figures": sizes, "heat_map": None if heat_map is None else heat_map_image(heat_map)}
 
 
 def _learning(content: ReportContent) -> list[tuple[str, Any]]:

@@ -35,7 +35,7 @@ class DrawnChart:
 
 
 @dataclass(frozen=True)
-class ShownPicture:
+class ShownImage:
     """An image: its address and its size in pixels."""
 
     title: str
@@ -52,7 +52,7 @@ def own_of(view: ReportView) -> dict[str, Any]:
         "sections": [*sections(content.metrics), *own_tables(content.tables)],
         "files": own_files(content.files),
         "own_charts": own_charts(content.figures),
-        "own_pictures": own_pictures(content.figures),
+        "own_pictures": own_images(content.figures),
     }
 
 
@@ -61,10 +61,10 @@ def own_charts(figures: Sequence[Figure]) -> list[DrawnChart]:
     return [_draw(one) for one in figures if isinstance(one, Chart)]
 
 
-def own_pictures(figures: Sequence[Figure]) -> list[ShownPicture]:
+def own_images(figures: Sequence[Figure]) -> list[ShownImage]:
     """Show every image, in their order."""
     return [
-        ShownPicture(one.title, one.caption, data_uri(one.image_HW3, _EDGE), *one.image_HW3.shape[:2])
+        ShownImage(one.title, one.caption, data_uri(one.image_HW3, _EDGE), *one.image_HW3.shape[:2])
         for one in figures
         if isinstance(one, ImageFigure)
     ]

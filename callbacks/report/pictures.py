@@ -18,7 +18,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from callbacks.measures.examples import Example
 
-Picture = npt.NDArray[np.uint8]
+RgbImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 MARKED_COLOUR = (0, 208, 255)
@@ -31,7 +31,7 @@ _FADE_FROM, _FADE_TO, _OPACITY = 0.25, 0.75, 0.55
 _UNMARKED = 232, 220  # two greys of the hatching that stands for "nobody marked this image"
 
 
-def colour_map(map_HW: npt.NDArray[np.float32], low: float, high: float) -> Picture:
+def colour_map(map_HW: npt.NDArray[np.float32], low: float, high: float) -> RgbImage:
     """Colour a map from black over purple and orange to pale yellow, in steps that look equally large.
 
     Args:
@@ -49,13 +49,13 @@ def colour_map(map_HW: npt.NDArray[np.float32], low: float, high: float) -> Pict
 
 
 def overlay(
-    image_HW3: Picture,
+    image_HW3: RgbImage,
     map_HW: npt.NDArray[np.float32],
     low: float,
     high: float,
     mask_HW: Mask | None = None,
     predicted_mask_HW: Mask | None = None,
-) -> Picture:
+) -> RgbImage:
     """Blend a map over its image where its values are high, and outline what was predicted and what is marked.
 
     The image stays as it is where the map lies in the lowest quarter of its range. Contours run outside their region,
@@ -90,7 +90,7 @@ def overlay(
     return blended
 
 
-def mask_picture(mask_HW: Mask | None, shape: tuple[int, int]) -> Picture:
+def mask_image(mask_HW: Mask | None, shape: tuple[int, int]) -> RgbImage:
     """Return a mask in white on black, or a pale hatching of the given height and width where nobody marked one."""
     if mask_HW is not None:
         return np.repeat(np.where(mask_HW, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
@@ -99,7 +99,7 @@ def mask_picture(mask_HW: Mask | None, shape: tuple[int, int]) -> Picture:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def strip(example: Example, low: float, high: float) -> Picture:
+def strip(example: Example, low: float, high: float) -> RgbImage:
     """Return one image of an example: image, map, mask and overlay side by side, a white gap between them.
 
     Args:
@@ -115,13 +115,13 @@ def strip(example: Example, low: float, high: float) -> Picture:
     return np.hstack([part for panel in panels for part in (gap, panel)][1:])
 
 
-def panels_of(example: Example, low: float, high: float) -> tuple[Picture, Picture, Picture, Picture]:
+def panels_of(example: Example, low: float, high: float) -> tuple[RgbImage, RgbImage, RgbImage, RgbImage]:
     """Return image, map, mask and overlay of an example, each (H, W, 3)."""
     height, width = example.image.shape[:2]
     return (
         example.image,
         colour_map(example.anomaly_map, low, high),
-        mask_picture(example.mask, (height, width)),
+        mask_image(example.mask, (height, width)),
         overlay(example.image, example.anomaly_map, low, high, example.mask, example.predicted_mask),
     )
 
@@ -145,14 +145,14 @@ def enlarged(example: Example, factor: int) -> Example:
     )
 
 
-def data_uri(picture: Picture, longest_edge: int = 384, *, lossless: bool = False) -> str:
+def data_uri(image: RgbImage, longest_edge: int = 384, *, lossless: bool = False) -> str:
     """Return an image as a ``data:`` address in WebP, shrunk to the longest edge in pixels where it is larger."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if (scale := longest_edge / max(height, width)) < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        picture = _rgb(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        image = _rgb(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", quality=84, method=4, lossless=lossless)
+    Image.fromarray(image).save(buffer, "WEBP", quality=84, method=4, lossless=lossless)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -164,21 +164,21 @@ def _position(map_HW: npt.NDArray[np.float32], low: float, high: float) -> npt.N
     return np.clip((value - low) / (high - low), 0, 1)
 
 
-def _outline(picture: Picture, mask_HW: Mask, colour: tuple[int, int, int]) -> None:
+def _outline(image: RgbImage, mask_HW: Mask, colour: tuple[int, int, int]) -> None:
     """Draw a line around a region, in place, with a thin dark one around it."""
     thickness = max(1, round(max(mask_HW.shape) / 200))
     region = mask_HW.astype(np.uint8)
     line = _grown(region, thickness)
     halo = _grown(line, max(1, thickness // 2))
-    picture[(halo > 0) & (line == 0)] = _HALO_COLOUR
-    picture[(line > 0) & ~mask_HW] = colour
+    image[(halo > 0) & (line == 0)] = _HALO_COLOUR
+    image[(line > 0) & ~mask_HW] = colour
 
 
-def _grown(region_HW: Picture, pixels: int) -> Picture:
+def _grown(region_HW: RgbImage, pixels: int) -> RgbImage:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     return _rgb(cv2.dilate(region_HW, kernel))
 
 
-def _rgb(array: npt.NDArray[np.generic]) -> Picture:
+def _rgb(array: npt.NDArray[np.generic]) -> RgbImage:
     """OpenCV's stubs promise any array; what comes back here is uint8."""
     return np.asarray(array, dtype=np.uint8)

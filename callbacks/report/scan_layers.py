@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 if TYPE_CHECKING:
-    from callbacks.report.pictures import Mask, Picture
+    from callbacks.report.pictures import Mask, RgbImage
     from datamodules.files.objects import Labels
 
 LEVELS = 24  # colours from blue to red
@@ -64,7 +64,7 @@ def mask_layer(mask_HW: Mask, colour: tuple[int, int, int]) -> str:
     return _address(level_HW, (colour,))
 
 
-def image_layer(image_HW3: Picture, quality: int = 80) -> str:
+def image_layer(image_HW3: RgbImage, quality: int = 80) -> str:
     """Return an image as a ``data:`` address."""
     factor = shrinking(image_HW3.shape[:2])
     if factor > 1:
@@ -92,8 +92,8 @@ def thumbnail(level_hw: npt.NDArray[np.uint8], box: tuple[int, int, int, int], s
 
 
 def _address(level_hw: npt.NDArray[np.uint8], colours: tuple[tuple[int, int, int], ...] = COLOURS) -> str:
-    picture = Image.fromarray(level_hw, "P")
-    picture.putpalette([0, 0, 0, *(part for colour in colours for part in colour)])
+    image = Image.fromarray(level_hw, "P")
+    image.putpalette([0, 0, 0, *(part for colour in colours for part in colour)])
     buffer = BytesIO()
-    picture.save(buffer, "PNG", transparency=0, bits=8 if len(colours) > 15 else 4, compress_level=6)
+    image.save(buffer, "PNG", transparency=0, bits=8 if len(colours) > 15 else 4, compress_level=6)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -34,7 +34,7 @@ class BoundaryCounts(NamedTuple):
     true_hit: int
 
 
-class _Picture(NamedTuple):
+class _Image(NamedTuple):
     group: str
     dice: float
     counts: BoundaryCounts
@@ -91,7 +91,7 @@ class OverlapMeter:
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:
         self.tolerance = tolerance
-        self._pictures: list[_Picture] = []
+        self._images: list[_Image] = []
 
     def update(self, predicted_NHW: npt.ArrayLike, true_NHW: npt.ArrayLike, group_N: Sequence[str]) -> None:
         """Add images: predicted and true masks (N, H, W), and the names of their groups."""
@@ -100,17 +100,17 @@ class OverlapMeter:
             if predicted_HW.any() or true_HW.any():
                 overlap = dice(predicted_HW, true_HW) if true_HW.any() else float("nan")
                 counts = boundary_counts(predicted_HW, true_HW, self.tolerance)
-                self._pictures.append(_Picture(group, overlap, counts))
+                self._images.append(_Image(group, overlap, counts))
 
     def estimates(self, resampling: Resampling) -> dict[str, Estimate]:
         """Judge all images: ``pixel_dice``, the mean over marked images, and ``boundary_f1``, over all pixels.
 
         Boundaries drawn on images without marks count against ``boundary_f1``. Intervals draw whole groups.
         """
-        groups = sorted({image.group for image in self._pictures})
+        groups = sorted({image.group for image in self._images})
         place = {group: index for index, group in enumerate(groups)}
         count_G4, dice_G, marked_G = np.zeros((len(groups), 4)), np.zeros(len(groups)), np.zeros(len(groups))
-        for image in self._pictures:
+        for image in self._images:
             index = place[image.group]
             count_G4[index] += image.counts
             if not np.isnan(image.dice):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from callbacks.measures.examples import Example
-    from callbacks.report.pictures import Picture
+    from callbacks.report.pictures import RgbImage
 
 PANEL = 128  # pixels of the longest edge of an image on a sheet
 GAP = 6
@@ -37,7 +37,7 @@ def by_category(examples: Iterable[Example]) -> dict[str, list[Example]]:
     return grouped
 
 
-def example_sheet(examples: Sequence[Example], low: float, high: float) -> Picture:
+def example_sheet(examples: Sequence[Example], low: float, high: float) -> RgbImage:
     """Lay examples below each other: image, map, marked defect and overlay, under a line with name and score.
 
     Args:

@@ -137,6 +137,6 @@ def log_calibration(writer: SummaryWriter, calibration: Calibration, examples: S
     called_N = rows["score"].to_numpy() >= line_N
     rows["verdict"] = [LABEL_NAMES[DEFECTIVE if called else GOOD] for called in called_N]
     log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
-    picture = confusion_image(confusion(rows), f"calibration images, epoch {epoch}")
-    log_image(writer, "calibration/confusion", picture, epoch)
+    image = confusion_image(confusion(rows), f"calibration images, epoch {epoch}")
+    log_image(writer, "calibration/confusion", image, epoch)
     log_examples(writer, "calibration", tuple(examples), calibration.map_range, epoch)

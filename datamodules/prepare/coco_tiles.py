@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PREPARED_BY = "loupe prepare oring"
 
 
-class Picture(NamedTuple):
+class CutImage(NamedTuple):
     """An image to cut."""
 
     image_path: str
@@ -52,7 +52,7 @@ class Cut(NamedTuple):
     problems: list[UnreadableImageError]
 
 
-def tile_entry(picture: Picture, tile: Tile, outlines: Sequence[Outline], parts: Collection[str]) -> TileEntry:
+def tile_entry(picture: CutImage, tile: Tile, outlines: Sequence[Outline], parts: Collection[str]) -> TileEntry:
     """Describe a tile, with the outlines that reach into it, clipped to it; those of ``parts`` are not defects."""
     found, defective = [], False
     for outline in outlines:
@@ -95,7 +95,7 @@ def coco_file(tiles: Sequence[TileEntry], categories: Sequence[str]) -> dict[str
     }
 
 
-def summarise(pairs: Sequence[tuple[Picture, Cut]]) -> dict[str, int]:
+def summarise(pairs: Sequence[tuple[CutImage, Cut]]) -> dict[str, int]:
     """Count what a split or kind holds."""
     tiles = [tile for _, cut in pairs for tile in cut.tiles]
     return {

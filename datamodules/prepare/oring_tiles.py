@@ -25,7 +25,7 @@ from datamodules.outlines.polygons import fill
 from datamodules.progress import track
 from datamodules.table import DEFECTIVE, SPLITS
 
-from .coco_tiles import PREPARED_BY, Cut, Picture, coco_file, summarise, tile_entry
+from .coco_tiles import PREPARED_BY, Cut, CutImage, coco_file, summarise, tile_entry
 from .preparation import Prepared
 from .tiling import even_background, find_part, tiles_of
 
@@ -102,7 +102,7 @@ class OringTiles:
         source, out = Path(self.source).expanduser().resolve(), Path(self.out).expanduser().resolve()
         check_out(source, out)
         data = self._read(source)
-        images, problems = _pictures(data.samples)
+        images, problems = _images(data.samples)
         problems = [UnreadableImageError(*row) for row in data.excluded.to_numpy()] + problems
         clear(out)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -142,7 +142,7 @@ class OringTiles:
         data.setup()
         return data
 
-    def _cut(self, image: Picture, out: Path) -> Cut:
+    def _cut(self, image: CutImage, out: Path) -> Cut:
         """Cut one image and write its tiles."""
         try:
             values = read_image(image.image_path)
@@ -169,7 +169,7 @@ class OringTiles:
         return Cut(tiles, empty, problems)
 
     def _summary(
-        self, images: Sequence[Picture], cuts: Sequence[Cut], problems: Sequence[UnreadableImageError], source: Path
+        self, images: Sequence[CutImage], cuts: Sequence[Cut], problems: Sequence[UnreadableImageError], source: Path
     ) -> dict[str, Any]:
         keys = [field.name for field in fields(OringTiles) if field.name not in {"source", "out"}]
         pairs = list(zip(images, cuts, strict=True))
@@ -210,13 +210,13 @@ def clear(out: Path) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
 
 
-def _pictures(samples: pd.DataFrame) -> tuple[list[Picture], list[UnreadableImageError]]:
+def _images(samples: pd.DataFrame) -> tuple[list[CutImage], list[UnreadableImageError]]:
     """List the images to cut; a defective one of which nobody outlined where cannot be."""
-    images: dict[str, Picture] = {}
+    images: dict[str, CutImage] = {}
     problems = []
     for row in samples.itertuples():
         stem = str(Path(str(row.name)).with_suffix("").as_posix()).removeprefix("images/")
-        image = Picture(
+        image = CutImage(
             str(row.image_path),
             str(row.annotation_path),
             stem,
@@ -239,7 +239,7 @@ def _pictures(samples: pd.DataFrame) -> tuple[list[Picture], list[UnreadableImag
     return list(images.values()), problems
 
 
-def _removed_outlines(image: Picture, outlines: Sequence[Outline], part: Mask) -> list[UnreadableImageError]:
+def _removed_outlines(image: CutImage, outlines: Sequence[Outline], part: Mask) -> list[UnreadableImageError]:
     """Name the outlines that lie on what was taken for background."""
     masks = [fill(outline.rings, *part.shape) for outline in outlines]
     lost = sum(bool((mask & ~part).sum() > _REMOVED * mask.sum()) for mask in masks)

@@ -19,7 +19,7 @@ from datamodules.files.images import read_image, resize, scale, to_rgb
 from datamodules.files.suffixes import is_image
 from datamodules.progress import track
 
-from .procedural import Picture, draw_image
+from .procedural import RgbImage, draw_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ _SCALE_RANGE = (0.5, 4.0)  # side of the cut square over side of the crop: twice
 
 def read_images(
     folders: Sequence[str | Path], longest_side: int = 768, limit: int | None = None
-) -> dict[str, list[Picture]]:
+) -> dict[str, list[RgbImage]]:
     """Read every image at or below ``folders`` once, as RGB uint8 (H, W, 3), shrunk to at most ``longest_side``.
 
     Args:
@@ -45,7 +45,7 @@ def read_images(
     """
     paths = {str(folder): _spread(image_paths(folder), limit) for folder in folders}
     todo = [(folder, path) for folder, found in paths.items() for path in found]
-    images: dict[str, list[Picture]] = {folder: [] for folder in paths}
+    images: dict[str, list[RgbImage]] = {folder: [] for folder in paths}
     for folder, path in track(todo, "reading pictures"):
         images[folder].append(_read_rgb(path, longest_side))
     return images
@@ -60,8 +60,8 @@ def image_paths(folder: str | Path) -> list[Path]:
 
 
 def hold_out(
-    images: Mapping[str, Sequence[Picture]], share: float = 0.05
-) -> tuple[dict[str, list[Picture]], dict[str, list[Picture]]]:
+    images: Mapping[str, Sequence[RgbImage]], share: float = 0.05
+) -> tuple[dict[str, list[RgbImage]], dict[str, list[RgbImage]]]:
     """Split every folder into images to learn from and the last ``share`` of it (at least one) to watch.
 
     The last ones by name, not a random draw: neighbours in name are often neighbours in time, nearly the same image.
@@ -87,7 +87,7 @@ class CropSource:
         patch_share: Share of crops with a pasted patch of another crop.
     """
 
-    pictures: Mapping[str, Sequence[Picture]]
+    pictures: Mapping[str, Sequence[RgbImage]]
     size: int = 192
     drawn_share: float = 0.35
     patch_share: float = 0.3
@@ -97,32 +97,32 @@ class CropSource:
         if not any(self.pictures.values()) and self.drawn_share < 1:
             raise DataError("Expected pictures to crop, found none; name folders with pictures or set drawn_share=1.")
 
-    def draw(self, count: int, seed: Sequence[int]) -> Picture:
+    def draw(self, count: int, seed: Sequence[int]) -> RgbImage:
         """Draw ``count`` crops (count, size, size, 3), RGB uint8; the same ones for the same ``seed``."""
         rng = np.random.default_rng(list(seed))
         return np.stack([self._crop(rng) for _ in range(count)])
 
-    def _crop(self, rng: np.random.Generator) -> Picture:
+    def _crop(self, rng: np.random.Generator) -> RgbImage:
         crop = self._cut(rng)
         if rng.random() < self.patch_share:
             crop = paste_patch(crop, self._cut(rng), rng)
         return crop
 
-    def _cut(self, rng: np.random.Generator) -> Picture:
+    def _cut(self, rng: np.random.Generator) -> RgbImage:
         if rng.random() < self.drawn_share:
             image = draw_image(self.size, rng)
         else:
             image = cut_square(self._pick(rng), self.size, rng)
         return vary_light(image, rng)
 
-    def _pick(self, rng: np.random.Generator) -> Picture:
+    def _pick(self, rng: np.random.Generator) -> RgbImage:
         folders = [some for some in self.pictures.values() if some]
         weights = np.sqrt([len(some) for some in folders])
         folder = folders[int(rng.choice(len(folders), p=weights / weights.sum()))]
         return folder[int(rng.integers(len(folder)))]
 
 
-def cut_square(image: Picture, size: int, rng: np.random.Generator) -> Picture:
+def cut_square(image: RgbImage, size: int, rng: np.random.Generator) -> RgbImage:
     """Cut a square of random place, scale, aspect, angle and handedness, and resample it to ``size`` pixels.
 
     It is enlarged by at most 2 and shrunk by at most 4. Where it reaches over the edge the image is mirrored, so that
@@ -145,7 +145,7 @@ def cut_square(image: Picture, size: int, rng: np.random.Generator) -> Picture:
     return cut.astype(np.uint8, copy=False)
 
 
-def vary_light(image: Picture, rng: np.random.Generator) -> Picture:
+def vary_light(image: RgbImage, rng: np.random.Generator) -> RgbImage:
     """Vary gamma, contrast, brightness and colour balance, at times blur, add noise, invert or drop the colour."""
     x: npt.NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
     if rng.random() < 0.2:
@@ -160,11 +160,11 @@ def vary_light(image: Picture, rng: np.random.Generator) -> Picture:
     x = (x - middle) * (gain * balance).astype(np.float32) + np.float32(middle + rng.normal(0, 0.08))
     if rng.random() < 0.3:
         x = x + rng.uniform(0, 0.06) * rng.standard_normal(x.shape, dtype=np.float32)
-    varied: Picture = np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)
+    varied: RgbImage = np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)
     return varied
 
 
-def paste_patch(crop: Picture, other: Picture, rng: np.random.Generator) -> Picture:
+def paste_patch(crop: RgbImage, other: RgbImage, rng: np.random.Generator) -> RgbImage:
     """Paste a rectangle or a random polygon of ``other`` into ``crop``, at the same place, hard or soft at the edge.
 
     CutMix (Yun et al., ICCV 2019) without labels.
@@ -179,7 +179,7 @@ def paste_patch(crop: Picture, other: Picture, rng: np.random.Generator) -> Pict
     if rng.random() < 0.5:
         mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 4.0)).astype(np.float32)
     mixed = crop + mask[..., None] * (other.astype(np.float32) - crop)
-    pasted: Picture = np.rint(mixed).astype(np.uint8)
+    pasted: RgbImage = np.rint(mixed).astype(np.uint8)
     return pasted
 
 
@@ -190,7 +190,7 @@ def _spread(paths: Sequence[Path], limit: int | None) -> Sequence[Path]:
     return [paths[index * len(paths) // limit] for index in range(limit)]
 
 
-def _read_rgb(path: Path, longest_side: int) -> Picture:
+def _read_rgb(path: Path, longest_side: int) -> RgbImage:
     values = read_image(path)
     if values.dtype == np.float32:
         raise DataError(f"Expected {path} to hold 8- or 16-bit values, found floating point; convert it first.")

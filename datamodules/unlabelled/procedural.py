@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Grey: TypeAlias = npt.NDArray[np.float32]
-Picture: TypeAlias = npt.NDArray[np.uint8]
+RgbImage: TypeAlias = npt.NDArray[np.uint8]
 Draw: TypeAlias = "Callable[[int, np.random.Generator], Grey]"
 
 _LETTERS = "ABCDEFGHKLMNPRSTUVXYZ0123456789-/#"
 
 
-def draw_image(side: int, rng: np.random.Generator) -> Picture:
+def draw_image(side: int, rng: np.random.Generator) -> RgbImage:
     """Draw one image (side, side, 3) of uint8: a ground, up to three overlays through random masks, two colours."""
     grey = _pick(_GROUNDS, rng)(side, rng)
     for _ in range(rng.integers(1, 5)):
@@ -201,11 +201,11 @@ def _as_grey(values: npt.NDArray[Any]) -> Grey:
     return values.astype(np.float32, copy=False)
 
 
-def _tint(grey: Grey, rng: np.random.Generator) -> Picture:
+def _tint(grey: Grey, rng: np.random.Generator) -> RgbImage:
     """Colour a grey image from a dark to a light random colour, which are greys half of the time."""
     ends = np.array([rng.uniform(0, 0.3, 3), rng.uniform(0.7, 1, 3)])
     share = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
     ends = share * ends + (1 - share) * ends.mean(axis=1, keepdims=True)
     coloured = ends[0] + np.clip(grey, 0, 1)[..., None] * (ends[1] - ends[0])
-    image: Picture = np.rint(coloured * 255).astype(np.uint8)
+    image: RgbImage = np.rint(coloured * 255).astype(np.uint8)
     return image

@@ -38,8 +38,8 @@ class PenaltyImages:
 
     def __init__(self, folder: str | None, count: int, height: int, width: int, seed: int) -> None:
         side = max(height, width)
-        pictures = {} if folder is None else read_images([folder], longest_side=2 * side, limit=READ_AT_MOST)
-        source = CropSource(pictures, size=side, drawn_share=1.0 if folder is None else 0.0, patch_share=0.0)
+        images = {} if folder is None else read_images([folder], longest_side=2 * side, limit=READ_AT_MOST)
+        source = CropSource(images, size=side, drawn_share=1.0 if folder is None else 0.0, patch_share=0.0)
         crops = (source.draw(1, [seed, index])[0, :height, :width] for index in range(count))
         pool_NHW3 = np.stack(list(track(crops, "making penalty pictures", total=count)))
         self.pool_N3HW = torch.from_numpy(pool_NHW3).permute(0, 3, 1, 2).contiguous()

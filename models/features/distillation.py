@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
     from datamodules.unlabelled.crops import CropSource
-    from datamodules.unlabelled.procedural import Picture
+    from datamodules.unlabelled.procedural import RgbImage
 
 Maps: TypeAlias = list[Tensor]  # one (B, C, H, W) per level
 Network: TypeAlias = "Callable[[Tensor], Sequence[Tensor]]"
@@ -66,7 +66,7 @@ def distill(
     teacher: Network,
     build_student: Callable[[], nn.Module],
     source: CropSource,
-    held_out: Picture,
+    held_out: RgbImage,
     recipe: Recipe,
     *,
     start: Start | None = None,
@@ -121,7 +121,7 @@ class _Run:
         teacher: Network,
         student: nn.Module,
         source: CropSource,
-        held_out: Picture,
+        held_out: RgbImage,
         recipe: Recipe,
         device: torch.device,
     ) -> None:
@@ -151,7 +151,7 @@ class _Run:
         if start is not None:
             self.student.load_state_dict(start(_as_input(crops, self.device), self.basis).state_dict())
 
-    def lessons(self, first: int) -> Iterator[tuple[int, Picture, Maps]]:
+    def lessons(self, first: int) -> Iterator[tuple[int, RgbImage, Maps]]:
         """Yield round, crops and targets from round ``first`` on, each made while the one before is learnt."""
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = [ahead.submit(self._lesson, round_) for round_ in range(first, self.recipe.rounds)[:1]]
@@ -160,12 +160,12 @@ class _Run:
                 coming += [ahead.submit(self._lesson, later) for later in range(round_ + 1, self.recipe.rounds)[:1]]
                 yield round_, crops, targets
 
-    def _lesson(self, round_: int) -> tuple[Picture, Maps]:
+    def _lesson(self, round_: int) -> tuple[RgbImage, Maps]:
         """Make the crops of a round and ask the teacher about them."""
         crops = self.source.draw(self.recipe.crops, [self.recipe.seed, round_])
         return crops, self._targets(crops)
 
-    def train_round(self, round_: int, crops: Picture, targets: Maps, writer: SummaryWriter | None) -> None:
+    def train_round(self, round_: int, crops: RgbImage, targets: Maps, writer: SummaryWriter | None) -> None:
         """Train on the crops of a round for some passes."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + round_)
@@ -251,7 +251,7 @@ class _Run:
             basis.load_state_dict(saved)
 
     @torch.inference_mode()
-    def _teach(self, crops: Picture) -> Maps:
+    def _teach(self, crops: RgbImage) -> Maps:
         """Ask the teacher, in batches; half precision on the CPU, because a round has to fit in memory."""
         batches = [
             [
@@ -263,7 +263,7 @@ class _Run:
         return [torch.cat(level) for level in zip(*batches, strict=True)]
 
     @torch.inference_mode()
-    def _targets(self, crops: Picture) -> Maps:
+    def _targets(self, crops: RgbImage) -> Maps:
         """Ask the teacher and change the basis."""
         targets = []
         for basis, size, level in zip(self.basis, self.sizes, self._teach(crops), strict=True):
@@ -287,7 +287,7 @@ def vary_view(x_BCHW: Tensor, strength: float, generator: torch.Generator) -> Te
     return varied
 
 
-def _as_input(crops: Picture, device: torch.device) -> Tensor:
+def _as_input(crops: RgbImage, device: torch.device) -> Tensor:
     """Turn crops (B, S, S, 3) uint8 to (B, 3, S, S) in [0, 1], stored channels last."""
     return torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2).float() / 255
 
@@ -301,6 +301,6 @@ def _batches(order_N: Tensor, size: int) -> Sequence[Tensor]:
     return torch.split(order_N[: len(order_N) // size * size], size)
 
 
-def _fingerprint(*crops: Picture) -> str:
+def _fingerprint(*crops: RgbImage) -> str:
     """Tell sets of images apart by some crops of them."""
     return hashlib.sha256(b"".join(np.ascontiguousarray(some).tobytes() for some in crops)).hexdigest()

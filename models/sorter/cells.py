@@ -48,7 +48,7 @@ class ArrayCells:
         shape: R and C.
         centre_N2: Centre of every cell, x before y, in pixels of the array's picture, whose outer corner is (0, 0); NaN
             for tiles that do not say where they lie.
-        picture_HW: The whole picture in grey, in [0, 1]; None where there are only tiles.
+        image_HW: The whole picture in grey, in [0, 1]; None where there are only tiles.
         pitch: Distance of neighbours in pixels of the picture; None likewise.
         window_N4: The part of the picture that every cell shows, x and y of its first and last corner; None likewise.
         first: Row and column of the first place.
@@ -60,7 +60,7 @@ class ArrayCells:
     grey_NSS: Plane
     shape: tuple[int, int]
     centre_N2: Floats
-    picture_HW: Plane | None = None
+    image_HW: Plane | None = None
     pitch: float | None = None
     window_N4: Floats | None = None
     first: tuple[int, int] = (1, 1)
@@ -203,7 +203,7 @@ def relief(cells: ArrayCells) -> Relief:
 
     NaN where there is no cell.
     """
-    return own_relief(cells.grey_NSS) if cells.picture_HW is None else shared_relief(cells.grey_NSS, cells.shape)
+    return own_relief(cells.grey_NSS) if cells.image_HW is None else shared_relief(cells.grey_NSS, cells.shape)
 
 
 def as_image(grey_SS: Plane) -> npt.NDArray[np.uint8]:

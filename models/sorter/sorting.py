@@ -82,11 +82,11 @@ def sort_array(
     place_N2 = cells.places[present]
     seen = relief(cells)
     relief_NSS = seen.cell_NSS[present]
-    aligned = align(relief_NSS, place_N2, loose=cells.picture_HW is None)
+    aligned = align(relief_NSS, place_N2, loose=cells.image_HW is None)
     gauge = make_gauge(aligned.reference_SS, seen.depth, dark_ground=seen.dark_ground, angle=cells.angle, rim=cells.rim)
     measures = measure(aligned.cell_NSS, relief_NSS, aligned.offset_N2, gauge)
     found = sort(relief_NSS, aligned, measures, gauge, places, seed)
-    seams = find_seams(cells.picture_HW, cells.pitch) if cells.picture_HW is not None and cells.pitch else []
+    seams = find_seams(cells.image_HW, cells.pitch) if cells.image_HW is not None and cells.pitch else []
     if cells.window_N4 is not None:
         found = with_seams(found, cells_on(seams, cells.window_N4[present]))
     grey_NSS = cells.grey_NSS[present]

@@ -34,7 +34,7 @@ BANK = 4_000  # patches of good images
 CERTAIN = 0.05  # p value below which a lead is believed
 
 
-class Pictures(NamedTuple):
+class ChosenImages(NamedTuple):
     """Good images that make the bank, and images of both labels that are judged by it."""
 
     known: pd.DataFrame
@@ -66,7 +66,7 @@ def check_features(examined: Examined) -> Finding | str:
     )
 
 
-def choose_images(examined: Examined) -> Pictures | None:
+def choose_images(examined: Examined) -> ChosenImages | None:
     """Draw images outside the test split: half of the good ones for the bank; None where there are too few."""
     samples = examined.datamodule.samples
     outside = samples[samples["split"] != TEST]
@@ -80,10 +80,10 @@ def choose_images(examined: Examined) -> Pictures | None:
     known = good.iloc[:half]
     apart = ~good["group"].isin(known["group"])
     rest = good[apart] if int(apart.sum()) >= FEWEST else good.iloc[half:]  # where all are of one group
-    return Pictures(known, pd.concat([rest.iloc[:MOST], defective.iloc[:MOST]]))
+    return ChosenImages(known, pd.concat([rest.iloc[:MOST], defective.iloc[:MOST]]))
 
 
-def score_images(examined: Examined, network: Backbone, images: Pictures) -> npt.NDArray[np.float64]:
+def score_images(examined: Examined, network: Backbone, images: ChosenImages) -> npt.NDArray[np.float64]:
     """Score images as a plain PatchCore does: by the largest distance of any patch to a random bank."""
     bank_MD = torch.cat(list(embed(examined, network, images.known)))
     generator = torch.Generator().manual_seed(examined.datamodule.seed)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from datamodules.files.images import Array
-    from tools.runner.picture import Picture
+    from tools.runner.input_image import InputImage
 
     from .fiber_face import Detector, Face
     from .fiber_rows import Row
@@ -135,7 +135,7 @@ class FiberLine:
         }
 
     def _entries(
-        self, pictures: Iterator[Picture], inspect: Inspection, usual: Mapping[Key, Scale], out: Path
+        self, pictures: Iterator[InputImage], inspect: Inspection, usual: Mapping[Key, Scale], out: Path
     ) -> Iterator[Row]:
         """Inspect images, some ahead, in their order."""
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
@@ -149,40 +149,40 @@ class FiberLine:
                 )
                 yield entry
 
-    def _entry(self, picture: Picture, inspect: Inspection, usual: Mapping[Key, Scale], out: Path) -> Row:
+    def _entry(self, image: InputImage, inspect: Inspection, usual: Mapping[Key, Scale], out: Path) -> Row:
         """Inspect one image, whatever is wrong with it; write its report and its overlay."""
-        kind, time = kind_of(picture), datetime.now().astimezone().isoformat(timespec="seconds")
+        kind, time = kind_of(image), datetime.now().astimezone().isoformat(timespec="seconds")
         try:
-            values = picture.read()
-            check_content(values, picture.name)
+            values = image.read()
+            check_content(values, image.name)
         except UnreadableImageError as error:
             reason = f"{error.problem}; {error.remedy}"
-            entry: Row = {"image": picture.name, "time": time, "kind": kind, "error": reason}
+            entry: Row = {"image": image.name, "time": time, "kind": kind, "error": reason}
             if self.acceptance is not None:
                 judged = self.acceptance.unjudged(reason)
                 entry |= {"accepted": judged.state, "reasons": judged.text}
-            return self._reported(entry, picture, out)
+            return self._reported(entry, image, out)
         face = inspect(values, self.prior_of(kind), usual.get((kind, values.shape[0], values.shape[1])))
-        entry = entry_of(face, picture.name, kind, time, self.acceptance, asked_zones(self.acceptance))
+        entry = entry_of(face, image.name, kind, time, self.acceptance, asked_zones(self.acceptance))
         if self.overlay == "all" or (self.overlay == "refused" and entry["accepted"] in REFUSED):
-            entry["overlay"] = self._draw(values, face, inspect, entry, picture, out)
-        return self._reported(entry, picture, out)
+            entry["overlay"] = self._draw(values, face, inspect, entry, image, out)
+        return self._reported(entry, image, out)
 
     @staticmethod
-    def _draw(values: Array, face: Face, inspect: Inspection, entry: Row, picture: Picture, out: Path) -> str:
+    def _draw(values: Array, face: Face, inspect: Inspection, entry: Row, image: InputImage, out: Path) -> str:
         """Draw an overlay; return its path below the folder of results."""
         drawn = draw_face(
             values, face.zones, face.corner, face.defects or (), entry["accepted"], inspect.rings, face.scale
         )
-        name = Path("overlays") / picture.place.with_name(f"{picture.place.name}.jpg")
+        name = Path("overlays") / image.place.with_name(f"{image.place.name}.jpg")
         _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(drawn[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])
         write_whole(out / name, encoded.tobytes())
         return name.as_posix()
 
     @staticmethod
-    def _reported(entry: Row, picture: Picture, out: Path) -> Row:
+    def _reported(entry: Row, image: InputImage, out: Path) -> Row:
         """Write the report of an image; return its entry with the path of it."""
-        name = Path("reports") / picture.place.with_name(f"{picture.place.name}.json")
+        name = Path("reports") / image.place.with_name(f"{image.place.name}.json")
         entry["report"] = name.as_posix()
         write_whole(out / name, (json.dumps(entry, indent=2, allow_nan=False) + "\n").encode())
         return entry

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from datamodules.zones.prior import Prior
     from datamodules.zones.scale import Scale
-    from tools.runner.picture import Picture
+    from tools.runner.input_image import InputImage
 
 Key: TypeAlias = tuple[str, int, int]
 """Kind, and height and width of the image on disk: one microscope at one magnification."""
 
 
-def kind_of(picture: Picture) -> str:
+def kind_of(image: InputImage) -> str:
     """Return the kind of an image: its folder below what the sources share; empty at the top."""
-    folder = picture.place.parent.as_posix()
+    folder = image.place.parent.as_posix()
     return "" if folder == "." else folder
 
 
@@ -32,10 +32,10 @@ def usual_scales(
 ) -> dict[Key, Scale]:
     """Return the median scale of every kind and image size that has enough claddings."""
     found: dict[Key, list[Scale]] = {}
-    for picture in track(find_images(sources, every), "measuring scales"):
-        kind = kind_of(picture)
+    for image in track(find_images(sources, every), "measuring scales"):
+        kind = kind_of(image)
         try:
-            values = picture.read()
+            values = image.read()
         except UnreadableImageError:
             continue
         prior = prior_of(kind)

@@ -17,8 +17,8 @@ from tools.errors import ConfigError
 from .inclusions import (
     MeasuredScan,
     Ordered,
+    drawn_scan,
     find_scans,
-    pictured,
     summary_text,
     write_pages,
     write_problems,
@@ -87,4 +87,4 @@ class InclusionMapsLine:
         table = object_table(label_HW)
         shape_N = shapes(label_HW, table) if shapes else None
         measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
-        return pictured(name, label_HW, measured, page=page)
+        return drawn_scan(name, label_HW, measured, page=page)

@@ -103,7 +103,7 @@ def _told_apart(names: list[str]) -> list[str]:
     return own
 
 
-def pictured(name: str, label_HW: Labels, measured: MeasuredMap, *, page: bool) -> MeasuredScan:
+def drawn_scan(name: str, label_HW: Labels, measured: MeasuredMap, *, page: bool) -> MeasuredScan:
     """Draw the layers of a scan for its page, if there is to be one."""
     height, width = label_HW.shape
     scan = MeasuredScan(name, (height, width), measured)

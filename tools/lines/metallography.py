@@ -35,8 +35,8 @@ from .grain_maps import grains_text, write_grains
 from .inclusions import (
     MeasuredScan,
     Ordered,
+    drawn_scan,
     find_scans,
-    pictured,
     summary_text,
     write_pages,
     write_problems,
@@ -126,7 +126,7 @@ class MetallographyLine:
         table = object_table(label_HW, min_area=self.least_area)
         shape_N = stages.shapes(label_HW, table) if stages.shapes else None
         measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
-        scan = pictured(name, label_HW, measured, page=page)
+        scan = drawn_scan(name, label_HW, measured, page=page)
         grain_HW = grains_of_logits(chain.boundary_logit_HW)
         line_HW = boundaries_of(grain_HW)
         facts = grain_facts(grain_HW, chain.boundary_HW, self.um_per_pixel)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from datamodules.files.images import Array
     from datamodules.samples.detections import Instance
     from datamodules.zones.ring_parts import Part
-    from tools.runner.picture import Picture
+    from tools.runner.input_image import InputImage
 
     from .oring_models import Searches
     from .oring_rows import Row
@@ -115,7 +115,7 @@ class OringLine:
         values = asdict(self) | {"acceptance": rules, "models": None if searches is None else dict(searches.about)}
         return {key: value for key, value in values.items() if key not in {"limits", "run", "bundle"}}
 
-    def _entries(self, pictures: Iterator[Picture], work: Work) -> Iterator[dict[str, Any]]:
+    def _entries(self, pictures: Iterator[InputImage], work: Work) -> Iterator[dict[str, Any]]:
         """Measure images, some ahead, in their order."""
         with ThreadPoolExecutor(WORKERS) as pool:
             waiting = deque(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, AHEAD))
@@ -124,39 +124,39 @@ class OringLine:
                 waiting.extend(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, 1))
                 yield entry
 
-    def _entry(self, picture: Picture, work: Work) -> dict[str, Any]:
+    def _entry(self, image: InputImage, work: Work) -> dict[str, Any]:
         """Measure one image, whatever is wrong with it."""
-        entry: dict[str, Any] = {"image": picture.name}
+        entry: dict[str, Any] = {"image": image.name}
         try:
-            values = picture.read()
-            check_content(values, picture.name)
-            parts = measure_parts(values, picture.name, self.mm_per_pixel)
-            defects = self._search(values, parts, picture, work, entry)
+            values = image.read()
+            check_content(values, image.name)
+            parts = measure_parts(values, image.name, self.mm_per_pixel)
+            defects = self._search(values, parts, image, work, entry)
         except UnreadableImageError as error:
-            return {"image": picture.name, "error": f"{error.problem}; {error.remedy}"}
+            return {"image": image.name, "error": f"{error.problem}; {error.remedy}"}
         facts = [self._facts(found, kind, work) for found, kind in defects]
-        rows = [work.judge.row(picture.name, part, one) for part, one in zip(parts, facts, strict=True)]
+        rows = [work.judge.row(image.name, part, one) for part, one in zip(parts, facts, strict=True)]
         entry |= {"parts": rows}
         if self.mode == "source":
             measured = source_measures(values)
             entry["source"] = None if measured is None else measured
         if self.overlay == "all" or (self.overlay == "refused" and any(row["accepted"] in REFUSED for row in rows)):
             found = [one for several, _ in defects for one in several or ()]
-            entry["overlay"] = self._draw(values, parts, rows, found, picture, work.out)
+            entry["overlay"] = self._draw(values, parts, rows, found, image, work.out)
         return entry
 
     def _search(
-        self, values: Array, parts: Sequence[Part], picture: Picture, work: Work, entry: dict[str, Any]
+        self, values: Array, parts: Sequence[Part], image: InputImage, work: Work, entry: dict[str, Any]
     ) -> list[tuple[list[Instance] | None, str]]:
         """Look for the defects of every part, each with its type's own model; write them to the entry."""
-        kinds = [work.judge.kind_of(picture.name, part) for part in parts]
+        kinds = [work.judge.kind_of(image.name, part) for part in parts]
         found: list[tuple[list[Instance] | None, str]] = [(None, kind) for kind in kinds]
         if work.searches is None:
             return found
         entry |= {"size": list(values.shape[:2]), "tiles": 0, "passed": 0, "instances": []}
         for search in {id(one): one for kind in kinds if (one := work.searches.of(kind)) is not None}.values():
             with work.lock:  # a network takes all cores for itself
-                seen = search(values, picture.name, [part.ring for part in parts], kinds)
+                seen = search(values, image.name, [part.ring for part in parts], kinds)
             entry["tiles"] += seen.tiles
             entry["passed"] += seen.passed
             for index, kind in enumerate(kinds):
@@ -183,7 +183,7 @@ class OringLine:
         parts: Sequence[Part],
         rows: Sequence[Row],
         found: Sequence[Instance],
-        picture: Picture,
+        image: InputImage,
         out: Path,
     ) -> str:
         """Draw an overlay; return its path below the folder of results."""
@@ -192,7 +192,7 @@ class OringLine:
             [(part.number, part.ring, row["accepted"], _words(row)) for part, row in zip(parts, rows, strict=True)],
         )
         draw_instances(drawn, [(f"{number}: {one.score:.2f}", one) for number, one in enumerate(found, start=1)])
-        name = Path("overlays") / picture.place.with_name(f"{picture.place.name}.jpg")
+        name = Path("overlays") / image.place.with_name(f"{image.place.name}.jpg")
         _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(drawn[..., ::-1]))
         write_whole(out / name, encoded.tobytes())
         return name.as_posix()

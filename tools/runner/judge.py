@@ -21,7 +21,7 @@ from datamodules.files.images import Array, check_content, check_white_level, re
 from datamodules.samples.detections import counted, type_of, union
 
 from .accepting import accept
-from .picture import Picture
+from .input_image import InputImage
 from .result import Result
 from .stream import in_batches, read_ahead
 
@@ -147,7 +147,12 @@ class Judge:
         return self.judge([prepared], [kind], [None if zones is None else self.prepare_zones(zones)])[0]
 
     def stream(
-        self, images: Iterable[str | Path | Array | Picture], *, kind: str = "", batch_size: int = 1, readers: int = 0
+        self,
+        images: Iterable[str | Path | Array | InputImage],
+        *,
+        kind: str = "",
+        batch_size: int = 1,
+        readers: int = 0,
     ) -> Iterator[Result]:
         """Judge pictures one after the other, in bounded memory; one that cannot be read yields a result that says why.
 
@@ -161,11 +166,11 @@ class Judge:
             yield from self.judge(prepared, [kind] * len(prepared))
 
     def batches(
-        self, images: Iterable[str | Path | Array | Picture], batch_size: int, readers: int, kind: str = ""
+        self, images: Iterable[str | Path | Array | InputImage], batch_size: int, readers: int, kind: str = ""
     ) -> Iterator[list[Prepared]]:
         """Read and resize pictures of a kind, in batches."""
         named = (_named(image, index) for index, image in enumerate(images))
-        return in_batches(read_ahead(named, partial(self.read_picture, kind=kind), readers, 2 * batch_size), batch_size)
+        return in_batches(read_ahead(named, partial(self.read_named, kind=kind), readers, 2 * batch_size), batch_size)
 
     def read(self, image: str | Path) -> Array:
         """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
@@ -175,7 +180,7 @@ class Judge:
         """
         return read_image(image)
 
-    def read_picture(self, image: Picture, kind: str = "") -> Prepared:
+    def read_named(self, image: InputImage, kind: str = "") -> Prepared:
         """Read and resize a picture, or say why it cannot be."""
         try:
             values = image.read()
@@ -313,10 +318,10 @@ def _as_seen(read: Callable[[], Array], white_level: float | None) -> Array:
     return preview(read(), white_level, None)
 
 
-def _named(image: str | Path | Array | Picture, index: int) -> Picture:
+def _named(image: str | Path | Array | InputImage, index: int) -> InputImage:
     """Give whatever a caller streams a name, and a way to read it."""
-    if isinstance(image, Picture):
+    if isinstance(image, InputImage):
         return image
     if isinstance(image, np.ndarray):
-        return Picture(f"frame {index}", PurePosixPath(f"{index:07}"), lambda: image)
-    return Picture(str(image), PurePosixPath(Path(image).name), lambda: read_image(image))
+        return InputImage(f"frame {index}", PurePosixPath(f"{index:07}"), lambda: image)
+    return InputImage(str(image), PurePosixPath(Path(image).name), lambda: read_image(image))

@@ -23,7 +23,7 @@ from datamodules.files.own_output import own_output
 from datamodules.files.regular_files import kind_of
 from datamodules.files.suffixes import ARCHIVES, VIDEOS, is_hidden, is_image, unread_file
 
-from .picture import Picture, refused
+from .input_image import InputImage, refused
 from .videos import LIVE, frames
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     chosen: bool = True
 
 
-def find_images(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[Picture]:
+def find_images(sources: Sequence[str], every: int = 1, done: Container[str] = frozenset()) -> Iterator[InputImage]:
     """Yield the images of ``sources``, in their order, and what cannot be judged, which raises when it is read.
 
     Args:
@@ -114,14 +114,14 @@ def _is_wanted(path: Path) -> bool:
     return is_image(path) or unread_file(path) is not None
 
 
-def _files(entry: Entry, base: Path) -> Iterator[Picture]:
+def _files(entry: Entry, base: Path) -> Iterator[InputImage]:
     """Yield the images of a folder, or the file itself."""
     for file in _walk(entry.path) if entry.path.is_dir() else [entry.path]:
         unread = None if entry.chosen and file == entry.path else unread_file(file)
         if unread is not None and not file.is_dir():
             yield refused(written(str(file)), _place(file, base), unread.problem, unread.remedy)
         else:
-            yield Picture(written(str(file)), _place(file, base), partial(read_image, file))
+            yield InputImage(written(str(file)), _place(file, base), partial(read_image, file))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _members(path: Path, place: PurePosixPath) -> Iterator[Picture]:
+def _members(path: Path, place: PurePosixPath) -> Iterator[InputImage]:
     """Yield the images of an archive; nothing is unpacked to disk."""
     try:
         archive = zipfile.ZipFile(path)
@@ -160,11 +160,11 @@ def _members(path: Path, place: PurePosixPath) -> Iterator[Picture]:
             yield _member(archive, info, f"{path}/{info.filename}", place.joinpath(*inside))
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, place: PurePosixPath) -> Picture:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, place: PurePosixPath) -> InputImage:
     """Stand for an image of an archive, which stays open as long as any of its images is still to be read."""
     if (unread := unread_file(Path(info.filename))) is not None:
         return refused(name, place, unread.problem, unread.remedy)
-    return Picture(name, place, partial(_unpack, archive, info, name))
+    return InputImage(name, place, partial(_unpack, archive, info, name))
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:

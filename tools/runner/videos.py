@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from .picture import Picture, refused
+from .input_image import InputImage, refused
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterator
@@ -22,7 +22,7 @@ COUNTED = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 GUESS = 0.05  # share of frames by which such a guess may be wrong
 
 
-def frames(address: str, place: PurePosixPath, every: int, done: Container[str]) -> Iterator[Picture]:
+def frames(address: str, place: PurePosixPath, every: int, done: Container[str]) -> Iterator[InputImage]:
     """Yield frames, counted from 0, or named by their time where they come live; what is left out is not decoded.
 
     A video that cannot be opened or ends early, and a stream that breaks off, end in an error that bears their name.
@@ -43,7 +43,7 @@ def frames(address: str, place: PurePosixPath, every: int, done: Container[str])
 
 def _grab(
     video: cv2.VideoCapture, address: str, place: PurePosixPath, every: int, done: Container[str]
-) -> Generator[Picture, None, int]:
+) -> Generator[InputImage, None, int]:
     """Yield the frames that there are; return how many."""
     index = 0
     while video.grab():
@@ -53,7 +53,7 @@ def _grab(
             whole, frame = video.retrieve()
             if whole:
                 values: Array = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                yield Picture(name, place / f"{index:07}", partial(_same, values))
+                yield InputImage(name, place / f"{index:07}", partial(_same, values))
             else:
                 yield refused(name, place, "is a damaged frame", "record it again")
         index += 1

@@ -27,7 +27,7 @@ from .ownership import sole_writer
 from .run_files import CONFIG, TENSORBOARD
 
 if TYPE_CHECKING:
-    from datamodules.unlabelled.procedural import Picture
+    from datamodules.unlabelled.procedural import RgbImage
     from models.features.students import Student
 
 CHECKPOINT, CARD = "checkpoint.ckpt", "card.md"
@@ -39,7 +39,7 @@ class Crops(NamedTuple):
     """Where crops come from, those that only measure, and how many images of each folder serve for what."""
 
     source: CropSource
-    held_out: Picture
+    held_out: RgbImage
     counts: dict[str, tuple[int, int]]
 
 
@@ -228,7 +228,7 @@ def gather(config: DictConfig) -> Crops:
     return Crops(source, held_out, counts)
 
 
-def _source(config: DictConfig, images: dict[str, list[Picture]]) -> CropSource:
+def _source(config: DictConfig, images: dict[str, list[RgbImage]]) -> CropSource:
     drawn_share = config.drawn_share if images else 1.0
     return CropSource(images, config.crop_size, drawn_share, config.patch_share)
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from tools.runner.picture import Picture
+from tools.runner.input_image import InputImage
 from tools.runner.result import Result
 
 from .answers import answer_of
 from .catalogue import Served
 from .limits import RefusedError
-from .receiving import pictures_of
+from .receiving import images_of
 
 if TYPE_CHECKING:
     from .guarding import Noted
@@ -97,7 +97,7 @@ async def predict(request: Request, files: Files, model: Name = "", kind: Kind =
     """Judge images: one answer per file, in their order. Those that cannot be judged say why in ``error``."""
     state: State = request.app.state.loupe
     served = state.catalogue.find(model, kind)
-    results = await judged(request, served, pictures_of(files, state.limits), kind)
+    results = await judged(request, served, images_of(files, state.limits), kind)
     return JSONResponse([answer_of(result, served.name) for result in results])
 
 
@@ -131,7 +131,7 @@ async def metrics(request: Request) -> PlainTextResponse:
     return PlainTextResponse(state.counters.text(waiting, batches), media_type="text/plain; version=0.0.4")
 
 
-async def judged(request: Request, served: Served, pictures: list[Picture], kind: str) -> list[Result]:
+async def judged(request: Request, served: Served, pictures: list[InputImage], kind: str) -> list[Result]:
     """Judge the images of a request, together with those of others.
 
     Raises:

@@ -17,8 +17,8 @@ from .limits import busy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tools.runner.input_image import InputImage
     from tools.runner.judge import Judge, Prepared
-    from tools.runner.picture import Picture
     from tools.runner.result import Result
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Batcher:
         """Images that were handed in and have no result yet."""
         return self._waiting
 
-    def submit(self, pictures: Sequence[Picture], kind: str = "") -> list[Future[Result]]:
+    def submit(self, pictures: Sequence[InputImage], kind: str = "") -> list[Future[Result]]:
         """Hand in images, all or none.
 
         Raises:
@@ -102,11 +102,11 @@ class Batcher:
         with self._lock:
             self._waiting -= 1
 
-    def _read(self, asked: _Asked, picture: Picture) -> None:
+    def _read(self, asked: _Asked, picture: InputImage) -> None:
         self._free.acquire()
         try:
             if asked.promise.set_running_or_notify_cancel():
-                asked.prepared = self.judge.read_picture(picture)
+                asked.prepared = self.judge.read_named(picture)
         except Exception as error:  # noqa: BLE001 - whoever asked is told, and others go on
             asked.promise.set_exception(error)
         if asked.prepared is None:

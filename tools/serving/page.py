@@ -11,7 +11,7 @@ from .api import Files, Kind, Name, judged
 from .catalogue import Served
 from .frame import PAGES, STYLES, page
 from .limits import RefusedError
-from .receiving import pictures_of
+from .receiving import images_of
 from .shelf import Shown, Sight, views_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def show(request: Request, files: Files, model: Name = "", kind: Kind = ""
     """Judge images as ``/predict`` does, and keep what the page shows of them for a while, under a name."""
     state: State = request.app.state.loupe
     served = state.catalogue.find(model, kind)
-    sights = [Sight(picture, served.judge) for picture in pictures_of(files, state.limits)]
+    sights = [Sight(picture, served.judge) for picture in images_of(files, state.limits)]
     results = await judged(request, served, [sight.picture for sight in sights], kind)
 
     def draw() -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from datamodules.errors import UnreadableImageError
 from datamodules.files.images import decode_image
-from tools.runner.picture import Picture, refused
+from tools.runner.input_image import InputImage, refused
 
 from .limits import MEGA, Limits, RefusedError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 255
 
 
-def pictures_of(files: Sequence[UploadFile], limits: Limits) -> list[Picture]:
+def images_of(files: Sequence[UploadFile], limits: Limits) -> list[InputImage]:
     """Stand for the files of a request, in its order; those that are too large carry an error in place of an image.
 
     Raises:
@@ -40,21 +40,21 @@ def pictures_of(files: Sequence[UploadFile], limits: Limits) -> list[Picture]:
         raise RefusedError(
             413, f"Expected at most {limits.files} files, but found {len(files)}; send them in several requests."
         )
-    return [_picture(file.file, file.filename or f"image {index}", limits) for index, file in enumerate(files)]
+    return [_input(file.file, file.filename or f"image {index}", limits) for index, file in enumerate(files)]
 
 
-def picture_of(data: bytes, name: str, limits: Limits) -> Picture:
+def image_of(data: bytes, name: str, limits: Limits) -> InputImage:
     """Stand for an image that is in memory."""
-    return _picture(io.BytesIO(data), name, limits)
+    return _input(io.BytesIO(data), name, limits)
 
 
-def _picture(file: BinaryIO, name: str, limits: Limits) -> Picture:
+def _input(file: BinaryIO, name: str, limits: Limits) -> InputImage:
     name = _plain(name)
     size = file.seek(0, io.SEEK_END)
     if size > limits.file_bytes:
         most = limits.file_bytes / MEGA
         return refused(name, PurePosixPath(name), f"has more than {most:g} MB", "send a smaller file")
-    return Picture(name, PurePosixPath(name), partial(_read, file, name, limits.pixels))
+    return InputImage(name, PurePosixPath(name), partial(_read, file, name, limits.pixels))
 
 
 def _plain(name: str) -> str:

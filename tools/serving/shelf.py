@@ -18,9 +18,9 @@ from datamodules.files.images import resize
 from .drawing import SMALL, views_drawn
 
 if TYPE_CHECKING:
+    from tools.runner.input_image import InputImage
     from tools.runner.judge import Judge
     from tools.runner.network import Array
-    from tools.runner.picture import Picture
     from tools.runner.result import Result
 
     from .catalogue import Served
@@ -98,7 +98,7 @@ class Sight:
         picture: To be judged in its place.
     """
 
-    def __init__(self, picture: Picture, judge: Judge) -> None:
+    def __init__(self, picture: InputImage, judge: Judge) -> None:
         self.picture = picture._replace(read=self._read)
         self._source = picture
         self._white = judge.white_level

@@ -13,7 +13,7 @@ from datamodules.files.suffixes import is_image
 from tools.errors import ConfigError
 
 from .answers import answer_of
-from .receiving import picture_of
+from .receiving import image_of
 from .shelf import Shelf, Sight
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Watcher:
         started = time.monotonic()
         with path.open("rb") as file:
             data = file.read(self.limits.file_bytes + 1)
-        sight = Sight(picture_of(data, path.relative_to(self.folder).as_posix(), self.limits), self.served.judge)
+        sight = Sight(image_of(data, path.relative_to(self.folder).as_posix(), self.limits), self.served.judge)
         (promise,) = self.served.batcher.submit([sight.picture])
         result = promise.result()
         answer = answer_of(result, self.served.name)

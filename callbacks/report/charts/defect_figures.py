@@ -117,7 +117,7 @@ def size_ticks(low: float, high: float) -> list[float]:
     return inside if len(inside) >= 2 else nice_ticks(low, high, 4) if high > low else [low]
 
 
-def heat_map_picture(heat_HW: npt.NDArray[np.int64]) -> HeatMap | None:
+def heat_map_image(heat_HW: npt.NDArray[np.int64]) -> HeatMap | None:
     """Return colours from black (never) to pale yellow (most often); None where nothing was found anywhere."""
     most = int(heat_HW.max(initial=0))
     if most == 0:

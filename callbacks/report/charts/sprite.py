@@ -38,10 +38,10 @@ class Sprite(NamedTuple):
     width: int
 
 
-def sprite(picture_AhwC: npt.NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> Sprite:
+def sprite(image_AhwC: npt.NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> Sprite:
     """Lay images of one size out on a sheet, row by row, as sharp as the bytes allow."""
     for edge, quality in _SIZES:
-        tiles = _shrunk(picture_AhwC, edge)
+        tiles = _shrunk(image_AhwC, edge)
         count, height, width = tiles.shape[:3]
         columns = max(1, min(count, ceil(sqrt(count * height / width)), _LONGEST // width))
         content = _webp(_sheet(tiles, columns), quality)
@@ -50,12 +50,12 @@ def sprite(picture_AhwC: npt.NDArray[np.uint8], most_bytes: int = MOST_BYTES) ->
     return Sprite("data:image/webp;base64," + base64.b64encode(content).decode("ascii"), columns, height, width)
 
 
-def _shrunk(picture_AhwC: npt.NDArray[np.uint8], edge: int) -> npt.NDArray[np.uint8]:
-    height, width = picture_AhwC.shape[1:3]
+def _shrunk(image_AhwC: npt.NDArray[np.uint8], edge: int) -> npt.NDArray[np.uint8]:
+    height, width = image_AhwC.shape[1:3]
     if (scale := edge / max(height, width)) >= 1:
-        return picture_AhwC
+        return image_AhwC
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.stack([np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA), np.uint8) for one in picture_AhwC])
+    return np.stack([np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA), np.uint8) for one in image_AhwC])
 
 
 def _sheet(tile_AhwC: npt.NDArray[np.uint8], columns: int) -> npt.NDArray[np.uint8]:
@@ -67,7 +67,7 @@ def _sheet(tile_AhwC: npt.NDArray[np.uint8], columns: int) -> npt.NDArray[np.uin
     return grid.reshape(rows * height, columns * width, 3)
 
 
-def _webp(picture: npt.NDArray[np.uint8], quality: int) -> bytes:
+def _webp(image: npt.NDArray[np.uint8], quality: int) -> bytes:
     buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=4)
+    Image.fromarray(image).save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()

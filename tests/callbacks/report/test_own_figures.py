@@ -12,7 +12,7 @@ import pytest
 
 from callbacks.measures.figures import Chart, ImageFigure, Line
 from callbacks.report.charts.line_chart import fitting_range, line_chart, names_of_lines
-from callbacks.report.own_figures import own_charts, own_pictures
+from callbacks.report.own_figures import own_charts, own_images
 from callbacks.report.render import render_report
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_the_page_shows_them_and_is_silent_without(contents: type[Contents]) -> 
     assert 'width="8" height="5" alt="Where it looked"' in page
     assert 'id="more"' in page
     assert 'id="more"' not in render_report(usual)
-    assert (own_charts(usual.figures), own_pictures(usual.figures)) == ([], [])
+    assert (own_charts(usual.figures), own_images(usual.figures)) == ([], [])
 
 
 def test_tables_and_files_of_any_measure_are_shown_but_not_those_behind_figures(contents: type[Contents]) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from callbacks.report.charts.defect_figures import (
     free_place,
-    heat_map_picture,
+    heat_map_image,
     size_bins,
     size_recall_figure,
     size_ticks,
@@ -136,12 +136,12 @@ def test_any_sizes_can_be_drawn(side: list[float]) -> None:
 def test_the_heat_map_is_brightest_where_most_was_found() -> None:
     heat = np.zeros((40, 50), dtype=np.int64)
     heat[5:15, 20:30] = 3
-    found = heat_map_picture(heat)
+    found = heat_map_image(heat)
     assert found is not None
     assert found.most == 3
     picture = opened(found.source).astype(int).sum(axis=2)
     assert picture[10, 25] > 400 > picture[35, 5]
-    assert heat_map_picture(np.zeros((4, 4), dtype=np.int64)) is None
+    assert heat_map_image(np.zeros((4, 4), dtype=np.int64)) is None
 
 
 def test_labels_make_way_for_each_other() -> None:

@@ -15,7 +15,7 @@ from callbacks.report.pictures import (
     colour_map,
     data_uri,
     enlarged,
-    mask_picture,
+    mask_image,
     overlay,
     strip,
 )
@@ -80,7 +80,7 @@ def test_a_strip_holds_all_four_side_by_side(contents: type[Contents]) -> None:
     assert drawn.shape == (48, 4 * 64 + 3 * gap, 3)
     assert (drawn[:, :64] == example.image).all()
     assert (drawn[:, 66:130] == colour_map(example.anomaly_map, 0, 6)).all()
-    assert (drawn[:, 132:196] == mask_picture(example.mask, (48, 64))).all()
+    assert (drawn[:, 132:196] == mask_image(example.mask, (48, 64))).all()
     assert strip(contents.example("pass", "b.png", 0, marked=False), 0, 6).shape == drawn.shape
 
 

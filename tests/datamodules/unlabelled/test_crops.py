@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def picture(height: int, width: int, seed: int = 0) -> procedural.Picture:
+def picture(height: int, width: int, seed: int = 0) -> procedural.RgbImage:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 

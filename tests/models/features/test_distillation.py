@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from datamodules.unlabelled.procedural import Picture
+    from datamodules.unlabelled.procedural import RgbImage
 
 SOURCE = CropSource({}, size=32, drawn_share=1)
 RECIPE = Recipe(rounds=3, crops=8, passes=2, batch_size=4, seed=5)
@@ -62,7 +62,7 @@ def student() -> nn.Module:
     return LoupeNet((4,) * 13, (6, 6, 6), batch_norm=True)
 
 
-def held_out() -> Picture:
+def held_out() -> RgbImage:
     return SOURCE.draw(4, [99])
 
 

@@ -10,7 +10,7 @@ import torch
 from datamodules.folder import FolderDataModule
 from datamodules.table import DEFECTIVE, GOOD, TEST
 from tools.checks.examined import Examined, examine
-from tools.checks.features import Pictures, check_features, choose_images, embed, score_images, shipped_features
+from tools.checks.features import ChosenImages, check_features, choose_images, embed, score_images, shipped_features
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_pictures_are_drawn_outside_the_test_and_none_twice(examined: Examined) 
 def test_scores_are_the_largest_distance_to_the_nearest_patch(examined: Examined) -> None:
     pictures = choose_images(examined)
     assert pictures is not None
-    few = Pictures(
+    few = ChosenImages(
         pictures.known.iloc[:2], pictures.judged.iloc[[0, -1]]
     )  # so few that the bank is all of their patches
     network = shipped_features()

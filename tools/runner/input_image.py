@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datamodules.files.images import Array
 
 
-class Picture(NamedTuple):
+class InputImage(NamedTuple):
     """An image to be judged.
 
     Attributes:
@@ -28,9 +28,9 @@ class Picture(NamedTuple):
     read: Callable[[], Array]
 
 
-def refused(name: str, place: PurePosixPath, problem: str, remedy: str) -> Picture:
+def refused(name: str, place: PurePosixPath, problem: str, remedy: str) -> InputImage:
     """Stand for what cannot be judged: reading it raises the error that says why."""
-    return Picture(name, place, partial(_refuse, name, problem, remedy))
+    return InputImage(name, place, partial(_refuse, name, problem, remedy))
 
 
 def _refuse(name: str, problem: str, remedy: str) -> NoReturn:
