@@ -107,7 +107,7 @@ def find_lattice(image: Array, grid: tuple[int, int] | None = (21, 21)) -> Latti
     """
     steps = find_steps(image, max(SIDE, 24 * max(grid or (0,))))
     straight_HW, to_straight = straighten(image, steps)
-    found = _look(straight_HW, first_cell(straight_HW))
+    found = _candidates(straight_HW, first_cell(straight_HW))
     if not found:
         wanted = f" of {grid[0]}x{grid[1]} cells" if grid else ""
         raise LatticeError(
@@ -216,7 +216,7 @@ class _Found(NamedTuple):
         )
 
 
-def _look(straight_HW: Plane, first_PP: Plane) -> list[_Found]:
+def _candidates(straight_HW: Plane, first_PP: Plane) -> list[_Found]:
     """Look for cells under every hypothesis about the ground; a wrong one puts cells astride the array's border."""
     inside_HW = well_inside(straight_HW)
     found: list[_Found] = []

@@ -48,14 +48,14 @@ def compare_verdicts(first: Mapping[str, str], second: Mapping[str, str], names:
     counts = [[0, 0], [0, 0]]
     disagree, unsure, rework = [], [], []
     for image in both:
-        said = first[image], second[image]
-        if UNSURE in said:
+        pair = first[image], second[image]
+        if UNSURE in pair:
             unsure.append(image)
-        elif not set(said) <= set(DECIDED):
+        elif not set(pair) <= set(DECIDED):
             rework.append(image)
         else:
-            counts[DECIDED.index(said[0])][DECIDED.index(said[1])] += 1
-            disagree += [image] if said[0] != said[1] else []
+            counts[DECIDED.index(pair[0])][DECIDED.index(pair[1])] += 1
+            disagree += [image] if pair[0] != pair[1] else []
     return Compared(names, cohen_kappa(counts), disagree, unsure, rework)
 
 

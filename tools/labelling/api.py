@@ -42,7 +42,7 @@ Name = Annotated[str, Query(max_length=4000)]
 Word = Annotated[str, Query(max_length=LONGEST)]
 
 
-class Said(BaseModel):
+class Opinion(BaseModel):
     """A verdict on its way.
 
     ``mask`` is a PNG in base 64, ``keep`` for the one that the image has, or empty.
@@ -106,15 +106,15 @@ def summary(request: Request) -> dict[str, Any]:
 
 
 @router.post("/label/say")
-def say(request: Request, said: Said) -> dict[str, Any]:
+def say(request: Request, opinion: Opinion) -> dict[str, Any]:
     """Keep a verdict: it is on the disk before this answers."""
     room = _room(request)
 
     def keep() -> dict[str, Any]:
-        item = room.desk.item(said.image)
-        mark = Mark(said.verdict, said.type.strip(), _mask(room, item, said))
-        entry = room.desk.say(said.request, said.by, said.image, mark, said.which)
-        return {"number": entry.number, "image": entry.image} | _next(room, said.by, said.which)
+        item = room.desk.item(opinion.image)
+        mark = Mark(opinion.verdict, opinion.type.strip(), _mask(room, item, opinion))
+        entry = room.desk.say(opinion.request, opinion.by, opinion.image, mark, opinion.which)
+        return {"number": entry.number, "image": entry.image} | _next(room, opinion.by, opinion.which)
 
     return _known(keep)
 
@@ -190,18 +190,18 @@ def _sent(room: "Room", item: Item, part: str) -> Sent | None:
         if label is None or not label.mark.mask:
             return None
         return Sent(png_of(room.masks.read(label.mark.mask).astype("uint8") * 255))
-    look = room.lens.look(item) if part in {"map", "model"} else None
-    return None if look is None else Sent(look.map if part == "map" else look.mask)
+    seen = room.lens.see(item) if part in {"map", "model"} else None
+    return None if seen is None else Sent(seen.map if part == "map" else seen.mask)
 
 
-def _mask(room: "Room", item: Item, said: Said) -> str:
-    if said.mask == "keep":
+def _mask(room: "Room", item: Item, opinion: Opinion) -> str:
+    if opinion.mask == "keep":
         label = room.desk.journal.state.label(item.name)
         return "" if label is None else label.mark.mask
-    if not said.mask:
+    if not opinion.mask:
         return ""
     try:
-        return room.masks.keep(base64.b64decode(said.mask, validate=True), size_of(item))
+        return room.masks.keep(base64.b64decode(opinion.mask, validate=True), size_of(item))
     except (ValueError, binascii.Error) as error:
         raise RefusedError(422, str(error)) from error
 
@@ -225,8 +225,8 @@ def _known(ask: "Callable[[], T]") -> T:
     except NothingToTurnError:
         raise RefusedError(409, "Expected something to take back or to do again, but there is nothing more.") from None
     except OSError as error:
-        said = f"Expected the disk to keep it, but: {error.strerror}; nothing was kept. Make room, and say it again."
-        raise RefusedError(507, said) from error
+        reason = f"Expected the disk to keep it, but: {error.strerror}; nothing was kept. Make room, and say it again."
+        raise RefusedError(507, reason) from error
 
 
 def _room(request: Request) -> "Room":

@@ -113,7 +113,7 @@ class Desk:
             mark, who = label.mark, label.entry.by
         opinions = {}
         if which == SETTLING:
-            opinions = {name: _plain(entry.after) for name, entry in self.journal.state.said(image).items()}
+            opinions = {name: _plain(entry.after) for name, entry in self.journal.state.opinions(image).items()}
         given = item.given if which != SECOND else None
         return {
             "image": image,
@@ -134,13 +134,13 @@ class Desk:
         """Count images by what they count as, and the random share of them."""
         state, items = self.journal.state, self.gathered.items
         labels = {name: state.label(name) for name in items}
-        said = [label.mark.verdict for label in labels.values() if label is not None]
+        verdicts = [label.mark.verdict for label in labels.values() if label is not None]
         at_random = [name for name in items if self.picked(name) == RANDOM]
         return {
-            **{verdict: said.count(verdict) for verdict in VERDICTS},
+            **{verdict: verdicts.count(verdict) for verdict in VERDICTS},
             "images": len(items),
-            "labelled": len(said),
-            "left": len(items) - len(said),
+            "labelled": len(verdicts),
+            "left": len(items) - len(verdicts),
             "random": len(at_random),
             "random_labelled": sum(labels[name] is not None for name in at_random),
             "nearest_labelled": sum(self.picked(name) == NEAREST and labels[name] is not None for name in items),
@@ -158,7 +158,7 @@ class Desk:
         if _pass(which) == SETTLING:
             return [name for name in to_settle(state) if name in items]
         if which == SECOND:
-            seen = [name for name in items if state.own(name, by) is None and state.said(name)]
+            seen = [name for name in items if state.own(name, by) is None and state.opinions(name)]
             return sorted(seen, key=lambda name: (draw(name, self.seed + 1), name))
         labelled = {name for name, item in items.items() if item.given is not None or state.label(name) is not None}
         mine = {name for name in labelled if state.label(name) is not None}

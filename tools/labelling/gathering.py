@@ -46,8 +46,8 @@ def whole_images(items: list[Item]) -> list[Item]:
         whole = replace(item, name=item.name.partition("#")[0], box="")
         known = found.setdefault(item.path, whole)
         verdicts = {one.given.verdict for one in (known, item) if one.given is not None}
-        said = DEFECTIVE if DEFECTIVE in verdicts else GOOD if verdicts else ""
-        found[item.path] = replace(known, given=Mark(said) if said else None)
+        verdict = DEFECTIVE if DEFECTIVE in verdicts else GOOD if verdicts else ""
+        found[item.path] = replace(known, given=Mark(verdict) if verdict else None)
     return list(found.values())
 
 

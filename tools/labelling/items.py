@@ -89,11 +89,11 @@ def gather(items: list[Item], model: str = "", remarks: list[str] | None = None)
     Raises:
         DataError: There are none.
     """
-    said = list(remarks or [])
+    notes = list(remarks or [])
     if not items:
-        raise DataError(" ".join(["Expected images to label, but found none.", *said]))
+        raise DataError(" ".join(["Expected images to label, but found none.", *notes]))
     types = {item.given.type for item in items if item.given is not None and item.given.type}
-    return Gathered({item.name: item for item in sorted(items, key=lambda one: one.name)}, model, sorted(types), said)
+    return Gathered({item.name: item for item in sorted(items, key=lambda one: one.name)}, model, sorted(types), notes)
 
 
 def items_of_predictions(folder: Path) -> Gathered:

@@ -16,7 +16,7 @@ from datamodules.errors import UnreadableImageError
 
 from .entries import GOOD
 from .queue import draw
-from .seeing import look_of, png_of, stored
+from .seeing import png_of, stored, thumbnail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ KEPT = 16
 CANDIDATES = 48  # good images that are compared
 
 
-class Look(NamedTuple):
+class Layers(NamedTuple):
     """What a model sees: PNG files, the map in colours, transparent where it is low, and the mask, white on black."""
 
     map: bytes
@@ -50,7 +50,7 @@ class Lens:
         self._opener = opener
         self._judge: Judge | None = None
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Look] = OrderedDict()
+        self._kept: OrderedDict[str, Layers] = OrderedDict()
 
     @property
     def there(self) -> bool:
@@ -62,8 +62,8 @@ class Lens:
         if self._opener is not None:
             threading.Thread(target=self._open, name="model", daemon=True).start()
 
-    def look(self, item: Item) -> Look | None:
-        """Look at an image; None where there is no model, or it cannot judge it.
+    def see(self, item: Item) -> Layers | None:
+        """Judge an image for its layers; None where there is no model, or it cannot judge it.
 
         Raises:
             UnreadableImageError: The image cannot be read.
@@ -82,11 +82,11 @@ class Lens:
             layer = map_layer(result.anomaly_map, *judge.decision.map_range)
             if not result.placed.whole:
                 layer = result.placed.values_on_disk(layer)
-            look = Look(png_of(layer), png_of(result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255))
-            self._kept[item.name] = look
+            drawn = Layers(png_of(layer), png_of(result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255))
+            self._kept[item.name] = drawn
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-            return look
+            return drawn
 
     def _open(self) -> None:
         with self._lock:
@@ -110,15 +110,15 @@ class Alike:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._lock = threading.Lock()
-        self._looks: dict[str, npt.NDArray[np.float32] | None] = {}
+        self._thumbnails: dict[str, npt.NDArray[np.float32] | None] = {}
 
     def nearest_good(self, name: str) -> str:
         """Name it; empty where there is none."""
-        own = self._look(name)
+        own = self._thumbnail(name)
         if own is None:
             return ""
-        looks = {other: self._look(other) for other in self._candidates(name)}
-        apart = {other: float(np.abs(look - own).sum()) for other, look in looks.items() if look is not None}
+        thumbnails = {other: self._thumbnail(other) for other in self._candidates(name)}
+        apart = {other: float(np.abs(drawn - own).sum()) for other, drawn in thumbnails.items() if drawn is not None}
         return min(apart, key=lambda other: (apart[other], other), default="")
 
     def _candidates(self, name: str) -> list[str]:
@@ -136,15 +136,15 @@ class Alike:
         known.sort(key=lambda other: draw(other, desk.seed + 2))
         return (known or [other for _, other in sorted(below)])[:CANDIDATES]
 
-    def _look(self, name: str) -> npt.NDArray[np.float32] | None:
+    def _thumbnail(self, name: str) -> npt.NDArray[np.float32] | None:
         with self._lock:
-            if name not in self._looks:
+            if name not in self._thumbnails:
                 item = self.desk.item(name)
                 try:
-                    self._looks[name] = look_of(item.path, item.box)
+                    self._thumbnails[name] = thumbnail_of(item.path, item.box)
                 except UnreadableImageError:
-                    self._looks[name] = None
-            return self._looks[name]
+                    self._thumbnails[name] = None
+            return self._thumbnails[name]
 
 
 def _below(item: Item) -> bool:

@@ -46,7 +46,7 @@ class State:
     requests: dict[str, Entry] = field(default_factory=dict)
     done: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     undone: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    _said: dict[str, dict[tuple[str, str], list[int]]] = field(default_factory=dict)
+    _stacks: dict[str, dict[tuple[str, str], list[int]]] = field(default_factory=dict)
 
     def apply(self, entry: Entry) -> None:
         """Take an entry.
@@ -80,44 +80,44 @@ class State:
 
     def _stack(self, entry: Entry) -> list[int]:
         slot = (entry.by, SETTLE if entry.act == SETTLE else "")
-        return self._said.setdefault(entry.image, {}).setdefault(slot, [])
+        return self._stacks.setdefault(entry.image, {}).setdefault(slot, [])
 
     def own(self, image: str, by: str) -> Entry | None:
         """What an inspector says of an image, settlements aside; None: nothing."""
-        stack = self._said.get(image, {}).get((by, ""), [])
+        stack = self._stacks.get(image, {}).get((by, ""), [])
         return self.entries[stack[-1]] if stack else None
 
-    def said(self, image: str) -> dict[str, Entry]:
+    def opinions(self, image: str) -> dict[str, Entry]:
         """What every inspector says of an image."""
-        found = self._said.get(image, {})
+        found = self._stacks.get(image, {})
         return {by: self.entries[stack[-1]] for (by, sort), stack in found.items() if stack and not sort}
 
     def label(self, image: str) -> Label | None:
         """What an image counts as; None: nobody said anything of it that stands."""
-        found = self._said.get(image, {})
+        found = self._stacks.get(image, {})
         settled = [stack[-1] for (_, sort), stack in found.items() if stack and sort]
         if settled:
             return Label(self.entries[max(settled)], disputed=False)
-        said = self.said(image).values()
-        seeing = [entry for entry in said if not entry.seen.blind]
-        leading = max(seeing or said, key=lambda entry: entry.number, default=None)
+        opinions = self.opinions(image).values()
+        seeing = [entry for entry in opinions if not entry.seen.blind]
+        leading = max(seeing or opinions, key=lambda entry: entry.number, default=None)
         if leading is None:
             return None
-        words = {entry.after.verdict for entry in (leading, *said) if entry.after and _counts(entry, leading)}
+        words = {entry.after.verdict for entry in (leading, *opinions) if entry.after and _counts(entry, leading)}
         return Label(leading, disputed=len(words & set(DECIDED)) > 1)
 
     def images(self) -> list[str]:
         """Name the images of which anything stands, by name."""
-        return sorted(image for image, found in self._said.items() if any(found.values()))
+        return sorted(image for image, found in self._stacks.items() if any(found.values()))
 
     def inspectors(self) -> list[str]:
         """Name everybody who said anything that stands, by name."""
-        slots = (slot for found in self._said.values() for slot, stack in found.items() if stack)
+        slots = (slot for found in self._stacks.values() for slot, stack in found.items() if stack)
         return sorted({by for by, sort in slots if not sort})
 
     def verdicts_of(self, by: str) -> dict[str, str]:
         """What an inspector says of images, by name."""
-        owned = ((image, self.own(image, by)) for image in self._said)
+        owned = ((image, self.own(image, by)) for image in self._stacks)
         return {image: entry.after.verdict for image, entry in owned if entry is not None and entry.after is not None}
 
 

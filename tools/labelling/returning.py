@@ -175,7 +175,7 @@ def _write_table(
             by_place[place] |= {"defect": item.given.type} if item.given is not None and item.given.type else {}
             rows.append(by_place[place])
         if name in labels:
-            by_place[place] |= _said(labels[name], layout, defects)
+            by_place[place] |= _decided(labels[name], layout, defects)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(Rows(text), columns, restval="", lineterminator=LINE_END)
@@ -185,13 +185,13 @@ def _write_table(
     keeper.write(path, text.getvalue().encode())
 
 
-def _said(label: Label, layout: Layout, defects: tuple[str, ...]) -> dict[str, str]:
+def _decided(label: Label, layout: Layout, defects: tuple[str, ...]) -> dict[str, str]:
     """Say a label in the words of a layout."""
     word, kind = word_of(label), label.mark.type
-    said = word if word in DECIDED else layout.words[0 if word == REWORK else 1]
+    words = word if word in DECIDED else layout.words[0 if word == REWORK else 1]
     if layout.cells and word == DEFECTIVE and kind.lower() in {name.lower() for name in defects}:
-        said = kind
-    return {layout.column: said, "defect": kind if word == DEFECTIVE else ""}
+        words = kind
+    return {layout.column: words, "defect": kind if word == DEFECTIVE else ""}
 
 
 def _named(item: Item, root: Path, layout: Layout) -> dict[str, str]:

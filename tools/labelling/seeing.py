@@ -128,7 +128,7 @@ def mask_on_disk(item: Item) -> bytes:
     return png_of((values > 127).astype(np.uint8) * 255)
 
 
-def look_of(path: Path, box: str, side: int = 16) -> npt.NDArray[np.float32]:
+def thumbnail_of(path: Path, box: str, side: int = 16) -> npt.NDArray[np.float32]:
     """Describe an image roughly, to find one that looks alike: its grey values on a coarse grid, standardised.
 
     Raises:

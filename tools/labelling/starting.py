@@ -155,8 +155,8 @@ def queue_text(desk: Desk) -> str:
     labelled = {name for name, item in desk.gathered.items.items() if item.given or desk.journal.state.label(name)}
     for one in desk.queue.order(labelled):
         item, label = desk.item(one.name), desk.journal.state.label(one.name)
-        said = label.mark.verdict if label is not None else item.given.verdict if item.given is not None else ""
-        writer.writerow(guarded(value) for value in (one.name, item.score, item.threshold, one.picked, said))
+        verdict = label.mark.verdict if label is not None else item.given.verdict if item.given is not None else ""
+        writer.writerow(guarded(value) for value in (one.name, item.score, item.threshold, one.picked, verdict))
     return text.getvalue()
 
 
