@@ -62,7 +62,7 @@ def test_splits_of_the_data_are_kept_and_calibration_is_carved_from_train(pictur
     test = data.samples[data.samples["split"] == "test"]
     assert len(test) == 10
     assert test["name"].str.startswith("test/").all()
-    assert (data.samples["split"] == "calibration").sum() == 3
+    assert 1 <= (data.samples["split"] == "calibration").sum() <= 6  # a fifth of 14, by their hashes
 
 
 @pytest.mark.parametrize("folder", ["val", "validation", "Calibration"])
@@ -206,7 +206,10 @@ def test_screws(shared_data: Path) -> None:
     data = FolderDataModule(root=str(shared_data / "benchmark" / "screw"))
     data.setup()
     assert data.excluded.empty
-    assert data.samples["split"].value_counts().to_dict() == {"train": 256, "calibration": 64, "test": 160}
+    counts_by_split = data.samples["split"].value_counts().to_dict()
+    assert counts_by_split["test"] == 160
+    assert counts_by_split["train"] + counts_by_split["calibration"] == 320
+    assert counts_by_split["calibration"] == pytest.approx(64, abs=16)  # a fifth, by hashes
     assert all(read_mask(path).any() for path in defective["mask_path"][:5])
 
 
