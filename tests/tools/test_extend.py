@@ -17,7 +17,7 @@ from tools.cli import main
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "extend.md").read_text(encoding="utf-8")
 SMALL = [
     *("data.good=32", "data.defective=16", "data.size=32", "data.image_size=[32,32]", "data.num_workers=0"),
-    *("trainer=cpu", "callbacks.evaluation.resamples=20", "out=runs"),
+    *("trainer=cpu", "callbacks.evaluation.resamples=20", "callbacks.evaluation.examples=1", "out=runs"),
 ]
 
 

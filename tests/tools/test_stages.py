@@ -20,6 +20,7 @@ SMALL = [
     *("data.good=32", "data.defective=24", "trainer=cpu", "trainer.max_epochs=1", "model.pass_share=0.5"),
     "model.screening_recall=0.5",
     *("model.inspection.channels=16", "model.inspection.limit=5", "callbacks.evaluation.resamples=50"),
+    "callbacks.evaluation.examples=2",
 ]
 
 
