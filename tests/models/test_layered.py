@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import cv2
@@ -67,6 +68,21 @@ def test_a_run_says_how_well_classes_are_told_apart(trained: Path) -> None:
     assert said["macro_f1"] == pytest.approx(np.mean(list(oracle.values())))
     assert said["macro_f1"] >= 0.8
     assert metrics["test"]["image_auroc"]["value"] >= 0.99
+
+
+def test_without_labels_the_limit_of_the_layers_is_the_threshold(arrays: Path, tmp_path: Path) -> None:
+    for path in arrays.glob("*.png"):
+        shutil.copy(path, tmp_path / path.name)
+    words = ["data=meta_atom", f"data.root={tmp_path}", "data.grid=[6,8]", "model=layered", "data.image_size=[48,48]"]
+    words += ["model.cell_size=48", 'data.good_classes=["",good]', "data.unknown_classes=[unknown]", "report=false"]
+    words += ["threshold=fixed", "threshold.policy.value=1", "trainer=cpu", "data.num_workers=0"]
+    assert main([*words, f"out={tmp_path / 'runs'}", "id=one"]) == 0
+    table = pd.read_csv(tmp_path / "runs" / "meta_atom-layered" / "one" / "predictions.csv")
+    labels = pd.read_csv(arrays / "labels.csv")
+    wanted = {f"{row['array']}_{row['row']},{row['col']}": row["class"] != "good" for row in labels.to_dict("records")}
+    found = dict(zip(table["name"], table["verdict"] == "defective", strict=True))
+    assert len(found) == LAYOUT.rows * LAYOUT.columns
+    assert sum(found[name] != wanted[name] for name in found) <= 2
 
 
 def test_scores_are_above_the_threshold_where_cells_are_defective(trained: Path) -> None:

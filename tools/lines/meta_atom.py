@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-WORKERS = 2  # arrays sorted at a time; OpenCV and NumPy release the interpreter lock
+WORKERS = 3  # arrays sorted at a time: OpenCV and NumPy release the interpreter lock, and the last one waits for none
 SEED = "notebook"
 NOT_FEATURES = ("array", "row", "col", "x", "y", "class", "score", "reason", "inconsistency", "outlier", "rank", SEED)
 
