@@ -71,7 +71,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
 def _line(row: Mapping[str, Any], name: str) -> Line:
     if "error" in row:
         return Line(name, error=str(row["error"]))
-    shown = row.get("page") or {}
+    shown = page if isinstance(page := row.get("page"), dict) else {}
     remarks = (row.get("kind"), row.get("predicted_type"), row.get("reasons"), row.get("unusual"))
     return Line(
         name=name,
