@@ -141,7 +141,7 @@ def interval(value: float, resampled_B: FloatArray, groups: int, confidence: flo
     return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 
 
-def wilson(proportion: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(proportion: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval for a proportion in [0, 1] seen on a number of trials; (0, 1) on none.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927, p. 209.

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from callbacks.decisions.choosing import Seen as Judged
 from datamodules.errors import DataError
 from tests.conftest import draw_plate
 from tools.cli import main
-from tools.runs.calibrating import read_wanted
+from tools.labelling.entries import Mark, Seen
+from tools.labelling.journal import Journal
+from tools.runner import Bundle
+from tools.runs.calibrating import Labelled, evened, read_wanted, worth
 from tools.train import main as train
 
 if TYPE_CHECKING:
@@ -123,3 +130,88 @@ def test_a_label_of_no_image_names_it(run: Path, tmp_path: Path, capsys: pytest.
     assert main(["calibrate", str(run), str(tmp_path / "labels.csv")]) == 1
     assert "Expected to judge every image that is labelled, but nowhere.png" in capsys.readouterr().err
     assert thresholds(run) == before
+
+
+def desk_labels(folder: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Label forty new pictures as the page does, by what they are; return the journal."""
+    (folder / "new").mkdir()
+    for index in range(40):
+        values, _ = draw_plate(900 + index, pit=index % 4 == 3)
+        assert cv2.imwrite(str(folder / "new" / f"n{index:02}.png"), values)
+    words = [f"run={run}", f"source={folder / 'new'}", f"out={folder / 'labels'}", "random=0.3"]
+    assert main(["label", *words, "show=queue"]) == 0
+    said = capsys.readouterr().out
+    order = [line.split(",") for line in said[said.index("image,score,threshold") :].splitlines()[1:]]
+    assert {row[3] for row in order} == {"nearest", "random"}
+    journal = Journal(folder / "labels" / "journal.jsonl")
+    for name, score, threshold, picked, _ in order[:30]:
+        verdict = "defective" if int(name[-6:-4]) % 4 == 3 else "good"
+        journal.mark(name, "Ada", name, Mark(verdict), Seen("", float(score), float(threshold), picked))
+    journal.close()
+    return folder / "labels" / "journal.jsonl"
+
+
+def test_a_journal_calibrates_by_how_each_image_was_picked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = thresholds(run)
+    journal = desk_labels(tmp_path, run, capsys)
+    words = [f"run={run}", f"journal={journal}", "threshold=normal", "pool=false", "by=Ada"]
+    assert main(["calibrate", *words]) == 0
+    said = capsys.readouterr().out
+    assert "(column weight): 40 in all; that is worth" in said
+    assert "of all images that they stand for" in said
+    table = pd.read_csv(run / "calibration_labels.csv")
+    assert table["weight"].sum() == pytest.approx(40)
+    assert table.loc[table["picked"] == "random", "weight"].max() > 1
+    assert thresholds(run) != before
+    assert main(["threshold", str(run), "undo=true"]) == 0
+    assert thresholds(run) == before
+    assert main(["calibrate", *words, "use=random", "dry=true"]) == 0
+    assert "(column weight)" not in capsys.readouterr().out
+    assert main(["calibrate", f"run={run}"]) == 2
+    assert "Expected labels= or journal=, one of both" in capsys.readouterr().err
+
+
+def test_weights_make_a_sample_like_one_at_random() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, 4000)
+    near = scores > 1.2
+    labelled = [Labelled("", "", Judged(float(score), 0, 0.0), 1.0) for score in scores[near]]
+    drawn = rng.choice(scores[~near], 150, replace=False)
+    labelled += [Labelled("", "", Judged(float(score), 0, 0.0), (~near).sum() / 150) for score in drawn]
+    sample = np.array([seen.score for seen in evened(labelled)])
+    assert len(sample) == pytest.approx(worth(np.array([one.weight for one in labelled])), abs=1)
+    assert 150 < len(sample) < 250
+    for share in (0.1, 0.5, 0.9, 0.97):
+        assert np.quantile(sample, share) == pytest.approx(np.quantile(scores, share), abs=0.25)
+
+
+def test_a_bundle_takes_new_thresholds_without_a_new_graph(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    labels = write_labels(tmp_path)
+    assert main(["calibrate", str(run), str(labels), "into_bundle=true"]) == 2
+    assert "run: loupe export" in capsys.readouterr().err
+    assert main(["export", str(run), "pictures=4", "samples=2"]) == 0
+    bundle = run / "bundle"
+    graphs = {path.name: path.read_bytes() for path in bundle.iterdir() if path.suffix in {".onnx", ".safetensors"}}
+    before = json.loads((bundle / "spec.json").read_text(encoding="utf-8"))
+    assert main(["calibrate", str(run), str(labels), "threshold=normal", "pool=false", "into_bundle=true"]) == 0
+    after = json.loads((bundle / "spec.json").read_text(encoding="utf-8"))
+    image, pixel = thresholds(run)
+    assert (after["thresholds"]["image"]["all"]["value"], after["thresholds"]["pixel"]["all"]["value"]) == (
+        image,
+        pixel,
+    )
+    assert json.loads((run / "bundle.spec.before.json").read_text(encoding="utf-8")) == before
+    assert all((bundle / name).read_bytes() == data for name, data in graphs.items())
+    judge = Bundle(bundle)
+    assert not judge.edited
+    assert float(judge.decision.image["all"]) == pytest.approx(image)
+    checked = subprocess.run(
+        [sys.executable, "predict.py", "--check"], cwd=bundle, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{image:.6g}"[:6] in (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")

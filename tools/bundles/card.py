@@ -56,7 +56,7 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
     parts = [f"# {spec['name']}", about, *(f"**Note.** {note}" for note in notes)]
     for title, text in (
         ("What it does", does),
-        ("Thresholds", f"{_thresholds(spec['thresholds'])}\n\n{MOVING}"),
+        ("Thresholds", thresholds_text(spec)),
         *([("Images that it knows", _usual(spec["usual"]))] if spec.get("usual") else []),
         ("What the test found", _metrics(spec["metrics"])),
         *([("Training", _training(spec))] if made.get("epoch") else []),
@@ -66,6 +66,11 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
     ):
         parts += [f"## {title}", text]
     return "\n\n".join(parts) + "\n"
+
+
+def thresholds_text(spec: Mapping[str, Any]) -> str:
+    """Write the card's section on thresholds."""
+    return f"{_thresholds(spec['thresholds'])}\n\n{MOVING}"
 
 
 def _tiled(composition: Mapping[str, Any]) -> str:

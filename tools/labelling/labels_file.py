@@ -13,11 +13,12 @@ from .entries import DECIDED, DEFECTIVE, REWORK
 from .weighing import weights_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .desk import Desk
     from .items import Item
-    from .replay import Label
+    from .replay import Label, State
 
 LABELS = "labels.csv"
 COLUMNS = (
@@ -29,22 +30,34 @@ OPEN = "unknown"  # neither good nor defective, as every reader of labels unders
 
 def write_labels(desk: Desk, folder: Path) -> Path:
     """Write the table; return its path."""
+    rows = label_rows(desk.gathered.items, desk.journal.state, desk.queue.picked)
+    return write_rows(folder / LABELS, COLUMNS, rows)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write a table, whole or not at all; return its path."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(Rows(text), COLUMNS, lineterminator=LINE_END)
+    writer = csv.DictWriter(Rows(text), columns, lineterminator=LINE_END)
     writer.writeheader()
-    for row in label_rows(desk):
+    for row in rows:
         writer.writerow({key: guarded(value) for key, value in row.items()})
-    write_whole(folder / LABELS, text.getvalue().encode(), durable=True)
-    return folder / LABELS
+    write_whole(path, text.getvalue().encode(), durable=True)
+    return path
 
 
-def label_rows(desk: Desk) -> list[dict[str, Any]]:
-    """List what labelled images count as, by name."""
-    labels = labels_of(desk)
+def label_rows(items: Mapping[str, Item], state: State, picked: Mapping[str, str]) -> list[dict[str, Any]]:
+    """List what labelled images count as, by name.
+
+    Args:
+        items: All images of the set.
+        state: What was said of them.
+        picked: How each was picked.
+    """
+    found = ((name, state.label(name)) for name in items)
+    labels = {name: label for name, label in found if label is not None}
     decided = [name for name, label in labels.items() if word_of(label) in DECIDED]
-    images = [item.scored for item in desk.gathered.items.values()]
-    weights, _ = weights_of(images, desk.queue.picked, decided)
-    return [_row(desk.item(name), label, desk.picked(name), weights.get(name, 0.0)) for name, label in labels.items()]
+    weights, _ = weights_of([item.scored for item in items.values()], picked, decided)
+    return [_row(items[name], label, picked[name], weights.get(name, 0.0)) for name, label in labels.items()]
 
 
 def labels_of(desk: Desk) -> dict[str, Label]:

@@ -34,6 +34,7 @@ from .api import STATIC, router
 from .desk import Desk, Order
 from .foreign import write_coco, write_labelme
 from .gathering import items_of_data, scored_by
+from .images_file import write_images
 from .items import Gathered, items_of_predictions, items_of_run
 from .journal import JOURNAL, Journal
 from .labels_file import write_labels
@@ -94,6 +95,7 @@ def open_room(config: DictConfig, out: Path, by: str) -> Room:
     for remark in gathered.remarks:
         print(remark)
     desk = Desk(gathered, Journal(out / JOURNAL), Leases(), Order(config.random, config.seed), list(config.types))
+    write_images(desk, out)
     masks = Masks(out / MASKS)
     white = config.data.white_level if config.data is not None else None
     room = Room(desk, masks, Sights(white), lens, Alike(desk), out, by, _title(config))

@@ -16,6 +16,7 @@ from callbacks.decisions.choosing import Seen, choose_image_thresholds
 from callbacks.decisions.moving import follow, set_pixel_threshold
 from callbacks.decisions.scopes import Scoped
 from callbacks.statistics.bootstrap import wilson
+from callbacks.statistics.probability import fit_probability
 from datamodules.errors import DataError
 from datamodules.layouts.label_table import read_labels
 from datamodules.layouts.words import WORDS, plain
@@ -29,13 +30,16 @@ from .thresholds import Move, calibration_state, keep_thresholds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from callbacks.decisions.calibration import Calibration
+    from callbacks.statistics.probability import Method
 
     from .run_folder import RunFolder
     from .trained import Trained
 
 LABELS = "calibration_labels.csv"
-RANDOM = "random"
+AUTO, WEIGHTED, RANDOM = "auto", "weighted", "random"
 SHOWN = 5
 OWN_KEYS = {"image_threshold": None, "pixel_threshold": None}  # that a judge asks for
 LABEL_OF = {"good": GOOD, "defective": DEFECTIVE}
@@ -48,11 +52,13 @@ class Labelled(NamedTuple):
         image: As the table names it.
         picked: How it came to be labelled, in the table's word.
         seen: Its score, label, highest value of its map, and kind.
+        weight: How many images it stands for.
     """
 
     image: str
     picked: str
     seen: Seen
+    weight: float = 1.0
 
 
 def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
@@ -64,17 +70,29 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
     """
     config = trained.config
     wanted = read_wanted(Path(str(config.labels)).expanduser(), random=config.use == RANDOM)
+    weighed = "weight" in wanted and config.use in {AUTO, WEIGHTED}
+    if config.use == WEIGHTED and not weighed:
+        raise DataError(
+            f"Expected {config.labels} to have a column weight, as loupe label writes it, but found none; set "
+            "use=all, or use=random."
+        )
     labelled = _judged(trained, wanted)
     state = calibration_state(folder)
     known = [Seen(*row) for row in state["scores"]] if config.pool else []
     before = {level: Scoped.from_dict(state[level]) for level in ("image", "pixel")}
-    seen_N = [*known, *(one.seen for one in labelled)]
-    after = choose_again(calibration_of(build_module(config)), before, seen_N, who)
-    lines = [*_cautions(labelled, pooled=len(known)), *_effect(labelled, before["image"], after["image"])]
+    seen_N = [*known, *(evened(labelled) if weighed else [one.seen for one in labelled])]
+    calibration = calibration_of(build_module(config))
+    after = choose_again(calibration, before, seen_N, who)
+    probability, said = refit(calibration.probability, seen_N)
+    lines = [
+        *_cautions(labelled, pooled=len(known), weighed=weighed),
+        *_effect(labelled, before["image"], after["image"], weighed=weighed),
+        *said,
+    ]
     if config.dry:
         return "\n".join([*lines, *_values(before, after), "Nothing was changed (dry=true)."])
     note = str(config.note) or f"calibrated by {len(labelled)} labels of {config.labels}"
-    kept = keep_thresholds(folder, after, Move(None, None, "", who, note))
+    kept = keep_thresholds(folder, after, Move(None, None, "", who, note), probability)
     _keep_labels(folder, labelled)
     return "\n".join([*lines, kept])
 
@@ -104,7 +122,46 @@ def read_wanted(path: Path, *, random: bool) -> pd.DataFrame:
         which = "picked at random" if random else "good or defective"
         raise DataError(f"Expected {path} to hold labels that are {which}, but found none.")
     table["file"] = [str(path.parent / image) for image in table["image"]]
+    if "weight" in table:
+        table["weight"] = [
+            _weight(weight, image, path) for weight, image in zip(table["weight"], table["image"], strict=True)
+        ]
     return table.reset_index(drop=True)
+
+
+def evened(labelled: Sequence[Labelled]) -> list[Seen]:
+    """Make of weighed images a sample like one that was picked at random, class by class and kind by kind.
+
+    It holds as many images as the weights are worth, (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965, 11.2), at even
+    steps of the weighed order of scores: no policy takes more from it than there is.
+    """
+    groups: dict[tuple[int, str], list[Labelled]] = {}
+    for one in labelled:
+        groups.setdefault((one.seen.label_index, one.seen.kind), []).append(one)
+    found: list[Seen] = []
+    for group in groups.values():
+        ordered = sorted(group, key=lambda one: one.seen.score)
+        weight_N = np.array([one.weight for one in ordered])
+        count = max(1, round(worth(weight_N)))
+        steps = (np.arange(count) + 0.5) / count * weight_N.sum()
+        found += [ordered[place].seen for place in np.searchsorted(np.cumsum(weight_N), steps)]
+    return found
+
+
+def worth(weight_N: npt.NDArray[np.float64]) -> float:
+    """Return how many images of a random sample would say as much as these do: Kish's effective size."""
+    return float(weight_N.sum() ** 2 / (weight_N**2).sum())
+
+
+def refit(method: Method | None, seen_N: Sequence[Seen]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Fit the probability of a defect anew; return what is kept of it, None where nobody asked, and what to say."""
+    if method is None:
+        return None, []
+    fitted = fit_probability(method, [seen.score for seen in seen_N], [seen.label_index for seen in seen_N])
+    if isinstance(fitted, str):
+        return None, [f"The probability of a defect stays as it was: {fitted}"]
+    kept = {"probability": fitted.to_dict(), "probability_note": ""}
+    return kept, [f"The probability of a defect was fitted anew ({method}). {fitted.promise}"]
 
 
 def choose_again(
@@ -144,11 +201,21 @@ def _judged(trained: Trained, wanted: pd.DataFrame) -> list[Labelled]:
         if result.error or result.anomaly_map is None:
             raise DataError(f"Expected to judge every image that is labelled, but {row['image']} {result.error}")
         seen = Seen(result.score, int(row["label_index"]), float(result.anomaly_map.max()), str(row["kind"]))
-        found.append(Labelled(str(row["image"]), str(row["picked"]), seen))
+        found.append(Labelled(str(row["image"]), str(row["picked"]), seen, float(row.get("weight", 1.0))))
     return found
 
 
-def _cautions(labelled: Sequence[Labelled], pooled: int) -> list[str]:
+def _weight(text: str, image: str, path: Path) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise DataError(f"Expected weights in {path} to be above 0 and finite, but found {text!r} for {image}.")
+    return found
+
+
+def _cautions(labelled: Sequence[Labelled], pooled: int, *, weighed: bool) -> list[str]:
     """Say what the thresholds rest on, and how far that can be trusted."""
     counts = {name: sum(one.seen.label_index == label for one in labelled) for name, label in LABEL_OF.items()}
     lines = [
@@ -156,19 +223,31 @@ def _cautions(labelled: Sequence[Labelled], pooled: int) -> list[str]:
         + (f", beside {pooled} calibration images of the training." if pooled else ", and nothing else.")
     ]
     biased = [one for one in labelled if one.picked.lower() != RANDOM]
-    if biased:
+    if weighed:
+        worths, total = worth(np.array([one.weight for one in labelled])), sum(one.weight for one in labelled)
+        lines.append(
+            f"Each counts for as many images as it stands for (column weight): {total:.0f} in all; that is worth "
+            f"{worths:.1f} images picked at random."
+        )
+    elif biased:
         lines.append(
             f"{len(biased)} of {len(labelled)} labels were not picked at random (column picked): if they were picked "
-            "for being near the threshold, what is promised of new images does not hold; use=random leaves them out."
+            "for being near the threshold, what is promised of new images does not hold; use=random leaves them out, "
+            "and the labels.csv of loupe label says how many images each stands for."
         )
     if counts["good"] + pooled < 10:
         lines.append("Fewer than ten images, good ones among them, are too few to say what is usual; label more.")
     return lines
 
 
-def _effect(labelled: Sequence[Labelled], before: Scoped, after: Scoped) -> list[str]:
+def _effect(labelled: Sequence[Labelled], before: Scoped, after: Scoped, *, weighed: bool) -> list[str]:
     """Say what old and new thresholds make of the labelled images, with intervals, and which verdicts change."""
-    lines = [f"  {name}: {_rates(labelled, scoped)}" for name, scoped in (("before", before), ("after", after))]
+    scopes = (("before", before), ("after", after))
+    lines = [f"  {name}: {_rates(labelled, scoped)}" for name, scoped in scopes]
+    if weighed:
+        lines += [
+            f"  {name}, of all images that they stand for: {_shares(labelled, scoped)}" for name, scoped in scopes
+        ]
     flips = [one for one in labelled if _called(one, before) != _called(one, after)]
     names = ", ".join(f"{one.image} ({one.seen.score:.6g})" for one in flips[:SHOWN])
     more = f" and {len(flips) - SHOWN} more" if len(flips) > SHOWN else ""
@@ -185,6 +264,18 @@ def _rates(labelled: Sequence[Labelled], scoped: Scoped) -> str:
     return "; ".join(told)
 
 
+def _shares(labelled: Sequence[Labelled], scoped: Scoped) -> str:
+    told = []
+    for label, what in ((DEFECTIVE, "defective found"), (GOOD, "good called defective")):
+        group = [one for one in labelled if one.seen.label_index == label]
+        if group:
+            weight_N = np.array([one.weight for one in group])
+            share = float(np.average([_called(one, scoped) for one in group], weights=weight_N))
+            low, high = wilson(share, worth(weight_N))
+            told.append(f"{100 * share:.3g} % {what} (95 % interval {low:.3f} to {high:.3f})")
+    return "; ".join(told)
+
+
 def _called(one: Labelled, scoped: Scoped) -> bool:
     return bool(np.float32(one.seen.score) >= np.float32(scoped.of_kind(one.seen.kind)))
 
@@ -197,5 +288,7 @@ def _values(before: dict[str, Scoped], after: dict[str, Scoped]) -> list[str]:
 
 def _keep_labels(folder: RunFolder, labelled: Sequence[Labelled]) -> None:
     """Keep what the thresholds rest on beside them."""
-    rows: list[dict[str, Any]] = [{"image": one.image, "picked": one.picked, **one.seen._asdict()} for one in labelled]
+    rows: list[dict[str, Any]] = [
+        {"image": one.image, "picked": one.picked, "weight": one.weight, **one.seen._asdict()} for one in labelled
+    ]
     folder.write_text(LABELS, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))

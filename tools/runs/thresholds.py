@@ -27,6 +27,7 @@ JOURNAL = "thresholds.jsonl"
 STATE = "post_processor._extra_state"
 BUFFERS = {"image": "post_processor.image_threshold", "pixel": "post_processor.pixel_threshold"}
 LEVELS = ("image", "pixel")
+PROBABILITY = ("probability", "probability_note")
 
 
 class Move(NamedTuple):
@@ -79,23 +80,31 @@ def calibration_state(folder: RunFolder) -> dict[str, Any]:
     return state
 
 
-def keep_thresholds(folder: RunFolder, after: dict[str, Scoped], about: Move) -> str:
+def keep_thresholds(
+    folder: RunFolder, after: dict[str, Scoped], about: Move, probability: dict[str, Any] | None = None
+) -> str:
     """Put thresholds that were chosen anew in place of those of a run, for good; return what changed, in words.
 
     Args:
         folder: Of the run.
         after: For images and pixels.
         about: By whom, and why.
+        probability: How scores become probabilities from now on, as ``probability`` and ``probability_note``; None: as
+            before.
 
     Raises:
         ConfigError: The run is at work, or its checkpoint is not whole.
     """
     with owned(folder.path):
-        return put_thresholds(folder, after, about)
+        return put_thresholds(folder, after, about, probability=probability)
 
 
 def put_thresholds(
-    folder: RunFolder, after: dict[str, Scoped], about: Move, state: Mapping[str, Any] | None = None
+    folder: RunFolder,
+    after: dict[str, Scoped],
+    about: Move,
+    state: Mapping[str, Any] | None = None,
+    probability: dict[str, Any] | None = None,
 ) -> str:
     """Do as ``keep_thresholds`` for a run that is owned already; ``state`` is that of a model that changed as well.
 
@@ -106,7 +115,7 @@ def put_thresholds(
     before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
     if state is not None:
         content["state_dict"] = dict(state)
-    return _keep(folder, content, before, after, about)
+    return _keep(folder, content, before, after, about, probability)
 
 
 def undo(folder: RunFolder, who: str, why: str) -> str:
@@ -122,7 +131,8 @@ def undo(folder: RunFolder, who: str, why: str) -> str:
         content, last = _read(folder), json.loads(lines[-1])
         before = {level: Scoped.from_dict(content["state_dict"][STATE][level]) for level in LEVELS}
         after = {level: Scoped.from_dict(last["before"][level]) for level in LEVELS}
-        return _keep(folder, content, before, after, Move(None, None, "", who, why or "taken back"))
+        probability = {key: last["before"][key] for key in PROBABILITY if key in last["before"]}
+        return _keep(folder, content, before, after, Move(None, None, "", who, why or "taken back"), probability)
 
 
 def _moved(before: dict[str, Scoped], wanted: Move, seen: list[Seen]) -> dict[str, Scoped]:
@@ -141,12 +151,21 @@ def _moved(before: dict[str, Scoped], wanted: Move, seen: list[Seen]) -> dict[st
 
 
 def _keep(
-    folder: RunFolder, content: dict[str, Any], before: dict[str, Scoped], after: dict[str, Scoped], wanted: Move
+    folder: RunFolder,
+    content: dict[str, Any],
+    before: dict[str, Scoped],
+    after: dict[str, Scoped],
+    wanted: Move,
+    probability: dict[str, Any] | None = None,
 ) -> str:
     """Write the journal first, then the checkpoint, then the table that people read."""
     entry: dict[str, Any] = {"when": _now(), "by": wanted.who, "why": wanted.why, "kind": wanted.kind}
     entry |= {"before": {level: before[level].to_dict() for level in LEVELS}}
     entry |= {"after": {level: after[level].to_dict() for level in LEVELS}}
+    if probability:
+        entry["before"] |= {key: content["state_dict"][STATE][key] for key in PROBABILITY}
+        entry["after"] |= probability
+        content["state_dict"][STATE] |= probability
     seen = [Seen(*row) for row in content["state_dict"][STATE]["scores"]]
     entry["calls"] = calls_of(after["image"], seen, wanted.kind)
     folder.write_text(JOURNAL, "".join(f"{line}\n" for line in [*_journal(folder), json.dumps(entry)]))
