@@ -18,6 +18,7 @@ from .entries import Mark
 from .foreign import size_of
 from .items import Item
 from .journal import NothingToTurnError
+from .lens import BusyError
 from .seeing import Sent, mask_on_disk, png_of
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def image(request: Request, image: Name, part: Word = "image") -> Response:
         sent = _sent(room, item, part)
     except (UnreadableImageError, OSError) as error:
         raise RefusedError(404, str(error)) from error
+    except BusyError:
+        return Response(status_code=204)  # ask again: the page does, and nobody is told of an error
     if sent is None:
         raise RefusedError(404, f"Expected something to show as {part!r}, but there is none.")
     keep = {} if part == "drawn" else AGAIN

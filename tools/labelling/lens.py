@@ -39,6 +39,10 @@ class Layers(NamedTuple):
     mask: bytes
 
 
+class BusyError(Exception):
+    """The model is being opened, or looks at another image: ask again."""
+
+
 class Lens:
     """Looks at images by a model that is opened when it is first needed.
 
@@ -65,15 +69,19 @@ class Lens:
     def see(self, item: Item) -> Layers | None:
         """Judge an image for its layers; None where there is no model, or it cannot judge it.
 
+        Nobody waits for another's layers: a browser has few lines to a server, and verdicts need one.
+
         Raises:
+            BusyError: The model is being opened, or judges another image.
             UnreadableImageError: The image cannot be read.
         """
         if self._opener is None:
             return None
-        with self._lock:
-            if item.name in self._kept:
-                self._kept.move_to_end(item.name)
-                return self._kept[item.name]
+        if (kept := self._kept.get(item.name)) is not None:
+            return kept
+        if not self._lock.acquire(blocking=False):
+            raise BusyError
+        try:
             judge = self._open_now()
             values = stored(item.path, item.box)
             (result,) = judge.stream([values])
@@ -87,6 +95,8 @@ class Lens:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return drawn
+        finally:
+            self._lock.release()
 
     def _open(self) -> None:
         with self._lock:

@@ -35,6 +35,16 @@ function layer(image, part) {
   return layers.get(key);
 }
 
+/** Wait for what the model sees: while it is opened, or looks at another image, it is asked again. */
+async function patiently(image, part, mine) {
+  for (;;) {
+    const found = await layer(image, part);
+    if (found !== undefined || mine !== asked) return found;
+    layers.delete(`${part} ${image}`);
+    await new Promise((go) => setTimeout(go, 700));
+  }
+}
+
 /** Show an image; the next two are fetched behind it. */
 async function show(shown, next, started = 0) {
   const mine = ++asked;
@@ -57,7 +67,7 @@ async function show(shown, next, started = 0) {
   if (shown.has_mask) takeMask(shown.mark && shown.mark.mask ? "drawn" : "disk", true, mine);
   if (comparing) compare();
   setTimeout(() => { for (const one of next.filter(({ image }) => image !== shown.image).slice(0, 2)) fetched(one.image).catch(() => sheets.delete(one.image)); });
-  if (model && view.map) layer(shown.image, "map").then(() => mine === asked && draw());
+  if (model && view.map) patiently(shown.image, "map", mine).then(() => mine === asked && draw());
 }
 
 function over() {
@@ -93,7 +103,7 @@ function draw() {
     if (comparing && beside) paint(other, beside.sheet, view);
     byId("caption").textContent = flicker && beside ? beside.caption : current.image;
   };
-  if (map) { const mine = asked; finish(map.ready); if (map.ready === undefined) map.then((sheetOf) => { map.ready = sheetOf; if (mine === asked) draw(); }); } else finish(null);
+  if (map) { const mine = asked; finish(map.ready); if (map.ready === undefined) map.then((sheetOf) => { map.ready = sheetOf || null; if (mine === asked && sheetOf) draw(); }); } else finish(null);
 }
 
 function outline(context) {
@@ -111,7 +121,7 @@ const drawSoon = () => { waiting = waiting || requestAnimationFrame(() => { wait
 
 /** Lay a mask under what is drawn. */
 async function takeMask(part, own, mine = asked) {
-  const found = part === "drawn" ? await fetchSheet(url(current.image, part, `&now=${Date.now()}`)) : await layer(current.image, part);
+  const found = part === "drawn" ? await fetchSheet(url(current.image, part, `&now=${Date.now()}`)) : await patiently(current.image, part, mine);
   if (!found || mine !== asked || !marks) { if (!own && mine === asked) tell("The model marks nothing here, or there is none."); return; }
   marks.take(found, own);
   draw();
@@ -251,7 +261,7 @@ const KEYS = {
   y: ["redo", () => turn("/label/redo")],
   ArrowLeft: ["the image before", () => go(-1)],
   ArrowRight: ["the image after, without a verdict", () => go(1)],
-  m: ["map on or off", () => { view.map = !view.map; if (model && view.map && current) layer(current.image, "map").then(draw); draw(); }],
+  m: ["map on or off", () => { view.map = !view.map; if (model && view.map && current) patiently(current.image, "map", asked).then(draw); draw(); }],
   "[": ["map fainter", change(() => { view.opacity = Math.max(0.1, view.opacity - 0.1); })],
   "]": ["map stronger", change(() => { view.opacity = Math.min(1, view.opacity + 0.1); })],
   c: ["beside it: a good image that looks alike, or the layers before and after", toggleCompare],

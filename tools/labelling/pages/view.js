@@ -54,9 +54,10 @@ export class Sheet {
   }
 }
 
-/** Fetch an image; null where there is none. */
+/** Fetch an image; null where there is none, undefined where it is to be asked for again. */
 export async function fetchSheet(url) {
   const answer = await fetch(url);
+  if (answer.status === 204) return undefined;
   if (!answer.ok) return null;
   const [low, high] = (answer.headers.get("Loupe-Window") || "0 255").split(" ").map(Number);
   const deep = answer.headers.get("Loupe-Deep") === "1";
