@@ -83,11 +83,11 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
     seen_N = [*known, *(evened(labelled) if weighed else [one.seen for one in labelled])]
     calibration = calibration_of(build_module(config))
     after = choose_again(calibration, before, seen_N, who)
-    probability, said = refit(calibration.probability, seen_N)
+    probability, sentences = refit(calibration.probability, seen_N)
     lines = [
         *_cautions(labelled, pooled=len(known), weighed=weighed),
         *_effect(labelled, before["image"], after["image"], weighed=weighed),
-        *said,
+        *sentences,
     ]
     if config.dry:
         return "\n".join([*lines, *_values(before, after), "Nothing was changed (dry=true)."])
