@@ -209,4 +209,9 @@ def test_real_folders_stay_divided_as_they_are(
         _copy_of_real(rng, source, tmp_path / where, added)
         after = divided(tmp_path)
         assert len(after) == len(before) + added
-        assert (after[before.index] == before).all()
+        moved = before[after[before.index] != before]
+        if name != "print3d":
+            assert moved.empty
+        else:  # of its 16 good images none drew the test: it borrows one, which goes back when others come
+            assert len(moved) <= 1
+            assert set(moved) <= {"test"}
