@@ -46,7 +46,7 @@ def test_a_container_of_64_mb_loads_by_itself_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shared_memory, "free_bytes", lambda: 64 * 2**20)
-    monkeypatch.setattr(shared_memory, "_said", [])
+    monkeypatch.setattr(shared_memory, "_warned", [])
     assert make_loader(Images(), 16, 4, as_list).num_workers == 0
     assert make_loader(Images(), 16, 4, as_list, seed=1).num_workers == 0
     shown = capsys.readouterr().err
