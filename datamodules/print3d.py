@@ -204,7 +204,7 @@ class Print3dDataModule(ViewDataModule):
         table = table.sort_values(["run", "layer", "name"], ignore_index=True)
         numbered = table["layer"] >= 0
         length = table["run"].map(table[numbered].groupby("run")["layer"].agg(usual_step)).fillna(1) * self.run_length
-        place = (table["layer"] // length).astype(int).astype(str)
+        place = (table["layer"] // length * length).astype(int).astype(str)  # the first layer that belongs to it
         loose = (table["run"].where(table["run"] != "", "layers") + "/run " + place).where(numbered, table["name"])
         table["group"] = table["build"].where(table["build"] != "", loose)
         return table

@@ -73,7 +73,7 @@ def test_class_folders(classes: Path) -> None:
     table = data.samples.set_index("name")
     assert table["label_index"].value_counts().to_dict() == {0: 24, 1: 12}
     row = table.loc["Powder Uneven, wet/converted_ 0100.png"]
-    assert (row["layer"], row["defect"], row["group"]) == (100, "Powder Uneven, wet", "Powder Uneven, wet/run 1")
+    assert (row["layer"], row["defect"], row["group"]) == (100, "Powder Uneven, wet", "Powder Uneven, wet/run 80")
     assert table.loc["No_Defect/converted_ 0060.PNG", "group"] == "No_Defect/run 0"
     assert len(table.groupby(["group", "split"])) == table["group"].nunique() == 9
 

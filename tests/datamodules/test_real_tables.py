@@ -44,7 +44,7 @@ REAL: dict[str, tuple[type[InspectionDataModule], str, dict[str, Any]]] = {
 HASHES = {
     "fiber": "83 49054582487c 6",
     "screw": "480 962f0874c67c 0",
-    "print3d": "135 a2bad9370a2e 0",  # groups of loose layers by their numbers, so that later ones move none
+    "print3d": "135 d42d8d386978 0",  # groups of loose layers by their numbers, so that later ones move none
     "print3d_folders": "135 d376193c55b8 0",
     "meta_atom": "817 6470bf6ac824 65",
     "grains": "184 d318300ea41a 0",
