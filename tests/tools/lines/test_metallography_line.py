@@ -25,7 +25,7 @@ Grey = npt.NDArray[np.uint8]
 SIDE = 64
 TINY = ["model=unet", "model.width=4", "model.depth=2", "model.learning_rate=0.02", "data.image_size=[64,64]"]
 TINY += ["data.square=64", "data.batch_size=2", "data.defects_in_train=true"]
-TINY += ["trainer.max_epochs=15", "trainer.accelerator=cpu", "report=false"]
+TINY += ["trainer.max_epochs=25", "trainer.accelerator=cpu", "report=false"]
 QUICK = ["data.num_workers=0", "report=false", "callbacks.evaluation.resamples=20"]
 
 
@@ -58,7 +58,7 @@ def write(path: Path, values: Grey) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two tiny runs, of inclusions and of boundaries."""
     root = tmp_path_factory.mktemp("metallography")
-    for seed in range(12):
+    for seed in range(24):
         scan, spots, line = draw(seed, SIDE, SIDE)
         for kind, mask in (("inclusions", spots), ("boundaries", line)):
             write(root / kind / "images" / f"{seed}-0.png", scan)
