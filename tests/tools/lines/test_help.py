@@ -29,6 +29,8 @@ def test_help_of_predict_lists_the_lines(capsys: pytest.CaptureFixture[str]) -> 
     assert all(f"\n  {line} " in said for line in LINES)
 
 
-def test_help_of_a_line_that_is_not_there_is_that_of_predict(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["line=nothing", "--help"]) == 0
-    assert "line=\n" in capsys.readouterr().out
+def test_help_of_a_line_that_is_not_there_names_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["line=nothing", "--help"]) == 2
+    said = capsys.readouterr().err
+    assert "No line named 'nothing'" in said
+    assert all(line in said for line in LINES)
