@@ -18,8 +18,7 @@ import numpy.typing as npt
 from .alignment import radius_grid
 
 if TYPE_CHECKING:
-    from .layers import Spread
-    from .measures import Gauge
+    from .measures import Gauge, Spread
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .alignment import shifted
 from .halves import told_apart
 from .light import around
-from .measures import measure
+from .measures import Spread, measure
 from .planting import plant
 
 if TYPE_CHECKING:
@@ -47,17 +47,6 @@ STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change e
 SEAM_HELP = 0.3  # of what the misfit has above ``SEAM_FROM`` and up to 5 more: a seam that also displaces counts more
 SEAM_FROM = 3.0
 MOVED = 1.5  # times the score of its seam: a pillar that lacks no more is moved, not missing
-
-
-class Spread(NamedTuple):
-    """Median and robust standard deviation of one measure over an array."""
-
-    median: float
-    deviation: float
-
-    def of(self, value_N: Floats) -> Floats:
-        """Return values in standard deviations from the median."""
-        return np.asarray((value_N - self.median) / self.deviation)
 
 
 @dataclass(frozen=True)

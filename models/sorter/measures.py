@@ -56,6 +56,17 @@ class Measures:
         return Measures(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
+class Spread(NamedTuple):
+    """Median and robust standard deviation of one measure over an array."""
+
+    median: float
+    deviation: float
+
+    def of(self, value_N: Floats) -> Floats:
+        """Return values in standard deviations from the median."""
+        return np.asarray((value_N - self.median) / self.deviation)
+
+
 class Gauge(NamedTuple):
     """What the measures of one array are taken against.
 

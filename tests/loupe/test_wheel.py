@@ -17,7 +17,7 @@ from loupe._rooms import ROOMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("loupe", *ROOMS)
-SHIPPED = {".py", ".yaml", ".j2", ".css", ".js", ".safetensors", ".typed"}
+SHIPPED = {".html", ".py", ".yaml", ".j2", ".css", ".js", ".safetensors", ".typed"}
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 SMALL = (
     *("data=synthetic", "data.size=64", "data.image_size=[64,64]", "data.good=24", "data.defective=12"),

@@ -19,6 +19,7 @@ from datamodules.samples.batch import InspectionBatch, Sample, collate
 from models.base import InspectionModel
 
 OURS = {
+    "frame",
     "classes",
     "part",
     "pred_type",
