@@ -78,7 +78,7 @@ def test_naming_every_array_as_test_is_refused(tmp_path: Path) -> None:
 def test_advice_on_few_layers_can_be_followed(tmp_path: Path, count: int) -> None:
     root = str(layers(tmp_path, count))
     with pytest.raises(DataError, match=r"it takes good pictures of 3 groups") as refused:
-        usable(Print3dDataModule(root=root, image_size=(32, 32)))
+        usable(Print3dDataModule(root=root, image_size=(32, 32), run_length=20))  # all of them in one group
     assert said(str(refused.value)) == {"run_length": 1}
     usable(Print3dDataModule(root=root, image_size=(32, 32), run_length=1))
 
