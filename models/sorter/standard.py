@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import find_pillars, shifted
-from .layers import CLASSES, MEASURED, Spread, classes_of, scores_of
+from .layers import CLASSES, MEASURED, classes_of, scores_of
 from .light import own_relief
-from .measures import Gauge, beside_reference, make_gauge, measure
+from .measures import Gauge, Spread, beside_reference, make_gauge, measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
