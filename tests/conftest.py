@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 
 def pytest_configure() -> None:
@@ -27,6 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 LONGEST = ("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/", "")
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE_MS = 180_000  # for a browser to start on a busy machine
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser, once for all tests of a file: its loop must not be there when other files run theirs."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ class Instances(nn.Module):
         pooled = heads.box_head(heads.box_roi_pool(features, proposals, images.image_sizes))
         found = heads.postprocess_detections(*heads.box_predictor(pooled), proposals, images.image_sizes)
         boxes_D4, scores_D, labels_D = (values[0] for values in found)  # from the surest
-        first = torch.arange(len(scores_D), device=scores_D.device) == 0
+        first = torch.arange(scores_D.shape[0], device=scores_D.device) == 0  # a len is traced as a constant
         kept = torch.where((scores_D > self.score_threshold) | first)[0]
         boxes_D4, scores_D, labels_D = boxes_D4[kept], scores_D[kept], labels_D[kept]
         cells = heads.mask_head(heads.mask_roi_pool(features, [boxes_D4], images.image_sizes))

@@ -1,25 +1,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from models.features.backbones import Backbone
 from models.features.last_seen import LastSeen
 from models.patchcore import PatchCore
+from tests.models.drawn import LOUPE
 
 if TYPE_CHECKING:
     import pytest
     from torch import Tensor
-
-BACKBONE: dict[str, Any] = {
-    "name": "loupe_net",
-    "layers": [2, 3],
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "weights": "bundled",
-}
 
 
 class Counter:
@@ -63,7 +56,7 @@ def test_a_copy_starts_afresh() -> None:
 
 def test_predictions_and_embeddings_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[Tensor] = []
-    module = PatchCore(BACKBONE, 0.5).eval()
+    module = PatchCore(LOUPE, 0.5).eval()
     compute = Backbone._features
 
     def counted(self: Backbone, image_B3HW: Tensor) -> list[Tensor]:

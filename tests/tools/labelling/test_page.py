@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,23 +29,10 @@ if TYPE_CHECKING:
 
 pytest.importorskip("fastapi")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MEDIUM = {"width": 1280, "height": 860}
 NARROW = {"width": 390, "height": 844}
 SHOWN = "(image) => document.getElementById('canvas').dataset.image === image"
 OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser, once for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium is installed")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def predictions(folder: Path, count: int, size: tuple[int, int] = (60, 80), depth: str = "uint8") -> list[str]:
