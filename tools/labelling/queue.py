@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from .entries import NEAREST, RANDOM
@@ -58,8 +59,9 @@ def how_picked(image: Scored, share: float, seed: int) -> str:
 
 
 def draw(name: str, seed: int) -> float:
-    """Draw a number in [0, 1) for a name, the same on every machine."""
-    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
+    """Draw a number in [0, 1) for a name, the same on every machine, wherever its folder lies there."""
+    own = "/".join(PurePath(name.replace("\\", "/")).parts[-2:])
+    digest = hashlib.sha256(f"{seed}\0{own}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:7], "big") / (1 << 56)
 
 

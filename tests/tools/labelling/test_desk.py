@@ -12,7 +12,7 @@ from tools.labelling.agreeing import compare_all, to_settle
 from tools.labelling.desk import UnknownError
 from tools.labelling.entries import Mark
 from tools.labelling.leases import Leases
-from tools.labelling.queue import Queue, Scored, nearest_first
+from tools.labelling.queue import Queue, Scored, draw, nearest_first
 from tools.labelling.weighing import weights_of
 
 from .conftest import images, open_desk, saying
@@ -137,3 +137,9 @@ def test_what_the_desk_does_not_know_is_refused(desk: Desk) -> None:
         desk.say("1", "Ada", "p00.png", Mark("fine"))
     with pytest.raises(UnknownError, match="pass of first, second, settle"):
         desk.upcoming("Ada", "third")
+
+
+@pytest.mark.parametrize("other", ["/elsewhere/and/deep/lot/017.png", "lot/017.png", r"C:\shop\lot\017.png"])
+def test_the_random_share_is_the_same_wherever_a_folder_lies(other: str) -> None:
+    assert draw(other, 3) == draw("/shop/lot/017.png", 3)
+    assert len({draw(name, 3) for name in ("a/017.png", "b/017.png", "a/018.png")} | {draw("a/017.png", 4)}) == 4
