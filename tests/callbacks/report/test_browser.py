@@ -45,7 +45,7 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def content() -> ReportContent:
     """A report with everything on it."""
     usual = Contents.with_atlas(Contents.build(good=40, defective=18, unknown=2))
@@ -62,7 +62,7 @@ def content() -> ReportContent:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def file(content: ReportContent, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "index.html"
     path.write_text(render_report(content), encoding="utf-8")
@@ -70,7 +70,7 @@ def file(content: ReportContent, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-@pytest.fixture(scope="session", params=WIDTHS)
+@pytest.fixture(scope="module", params=WIDTHS)
 def opened(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Opened]:
     """The report at one width, as it was loaded."""
     page = browser.new_page(viewport={"width": request.param, "height": 900})
@@ -219,5 +219,5 @@ def test_a_small_report_is_short_until_it_is_unfolded_and_a_link_unfolds(browser
     assert page.evaluate("document.documentElement.scrollHeight") <= 5 * 900
     assert page.is_hidden("#data table")
     page.click('nav a[href="#data"]')
-    assert page.is_visible("#data table")
+    page.wait_for_selector("#data table", state="visible")  # the script unfolds it after the click
     page.close()
