@@ -22,7 +22,7 @@ from datamodules.zones.finding import find_zones
 from datamodules.zones.view import to_grey
 from models.faces.marks import Filters, Scoring, agreed, responses, score_of
 from models.faces.view import view_face
-from tools.lines.fiber_face import BORDER
+from tools.runner.face import BORDER
 
 ALL = (
     *("original", "otsu", "adaptive", "gaussian", "median", "clahe", "canny", "sobel_x", "jet", "bilateral"),

@@ -25,8 +25,8 @@ from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.fiber import CLADDING_UM, DEFECTS, draw, end_face
 from datamodules.zones.ellipse import Ellipse
 from datamodules.zones.prior import Prior
-from tools.lines.fiber_face import Inspection, classical
 from tools.lines.fiber_rules import SINGLE_MODE
+from tools.runner.face import Inspection, classical
 
 
 class Outcome(NamedTuple):

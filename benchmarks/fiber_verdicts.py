@@ -29,9 +29,9 @@ from callbacks.acceptance.facts import DefectFacts, Facts
 from callbacks.acceptance.iec_61300 import Iec61300
 from datamodules.synthetic.measured_faces import MeasuredFace, Planted, Scratch, Speck
 from datamodules.zones.prior import Prior
-from tools.lines.fiber_face import Inspection, classical
-from tools.lines.fiber_rows import facts_of
 from tools.lines.fiber_rules import asked_zones
+from tools.runner.face import Inspection, classical
+from tools.runner.face_facts import facts_of
 
 CONNECTORS = {"sm_pc": 9.0, "sm_apc": 9.0, "mm": 50.0, "multifiber": 9.0}  # core, um
 REACH = 135.0  # um from the axis, within which things are planted, beyond the last zone, too
@@ -98,7 +98,7 @@ def _speck(rng: np.random.Generator, connector: str) -> Speck:
 
 def _place(rng: np.random.Generator, connector: str) -> tuple[float, float]:
     """Choose a zone, or what lies beyond, and a place in it, evenly over its area."""
-    ends = [0.0, *(high / 2 for _, high in rules_of(connector).zones_um.values()), REACH]
+    ends = [0.0, *(high / 2 for _, high in rules_of(connector).rings.values()), REACH]
     zone = int(rng.integers(len(ends) - 1))
     away, turn = math.sqrt(rng.uniform(ends[zone] ** 2, ends[zone + 1] ** 2)), float(rng.uniform(0, 2 * math.pi))
     return away * math.cos(turn), away * math.sin(turn)
@@ -159,7 +159,7 @@ def true_facts(truths: list[Truth], rules: Iec61300, larger: float, border: floa
 def _fact(number: int, truth: Truth, rules: Iec61300, larger: float, border: float) -> DefectFacts:
     away_P = np.hypot(truth.x_P, truth.y_P)
     inside: dict[str, dict[str, float | None]] = {}
-    for name, (low, high) in rules.zones_um.items():
+    for name, (low, high) in rules.rings.items():
         within = (away_P >= low / 2 + (border if low else 0.0)) & (away_P < high / 2 + border)
         if within.sum() * STEP**2 < SLIVER:
             continue
@@ -185,7 +185,7 @@ def judge(number: int, seed: int) -> Outcome:
     true = rules(true_facts(truths, rules, 0, 0.0)).state
     image = face.draw()
     before = time.process_time()
-    looked = Inspection(classical, dict(rules.zones_um))(image, Prior(face.core_um))
+    looked = Inspection(classical, dict(rules.rings))(image, Prior(face.core_um))
     found = rules(facts_of(looked, "", asked_zones(rules))).state
     seconds = time.process_time() - before
     moves = product((-1, 0, 1), (-ERROR, 0.0, ERROR))

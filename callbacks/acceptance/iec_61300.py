@@ -29,14 +29,9 @@ class Iec61300(Acceptance):
             ``defects`` by zone: each row has bounds of the width or size in micrometres (none: any) and ``at_most``.
             A zone without rows has no requirement.
 
-    Attributes:
-        zones_um: Of the edition.
-
     Raises:
         ValueError: There is no such edition, or one means nothing.
     """
-
-    zones_um: ZonesUm
 
     def __init__(self, name: str, edition: str | int, editions: Mapping[str, Mapping[str, Any]]) -> None:
         known = {str(key): value for key, value in editions.items()}
@@ -44,8 +39,8 @@ class Iec61300(Acceptance):
             raise ValueError(f"Expected acceptance.edition to be one of {', '.join(known)}, but found {edition!r}.")
         chosen = known[str(edition)]
         zones = {str(zone): (float(low), float(high)) for zone, (low, high) in chosen["zones_um"].items()}
-        object.__setattr__(self, "zones_um", zones)
-        super().__init__(rules_of(chosen, zones), name=name, edition=str(edition), source=str(chosen["source"]))
+        rules, source = rules_of(chosen, zones), str(chosen["source"])
+        super().__init__(rules, name=name, edition=str(edition), source=source, zones_um=zones)
 
 
 def rules_of(edition: Mapping[str, Any], zones: ZonesUm) -> dict[str, dict[str, Any]]:

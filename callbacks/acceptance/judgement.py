@@ -8,11 +8,11 @@ rejected, whatever else is unknown; and one to be reworked stays so unless an un
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
-from .reading import read_rules
+from .reading import read_rules, read_words, read_zones_um
 from .rules import Outcome, Rule
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Acceptance:
         source: Where its text was taken from.
         otherwise: What follows from breaking a rule that does not say: ``rejected`` or ``rework``.
         rules_file: Of a config: a file of more rules, which are taken into ``rules`` before this is built.
+        zones_um: Inner and outer diameter of zones about the axis of a fiber, in micrometres, by name: then the rules
+            are about end faces, and every image is measured as one; none: zones are those of the data.
 
     Raises:
         ValueError: A rule means nothing.
@@ -80,12 +82,13 @@ class Acceptance:
     source: str = ""
     otherwise: Literal["rework", "rejected"] = "rejected"
     rules_file: str | None = None
+    zones_um: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read the rules, so that one that means nothing is refused at once."""
         if self.rules_file is not None:
             raise ValueError(f"Expected the rules of {self.rules_file} to be taken in, but nobody read them.")
-        _ = self.read
+        _ = self.read, self.rings
 
     @cached_property
     def read(self) -> tuple[Rule, ...]:
@@ -121,7 +124,23 @@ class Acceptance:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, which the constructor takes."""
-        return {key: value for key, value in asdict(self).items() if key != "rules_file"}
+        values = {key: value for key, value in asdict(self).items() if key not in ("rules_file", "zones_um")}
+        return values | ({"zones_um": {zone: list(ring) for zone, ring in self.rings.items()}} if self.rings else {})
+
+    @cached_property
+    def rings(self) -> dict[str, tuple[float, float]]:
+        """Inner and outer diameter of zones about an axis, in micrometres; none where zones are those of the data."""
+        return read_zones_um(self.zones_um)
+
+    @property
+    def asked_zones(self) -> frozenset[str]:
+        """The zones that any rule looks into."""
+        asked = [read_words(which["zones"], "zones") for which in self._conditions if which.get("zones") is not None]
+        return frozenset(zone for zones in asked for zone in zones)
+
+    @property
+    def _conditions(self) -> list[Mapping[str, Any]]:
+        return [rule["defects"] for rule in self.rules.values() if rule.get("defects")]
 
 
 def _reason(name: str, reason: str) -> str:

@@ -180,6 +180,30 @@ def read_words(value: Any, where: str) -> tuple[str, ...]:
     return tuple(str(word) for word in words)
 
 
+def read_zones_um(values: Any) -> dict[str, tuple[float, float]]:
+    """Read rings about an axis: inner and outer diameter in micrometres, by name; there may be none.
+
+    Raises:
+        ValueError: One is no ring.
+    """
+    where = "acceptance.zones_um"
+    if not isinstance(values, Mapping):
+        raise ValueError(  # noqa: TRY004 - as every wrong value of a config
+            f"Expected {where} to hold zones, such as {{A: [0, 25]}}, but found {values!r}."
+        )
+    return {str(zone): _read_ring(ring, f"{where}.{zone}") for zone, ring in values.items()}
+
+
+def _read_ring(value: Any, where: str) -> tuple[float, float]:
+    ring = list(value) if isinstance(value, list | tuple) else []
+    if len(ring) != 2 or not all(map(_is_number, ring)) or not 0 <= ring[0] < ring[1]:
+        raise ValueError(
+            f"Expected {where} to be an inner and a larger outer diameter in micrometres, such as [25, 115], but found "
+            f"{value!r}."
+        )
+    return float(ring[0]), float(ring[1])
+
+
 def one_of(value: Any, choices: Any, where: str) -> Any:
     """Return a word that is one of those of a ``Literal``.
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 DIGITS = 3  # of coordinates and lengths; a thousandth of a pixel is more than any map can tell
 
 
+def largest_diameter(points_P2: FloatArray) -> float:
+    """Return the largest distance between two points (x, y) of a region's outline: its largest Feret diameter."""
+    hull_P2 = cv2.convexHull((points_P2 - points_P2.mean(axis=0)).astype(np.float32))[:, 0].astype(np.float64)
+    return float(np.sqrt(((hull_P2[:, None] - hull_P2[None]) ** 2).sum(axis=2)).max())
+
+
 def smallest_rectangle(points_P2: FloatArray) -> tuple[float, float, float]:
     """Length, width and orientation in [0, 180) of the smallest rectangle around points (x, y), y pointing down."""
     origin = points_P2.mean(axis=0)  # float32, which OpenCV computes in, tells nearby points apart near zero only
@@ -27,13 +33,16 @@ def smallest_rectangle(points_P2: FloatArray) -> tuple[float, float, float]:
     return float(lengths.max()), float(lengths.min()), 0.0 if round(angle, DIGITS) == 180 else angle
 
 
-def extents_of(area: float, length: float, width: float, um_per_pixel: float | None) -> dict[str, float | None]:
+def extents_of(
+    area: float, length: float, width: float, size: float, um_per_pixel: float | None
+) -> dict[str, float | None]:
     """Name the measures of a region, rounded; those in micrometres are None where the scale is unknown."""
-    pixels = {"area": area, "length": length, "width": width}
+    pixels = {"area": area, "length": length, "width": width, "size": size}
     um = um_per_pixel
     scaled = {
         "area_um2": None if um is None else area * um**2,
         "length_um": None if um is None else length * um,
         "width_um": None if um is None else width * um,
+        "size_um": None if um is None else size * um,
     }
     return {name: None if value is None else round(float(value), DIGITS) for name, value in (pixels | scaled).items()}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .region_shape import RegionShape
 
@@ -38,14 +36,13 @@ def join_fragments(shapes: Sequence[RegionShape]) -> list[RegionShape]:
         for j, other in enumerate(pieces[:i])
         if one is not None and other is not None and _are_one(one, other)
     ]
-    if not pairs:
-        return list(shapes)
-    first, second = np.array(pairs).T
-    graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(shapes), len(shapes)))
-    _, label_N = connected_components(graph, directed=False)
+    label_N = list(range(len(shapes)))
+    for i, j in pairs:
+        joined = {label_N[i], label_N[j]}
+        label_N = [min(joined) if label in joined else label for label in label_N]
     groups: dict[int, list[RegionShape]] = {}
     for label, shape in zip(label_N, shapes, strict=True):
-        groups.setdefault(int(label), []).append(shape)
+        groups.setdefault(label, []).append(shape)
     return [_joined(group) for group in groups.values()]
 
 

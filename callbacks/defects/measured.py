@@ -15,7 +15,7 @@ import numpy as np
 
 from callbacks.statistics.regions import regions_of
 
-from .extents import DIGITS, extents_of, smallest_rectangle
+from .extents import DIGITS, extents_of, largest_diameter, smallest_rectangle
 from .image_scale import SAME_SCALE, ImageScale
 from .merging import merge_near
 from .severity import check_rules, severity_of
@@ -46,6 +46,7 @@ class Defect:
         area: In square pixels.
         length: Longer side of the smallest rectangle around it, at any angle.
         width: Shorter side of the same.
+        size: Largest Feret diameter.
         orientation: Of the longer side, in degrees clockwise from a row, in [0, 180).
         fragments: How many regions were merged to it.
         zone: The zone that holds most of it, 0 where there is none.
@@ -58,9 +59,10 @@ class Defect:
         area_um2: In square micrometres, or None.
         length_um: In micrometres, or None.
         width_um: In micrometres, or None.
+        size_um: In micrometres, or None.
         predicted_type: Such as ``scratch``; empty where the model tells no types.
-        inside: By the id of each zone that it touches, ``area``, ``length`` and ``width`` of its part there, in
-            micrometres too; None where the image has no zones.
+        inside: By the id of each zone that it touches (by its name, where rules name zones), ``area``, ``length``,
+            ``width`` and ``size`` of its part there, in micrometres too; None where the image has no zones.
     """
 
     defect: int
@@ -73,6 +75,7 @@ class Defect:
     area: float
     length: float
     width: float
+    size: float
     orientation: float
     fragments: int
     zone: int
@@ -83,6 +86,7 @@ class Defect:
     area_um2: float | None
     length_um: float | None
     width_um: float | None
+    size_um: float | None
     predicted_type: str = ""
     inside: Parts | None = None
 
@@ -216,7 +220,7 @@ def _measure(
         "box_height": bottom - top,
         "orientation": orientation,
     }
-    extents = extents_of(area, length, width, um)
+    extents = extents_of(area, length, width, largest_diameter(corners), um)
     return {name: round(float(value), DIGITS) for name, value in measures.items()} | {
         **extents,
         "defect": index + 1,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from .extents import extents_of, smallest_rectangle
+from .extents import extents_of, largest_diameter, smallest_rectangle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 def parts_by_zone(
     pixels_P2: npt.NDArray[np.int64], zones_HW: npt.NDArray[np.uint8], scale: ImageScale
 ) -> dict[str, dict[str, float | None]]:
-    """Measure the part of a defect in each zone that it touches: ``area``, ``length``, ``width``, in micrometres too.
+    """Measure the part of a defect in each zone that it touches: area, length, width and size, in micrometres too.
 
     Args:
         pixels_P2: Row and column of its pixels.
@@ -41,4 +41,5 @@ def _measures(pixels_P2: npt.NDArray[np.int64], scale: ImageScale) -> dict[str, 
     centre_P2 = (pixels_P2[:, ::-1] + 0.5) * size_2
     corners = np.concatenate([centre_P2 + size_2 / 2 * sign for sign in CORNERS])
     length, width, _ = smallest_rectangle(corners)
-    return extents_of(len(pixels_P2) * scale.x * scale.y, length, width, scale.um_per_pixel)
+    area = len(pixels_P2) * scale.x * scale.y
+    return extents_of(area, length, width, largest_diameter(corners), scale.um_per_pixel)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from callbacks.acceptance.gathering import Seen, gather
 from callbacks.acceptance.judgement import STATES, titled
+from callbacks.acceptance.looking import Marked
 from callbacks.defects.findings import find_in_batch, image_scales
 from callbacks.defects.image_scale import SAME_SCALE
+from callbacks.defects.measured import MEASURES
+from datamodules.files.fitting import place
+from datamodules.files.images import read_image
 from datamodules.table import LABEL_NAMES
 
 from .measure import ContextMeasure, Section
@@ -17,10 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from callbacks.acceptance.judgement import Judgement
+    from callbacks.acceptance.looking import Look
     from callbacks.defects.image_scale import ImageScale
     from datamodules.samples.batch import InspectionBatch
 
     from .measure import Tested
+
+
+LOOKED = "measured_defects"  # of rules that look at the files: numbers in reasons are those of its rows
+COLUMNS = ("name", "image_path", "kind", *MEASURES)
 
 
 class AcceptedParts(ContextMeasure):
@@ -32,10 +43,14 @@ class AcceptedParts(ContextMeasure):
         self._rules = tested.acceptance
         self._judged: dict[str, Judgement] = {}
         self._scales: dict[str, ImageScale] | None = None
+        self._defects: list[dict[str, Any]] = []
 
     def update(self, batch: InspectionBatch) -> None:
         """Judge a batch, by its defects as they are listed."""
         if self._rules is None:
+            return
+        if self.tested.look is not None:
+            self._look(batch, self.tested.look)
             return
         if self._scales is None:
             height, width = batch.image.shape[-2:]
@@ -46,6 +61,23 @@ class AcceptedParts(ContextMeasure):
             scale = self._scales.get(name, SAME_SCALE)
             self._judged[name] = self._rules(gather(seen_of(batch, index, scale), found.defects))
 
+    def _look(self, batch: InspectionBatch, look: Look) -> None:
+        """Look at the parts of a batch on their files."""
+        for index, name in enumerate(batch.name):
+            values = read_image(batch.image_path[index])
+            seen = (batch.image.shape[-2], batch.image.shape[-1])
+            marked = Marked(
+                batch.pred_mask[index].bool().cpu().numpy(),
+                batch.anomaly_map[index].float().cpu().numpy(),
+                place((values.shape[0], values.shape[1]), seen, self.tested.fit),
+                bool(batch.pred_label[index]),
+                given_scale(self.tested.samples, name),
+            )
+            looked = look(values, batch.kind[index], marked)
+            self._judged[name] = looked.judgement
+            about = {"name": name, "image_path": batch.image_path[index], "kind": batch.kind[index]}
+            self._defects += [about | one.to_dict() for one in looked.defects]
+
     def result(self) -> Section:
         """``acceptance`` of metrics.json where there are rules, and the columns."""
         predictions = self.tested.predictions
@@ -55,9 +87,19 @@ class AcceptedParts(ContextMeasure):
         labels = [LABEL_NAMES[index] for index in predictions["label_index"]]
         return Section(
             metrics={"acceptance": summarise(judged, labels)},
+            tables={} if self.tested.look is None else {LOOKED: pd.DataFrame(self._defects, columns=list(COLUMNS))},
             columns={"accepted": [one.state for one in judged], "reasons": [one.text for one in judged]},
             notes=doubts(judged),
         )
+
+
+def given_scale(samples: pd.DataFrame, name: str) -> float | None:
+    """Return micrometres per pixel that somebody gave for an image; None where nobody did, or zones say them."""
+    if samples.empty or "um_per_pixel" not in samples:
+        return None
+    row = samples.loc[samples["name"] == name].iloc[0]
+    given = row["um_per_pixel"] if row.get("um_source", "given") == "given" else None
+    return None if given is None or pd.isna(given) else float(given)
 
 
 def seen_of(batch: InspectionBatch, index: int, scale: ImageScale) -> Seen:

@@ -102,6 +102,40 @@ def test_a_run_or_its_bundle_marks_in_place_of_the_untrained_detector(run: Path,
     assert listed["size_um"].tolist() == pytest.approx(defects["size_um"].tolist(), rel=1e-3)
 
 
+def test_rules_in_micrometres_judge_a_run_its_bundle_and_the_line_alike(
+    run: Path, source: Path, tmp_path: Path
+) -> None:
+    """A map of 64 pixels feeds no limit of 5 um: sizes, zones and types are those of the file, as in the line."""
+    rules = "acceptance=iec_61300_3_35_multifiber"
+    bundle = tmp_path / "own"
+    assert main(["export", f"run={run}", "pictures=4", "samples=2", rules, f"out={bundle}"]) == 0
+    calls = {
+        "run": [f"run={run}", rules],
+        "bundle": [f"bundle={bundle}"],
+        "line": ["line=fiber", f"run={run}", rules, "core_um=50", "page=false"],
+    }
+    states, sizes = {}, {}
+    for name, words in calls.items():
+        out = tmp_path / name
+        assert main(["predict", *words, f"source={source}", f"out={out}"]) == 0
+        rows = pd.read_csv(out / "predictions.csv")
+        states[name] = dict(zip(rows["image_path"], rows[["accepted", "reasons"]].to_numpy().tolist(), strict=True))
+        listed = pd.read_csv(out / "defects.csv")
+        sizes[name] = listed[["size_um", "width_um", "x", "y"]].to_numpy(), listed["defect"].tolist()
+    assert states["run"] == states["bundle"] == states["line"]
+    assert all(state in {"accepted", "rejected"} for state, _ in states["run"].values())
+    for name in ("run", "bundle"):
+        assert sizes[name][0] == pytest.approx(sizes["line"][0], abs=1e-2)
+        assert sizes[name][1] == sizes["line"][1]
+    tested = tmp_path / "tested"
+    assert main(["test", f"run={run}", rules, f"out={tested}"]) == 0
+    judged = pd.read_csv(tested / "predictions.csv")
+    assert judged["accepted"].isin(["accepted", "rejected"]).all()
+    measured = pd.read_csv(tested / "measured_defects.csv")
+    assert set(measured["name"]) <= set(judged["name"])
+    assert measured["size_um"].notna().all()
+
+
 def test_thresholds_by_zone_decide_where_zones_were_found(run: Path, source: Path) -> None:
     trained = find_trained("predict", [f"run={run}"], changeable=("data",))
     judge = judge_of(trained, reading_of(trained.config.data))

@@ -16,7 +16,7 @@ from datamodules.layouts.files import is_evened
 from tools.runner.composition import EMBEDDING as GRAPH_EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import CLOUD, CLOUD_FILE, SCHEMA
-from tools.runs.accepting import acceptance_of
+from tools.runs.accepting import acceptance_of, look_by
 from tools.runs.defect_listing import measuring_of
 from tools.runs.zoning import zoning_of
 
@@ -62,7 +62,7 @@ def describe(
     if usual is not None and cloud is None:
         usual = usual.without(EMBEDDING)
     zones = summary["pixel"].get("zone", {})
-    origin = module.origin()
+    origin, measuring = module.origin(), measuring_of(config, calibration)
     return {
         "schema": SCHEMA,
         "name": "-".join(filter(None, (config.choices.data, config.data.get("domain"), config.choices.model))),
@@ -99,10 +99,11 @@ def describe(
         "thresholds": summary,
         "usual": None if usual is None else usual.to_dict(),
         **({CLOUD: CLOUD_FILE} if cloud is not None else {}),
-        "defects": measuring_of(config, calibration).to_dict(),
+        "defects": measuring.to_dict(),
         "classes": list(module.classes),
         "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
+        **({"end_faces": look.to_dict()} if (look := look_by(config, acceptance, measuring)) is not None else {}),
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or images.datamodule.content_hash,

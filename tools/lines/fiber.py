@@ -31,9 +31,9 @@ from datamodules.zones.prior import Prior
 from datamodules.zones.scale import Scale
 from datamodules.zones.weights_file import read_weights
 from tools.errors import ConfigError
+from tools.runner.face import Inspection, classical
 from tools.runner.sources import find_images, require_images
 
-from .fiber_face import Inspection, classical
 from .fiber_results import summary_text, write_results
 from .fiber_rows import entry_of
 from .fiber_rules import asked_zones, rings_of
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from datamodules.files.images import Array
+    from tools.runner.face import Detector, Face
     from tools.runner.input_image import InputImage
 
-    from .fiber_face import Detector, Face
     from .fiber_rows import Row
     from .fiber_scales import Key
 

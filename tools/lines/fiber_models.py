@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 from datamodules.zones.masks import zone_map
 from tools.errors import ConfigError
 from tools.runner.bundle import Bundle
+from tools.runner.face import Marks
 from tools.runner.specification import SPEC, BundleError
-
-from .fiber_face import Marks
 
 if TYPE_CHECKING:
     from datamodules.files.images import Array
     from datamodules.zones.finding import Zones
     from datamodules.zones.view import View
     from models.faces.view import FaceView
+    from tools.runner.face import Detector
     from tools.runner.judge import Judge
-
-    from .fiber_face import Detector
 
 
 def model_detector(run: str) -> tuple[Detector, dict[str, Any]]:

@@ -1,24 +1,19 @@
-"""From an end face to plain values: its facts for the rules, its report, and its rows in the tables."""
+"""From an end face to plain values: its report, and its rows in the tables."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callbacks.acceptance.facts import DefectFacts, Facts, Measures
-from datamodules.zones.finding import SUPPORT
-
-from .fiber_face import INSIDE
+from tools.runner.face_facts import condensed, facts_of, hidden_zones, lengths_of, measures_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbacks.acceptance.judgement import Acceptance, Judgement
-    from callbacks.defects.region_shape import Extent
+    from callbacks.acceptance.judgement import Acceptance
     from datamodules.zones.detectors import Detection
     from datamodules.zones.ellipse import Ellipse
-
-    from .fiber_face import Face, FaceDefect
+    from tools.runner.face import Face, FaceDefect
 
 Row: TypeAlias = dict[str, Any]
 PREDICTIONS = (
@@ -31,64 +26,6 @@ DEFECTS = (
     *("area", "length", "width", "size", "area_um2", "length_um", "width_um", "size_um"),
     *("distance_um", "angle", "depth", "fragments", "um_per_pixel_x", "um_per_pixel_y"),
 )
-
-
-def facts_of(face: Face, kind: str, zones: Collection[str]) -> Facts:
-    """Gather what is known of a face.
-
-    Args:
-        face: That was inspected.
-        kind: Its sub-population.
-        zones: That the rules ask for.
-    """
-    verdict = face.marks.verdict if face.marks is not None else ""
-    return Facts(
-        verdict="defective" if verdict == "defective" else "good" if verdict == "good" else None,
-        defects=None if face.defects is None else tuple(map(_defect_facts, face.defects)),
-        kind=kind,
-        measures=face.measures,
-        missing=_missing(face, zones),
-    )
-
-
-def _missing(face: Face, zones: Collection[str]) -> dict[str, str]:
-    """Say what nobody knows of a face, and why."""
-    why: dict[str, str] = {}
-    if not face.zones.found:
-        reason = f"the cladding was not found for certain (support {face.zones.support:.2f} of {SUPPORT:g})"
-        why = {"zones": reason, "part": reason} | ({"defects": reason} if face.defects is None else {})
-    if hidden := hidden_zones(face, zones):
-        reason = " and ".join(f"zone {name} to {face.in_view[name]:.0%}" for name in hidden)
-        why["zones"] = f"the image shows {reason} only"
-    if face.scale is None:
-        why["scale"] = "micrometres per pixel are unknown; set um_per_pixel"
-    return why
-
-
-def hidden_zones(face: Face, zones: Collection[str]) -> list[str]:
-    """Return the zones that rules ask for and that the image does not show whole."""
-    return [name for name, share in face.in_view.items() if name in zones and share < INSIDE]
-
-
-def condensed(judged: Judgement, facts: Facts) -> Judgement:
-    """Say once what is unknown, which every rule would say again."""
-    if judged.state != "unknown":
-        return judged
-    asked = {why for why in facts.missing.values() if any(why in reason for reason in judged.reasons)}
-    others = tuple(reason for reason in judged.reasons if not any(why in reason for why in asked))
-    return judged._replace(reasons=(*sorted(asked), *others))
-
-
-def _defect_facts(defect: FaceDefect) -> DefectFacts:
-    scaled = defect.parts is not None
-    inside = None if defect.parts is None else {name: measures_of(part) for name, part in defect.parts.items()}
-    return DefectFacts(defect.number, measures_of(defect.shape.extent) if scaled else {}, defect.type, inside)
-
-
-def measures_of(extent: Extent) -> Measures:
-    """Name lengths in micrometres as rules do."""
-    values = {"size_um": extent.size, "width_um": extent.width, "length_um": extent.length, "area_um2": extent.area}
-    return {name: round(value, 3) for name, value in values.items()}
 
 
 def entry_of(face: Face, name: str, kind: str, time: str, acceptance: Acceptance | None, zones: Collection[str]) -> Row:
@@ -147,16 +84,13 @@ def _detector_row(detection: Detection, corner: tuple[int, int]) -> Row:
 def defect_row(defect: FaceDefect, face: Face) -> Row:
     """Return a defect as plain values: a row of ``defects.csv``, with its parts by zone beside it."""
     shape, extent = defect.shape, defect.shape.extent
-    unit = (shape.scale.x * shape.scale.y) ** 0.5
     x_P, y_P, _ = shape.points
     half, (left, top) = shape.step / 2, face.corner
     x, y = shape.centre
     row: Row = {"defect": defect.number, "x": x + left, "y": y + top}
     row |= {"left": float(x_P.min()) - half + left, "top": float(y_P.min()) - half + top}
     row |= {"box_width": float(x_P.max() - x_P.min()) + 2 * half, "box_height": float(y_P.max() - y_P.min()) + 2 * half}
-    row |= {"area": extent.area / unit**2} | {
-        name: getattr(extent, name) / unit for name in ("length", "width", "size")
-    }
+    row |= lengths_of(shape)
     if face.scale is not None:
         row |= measures_of(extent)
         row |= {"um_per_pixel_x": face.scale.x, "um_per_pixel_y": face.scale.y}

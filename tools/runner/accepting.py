@@ -10,6 +10,7 @@ from callbacks.acceptance.gathering import Seen, gather
 if TYPE_CHECKING:
     from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.judgement import Acceptance
+    from callbacks.acceptance.looking import Looked
 
     from .measuring import Measuring
     from .result import Result
@@ -20,6 +21,7 @@ def accept(
     acceptance: Acceptance | None,
     measuring: Measuring | None,
     part: Measures | None = None,
+    looked: Looked | None = None,
 ) -> Result:
     """Judge the part on a picture by its defects, as they are listed.
 
@@ -28,9 +30,12 @@ def accept(
         acceptance: The rules; None: there are none, and the result stays as it is.
         measuring: How defects are listed.
         part: Measures of the part, where anybody took them.
+        looked: What came of a closer look at the image, where these rules ask for one.
     """
     if acceptance is None:
         return result
+    if looked is not None:
+        return replace(result, defects=looked.defects, acceptance=looked.judgement)
     if result.error or measuring is None:
         why = f"the image {result.error}" if result.error else "nobody measures the defects of these images"
         return replace(result, acceptance=acceptance.unjudged(why))

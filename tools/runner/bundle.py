@@ -13,6 +13,7 @@ from datamodules.kinds import read_finder
 
 from .composition import HYBRID, INSTANCES, compose, compose_distances, compose_views
 from .decision import Decision
+from .face_look import look_of
 from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
@@ -87,6 +88,8 @@ class Bundle(Judge):
         graphs = open_graphs(self.folder, self.form, threads)
         usual = Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None
         cloud = self._read_cloud()
+        acceptance = Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None
+        measuring = Measuring.read(self.spec["defects"])
         super().__init__(
             infer=compose_distances(compose(self.spec, graphs), cloud),
             decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
@@ -97,7 +100,7 @@ class Bundle(Judge):
                 "spec_sha256": hash_file(self.folder / SPEC),
                 "form": f"{self.form.runtime} {self.form.precision}",
             },
-            measuring=Measuring.read(self.spec["defects"]),
+            measuring=measuring,
             usual=usual if usual is None or cloud is not None else usual.without(EMBEDDING),
             enhance=read_enhancement(**enhance),
             classes=self.spec.get("classes") or (),
@@ -105,5 +108,6 @@ class Bundle(Judge):
             zoning=Zoning(**self.spec["zoning"]) if self.spec.get("zoning") else None,
             fit=resize.get("fit", SQUASH),  # earlier bundles know no other
             instances=self.spec["composition"]["kind"] in {INSTANCES, HYBRID},
-            acceptance=Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None,
+            acceptance=acceptance,
+            look=look_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
         )

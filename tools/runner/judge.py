@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from callbacks.acceptance.looking import Marked
 from callbacks.report.layers import preview
 from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.judgement import Acceptance
+    from callbacks.acceptance.looking import Look, Looked
 
     from .decision import Decision
     from .measuring import Measuring
@@ -49,6 +51,7 @@ class Prepared(NamedTuple):
     and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
     anybody finds them, and ``kind`` is what its look or its name says, where a judge has members for kinds.
     ``read`` reads it once more, and ``shown`` is what a page shows of it, (h, w, 3) uint8, where one is asked for.
+    ``stored`` is the image itself, where rules ask for a closer look at it.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Prepared(NamedTuple):
     kind: str = ""
     read: Callable[[], Array] | None = None
     shown: Array | None = None
+    stored: Array | None = None
 
 
 class Judge:
@@ -84,6 +88,7 @@ class Judge:
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
         zoning: Finds the zones of images that come without any; None: nobody does.
         fit: How images of other proportions are brought to ``size``.
+        look: Looks at parts on their images, for these rules; None: maps tell all that they ask for.
 
     Attributes:
         shows: Pixels along the longer side of what a page shows of images; 0: no page does. Set by who makes one.
@@ -110,6 +115,7 @@ class Judge:
         zoning: Zoning | None = None,
         instances: bool = False,
         fit: Fit = SQUASH,
+        look: Look | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -126,6 +132,7 @@ class Judge:
         self.zoning = zoning
         self.instances = instances
         self.fit: Fit = fit
+        self.look = look
         self.shows = 0
         self.members: dict[str, Judge] = {}
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
@@ -246,8 +253,15 @@ class Judge:
             else:
                 result = self._decide(image, found, row, kind, zones_HW)
                 row += 1
-            results.append(accept(result, self.acceptance, self.measuring, image.part))
+            results.append(accept(result, self.acceptance, self.measuring, image.part, self._look(image, result)))
         return results
+
+    def _look(self, image: Prepared, result: Result) -> Looked | None:
+        """Look at the part itself, where the rules ask for more than a map tells."""
+        if self.look is None or image.stored is None or result.mask is None or result.anomaly_map is None:
+            return None
+        marked = Marked(result.mask, result.anomaly_map, result.placed, result.defective)
+        return self.look(image.stored, result.kind, marked)
 
     def _decide(self, image: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
@@ -304,7 +318,8 @@ class Judge:
         image_3HW, size = self.prepare(values, name, zoned), values.shape[:2]
         facts = {} if self.usual is None else facts_of(values, self.white_level)
         part = None if self.measure_part is None else self.measure_part(values)
-        return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned, kind=kind)
+        stored = None if self.look is None else values
+        return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned, kind=kind, stored=stored)
 
 
 def facts_of(values: Array, white_level: float | None) -> dict[str, float]:

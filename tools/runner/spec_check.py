@@ -123,11 +123,12 @@ def _check_parts(spec: Spec, values: Mapping[str, Any]) -> None:
             Acceptance(**spec.mapping("acceptance"))
         except (TypeError, ValueError) as error:
             raise spec.refuse("acceptance", "to hold rules that mean something", str(error)) from error
-    if values.get("zoning"):
-        try:
-            Zoning(**spec.mapping("zoning")).check()
-        except (TypeError, ValueError) as error:
-            raise spec.refuse("zoning", "to hold sizes in micrometres", str(error)) from error
+    for name in ("zoning", "end_faces"):
+        if values.get(name):
+            try:
+                Zoning(**spec.mapping(name)).check()
+            except (TypeError, ValueError) as error:
+                raise spec.refuse(name, "to hold sizes in micrometres", str(error)) from error
     if values.get("usual") is not None:  # bundles of earlier versions hold none
         try:
             Usual.from_dict(spec.mapping("usual"))

@@ -12,12 +12,16 @@ from datamodules.files.regular_files import LARGEST_LABELS, read_regular
 from tools.configuring.build import build
 from tools.errors import ConfigError
 from tools.mishaps import first_line
+from tools.runner.face_look import FaceLook, look_of
+
+from .zoning import sizes_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from callbacks.acceptance.judgement import Acceptance
     from callbacks.measures.measure import Measure
+    from tools.runner.measuring import Measuring
 
 FILE = "rules_file"
 MEASURE = "acceptance"
@@ -39,6 +43,11 @@ def acceptance_of(config: DictConfig) -> Acceptance | None:
         config.acceptance[FILE] = None
     built: Acceptance = build(config.acceptance, "acceptance")
     return built
+
+
+def look_by(config: DictConfig, acceptance: Acceptance | None, measuring: Measuring) -> FaceLook | None:
+    """Return what looks at parts on their files for these rules; None where maps tell all that they ask for."""
+    return look_of(acceptance, measuring, *sizes_of(config))
 
 
 def unlisted_measure(config: DictConfig) -> dict[str, Measure]:

@@ -22,7 +22,7 @@ from tools.runner.specification import BundleError, hash_file
 from tools.runner.writing import TABLE
 from tools.signals import keeping_note
 
-from .accepting import acceptance_of
+from .accepting import acceptance_of, look_by
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
@@ -105,22 +105,24 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
     config = trained.config
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")
-    calibration = calibration_of(module)
+    calibration, acceptance = calibration_of(module), acceptance_of(config)
+    measuring = measuring_of(config, calibration)
     return Judge(
         infer=partial(infer, module, build_trainer(config, []).precision_plugin),
         decision=Decision(calibration.summary(), config.image_threshold, config.pixel_threshold),
         size=(reading.height, reading.width),
         white_level=reading.white_level,
         about={"checkpoint": trained.checkpoint.name, "sha256": hash_file(trained.checkpoint)},
-        measuring=measuring_of(config, calibration),
+        measuring=measuring,
         usual=calibration.usual,
         enhance=reading.enhance,
-        acceptance=acceptance_of(config),
+        acceptance=acceptance,
         zoning=zoning_of(config, calibration),
         classes=module.classes,
         views=partial(views_of, module),
         instances=module.nothing is not None,
         fit=reading.fit,
+        look=look_by(config, acceptance, measuring),
     )
 
 

@@ -13,6 +13,7 @@ from tools.runner.zoning import Zoning
 
 if TYPE_CHECKING:
     from callbacks.decisions.calibration import Calibration
+    from datamodules.zones.kinds import Sizes
 
 
 def zoning_of(config: DictConfig, calibration: Calibration) -> Zoning | None:
@@ -23,13 +24,18 @@ def zoning_of(config: DictConfig, calibration: Calibration) -> Zoning | None:
     """
     if config.data.get("zones") != FIND:
         return None
-    core, cladding = (_plain(config.data.get(key)) for key in ("core_um", "cladding_um"))
-    zoning = Zoning(core, cladding, calibration.scales)
+    zoning = Zoning(*sizes_of(config), calibration.scales)
     try:
         zoning.check()
     except (DataError, TypeError) as error:
         raise ConfigError(str(error)) from error
     return zoning
+
+
+def sizes_of(config: DictConfig) -> tuple[Sizes, Sizes]:
+    """Return the diameters of core and cladding that a run's data were given: one each, or one by kind."""
+    core, cladding = (_plain(config.data.get(key)) for key in ("core_um", "cladding_um"))
+    return core, cladding
 
 
 def _plain(value: Any) -> Any:

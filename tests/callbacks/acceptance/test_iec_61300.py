@@ -112,11 +112,11 @@ def test_a_part_without_any_defect_is_accepted_and_a_sure_failure_stays_one() ->
 
 def test_the_edition_of_2022_ends_zone_b_earlier_and_says_that_it_is_secondary() -> None:
     new, old = read("sm_pc", "2022"), read("sm_pc")
-    assert new.zones_um["B"] == (25.0, 110.0)
-    assert old.zones_um["B"] == (25.0, 115.0)
+    assert new.rings["B"] == (25.0, 110.0)
+    assert old.rings["B"] == (25.0, 115.0)
     assert "secondary" in new.source
     assert new(Facts(defects=(defect("D", "dirt", 80.0),))).state == "accepted"
-    assert read("multifiber", "2015 MM").zones_um == {"A": (0.0, 65.0), "B": (65.0, 115.0)}
+    assert read("multifiber", "2015 MM").rings == {"A": (0.0, 65.0), "B": (65.0, 115.0)}
     with pytest.raises(ValueError, match="edition to be one of 2015, 2022, but found '2019'"):
         read("sm_pc", "2019")
 
@@ -132,7 +132,7 @@ def test_the_cases_come_out_as_they_say() -> None:
         rules = read(NAMES[case["connector"]], str(case.get("edition", "2015"))[:4])
         assert rules(_facts(case, rules)).state == STATES[case["expected"]["verdict"]], case["id"]
     for connector, ends in table["zones_um"].items():
-        found = read(NAMES[connector]).zones_um
+        found = read(NAMES[connector]).rings
         assert [outer for _, outer in found.values()] == ends
 
 
@@ -145,7 +145,7 @@ def _facts(case: dict[str, Any], rules: Iec61300) -> Facts:
         zones = [one["zone"]] if one.get("zone") else []
         if "radius_um" in one:
             low, high = (2 * radius for radius in one["radius_um"])
-            zones = [zone for zone, (inner, outer) in rules.zones_um.items() if low < outer and high > inner]
+            zones = [zone for zone, (inner, outer) in rules.rings.items() if low < outer and high > inner]
         measures = {"width_um" if kind == "scratch" else "size_um": um}
         defects.append(DefectFacts(number, measures, kind, dict.fromkeys(zones, measures)))
     return Facts(defects=tuple(defects), missing={} if scaled else {"scale": "nobody said it"})

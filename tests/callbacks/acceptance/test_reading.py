@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import fields
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from callbacks.acceptance.facts import DEFECT_MEASURES
-from callbacks.acceptance.reading import read_rules
+from callbacks.acceptance.judgement import Acceptance
+from callbacks.acceptance.reading import read_rules, read_zones_um
 from callbacks.acceptance.rules import CountRule
 from callbacks.defects.measured import Defect
 
@@ -54,6 +56,22 @@ def test_wrong_rules_are_refused(rules: Any, said: str) -> None:
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "acceptance.rules" in str(caught.value)
+
+
+@pytest.mark.parametrize("ring", [[5], [5, 3], [-1, 3], [0, math.inf], "A", {"a": 1}, [True, 3], [3, 3]])
+def test_zones_that_are_no_rings_are_refused(ring: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Expected acceptance\.zones_um\.A to be an inner and a larger outer"):
+        Acceptance({"model": {"verdict": "good"}}, zones_um={"A": ring})
+    with pytest.raises(ValueError, match=r"^Expected acceptance\.zones_um to hold zones, such as"):
+        read_zones_um([ring])
+
+
+def test_rings_travel_as_plain_values() -> None:
+    rules = Acceptance({"a": {"defects": {"zones": "A"}, "at_most": 0}}, zones_um={"A": [0, 25]})
+    again = Acceptance(**json.loads(json.dumps(rules.to_dict())))
+    assert again.rings == rules.rings == {"A": (0.0, 25.0)}
+    assert again.asked_zones == {"A"}
+    assert "zones_um" not in Acceptance({"model": {"verdict": "good"}}).to_dict()
 
 
 def test_names_may_be_numbers_and_stand_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -75,6 +77,7 @@ def test_measures_are_in_pixels_of_the_file_and_in_micrometres() -> None:
     assert (one.x, one.y, one.area) == (52, 36, 288)
     assert (one.length, one.width) == pytest.approx((24, 12))
     assert (one.area_um2, one.length_um, one.width_um) == pytest.approx((72, 12, 6))
+    assert (one.size, one.size_um) == pytest.approx((math.hypot(24, 12), math.hypot(12, 6)), abs=1e-3)
     (one,) = found(box(10, 20, 4, 12))
     assert (one.um_per_pixel, one.area_um2, one.length_um, one.width_um) == (None,) * 4
 
@@ -123,10 +126,12 @@ def test_what_crosses_zones_is_measured_in_each() -> None:
     values = mask.astype(np.float32)
     (one,) = find_defects(mask, values, DefectRules(), ImageScale(2.0, 1.0, 0.5), zones).defects
     sizes = {"1": (72, 18, 4), "2": (8, 4, 2)}
-    assert one.inside == {
-        zone: {"area": a, "length": b, "width": c, "area_um2": a / 4, "length_um": b / 2, "width_um": c / 2}
-        for zone, (a, b, c) in sizes.items()
-    }
+    assert one.inside is not None
+    assert set(one.inside) == set(sizes)
+    for zone, (area, length, width) in sizes.items():
+        pixels = {"area": area, "length": length, "width": width, "size": math.hypot(length, width)}
+        um = {"area_um2": area / 4} | {f"{name}_um": pixels[name] / 2 for name in ("length", "width", "size")}
+        assert one.inside[zone] == pytest.approx(pixels | um, abs=1e-3)
     assert found(mask)[0].inside is None
     (outside,) = find_defects(mask, values, DefectRules(), zones_HW=np.zeros((64, 64), np.uint8)).defects
     assert outside.inside == {}
