@@ -149,7 +149,7 @@ def _within(
             return
         place = int(np.argmax(np.where(left_hw, np.abs(smooth_hw), 0)))
         peak = float(smooth_hw.flat[place])
-        if abs(peak) < NOISE * noise:
+        if not peak or abs(peak) < NOISE * noise:  # on a plane without noise, nothing differs by nothing
             return
         sign = 1.0 if peak > 0 else -1.0
         patch, used_hw = _grown(sign * (plane_hw - ground), sign * smooth_hw, left_hw, place, corner)

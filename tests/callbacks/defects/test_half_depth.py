@@ -134,3 +134,11 @@ def test_a_mask_counts_in_every_zone_that_it_crosses() -> None:
         ((zone, part),) = zones.parts(disc).items()
         assert zone == expected["zone"]
         assert part.size == pytest.approx(expected["size_um"], abs=case["tolerance"]["size_um"])
+
+
+def test_nothing_stands_out_on_an_even_plane() -> None:
+    """A model may mark what has no contrast at all."""
+    even_HW = np.full((40, 50), 120, np.float32)
+    seed_HW = np.zeros((40, 50), np.bool_)
+    seed_HW[10:20, 10:30] = True
+    assert outlines(even_HW, seed_HW, 0.0) == []
