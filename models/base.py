@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.detections import Detections
 
-    from .components.tiled import Tiling
+    from .components.tiled import Cutting
     from .export_plan import ExportPlan
 
 
@@ -63,7 +63,7 @@ class InspectionModel(AnomalibModule):
         patience: Epochs without a better value after which training stops; None: never.
         size_multiple: Both sides of a picture must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
-        tiling: How pictures are cut to tiles and put together; None: they are judged whole.
+        tiling: How parts are cut out of pictures and put together; None: they are judged whole.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
             A model that says a type of a whole image detects one instance that is as large as the image.
         nothing: Score and map value where an instance model found nothing, which is never defective;
@@ -76,7 +76,7 @@ class InspectionModel(AnomalibModule):
     patience: int | None = None
     size_multiple: int = 1
     not_exportable: ClassVar[str] = ""
-    tiling: Tiling | None = None
+    tiling: Cutting | None = None
     classes: tuple[str, ...] = ()
     nothing: ClassVar[float | None] = None
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
@@ -160,12 +160,17 @@ class InspectionModel(AnomalibModule):
             return self.model.export_plan()
         return None if self.not_exportable else plan_single(self.model, self.describer())
 
-    def use_tiling(self, tiling: Tiling) -> None:
+    def use_tiling(self, tiling: Cutting) -> None:
         """Judge pictures tile by tile from now on, and learn from tiles.
 
         Raises:
-            ValueError: The network cannot take tiles of this size.
+            ValueError: The network cannot take tiles of this size, or finds instances that nobody could join.
         """
+        if self.nothing is not None and not tiling.joins_instances:
+            raise ValueError(
+                f"Expected a model that gives maps for tiling={type(tiling).__name__}, but {type(self).__name__} finds "
+                "instances; use tiling=hann."
+            )
         if tiling.size % self.size_multiple:
             raise ValueError(
                 f"Expected tiling.size to be a multiple of {self.size_multiple} for this model, but found "

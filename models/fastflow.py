@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from datamodules.samples.batch import InspectionBatch
 
-    from .components.tiled import Tiling
+    from .components.tiled import Cutting
 
 
 class FastflowModel(nn.Module):
@@ -139,7 +139,7 @@ class Fastflow(InspectionModel):
         deepest: Tensor = self.model.backbone(image_B3HW)[-1]
         return deepest.mean(dim=(2, 3))
 
-    def use_tiling(self, tiling: Tiling) -> None:
+    def use_tiling(self, tiling: Cutting) -> None:
         """Judge tiles, which the flow must have been built for.
 
         Raises:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.detections import Detections
 
-    from .components.tiled import Tiling
+    from .components.tiled import Cutting
 
 
 ROUNDING = 1e-5  # share by which scores of different runtimes differ, generously
@@ -211,7 +211,7 @@ class Hybrid(InspectionModel):
         """Return the threshold of the first stage."""
         return {} if self.model.chosen is None else {"screening": asdict(self.model.chosen)}
 
-    def use_tiling(self, tiling: Tiling) -> None:
+    def use_tiling(self, tiling: Cutting) -> None:
         """Screen tile by tile, too."""
         super().use_tiling(tiling)
         self.stages[0].use_tiling(tiling)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from anomalib.data import InferenceBatch
@@ -32,6 +32,29 @@ if TYPE_CHECKING:
     Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
 
 GRIDS = (32, 16, 8, 4, 2, 1)  # tiles start at multiples of the first that fits: most networks have strides up to 32
+
+
+class Cutting(Protocol):
+    """Cuts what a model sees out of images, and puts together what it says of the parts.
+
+    Attributes:
+        joins_instances: Whether it can put instances together, too.
+    """
+
+    joins_instances: ClassVar[bool]
+
+    @property
+    def size(self) -> int:
+        """Side of the parts, in pixels."""
+
+    def judge(self, predict: Predict, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
+        """Judge images of any size by their parts."""
+
+    def cut_batch(self, batch: InspectionBatch) -> InspectionBatch:
+        """Turn training images into parts, with everything that has a place."""
+
+    def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:
+        """Say in plain values how a runner cuts images of ``size`` (height, width)."""
 
 
 class Axis(NamedTuple):
@@ -68,6 +91,8 @@ class Tiling:
     Raises:
         ValueError: An argument is out of range.
     """
+
+    joins_instances: ClassVar[bool] = True
 
     size: int = 256
     overlap: float = 0.25

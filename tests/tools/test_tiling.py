@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from datamodules.synthetic.measured_faces import MeasuredFace, Speck
 from tools.cli import main
+from tools.runs.predicting import judge_of
+from tools.runs.reading import reading_of
+from tools.runs.trained import find_trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +60,43 @@ def test_tensorboard_shows_the_bottleneck(run: Path) -> None:
     pictures = events.Images("calibration/bottleneck")
     assert [picture.step for picture in pictures] == [1, 2]  # one per epoch
     assert (pictures[0].height, pictures[0].width) == (6 * 25 - 1, 6 * 33 - 1)  # 32 maps of 24 x 32 on a grid
+
+
+@pytest.mark.parametrize("tiling", ["unwrapped", "face"])
+def test_faces_are_cut_out_by_the_run_and_its_bundle_alike(tiling: str, tmp_path: Path) -> None:
+    root = tmp_path / "faces"
+    root.mkdir()
+    lines = ["image,label,group"]
+    for number in range(24):
+        marks = (Speck(20.0, -30.0, 16.0),) if number % 4 == 0 else ()
+        face = MeasuredFace((200, 220), (1.2, 1.2), core_um=50.0, blur=1.2, planted=marks, seed=number)
+        assert cv2.imwrite(str(root / f"{number:02}.png"), face.draw())
+        lines.append(f"{number:02}.png,{'defective' if marks else 'good'},g{number}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    words = [f"tiling={tiling}", "tiling.size=128", "tiling.reach=1.0", "data.image_size=[200,220]", "id=cut"]
+    quick = ["data.num_workers=0", "callbacks.evaluation.resamples=10", "report=false", "trainer=cpu"]
+    model = ["data=fiber", f"data.root={root}", "model.coreset_ratio=0.05", f"out={tmp_path}"]
+    assert main(["train", *model, *words, *quick]) == 0
+    run = tmp_path / "fiber-patchcore" / "cut"
+    assert json.loads((run / "metrics.json").read_text())["test"]["image_auroc"]["value"] == 1.0
+    assert main(["export", f"run={run}", "pictures=4", "samples=2"]) == 0
+    found = {}
+    for model_ in (f"run={run}", f"bundle={run / 'bundle'}"):
+        out = tmp_path / model_.partition("=")[0]
+        assert main(["predict", model_, f"source={root}", f"out={out}"]) == 0
+        found[model_] = pd.read_csv(out / "predictions.csv")
+    by_run, by_bundle = found.values()
+    assert by_bundle["score"].tolist() == pytest.approx(by_run["score"].tolist(), rel=1e-4)
+    listed = pd.read_csv(tmp_path / "run" / "defects.csv")
+    x, y = 110 + 20 / 1.2, 100 - 30 / 1.2
+    judge = judge_of(
+        trained := find_trained("predict", [f"run={run}"], changeable=("data",)), reading_of(trained.config.data)
+    )
+    for marked in listed["image_path"].unique():
+        map_HW = judge(marked).anomaly_map
+        assert map_HW is not None
+        row, column = np.unravel_index(int(map_HW.argmax()), map_HW.shape)
+        assert np.hypot(column + 0.5 - x, row + 0.5 - y) < 10  # laid back to where the speck is
 
 
 def test_misspelt_keys_of_tiles_are_named(capsys: pytest.CaptureFixture[str]) -> None:

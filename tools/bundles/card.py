@@ -77,6 +77,9 @@ def _tiled(composition: Mapping[str, Any]) -> str:
     tiles = composition.get("tiles")
     if not tiles:
         return ""
+    if "face" in tiles:
+        what = "unwraps the end face about its axis" if tiles["face"] == "polar" else "cuts the end face out"
+        return f"The runner {what}, to {tiles['size']} pixels, and lays the map back; nothing beyond it is judged."
     count = len(tiles["rows"]) * len(tiles["columns"])
     return f"The runner cuts the picture to {count} tiles of {tiles['size']} pixels, and puts together what is found."
 

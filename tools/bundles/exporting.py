@@ -15,8 +15,10 @@ from callbacks.decisions.calibration import calibration_of
 from datamodules.files.made_folders import make_folder
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
+from models.components.face_cuts import cut_face
 from tools.errors import ConfigError
 from tools.runner.composition import INPUT
+from tools.runner.face_parts import how_of
 from tools.runner.self_check import EXPECTED, SAMPLES
 from tools.runner.specification import BY_KIND, CLOUD_FILE, SPEC
 from tools.runner.tiles import cut
@@ -178,10 +180,12 @@ def describing(graphs: Mapping[str, Graph], cloud: Cloud | None) -> tuple[dict[s
 
 
 def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Collect inputs of the graph from calibration images: whole ones, or one tile of each."""
+    """Collect inputs of the graph from calibration images: whole ones, or one tile or the face of each."""
     dataset = datamodule.dataset(datamodule.split_samples(CALIBRATION).head(QUANTISED_ON))
     images = [dataset[index].image.numpy()[None] for index in range(len(dataset))]
-    if tiles is not None:
+    if tiles is not None and "face" in tiles:
+        images = [cut_face(image[0], how_of(tiles)).image(image[0])[None] for image in images]
+    elif tiles is not None:
         places = cycle(product(tiles["rows"], tiles["columns"]))
         images = [cut(image, place, tiles["size"]) for image, place in zip(images, places, strict=False)]
     return [{INPUT: image} for image in images]

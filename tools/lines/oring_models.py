@@ -89,6 +89,7 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
 
     trained = find_trained("predict", [f"run={_quoted(path)}", "source=none"], changeable=())
     from callbacks.decisions.calibration import calibration_of  # noqa: PLC0415
+    from models.components.tiled import Tiling  # noqa: PLC0415 - as below
     from tools.runner.decision import Decision  # noqa: PLC0415
     from tools.runs.checkpoint import read_checkpoint, restore  # noqa: PLC0415
     from tools.runs.predicting import infer  # noqa: PLC0415
@@ -104,7 +105,7 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
     plan = module.export_plan(image_size)
     rules = (
         TileRules(image_size, (round(OVERLAP * image_size[0]), round(OVERLAP * image_size[1])), 0.5, 5000)
-        if tiling is None
+        if not isinstance(tiling, Tiling)
         else TileRules(
             (tiling.size,) * 2, (round(tiling.overlap * tiling.size),) * 2, tiling.merge_overlap, tiling.limit
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .chain import judge_chain
+from .face_parts import judge_faces
 from .instances import judge_instances
 from .layered import judge_layered
 from .result import Prediction
@@ -42,7 +43,7 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     * ``chain``: one graph marks inclusions, which are painted over here before another marks boundaries.
     * ``layered``: no graph; every cell of an array is judged by the standards of the training arrays.
 
-    Where it names ``tiles``, the graphs judge tiles, which are put together here.
+    Where it names ``tiles``, the graphs judge tiles, or faces cut out about their axis, which are put together here.
 
     Raises:
         BundleError: This runner knows no such composition.
@@ -56,7 +57,10 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
             "lies in the bundle itself."
         )
     judge = partial(known[composition["kind"]], composition, graphs)
-    return partial(judge_tiles, composition["tiles"], judge) if composition.get("tiles") else judge
+    if not composition.get("tiles"):
+        return judge
+    parts = judge_faces if "face" in composition["tiles"] else judge_tiles
+    return partial(parts, composition["tiles"], judge)
 
 
 def compose_distances(judge: Callable[[Array], Prediction], cloud: Cloud | None) -> Callable[[Array], Prediction]:
