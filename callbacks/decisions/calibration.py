@@ -16,7 +16,7 @@ from torch import nn
 from callbacks.policies.f1 import of_pixels
 from callbacks.statistics.cloud import Cloud
 from callbacks.statistics.curves import best_f_score, count_scores, roc_auc
-from callbacks.statistics.probability import Method, Probability, fit_probability
+from callbacks.statistics.probability import Choice, Probability
 from callbacks.statistics.usual import Usual
 from datamodules.samples.detections import counted, union
 from datamodules.table import DEFECTIVE, GOOD
@@ -25,6 +25,7 @@ from .choosing import Seen, choose_image_thresholds, choose_pixel_thresholds
 from .described import describe
 from .evidence import PixelEvidence
 from .familiarity import learn_cloud, learn_usual, map_medians
+from .meaning import fit_seen, good_scores
 from .region_rules import RegionRules
 from .scales import learn_scales
 from .scopes import Scope, Scoped, check_scopes, require_finite
@@ -61,7 +62,7 @@ class Calibration(nn.Module):
         least: Calibration pictures of each class that its policy needs, below which a kind or a zone shares the
             threshold of all.
         regions: What becomes of a map before its regions are shown and counted.
-        probability: How scores become probabilities; None: they do not.
+        probability: How scores become probabilities; ``auto``: wherever enough is known; None: they do not.
         prior: Share of defective pictures that ``policy`` was told to assume; None: none.
 
     Attributes:
@@ -88,7 +89,7 @@ class Calibration(nn.Module):
         scopes: Sequence[str] = (),
         least: int = 10,
         regions: RegionRules | None = None,
-        probability: Method | None = None,
+        probability: Choice | None = None,
         prior: float | None = None,
     ) -> None:
         super().__init__()
@@ -262,6 +263,7 @@ class Calibration(nn.Module):
             "regions": self.regions.to_dict() | {"usual": self.map_range[0]},
             "probability": None if self.to_probability is None else self.to_probability.to_dict(),
             "probability_note": self.probability_note,
+            "good_scores": good_scores(self.scores, [name for name, one in image.kind.items() if not one.shared]),
             "map_range": list(self.map_range),
             "pictures": {"good": labels.count(GOOD), "defective": labels.count(DEFECTIVE)},
         }
@@ -315,9 +317,7 @@ class Calibration(nn.Module):
         self.to_probability, self.probability_note = None, ""
         if self.probability is None:
             return
-        fitted = fit_probability(
-            self.probability, [seen.score for seen in self.scores], [seen.label_index for seen in self.scores]
-        )
+        fitted = fit_seen(self.probability, self.policy, self.scores)
         if isinstance(fitted, str):
             self.probability_note = fitted
         else:

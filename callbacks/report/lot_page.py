@@ -172,6 +172,8 @@ def _reading(line: Line, decimals: int) -> str:
     written = f"score {score(line.score, decimals)} {sign} threshold {score(line.threshold, decimals)}"
     if line.probability is not None:
         written += f", probability of a defect {percent(line.probability)}"
+    elif line.rank is not None:
+        written += f", higher than {percent(line.rank)} of good calibration images"
     return f'<span class="score">{written}</span>'
 
 

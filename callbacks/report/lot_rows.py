@@ -24,6 +24,7 @@ class Line:
         defects: Listed on it.
         remarks: What else is to be said.
         probability: Of a defect, in [0, 1], where it was calibrated.
+        rank: The share of good calibration images with a lower score; None where none are known.
         page: What its images of the page are called; empty where they were not kept.
         height: Of the image of the page, in pixels.
         width: Likewise.
@@ -38,6 +39,7 @@ class Line:
     defects: int = 0
     remarks: tuple[str, ...] = ()
     probability: float | None = None
+    rank: float | None = None
     page: str = ""
     height: int = 0
     width: int = 0
@@ -82,6 +84,7 @@ def _line(row: Mapping[str, Any], name: str) -> Line:
         defects=len(row["defects"] if "defects" in row else row.get("regions", ())),
         remarks=tuple(str(remark) for remark in remarks if remark),
         probability=row.get("probability"),
+        rank=row.get("rank_among_good"),
         page=str(shown.get("name", "")),
         height=int(shown.get("height", 0)),
         width=int(shown.get("width", 0)),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .curves import FloatArray
 
 Method = Literal["isotonic", "platt"]
+Choice = Literal["auto", "isotonic", "platt"]
 MINIMUM = 10  # images of each class; fewer tell no rate better than to 30 %
 ENOUGH = 1000  # below that isotonic regression tends to overfit (Niculescu-Mizil and Caruana, ICML 2005)
 BINS = 10
@@ -76,13 +77,16 @@ class Probability:
         return cls(**{**values, **lists})
 
 
-def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLike) -> Probability | str:
-    """Fit the probability of a defect; where there are too few images for that, say so instead.
+def fit_probability(
+    choice: Choice, score_N: npt.ArrayLike, label_N: npt.ArrayLike, prior: float | None = None
+) -> Probability | str:
+    """Fit the probability of a defect; where that cannot be done honestly, say why instead.
 
     Args:
-        method: ``isotonic`` or ``platt``.
+        choice: ``isotonic``, ``platt``, or ``auto``: platt below ``ENOUGH`` images, else isotonic.
         score_N: Raw calibration scores.
         label_N: 0 good, 1 defective, -1 unknown (ignored).
+        prior: Share of defective images, in (0, 1), that it is to speak about; None: that of the calibration images.
     """
     score, label = labelled(score_N, label_N)
     order = np.lexsort((label, score))  # the order of the images must not change the last bits of a fit
@@ -94,17 +98,30 @@ def fit_probability(method: Method, score_N: npt.ArrayLike, label_N: npt.ArrayLi
             f"No probabilities: the calibration set holds {n_good} good and {n_defective} defective pictures, and at "
             f"least {MINIMUM} of each are needed."
         )
+    method = _method(choice, score.size)
+    found = n_defective / score.size
+    mix = "such a mix" if prior is None else f"a mix with a share of {prior:.3g} defective ones"
     promise = (
-        f"Fitted to {n_good} good and {n_defective} defective calibration pictures, and true of such a mix only: where "
+        f"Fitted to {n_good} good and {n_defective} defective calibration pictures, and true of {mix} only: where "
         "defects are rarer, they are rarer at every score."
     )
+    odds = 1.0 if prior is None else prior / (1 - prior) * (1 - found) / found
     if method == "platt":
         slope, offset = fit_platt(score, label)
-        return Probability(method, (), (), slope, offset, n_good, n_defective, promise)
+        if slope < 0:
+            return "No probabilities: defective calibration pictures do not score higher than good ones."
+        return Probability(method, (), (), slope, offset + float(np.log(odds)), n_good, n_defective, promise)
     if n_good + n_defective < ENOUGH:
         promise += f" Isotonic regression tends to overfit fewer than {ENOUGH:,} pictures; platt needs fewer."
     knots, values = fit_isotonic(score, label)
+    values = odds * values / (odds * values + 1 - values)
     return Probability(method, tuple(knots.tolist()), tuple(values.tolist()), 0.0, 0.0, n_good, n_defective, promise)
+
+
+def _method(choice: Choice, images: int) -> Method:
+    if choice == "auto":
+        return "platt" if images < ENOUGH else "isotonic"
+    return choice
 
 
 def fit_isotonic(score_N: FloatArray, label_N: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

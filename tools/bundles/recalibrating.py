@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CARD = "MODEL_CARD.md"
 BEFORE = "spec.before.json"  # beside the bundle, so that its own files stay those that it ships
-TAKEN = ("image", "pixel", "probability", "probability_note")
+TAKEN = ("image", "pixel", "probability", "probability_note", "good_scores")
 
 
 def take_thresholds(bundle: Path, run: RunFolder) -> str:

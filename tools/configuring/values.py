@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_SIDE = 1 << 14  # pixels; an image of that size takes 3 GiB in single precision
-PROBABILITIES = (None, "isotonic", "platt")
+PROBABILITIES = (None, "auto", "isotonic", "platt")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -35,7 +35,7 @@ def check_run(config: DictConfig) -> None:
         if isinstance(side, int) and side > LARGEST_SIDE:
             raise ConfigError(f"Expected data.image_size to be at most {LARGEST_SIDE} pixels, but found {side}.")
     if (found := OmegaConf.select(config, "threshold.probability")) not in PROBABILITIES:
-        raise ConfigError(f"Expected threshold.probability to be isotonic, platt or null, but found {found!r}.")
+        raise ConfigError(f"Expected threshold.probability to be auto, isotonic, platt or null, but found {found!r}.")
     epochs = OmegaConf.select(config, "trainer.max_epochs")
     if isinstance(epochs, int) and epochs < 1 and epochs != -1:
         raise ConfigError(f"Expected trainer.max_epochs to be at least 1, or -1 for no limit, but found {epochs}.")

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from callbacks.statistics.rank import GoodScores
+
 from .result import Region
 from .spec_check import require_finite
 
@@ -54,6 +56,7 @@ class Decision:
         self.promise: str = thresholds["image"][ALL].get("promise", "") if image is None else given
         self._rules = thresholds["regions"]
         self._probability = thresholds["probability"]
+        self._good = GoodScores(thresholds.get("good_scores", {}))  # bundles of earlier versions hold none
 
     def threshold(self, kind: str = "") -> np.float32:
         """Return the threshold for images of a kind."""
@@ -71,6 +74,10 @@ class Decision:
             logit = self._probability["slope"] * float(score) + self._probability["offset"]
             return 0.5 * (1 + math.tanh(logit / 2))  # never overflows
         return float(np.interp(float(score), self._probability["scores"], self._probability["probabilities"]))
+
+    def rank_among_good(self, score: np.float32, kind: str = "") -> float | None:
+        """Return the share of good calibration images with a lower score, in [0, 1]; None where none are known."""
+        return self._good.rank(float(score), kind)
 
     def mask(self, map_HW: Array, kind: str = "", zones_HW: Array | None = None, inside_HW: Mask | None = None) -> Mask:
         """Decide on pixels (H, W) by the threshold of their zone, kind, or of all; then by the rules for regions.

@@ -288,6 +288,7 @@ class Judge:
             threshold=float(self.decision.threshold(kind)),
             defective=defective,
             probability=self.decision.probability(score),
+            rank_among_good=self.decision.rank_among_good(score, kind),
             kind=kind,
             size=image.size,
             input_3HW=image.image_3HW,

@@ -63,7 +63,8 @@ class Result:
         score: Raw, higher is worse; NaN where the picture could not be read.
         threshold: Defective where ``score >= threshold``.
         defective: The verdict.
-        probability: Of being defective, where the bundle was calibrated for it.
+        probability: Of being defective, where it could be fitted honestly.
+        rank_among_good: The share of good calibration images with a lower score; None where none are known.
         kind: The sub-population whose threshold was used; empty: all.
         size: Height and width as read, in pixels.
         input_3HW: What the model saw, RGB in [0, 1].
@@ -93,6 +94,7 @@ class Result:
     threshold: float = float("nan")
     defective: bool = False
     probability: float | None = None
+    rank_among_good: float | None = None
     kind: str = ""
     size: tuple[int, int] = (0, 0)
     input_3HW: npt.NDArray[np.float32] | None = None
@@ -175,6 +177,7 @@ class Result:
             **judged,
             "predicted_type": self.type,
             "probability": self.probability,
+            "rank_among_good": self.rank_among_good,
             "kind": self.kind,
             "unusual": self.unusual,
             "facts": {name: plain(value) for name, value in self.facts.items()},

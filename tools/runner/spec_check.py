@@ -112,6 +112,7 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
         spec.number(f"thresholds.regions.{rule}", low)
     spec.number("thresholds.regions.low", optional=True)
     _check_probability(spec)
+    _check_good_scores(spec)
     _check_defects(spec)
     _check_parts(spec, values)
 
@@ -173,6 +174,15 @@ def _check_probability(spec: Spec) -> None:
         spec.numbers("thresholds.probability.probabilities", len(scores))
     else:
         raise spec.refuse("thresholds.probability.method", "to be platt or isotonic", repr(method))
+
+
+def _check_good_scores(spec: Spec) -> None:
+    if "good_scores" not in spec.mapping("thresholds"):
+        return  # bundles of earlier versions hold none
+    spec.numbers("thresholds.good_scores.all")
+    for kind, scores in spec.mapping("thresholds.good_scores.kind").items():
+        for entry in scores if isinstance(scores, list) else [scores]:
+            spec.check_number(entry, f"thresholds.good_scores.kind.{kind}")
 
 
 def _check_defects(spec: Spec) -> None:

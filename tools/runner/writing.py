@@ -54,6 +54,7 @@ COLUMNS = (
         "reasons",
         "predicted_type",
         "probability",
+        "rank_among_good",
         "kind",
         "regions",
     ),

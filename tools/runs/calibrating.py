@@ -13,10 +13,10 @@ import pandas as pd
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.choosing import Seen, choose_image_thresholds
+from callbacks.decisions.meaning import fit_seen
 from callbacks.decisions.moving import follow, set_pixel_threshold
 from callbacks.decisions.scopes import Scoped
 from callbacks.statistics.bootstrap import wilson
-from callbacks.statistics.probability import fit_probability
 from datamodules.errors import DataError
 from datamodules.layouts.label_table import read_labels
 from datamodules.layouts.words import WORDS, plain
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from callbacks.decisions.calibration import Calibration
-    from callbacks.statistics.probability import Method
 
     from .run_folder import RunFolder
     from .trained import Trained
@@ -83,7 +82,7 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
     seen_N = [*known, *(evened(labelled) if weighed else [one.seen for one in labelled])]
     calibration = calibration_of(build_module(config))
     after = choose_again(calibration, before, seen_N, who)
-    probability, sentences = refit(calibration.probability, seen_N)
+    probability, sentences = refit(calibration, seen_N)
     lines = [
         *_cautions(labelled, pooled=len(known), weighed=weighed),
         *_effect(labelled, before["image"], after["image"], weighed=weighed),
@@ -153,15 +152,15 @@ def worth(weight_N: npt.NDArray[np.float64]) -> float:
     return float(weight_N.sum() ** 2 / (weight_N**2).sum())
 
 
-def refit(method: Method | None, seen_N: Sequence[Seen]) -> tuple[dict[str, Any] | None, list[str]]:
+def refit(calibration: Calibration, seen_N: Sequence[Seen]) -> tuple[dict[str, Any] | None, list[str]]:
     """Fit the probability of a defect anew; return what is kept of it, None where nobody asked, and what to say."""
-    if method is None:
+    if calibration.probability is None:
         return None, []
-    fitted = fit_probability(method, [seen.score for seen in seen_N], [seen.label_index for seen in seen_N])
+    fitted = fit_seen(calibration.probability, calibration.policy, seen_N)
     if isinstance(fitted, str):
         return None, [f"The probability of a defect stays as it was: {fitted}"]
     kept = {"probability": fitted.to_dict(), "probability_note": ""}
-    return kept, [f"The probability of a defect was fitted anew ({method}). {fitted.promise}"]
+    return kept, [f"The probability of a defect was fitted anew ({fitted.method}). {fitted.promise}"]
 
 
 def choose_again(

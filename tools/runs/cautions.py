@@ -75,7 +75,8 @@ def few_good_notes(calibration: Calibration, datamodule: InspectionDataModule) -
 
 def scope_notes(calibration: Calibration) -> list[str]:
     """Name the kinds and zones that share the threshold of all, and say where probabilities could not be fitted."""
-    notes = [calibration.probability_note] if calibration.probability_note else []
+    asked = calibration.probability != "auto"
+    notes = [calibration.probability_note] if asked and calibration.probability_note else []
     for level, scoped in (("pictures", calibration.image), ("pixels", calibration.pixel)):
         parts = {} if scoped is None else {f"kind {k}": t for k, t in scoped.kind.items()}
         parts |= {} if scoped is None else {f"zone {z}": t for z, t in scoped.zone.items()}

@@ -23,6 +23,7 @@ def answer_of(result: Result, model: str) -> dict[str, Any]:
         "score": row.pop("score", None),
         "threshold": row.pop("threshold", None),
         "probability": row.pop("probability", None),
+        "rank_among_good": row.pop("rank_among_good", None),
         "accepted": row.pop("accepted", ""),
         "reasons": row.pop("reasons", ""),
         "height": result.size[0] if judged else None,

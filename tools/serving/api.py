@@ -34,7 +34,8 @@ class Answer(BaseModel):
     verdict: str = Field(description="good or defective; empty where it could not be judged")
     score: float | None = Field(description="Raw, higher is worse")
     threshold: float | None = Field(description="Defective where score >= threshold")
-    probability: float | None = Field(description="Of being defective, where it was calibrated")
+    probability: float | None = Field(description="Of being defective, where it could be fitted honestly")
+    rank_among_good: float | None = Field(description="Share of good calibration images with a lower score, in [0, 1]")
     accepted: str = Field(description="accepted, rework, rejected or unknown; empty without rules")
     reasons: str = Field(description="Why, in words")
     height: int | None

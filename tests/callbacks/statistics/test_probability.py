@@ -10,6 +10,7 @@ from sklearn.metrics import brier_score_loss
 
 from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.probability import (
+    Choice,
     Probability,
     fit_isotonic,
     fit_platt,
@@ -115,3 +116,29 @@ def test_fitted_probabilities_are_calibrated_on_new_pictures() -> None:
     score, label = draw(20_000, seed=1)
     found = probability_intervals(fitted(score), label, np.arange(20_000), RESAMPLING)
     assert found["ece"].value < 0.02
+
+
+@pytest.mark.parametrize("choice", ["platt", "isotonic", "auto"])
+def test_a_prior_moves_the_odds_by_bayes(choice: Choice) -> None:
+    score, label = draw(400)
+    plain, rare = fit_probability(choice, score, label), fit_probability(choice, score, label, prior=0.02)
+    assert isinstance(plain, Probability)
+    assert isinstance(rare, Probability)
+    grid = np.linspace(95, 108, 40) if choice != "isotonic" else np.array(plain.scores)
+    before, after = plain(grid), rare(grid)
+    inner = (before > 0) & (before < 1)
+    ratio = (after / (1 - after))[inner] / (before / (1 - before))[inner]
+    np.testing.assert_allclose(ratio, 0.02 / 0.98 / (label.mean() / (1 - label.mean())), rtol=1e-6)
+    assert "a share of 0.02" in rare.promise
+
+
+def test_auto_takes_platt_for_few_and_isotonic_for_many() -> None:
+    few, many = fit_probability("auto", *draw(200)), fit_probability("auto", *draw(1000))
+    assert isinstance(few, Probability)
+    assert isinstance(many, Probability)
+    assert (few.method, many.method) == ("platt", "isotonic")
+
+
+def test_scores_that_fall_with_defects_have_no_probability() -> None:
+    score, label = draw(200)
+    assert "do not score higher" in str(fit_probability("auto", -score, label))

@@ -4,7 +4,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const AT_ONCE = 4, PATIENCE = 40;
-  const COLUMNS = ["image_path", "score", "threshold", "verdict", "accepted", "reasons", "probability", "kind", "regions", "unusual", "error"];
+  const COLUMNS = ["image_path", "score", "threshold", "verdict", "accepted", "reasons", "probability", "rank_among_good", "kind", "regions", "unusual", "error"];
   const model = byId("model"), kind = byId("kind"), body = byId("table").tBodies[0], shown = byId("shown");
   let entries = [], waiting = [], running = 0, round = 0, chosen = null;
 
