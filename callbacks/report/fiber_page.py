@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .charts.face_heat import Place, face_heat
+from .lot_rows import short_names
 from .page import WIDTHS, drawn, render_page
 from .wording import plural
 
@@ -56,7 +57,7 @@ def render_fiber_lot(content: LotOfFaces) -> str:
         yields.append(_yield("all kinds", Counter({s: _all(states, s) for s in STATES})))
     places, beyond = places_of(looked)
     heats = [(name, _heat(content, of_type, name)) for name, of_type in _by_class(places) if of_type]
-    listed = _worst(content.entries)
+    listed, names = _worst(content.entries), [str(entry["image"]) for entry in content.entries]
     values: dict[str, Any] = {
         "content": content,
         "sentence": sentence(content, states),
@@ -70,6 +71,7 @@ def render_fiber_lot(content: LotOfFaces) -> str:
         "types": [(name, by_zone(looked, name, content.rings)) for name in TYPES if _any(looked, name)],
         "faces": [_face_row(entry) for entry in listed[:MOST_FACES]],
         "shown": [entry for entry in listed if entry.get("overlay")][:MOST_SHOWN],
+        "short": dict(zip(names, short_names(names), strict=True)),
         "more": max(len(content.entries) - MOST_FACES, 0),
     }
     return render_page("fiber.html.j2", values, STYLES, "page.js")
@@ -135,6 +137,13 @@ def by_zone(looked: Sequence[Mapping[str, Any]], kind: str, rings: Mapping[str, 
     return [*(sum(name in one for one in zones) for name in rings), sum(not one for one in zones)]
 
 
+def _reasons(entry: Mapping[str, Any]) -> str:
+    """Say why a face is not accepted, without the name of the rules, which stands at the top of the page."""
+    if entry.get("accepted") == "accepted":
+        return ""
+    return "; ".join((entry.get("acceptance") or {}).get("reasons", ())) or str(entry.get("reasons", ""))
+
+
 def _any(looked: Sequence[Mapping[str, Any]], kind: str) -> bool:
     return any(one["type"] == kind for entry in looked for one in entry["defects"] or ())
 
@@ -174,7 +183,7 @@ def _face_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "image": entry["image"],
         "state": entry.get("accepted", ""),
-        "reasons": entry.get("error") or entry.get("reasons", ""),
+        "reasons": entry.get("error") or _reasons(entry),
         "overlay": entry.get("overlay", ""),
         "report": entry.get("report", ""),
         "count": None if defects is None else len(defects),
