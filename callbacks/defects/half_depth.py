@@ -25,13 +25,11 @@ GROUND = 4  # pixels off a region from which its ground begins
 NOISY = 15.0  # per cent of a region's pixels whose height is left to noise, once there are ...
 MANY = 100  # ... so many of them; the peak of a speck is its height
 NOISE = 5.0  # standard deviations of the ground that a depth must reach
-AGAIN, MORE, MOST = (
-    6,
-    1500,
-    40,
-)  # defects that one region of a model may hold: a few, one more per so many pixels, at most
+# Defects that one region of a model may hold: a few, one more per so many pixels, at most.
+AGAIN, MORE, MOST = 6, 1500, 40
 FINE, MEDIUM = 160 * 160, 500 * 500  # pixels up to which a part is measured by quarters, and by halves
-GAP = 7  # pixels: what a ring that is to be filled lacks at most
+# Half of what a ring to be filled may lack, in pixels: the border of a zone cuts rings open.
+GAPS = (0.0, 3.5, 8.0, 13.0)
 HALO = 13  # pixels: side of the square about a thing in which its echoes lie
 OPPOSITE, ECHO = 0.6, 0.25  # of its depth: what is weaker than this near it, of the other sign or its own, is its echo
 SMALLEST = 2.0  # square pixels
@@ -121,9 +119,8 @@ def _filled(seed_HW: Mask, largest: int) -> Mask:
     A ring may have gaps: where a zone ends within a defect, a filter says less of its edge.
     """
     filled_HW = seed_HW.astype(np.uint8)
-    for gap in (1, GAP):
-        square = np.ones((gap, gap), np.uint8)
-        closed_HW = cv2.morphologyEx(filled_HW, cv2.MORPH_CLOSE, square)
+    for gap in GAPS:
+        closed_HW = _closed(filled_HW, gap)
         contours, parents = cv2.findContours(closed_HW, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         for contour, (_, _, _, parent) in zip(contours, parents[0] if contours else (), strict=True):
             if parent >= 0 and max(cv2.boundingRect(contours[parent])[2:]) <= largest:
@@ -197,6 +194,17 @@ def _component(mask_hw: Mask, place: int) -> Mask:
     label = label_hw.flat[place]
     chosen: Mask = label_hw == label if label else np.zeros(mask_hw.shape, np.bool_)
     return chosen
+
+
+def _closed(mask_HW: npt.NDArray[np.uint8], reach: float) -> npt.NDArray[np.uint8]:
+    """Close a mask by a disc: by distances, which cost the same for any radius."""
+    if not reach or not mask_HW.any():
+        return mask_HW
+    side = int(reach) + 2
+    padded = cv2.copyMakeBorder(mask_HW, side, side, side, side, cv2.BORDER_CONSTANT, value=0)
+    wide = (cv2.distanceTransform(1 - padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach).astype(np.uint8)
+    closed = cv2.distanceTransform(wide, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > reach
+    return np.asarray(closed[side:-side, side:-side] | (mask_HW > 0), np.uint8)
 
 
 def _filled_holes(mask_hw: Mask) -> Mask:
