@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .files.walking import walk_images
 from .kinds import Finder, KindByAppearance, KindByName
 from .layer_groups import find_groups, name_of_group
 from .layer_looks import layer_features
+from .layer_places import LayerPlaces, first_group
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.split_folders import SplitFolders, split_folders
 from .layouts.strays import unused_documents
@@ -101,6 +103,13 @@ class Print3dDataModule(ViewDataModule):
         if self.contamination is not None and not 0 <= self.contamination < 1:
             raise DataError(f"Expected data.contamination to be 0 to 1, but found {self.contamination}.")
 
+    @property
+    def places(self) -> LayerPlaces:
+        """What reads machine, job, build and layer from a path."""
+        classes = [name.lower() for names in (self.good, self.unknown, self.defective) for name in names]
+        patterns = (self.layer_pattern, self.build_pattern, self.machine_pattern, self.job_pattern)
+        return LayerPlaces(*patterns, classes)
+
     def unlabelled(self) -> list[str]:
         """Say how many unlabelled layers are trained on, and what share of them is expected to be defective."""
         if self.contamination is None:
@@ -167,23 +176,19 @@ class Print3dDataModule(ViewDataModule):
         folders = splits.others(path.parts[:-1])
         label, class_folder = self._class_of(folders, tops_are_classes)
         label = labels.get(path.as_posix(), label)
-        build = "/".join(folder for folder in folders if folder != class_folder)
-        if self.build_pattern is not None:
-            build = first_group(self.build_pattern, path.as_posix())
-        machine = first_group(self.machine_pattern, path.as_posix()) if self.machine_pattern is not None else ""
-        job = first_group(self.job_pattern, path.as_posix()) if self.job_pattern is not None else ""
-        number = first_group(self.layer_pattern, path.stem)
+        builds = [folder for folder in folders if folder != class_folder]
+        place = self.places.of(PurePosixPath(path.as_posix()), builds)
         return {
             "image_path": str(root / path),
             "name": path.as_posix(),
             "label_index": label,
             "split": splits.of(root / path),
-            "machine": machine,
-            "job": job or build.removeprefix(f"{machine}/" if machine else ""),
-            "build": build,
-            "run": build or class_folder,
-            "layer": int(number) if number.isdecimal() else -1,
-            "kind": first_group(self.kind_pattern, path.as_posix()) if self.kind_pattern is not None else "",
+            "machine": place.machine,
+            "job": place.job,
+            "build": place.build,
+            "run": place.build or class_folder,
+            "layer": -1 if place.layer is None else place.layer,
+            "kind": first_group(self.kind_pattern, path.as_posix()),
             "defect": (class_folder or "defect") if label == DEFECTIVE else "",
         }
 
@@ -258,12 +263,6 @@ def stack_neighbours(table: pd.DataFrame) -> pd.DataFrame:
                 paths.get(layer + away, own) for layer, own in zip(rows["layer"], rows["image_path"], strict=True)
             ]
     return table
-
-
-def first_group(pattern: str, text: str) -> str:
-    """Return what the first group of ``pattern`` matches in ``text``; empty where it matches nowhere."""
-    match = re.search(pattern, text)
-    return (match[1] or "") if match else ""
 
 
 def check_pattern(key: str, pattern: str | None) -> None:

@@ -18,6 +18,7 @@ from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import CLOUD, CLOUD_FILE, SCHEMA
 from tools.runs.accepting import acceptance_of, look_by
 from tools.runs.defect_listing import measuring_of
+from tools.runs.reading import places_of
 from tools.runs.zoning import zoning_of
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def describe(
         "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
         **({"end_faces": look.to_dict()} if (look := look_by(config, acceptance, measuring)) is not None else {}),
+        **({"layers": places.to_dict()} if (places := places_of(config.data)) is not None else {}),
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or images.datamodule.content_hash,

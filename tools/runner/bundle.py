@@ -10,6 +10,7 @@ from callbacks.statistics.usual import EMBEDDING, Usual
 from datamodules.enhancing.enhancement import read_enhancement
 from datamodules.files.fitting import SQUASH
 from datamodules.kinds import read_finder
+from datamodules.layer_places import read_places
 
 from .composition import HYBRID, INSTANCES, compose, compose_distances, compose_views
 from .decision import Decision
@@ -62,6 +63,7 @@ class Bundle(Judge):
             self._set_up(threads, image_threshold, pixel_threshold)
         by_kind = read_object(self.folder / BY_KIND) if (self.folder / BY_KIND).is_file() else {}
         self.find_kind = read_finder(by_kind.get("finder"))
+        self.places = read_places(self.spec.get("layers"))
         self.members = {
             kind: Bundle(
                 self.folder / place,

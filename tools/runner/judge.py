@@ -5,6 +5,7 @@ Letters: B batch, H and W height and width of the model's pictures.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.judgement import Acceptance
     from callbacks.acceptance.looking import Look, Looked
+    from datamodules.layer_places import LayerPlaces
 
     from .decision import Decision
     from .measuring import Measuring
@@ -95,6 +97,7 @@ class Judge:
         members: By kind, who judges its pictures instead, from the same input; set by whoever has such models.
         find_kind: Tells the kind of a picture of which nobody says it, from its name, its stored values and
             ``white_level``; None: nobody can.
+        places: Tells machine, job, build and number of a layer by its path; None: images are no layers of prints.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Judge:
         self.shows = 0
         self.members: dict[str, Judge] = {}
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
+        self.places: LayerPlaces | None = None
 
     def __call__(self, image: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None) -> Result:
         """Judge one picture: a path, or an array (H, W) or (H, W, 3) RGB of 8 or 16 bits.
@@ -236,7 +240,11 @@ class Judge:
             rows = [row for row, one in enumerate(judges) if one is judge]
             own = [images[row] for row in rows], [kinds[row] for row in rows], [zones[row] for row in rows]
             results.update(zip(rows, judge.judge_alone(*own), strict=True))
-        return [results[row] for row in range(len(images))]
+        return [self._placed(results[row]) for row in range(len(images))]
+
+    def _placed(self, result: Result) -> Result:
+        """Say where a layer belongs, where images are layers."""
+        return result if self.places is None else replace(result, layer=self.places(result.picture, result.place))
 
     def judge_alone(
         self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]

@@ -164,7 +164,7 @@ def predict(
     check_call(judge, sources, options)
     judge.shows = EDGE if options.page else 0
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink, options.page)
-    with Writer(out, about, *how) as writer:
+    with Writer(out, about, *how, layered=judge.places is not None) as writer:
         earlier = len(writer.done)
         images = itertools.islice(find_images(sources, options.every, writer.done), options.limit)
         for prepared in judge.batches(images, options.batch_size, options.readers, options.kind):

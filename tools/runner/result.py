@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from callbacks.acceptance.judgement import Judgement
     from callbacks.defects.measured import Defect
     from datamodules.files.fitting import Placement
+    from datamodules.layer_places import LayerPlace
     from datamodules.samples.detections import Detections, Instance
 
     from .network import Array
@@ -85,6 +86,7 @@ class Result:
         placement: How the picture lies in what the model saw; None where it could not be read.
         read: Reads it once more, as it is shown: (H, W, 3) RGB uint8 in its own size; None where nobody can.
         shown: What a page shows of it, (h, w, 3) RGB uint8; None where there is no page.
+        layer: Machine, job, build and number of a layer of a print; None where the picture is none.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -114,6 +116,7 @@ class Result:
     placement: Placement | None = None
     read: Callable[[], npt.NDArray[np.uint8]] | None = None
     shown: npt.NDArray[np.uint8] | None = None
+    layer: LayerPlace | None = None
     error: str = ""
 
     @property
@@ -165,12 +168,14 @@ class Result:
     def row(self) -> dict[str, Any]:
         """Plain values for one line of JSON."""
         judged: dict[str, Any] = {}
+        placed = {} if self.layer is None else self.layer._asdict()
         if self.acceptance is not None:
             judged = {"accepted": self.accepted, "reasons": self.reasons, "acceptance": self.acceptance.row()}
         if self.error:
-            return {"image_path": self.picture, **judged, "error": self.error}
+            return {"image_path": self.picture, **placed, **judged, "error": self.error}
         return {
             "image_path": self.picture,
+            **placed,
             "score": self.score,
             "threshold": self.threshold,
             "verdict": self.verdict,

@@ -21,6 +21,7 @@ import numpy as np
 
 from datamodules.files.csv_text import LINE_END, Rows, guarded
 from datamodules.files.made_folders import make_folder
+from datamodules.layer_places import COLUMNS as LAYER_COLUMNS
 
 from .familiar import Familiar
 from .instance_files import write_instances
@@ -91,6 +92,7 @@ class Writer:
         usual: What images of the training are like; None: nobody noted it.
         sink: Takes every row, too; None: nobody does.
         images: Of a page at most; 0: there is none.
+        layered: Whether pictures are layers of prints, with machine, job, build and number.
 
     Attributes:
         images: Those of the page.
@@ -118,7 +120,10 @@ class Writer:
         usual: Usual | None = None,
         sink: Sink | None = None,
         images: int = 0,
+        *,
+        layered: bool = False,
     ) -> None:
+        self._columns = (*COLUMNS, *LAYER_COLUMNS) if layered else COLUMNS
         self.folder = Path(folder).expanduser()
         self.images = PageImages(self.folder, images, map_range)
         self.map_range = map_range
@@ -137,7 +142,7 @@ class Writer:
         """Open the files, behind the rows that are there."""
         with ExitStack() as opened:
             opened.callback(self._owner.release)
-            self._table = Table(opened, self.folder / TABLE, COLUMNS)
+            self._table = Table(opened, self.folder / TABLE, self._columns)
             self._listed = None if self._measuring is None else Table(opened, self.folder / DEFECTS, DEFECT_COLUMNS)
             held = set() if self._sink is None else self._sink.known()
             for row in whole_rows(self.folder / RECORD):

@@ -26,7 +26,7 @@ from .accepting import acceptance_of, look_by
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
-from .reading import reading_of
+from .reading import places_of, reading_of
 from .run_files import BY_KIND
 from .tables import verdict_table
 from .trained import make_output, members_of, note_config
@@ -94,6 +94,7 @@ def named(trained: Trained) -> str:
 def judge_of(trained: Trained, reading: Reading) -> Judge:
     """Let a checkpoint judge, or those of a training by kind: models and thresholds, and nothing else of the run."""
     judge = judge_by(trained, reading)
+    judge.places = places_of(trained.config.data)
     if members := members_of(trained):
         judge.members = {kind: judge_by(member, reading) for kind, member in members.items()}
         judge.find_kind = read_finder(trained.folder.read_json(BY_KIND).get("finder")) if trained.folder else None

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from omegaconf import ListConfig, OmegaConf
 
 from datamodules.enhancing.enhancement import read_enhancement
 from datamodules.files.fitting import SQUASH, require_fit
+from datamodules.layer_places import LayerPlaces
+from datamodules.print3d import Print3dDataModule
 from datamodules.samples.dataset import Reading
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+PLACES = ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern")
+
+
+def places_of(data: DictConfig) -> LayerPlaces | None:
+    """Say how the data of a run tell machine, job, build and layer; None where they are no layers of prints."""
+    target = str(OmegaConf.select(data, "_target_"))
+    if target.rpartition(".")[2] != Print3dDataModule.__name__:
+        return None
+    known = {entry.name: entry.default for entry in fields(Print3dDataModule)}
+    values = {name: data.get(name, known[name]) for name in PLACES}  # runs of earlier versions lack some
+    classes = [str(name).lower() for key in ("good", "unknown", "defective") for name in data.get(key, known[key])]
+    return LayerPlaces(**values, classes=classes)
 
 
 def reading_of(data: DictConfig) -> Reading:

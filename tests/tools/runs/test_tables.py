@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.defects.measured import DefectRules
@@ -22,7 +23,10 @@ from tools.runner.judge import Judge
 from tools.runner.measuring import Measuring
 from tools.runner.predicting import Options, predict
 from tools.runner.result import Prediction
-from tools.runs.tables import verdict_table
+from tools.runs.tables import VERDICTS, open_database, verdict_table
+from tools.runs.verdicts import Verdicts
+
+from .databases import DATABASES, database
 
 if TYPE_CHECKING:
     from datamodules.files.images import Array
@@ -112,13 +116,45 @@ def test_a_call_that_goes_on_adds_what_is_missing_and_nothing_twice(images: Path
     assert sorted(names) == [*(f"{index}.png" for index in range(6)), "broken.png"]
 
 
-def test_several_writers_lose_nothing(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'results.db'}"
-    command = [sys.executable, "-c", WRITER, url]
-    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
-    assert [writer.wait(timeout=300) for writer in writers] == [0, 0, 0]
-    rows = rows_in(tmp_path / "results.db")
-    assert len({(row["model"], row["image_path"]) for row in rows}) == len(rows) == 300
+@pytest.mark.parametrize("sort", DATABASES)
+def test_several_writers_lose_nothing(sort: str, tmp_path: Path) -> None:
+    with database(sort, tmp_path) as url:
+        command = [sys.executable, "-c", WRITER, url]
+        writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
+        assert [writer.wait(timeout=300) for writer in writers] == [0, 0, 0]
+        engine = open_database(url)
+        with engine.connect() as connection:
+            rows = connection.execute(select(VERDICTS.c.model, VERDICTS.c.image_path)).all()
+        engine.dispose()
+    assert len(set(rows)) == len(rows) == 300
+
+
+@pytest.mark.parametrize("sort", DATABASES)
+def test_a_call_that_goes_on_adds_nothing_twice_to_any_database(sort: str, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with database(sort, tmp_path) as url:
+        for limit in (3, None):
+            with verdict_table(url, "m", "", out) as table:
+                predict(make_judge(), [str(images)], out, Options(errors="ok", limit=limit), table)
+        verdicts = Verdicts(url)
+        (day,) = verdicts.days(datetime.now(UTC).date() - timedelta(days=1), datetime.now(UTC).date())
+        verdicts.close()
+    assert (day.images, day.flagged, day.unseen) == (6, 3, 3)
+
+
+def test_a_table_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "results.db"
+    open_database(f"sqlite:///{path}").dispose()
+    with closing(sqlite3.connect(path)) as old:
+        for column in ("machine", "job", "build", "layer"):
+            old.execute(f"ALTER TABLE verdicts DROP COLUMN {column}")
+        old.commit()
+    with verdict_table(f"sqlite:///{path}", "m", "", tmp_path) as table:
+        assert table is not None
+        table.write({"image_path": "a", "machine": "m1", "job": "j1", "build": "b1", "layer": 7})
+        table.flush()
+    (row,) = rows_in(path)
+    assert (row["machine"], row["job"], row["build"], row["layer"]) == ("m1", "j1", "b1", 7)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +162,7 @@ def test_several_writers_lose_nothing(tmp_path: Path) -> None:
     [
         ("results.db", "Expected table to be the address of a database"),
         ("nothing://x", "Expected table to be the address of a database"),
-        ("sqlite:////nowhere/there/x.db", "Expected to write to the table verdicts of sqlite"),
+        ("sqlite:////nowhere/there/x.db", "Expected to use the table verdicts of sqlite"),
     ],
 )
 def test_what_is_no_database_is_refused(url: str, message: str, tmp_path: Path) -> None:
