@@ -24,6 +24,8 @@ EPILOG = """examples:
   loupe serve latest                                  # then open http://127.0.0.1:8000
   loupe serve bundle=RUN/bundle                       # needs no torch
   loupe serve run={top: RUN, side: RUN}               # several, chosen by name
+  loupe serve latest watch=rtsp://camera/stream      # the newest verdict large, at /watch
+  loupe serve latest table=sqlite:///results.db       # print jobs, and flagged against confirmed
   loupe serve latest host=0.0.0.0 token=SECRET        # for others in the house
   curl -F files=@a.png -F files=@b.png http://127.0.0.1:8000/predict
 
@@ -66,7 +68,33 @@ def check(config: DictConfig) -> None:
     for key in ("batch_size", "waiting", "max_files", "max_file_mb", "max_request_mb", "max_megapixels", "timeout"):
         if not 0 < config[key] < float("inf"):
             raise ConfigError(f"Expected {key} to be above 0, but found {config[key]}.")
+    if not 0 < config.watch_every < float("inf"):
+        raise ConfigError(f"Expected watch_every to be above 0, but found {config.watch_every}.")
+    check_prints(config)
     check_address(config)
+
+
+def check_prints(config: DictConfig) -> None:
+    """Refuse what a table of verdicts cannot be shown with.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    for key in ("journal", "layers", "layer_um"):
+        if config[key] is not None and config.table is None:
+            raise ConfigError(f"Expected table= beside {key}=, which is about verdicts that it holds, but found none.")
+    if config.layer_um is not None and not (_is_number(config.layer_um) and 0 < config.layer_um < float("inf")):
+        raise ConfigError(f"Expected layer_um to be above 0, or null, but found {config.layer_um!r}.")
+    layers = (
+        [] if config.layers is None else config.layers.values() if hasattr(config.layers, "values") else [config.layers]
+    )
+    for value in layers:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"Expected layers to be a number from 1, or {{JOB: NUMBER}}, but found {value!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_address(config: DictConfig) -> None:

@@ -29,7 +29,14 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"share": share, "percent": percent, "plural": plural, "span": span, "breakable": breakable}
+    templates.filters |= {
+        "share": share,
+        "percent": percent,
+        "plural": plural,
+        "span": span,
+        "breakable": breakable,
+        "brief": brief,
+    }
     return templates
 
 
@@ -56,6 +63,11 @@ def render_page(
             **values,
         )
     )
+
+
+def brief(value: float | None) -> str:
+    """Write a number in five digits; nothing where there is none."""
+    return "" if value is None else f"{value:.5g}"
 
 
 def drawn(widths: Mapping[str, float], draw: Callable[[float], Markup]) -> list[tuple[str, Markup]]:

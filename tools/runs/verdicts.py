@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, case, func, select
 
+from callbacks.report.print_job import DEFECTIVE, GOOD, Layer
+
 from .tables import CONFIRMATIONS, VERDICTS, explained, open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from sqlalchemy import CompoundSelect, Row, Select, Subquery
+    from sqlalchemy import Subquery
 
-GOOD, DEFECTIVE = LABELS = ("good", "defective")
+LABELS = (GOOD, DEFECTIVE)
 PAGE = "page"
 MOST_LAYERS = 50_000  # of a job that are read
 
@@ -40,43 +42,6 @@ class Job(NamedTuple):
     flagged: int
     newest: int | None
     at: datetime
-
-
-class Layer(NamedTuple):
-    """A judged layer.
-
-    Attributes:
-        id: Of its row.
-        image_path: Of its file.
-        layer: Its number; None where it has none.
-        score: Raw; None where it could not be judged.
-        threshold: That it was held against.
-        verdict: ``good``, ``defective``, or empty.
-        reasons: Of the rules; empty without.
-        unusual: How it is unlike the images of the training; empty where it is not.
-        error: Why there is no verdict; empty where there is one.
-        model: What judged it.
-        label: What people say: ``good``, ``defective``, or empty.
-        by: Who says so.
-    """
-
-    id: int
-    image_path: str
-    layer: int | None
-    score: float | None
-    threshold: float | None
-    verdict: str
-    reasons: str
-    unusual: str
-    error: str
-    model: str
-    label: str
-    by: str
-
-    @property
-    def flagged(self) -> bool:
-        """Tell whether it is called defective."""
-        return self.verdict == DEFECTIVE
 
 
 class Day(NamedTuple):
@@ -131,7 +96,7 @@ class Verdicts:
             func.max(columns.layer),
             func.max(columns.time),
         ).group_by(machine, job)
-        found = [Job(*row[:3], int(row[3]), row[4], _utc(row[5])) for row in self._rows(asked)]
+        found = [Job(row[0], row[1], row[2], int(row[3]), row[4], _utc(row[5])) for row in self._rows(asked)]
         return sorted(found, key=lambda job: job.at, reverse=True)
 
     def layers(self, machine: str, job: str) -> list[Layer]:
@@ -151,7 +116,7 @@ class Verdicts:
         said, columns = _latest_words().subquery(), rows.c
         names = ("id", "image_path", "layer", "score", "threshold", "verdict", "reasons", "unusual", "error", "model")
         asked = (
-            select(*(columns[name] for name in names), said.c.label, said.c["by"])
+            select(*(columns[name] for name in names), said.c.label, said.c["by"], columns.folder)
             .join_from(rows, said, columns.image_path == said.c.image_path, isouter=True)
             .order_by(columns.layer, columns.image_path)
             .limit(MOST_LAYERS)
@@ -214,18 +179,18 @@ class Verdicts:
             if rows:
                 connection.execute(CONFIRMATIONS.insert(), rows)
 
-    def _rows(self, asked: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
+    def _rows(self, asked: Any) -> list[tuple[Any, ...]]:
         with explained(self._engine), self._engine.connect() as connection:
-            return connection.execute(asked).all()
+            return [tuple(row) for row in connection.execute(asked)]
 
 
-def _latest(wanted: Any) -> Select[Any]:
+def _latest(wanted: Any) -> Any:
     """Keep of every image the row that was written last."""
     newest = select(func.max(VERDICTS.c.id)).where(wanted).group_by(VERDICTS.c.image_path)
     return select(VERDICTS).where(VERDICTS.c.id.in_(newest))
 
 
-def _latest_words() -> Select[Any]:
+def _latest_words() -> Any:
     """Keep of every image what was said last."""
     columns = CONFIRMATIONS.c
     order = func.row_number().over(partition_by=columns.image_path, order_by=(columns.time.desc(), columns.id.desc()))

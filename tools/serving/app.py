@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from . import api, page
+from . import api, page, prints
 from .frame import frame_router, guard
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("/predict", "/models", "/health", "/metrics", "/openapi.json")
 PEOPLE = ("/", "/show", "/shown", "/watch", "/login", "/static")
-PATHS = frozenset({*PROGRAMS, *PEOPLE})
+PRINTS = ("/jobs", "/job", "/layer", "/confirm", "/history", "/history.csv")
+PATHS = frozenset({*PROGRAMS, *PEOPLE, *PRINTS})
 
 
 def make_app(state: State) -> FastAPI:
@@ -34,6 +35,8 @@ def make_app(state: State) -> FastAPI:
         if state.watcher is not None:
             await run_in_threadpool(state.watcher.close)
         await run_in_threadpool(state.catalogue.close)
+        if state.archive is not None:
+            await run_in_threadpool(state.archive.close)
 
     app = FastAPI(
         title="Loupe",
@@ -45,6 +48,7 @@ def make_app(state: State) -> FastAPI:
     app.state.loupe = state
     app.include_router(api.router)
     app.include_router(page.router)
-    app.include_router(frame_router(state.token, page.STATIC))
+    app.include_router(prints.router)
+    app.include_router(frame_router(state.token, page.STATIC | prints.STATIC))
     guard(app, state.limits, state.token, state.counters, PATHS)
     return app

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from callbacks.report.assets import FOLDER as REPORT
+from callbacks.report.page import brief
 from callbacks.report.wording import plural
 
 from .guarding import COOKIE, Guard, cookie_of, refusal, same
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).with_name("pages")
 STYLES = {"page.css": (REPORT / "page.css", "text/css"), "serve.css": (PAGES / "serve.css", "text/css")}
-NUMBERS = 5  # significant digits of what is shown; tables and JSON have all
 NO_FORM = "Expected a multipart form with images as files, but found none that can be read; send them as curl -F does."
 
 
@@ -83,21 +83,16 @@ def guard(app: FastAPI, limits: Limits, token: str | None, counters: Counters, p
     app.add_middleware(Guard, limits=limits, token=token, counters=counters, paths=paths)
 
 
-def number(value: float | None) -> str:
-    """Write a number for people; nothing where there is none."""
-    return "" if value is None else f"{value:.{NUMBERS}g}"
-
-
 @cache
 def _templates(folder: Path) -> Environment:
     templates = Environment(
-        loader=FileSystemLoader(list(dict.fromkeys((folder, PAGES)))),
+        loader=FileSystemLoader(list(dict.fromkeys((folder, PAGES, REPORT)))),
         autoescape=True,  # names of files and models come from outside
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"number": number, "plural": plural}
+    templates.filters |= {"number": brief, "brief": brief, "plural": plural}
     return templates
 
 

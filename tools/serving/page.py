@@ -11,6 +11,7 @@ from .api import Files, Kind, Name, judged
 from .catalogue import Served
 from .frame import PAGES, STYLES, page
 from .limits import RefusedError
+from .links import links_of
 from .receiving import images_of
 from .shelf import Shown, Sight, views_of
 
@@ -31,7 +32,7 @@ async def home(request: Request) -> HTMLResponse:
     """Show the page on which images are dropped."""
     state: State = request.app.state.loupe
     models = [served.about() for served in state.catalogue.models.values()]
-    return page("home.html.j2", models=models, limits=state.limits, watching=state.watcher is not None)
+    return page("home.html.j2", models=models, limits=state.limits, links=links_of(state, "/"))
 
 
 @router.post("/show")
@@ -79,15 +80,15 @@ async def image(request: Request, name: str, part: str) -> Response:
 async def watch(request: Request) -> HTMLResponse:
     """Show the newest verdict, large."""
     state: State = request.app.state.loupe
-    return page("watch.html.j2", watching=state.watcher is not None)
+    return page("watch.html.j2", watching=state.watcher is not None, links=links_of(state, "/watch"))
 
 
 @router.get("/watch/newest")
 async def newest(request: Request) -> JSONResponse:
-    """List the newest verdicts, the newest first."""
+    """List the newest verdicts, the newest first, and say why none can come, where that is so."""
     state: State = request.app.state.loupe
     watcher = state.watcher
-    return JSONResponse([] if watcher is None else watcher.recent)
+    return JSONResponse({"entries": [] if watcher is None else watcher.recent, "lost": watcher.lost if watcher else ""})
 
 
 async def _views(found: Shown, served: Served) -> dict[str, bytes]:

@@ -43,18 +43,22 @@ def images_of(files: Sequence[UploadFile], limits: Limits) -> list[InputImage]:
     return [_input(file.file, file.filename or f"image {index}", limits) for index, file in enumerate(files)]
 
 
-def image_of(data: bytes, name: str, limits: Limits) -> InputImage:
-    """Stand for an image that is in memory."""
-    return _input(io.BytesIO(data), name, limits)
+def image_of(data: bytes, name: str, limits: Limits, place: str) -> InputImage:
+    """Stand for an image of a watched folder that is in memory: by its path, and its place below that folder."""
+    return _checked(io.BytesIO(data), name, PurePosixPath(place), limits)
 
 
 def _input(file: BinaryIO, name: str, limits: Limits) -> InputImage:
     name = _plain(name)
+    return _checked(file, name, PurePosixPath(name), limits)
+
+
+def _checked(file: BinaryIO, name: str, place: PurePosixPath, limits: Limits) -> InputImage:
     size = file.seek(0, io.SEEK_END)
     if size > limits.file_bytes:
         most = limits.file_bytes / MEGA
-        return refused(name, PurePosixPath(name), f"has more than {most:g} MB", "send a smaller file")
-    return InputImage(name, PurePosixPath(name), partial(_read, file, name, limits.pixels))
+        return refused(name, place, f"has more than {most:g} MB", "send a smaller file")
+    return InputImage(name, place, partial(_read, file, name, limits.pixels))
 
 
 def _plain(name: str) -> str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from datamodules.progress import working
+from tools.runs.tables import VerdictTable
 
 from .app import make_app
+from .archive import Archive
+from .camera import CameraWatcher, is_camera
 from .catalogue import open_catalogue
 from .keeping import Keeper
 from .limits import MEGA, Limits
 from .running import open_socket, serve
 from .state import State
-from .watching import Watcher
+from .watching import FolderWatcher
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from .catalogue import Served
+    from .watching import Watcher
 
 
 def start(config: DictConfig) -> None:
@@ -31,12 +38,36 @@ def start(config: DictConfig) -> None:
     with working("opening models"):
         catalogue = open_catalogue(_plain(config.run), _plain(config.bundle), config.batch_size, config.waiting)
     state = State(catalogue, limits_of(config), keeper, None if config.token is None else str(config.token))
+    if config.table is not None:
+        journal = None if config.journal is None else Path(str(config.journal)).expanduser()
+        state.archive = Archive(str(config.table), journal, _plain(config.layers), config.layer_um)
     if config.watch is not None:
-        state.watcher = Watcher(config.watch, catalogue.find(""), state.limits, state.shelf)
+        state.watcher = watcher_of(config, catalogue.find(""), state)
     names, port = ", ".join(catalogue.models), bound.getsockname()[1]
     host = f"[{config.host}]" if ":" in str(config.host) else str(config.host)
     serve(make_app(state), bound, f"Serving {names} at http://{host}:{port} (Ctrl-C ends it)")
     print("Ended; everything that was taken has been answered.")
+
+
+def watcher_of(config: DictConfig, served: Served, state: State) -> Watcher:
+    """Open what is watched, and the table that takes its verdicts, if there is one.
+
+    Raises:
+        ConfigError: There is no such folder or database.
+    """
+    asked = str(config.watch)
+    if is_camera(asked):
+        watcher: Watcher = CameraWatcher(asked, served, state.shelf, float(config.watch_every))
+        place = watcher.name if isinstance(watcher, CameraWatcher) else asked
+    else:
+        watcher = FolderWatcher(asked, served, state.limits, state.shelf)
+        place = str(watcher.folder)
+    if config.table is not None:
+        about = served.judge.about
+        watcher.sink = VerdictTable(
+            str(config.table), served.name, str(about.get("sha256", about.get("spec_sha256", ""))), Path(place)
+        )
+    return watcher
 
 
 def limits_of(config: DictConfig) -> Limits:

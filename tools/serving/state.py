@@ -10,6 +10,7 @@ from .limits import MEGA
 from .shelf import Shelf
 
 if TYPE_CHECKING:
+    from .archive import Archive
     from .catalogue import Catalogue
     from .keeping import Keeper
     from .limits import Limits
@@ -28,6 +29,7 @@ class State:
         counters: What was done so far.
         shelf: What the page shows.
         watcher: Looks into a folder, if that was asked for.
+        archive: The table of verdicts, if there is one.
         ending: Whether it has been told to end.
     """
 
@@ -38,4 +40,5 @@ class State:
     counters: Counters = field(default_factory=Counters)
     shelf: Shelf = field(default_factory=lambda: Shelf(256 * MEGA))
     watcher: Watcher | None = None
+    archive: Archive | None = None
     ending: bool = False

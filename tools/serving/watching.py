@@ -1,10 +1,12 @@
-"""``watch=DIR``: new images of a folder are judged as they come, and the newest verdict is shown large."""
+"""``watch=``: new images of a folder, or the frames of a camera, are judged as they come; the newest is shown large."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,39 +19,38 @@ from .receiving import image_of
 from .shelf import Shelf, Sight
 
 if TYPE_CHECKING:
+    from tools.runner.input_image import InputImage
+    from tools.runner.writing import Sink
+
     from .catalogue import Served
     from .limits import Limits
 
 EVERY_S = 0.5
 RECENT = 12
+SHOWN = ("verdict", "accepted", "reasons", "score", "threshold", "unusual", "error")
 
 
-class Watcher:
-    """Looks into a folder twice a second, and judges what was not there when it began.
-
-    A file is judged once it has had the same size at two looks, so that nothing is judged half-written.
+class Watcher(ABC):
+    """Judges what comes, and remembers the newest verdicts.
 
     Args:
-        folder: Of the images; those below it count, too.
         served: What judges.
-        limits: What an image may be.
-        shelf: Where it is shown.
+        shelf: Where images are shown.
+        sink: Takes every verdict, too: a table; None: nobody does.
 
-    Raises:
-        ConfigError: There is no such folder.
+    Attributes:
+        judged: Images so far.
+        recent: The newest verdicts, the newest first, as the page asks for them.
+        lost: Why nothing can come at the moment; empty where it can.
     """
 
-    def __init__(self, folder: str | Path, served: Served, limits: Limits, shelf: Shelf) -> None:
-        self.folder = Path(folder).expanduser()
-        if not self.folder.is_dir():
-            raise ConfigError(f"Expected watch to be a folder, but found none at {self.folder}.")
+    def __init__(self, served: Served, shelf: Shelf, sink: Sink | None = None) -> None:
         self.served = served
-        self.limits = limits
         self.shelf = shelf
+        self.sink = sink
         self.judged = 0
         self.recent: list[dict[str, Any]] = []
-        self._seen = {path: self._state(path) for path in self._images()}
-        self._coming: dict[Path, tuple[int, int]] = {}
+        self.lost = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
@@ -63,12 +64,83 @@ class Watcher:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(EVERY_S):
+        while not self._ended.wait(self._pause()):
             try:
-                for path in self._arrived():
-                    self._judge(path)
-            except Exception as error:  # noqa: BLE001 - a folder that is away for a while comes back
+                self._look()
+            except Exception as error:  # noqa: BLE001 - a folder or a database that is away for a while comes back
                 sys.stderr.write(f"watch: {type(error).__name__}: {error}\n")
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Judge what has come."""
+
+    def _pause(self) -> float:
+        """Return how many seconds to wait before the next look."""
+        return EVERY_S
+
+    def _judge(self, image: InputImage, shown: str) -> None:
+        """Judge an image, under the name by which a person knows it."""
+        started = time.monotonic()
+        sight = Sight(image, self.served.judge)
+        (promise,) = self.served.batcher.submit([sight.picture])
+        result = promise.result()
+        answer = answer_of(result, self.served.name)
+        self.judged += 1
+        entry = {
+            "image": shown,
+            **{key: answer.get(key, "") for key in SHOWN},
+            "id": self.shelf.put(sight.draw(result, self.served)),
+            "number": self.judged,
+            "at": datetime.now().astimezone().strftime("%H:%M:%S"),
+            "ms": round(1000 * (time.monotonic() - started)),
+        }
+        self.recent = [entry, *self.recent][:RECENT]
+        if self.sink is not None:
+            defects = [defect.to_dict() for defect in result.defects or ()]
+            self.sink.write(result.row() | ({} if result.error else {"defects": defects}))
+            self.sink.flush()
+
+
+class FolderWatcher(Watcher):
+    """Looks into a folder twice a second, and judges what was not there when it began.
+
+    A file is judged once it has had the same size at two looks, so that nothing is judged half-written.
+
+    Args:
+        folder: Of the images; those below it count, too.
+        served: What judges.
+        limits: What an image may be.
+        shelf: Where it is shown.
+        sink: Takes every verdict, too; None: nobody does.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+
+    def __init__(
+        self, folder: str | Path, served: Served, limits: Limits, shelf: Shelf, sink: Sink | None = None
+    ) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        if not self.folder.is_dir():
+            raise ConfigError(
+                f"Expected watch to be a folder, the address of a stream or the number of a camera, but found none at "
+                f"{self.folder}."
+            )
+        super().__init__(served, shelf, sink)
+        self.limits = limits
+        self._seen = {path: self._state(path) for path in self._images()}
+        self._coming: dict[Path, tuple[int, int]] = {}
+
+    def _look(self) -> None:
+        if not self.folder.is_dir():
+            self.lost = "The watched folder is away."
+            return
+        self.lost = ""
+        for path in self._arrived():
+            with path.open("rb") as file:
+                data = file.read(self.limits.file_bytes + 1)
+            place = path.relative_to(self.folder).as_posix()
+            self._judge(image_of(data, str(path), self.limits, place), place)
 
     def _images(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*") if is_image(path) and not path.name.startswith("."))
@@ -76,11 +148,10 @@ class Watcher:
     @staticmethod
     def _state(path: Path) -> tuple[int, int]:
         """Size and time of a file; of one that is gone, none."""
-        try:
+        with suppress(OSError):
             found = path.stat()
-        except OSError:
-            return 0, 0
-        return found.st_size, found.st_mtime_ns
+            return found.st_size, found.st_mtime_ns
+        return 0, 0
 
     def _arrived(self) -> list[Path]:
         """List what is new and has not changed since the last look, the oldest first."""
@@ -90,22 +161,3 @@ class Watcher:
         self._coming = new
         self._seen |= {path: new[path] for path in ready}
         return sorted(ready, key=lambda path: new[path][1])
-
-    def _judge(self, path: Path) -> None:
-        started = time.monotonic()
-        with path.open("rb") as file:
-            data = file.read(self.limits.file_bytes + 1)
-        sight = Sight(image_of(data, path.relative_to(self.folder).as_posix(), self.limits), self.served.judge)
-        (promise,) = self.served.batcher.submit([sight.picture])
-        result = promise.result()
-        answer = answer_of(result, self.served.name)
-        name = self.shelf.put(sight.draw(result, self.served))
-        self.judged += 1
-        entry = {
-            **{key: answer[key] for key in ("image", "verdict", "accepted", "reasons", "score", "threshold", "error")},
-            "id": name,
-            "number": self.judged,
-            "at": datetime.now().astimezone().strftime("%H:%M:%S"),
-            "ms": round(1000 * (time.monotonic() - started)),
-        }
-        self.recent = [entry, *self.recent][:RECENT]

@@ -14,8 +14,9 @@ from lightning import LightningModule
 from callbacks.decisions.calibration import Calibration
 from callbacks.measures.figures import Chart
 from callbacks.measures.measure import Section, Tested
-from callbacks.measures.sequences import Sequences, change_point, cumulative_sum, running_median, stays, unbroken
+from callbacks.measures.sequences import Sequences, stays
 from callbacks.policies.normal import Normal
+from callbacks.statistics.sequence import change_point, cumulative_sum, running_median, unbroken
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,7 +12,7 @@
     const newest = entries[0], [said, sort] = word(newest);
     byId("watch").dataset.verdict = sort;
     byId("word").textContent = said;
-    const why = newest.error || (newest.accepted && newest.accepted !== "accepted" ? newest.reasons : "");
+    const why = newest.error || [newest.accepted && newest.accepted !== "accepted" ? newest.reasons : "", newest.unusual ? `Unlike the images of the training: ${newest.unusual}` : ""].filter(Boolean).join(". ");
     byId("what").textContent = `${newest.image}, ${newest.at}${newest.score == null ? "" : `: score ${number(newest.score)}, threshold ${number(newest.threshold)}`}${why ? `. ${why}` : ""}`;
     byId("layers").hidden = Boolean(newest.error);
     if (!newest.error) for (const part of ["image", "map", "outline"]) byId(part).src = `/shown/${newest.id}/${part}.webp`;
@@ -27,10 +27,12 @@
     try {
       const answer = await fetch("/watch/newest");
       if (!answer.ok) throw new Error();
-      const entries = await answer.json();
-      byId("lost").hidden = true;
+      const { entries, lost } = await answer.json();
+      byId("lost").hidden = !lost;
+      byId("lost").textContent = `${lost} What is shown is old.`;
       if (entries.length && entries[0].number !== last) { last = entries[0].number; draw(entries); }
     } catch {
+      byId("lost").textContent = "The server does not answer: what is shown is old.";
       byId("lost").hidden = false;
     }
     setTimeout(look, 1000);
