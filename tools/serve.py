@@ -15,6 +15,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -54,7 +55,14 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         )
     from .serving.starting import start  # noqa: PLC0415 - help and errors must not wait for it
 
-    start(config)
+    start(config, _labels_of)
+
+
+def _labels_of(journal: Path) -> Path:
+    """Write what a journal of ``loupe label`` says as a table; return that."""
+    from .labelling.images_file import labels_of_journal  # noqa: PLC0415 - only servers with a journal need it
+
+    return labels_of_journal(journal)
 
 
 def check(config: DictConfig) -> None:

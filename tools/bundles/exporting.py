@@ -33,6 +33,7 @@ from .card import write_card
 from .cases import calibration_cases, challenge_cases, write_values
 from .challenges import write_challenges
 from .composing import composition_of, plan_of
+from .good_images import write_good
 from .graphs import write_forms, write_safetensors
 from .parity import compare, conclude, require_parity
 from .shipping import load_runner, write_checksums, write_runner, write_zip
@@ -114,6 +115,7 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
             if not parity["passed"]:
                 write_json(evidence, parity)  # all that is left of it
             require_parity(parity, evidence)
+            write_good(part, datamodule, config.good)
             add_evidence(part, cases, config.samples, parity, images.notes)
         part.replace(out)
     finally:

@@ -43,4 +43,5 @@ def accept(
     zoned = result.zones_HW is not None and bool(result.zones_HW.any())
     seen = Seen(result.defective, result.kind, measuring.scale_of(result), zoned=zoned, part=part)
     seen = seen._replace(typed=bool(result.classes), type=result.type)
-    return replace(result, defects=defects, acceptance=acceptance(gather(seen, defects)))
+    known = gather(seen, defects)
+    return replace(result, defects=defects, known=known, acceptance=acceptance(known))

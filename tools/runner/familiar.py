@@ -49,8 +49,8 @@ class Familiar:
         elif (place := self._draw.randrange(self._seen)) < RESERVOIR:
             self._drawn[place] = kept
 
-    def conclude(self, path: Path) -> list[str]:
-        """Write what was found to ``path``; return the sentences that nobody should miss."""
+    def conclude(self, path: Path | None = None) -> list[str]:
+        """Write what was found to ``path``, if there is one; return the sentences that nobody should miss."""
         if self._usual is None:
             return [FORGOTTEN]
         if self._usual.note or not self._drawn:
@@ -59,7 +59,8 @@ class Familiar:
         facts = [{name: math.nan if v is None else v for name, v in row["facts"].items()} for row in self._drawn]
         found = self._usual.examine(facts, [_group(name) for name in names], names)
         found = found._replace(images=self._seen, flagged=self._flagged, example=self._first)
-        path.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        if path is not None:
+            path.write_text(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         return found.sentences()
 
 

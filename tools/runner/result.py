@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from callbacks.acceptance.facts import Facts
     from callbacks.acceptance.judgement import Judgement
     from callbacks.defects.measured import Defect
     from datamodules.files.fitting import Placement
@@ -83,6 +84,7 @@ class Result:
         um_per_pixel: Along y, as the image itself or its kind tells; None where neither does.
         defects: As defects.csv lists them; None where nobody has measured them yet.
         acceptance: What the rules say of the part; None where there are no rules.
+        known: The facts that they went by; None where there are no rules, or nothing is known.
         placement: How the picture lies in what the model saw; None where it could not be read.
         read: Reads it once more, as it is shown: (H, W, 3) RGB uint8 in its own size; None where nobody can.
         shown: What a page shows of it, (h, w, 3) RGB uint8; None where there is no page.
@@ -113,6 +115,7 @@ class Result:
     um_per_pixel: float | None = None
     defects: tuple[Defect, ...] | None = None
     acceptance: Judgement | None = None
+    known: Facts | None = None
     placement: Placement | None = None
     read: Callable[[], npt.NDArray[np.uint8]] | None = None
     shown: npt.NDArray[np.uint8] | None = None

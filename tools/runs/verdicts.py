@@ -113,11 +113,11 @@ class Verdicts:
         return found[0] if found else None
 
     def _layers(self, rows: Subquery) -> list[Layer]:
-        said, columns = _latest_words().subquery(), rows.c
+        labels, columns = _latest_words().subquery(), rows.c
         names = ("id", "image_path", "layer", "score", "threshold", "verdict", "reasons", "unusual", "error", "model")
         asked = (
-            select(*(columns[name] for name in names), said.c.label, said.c["by"], columns.folder)
-            .join_from(rows, said, columns.image_path == said.c.image_path, isouter=True)
+            select(*(columns[name] for name in names), labels.c.label, labels.c["by"], columns.folder)
+            .join_from(rows, labels, columns.image_path == labels.c.image_path, isouter=True)
             .order_by(columns.layer, columns.image_path)
             .limit(MOST_LAYERS)
         )
@@ -127,9 +127,9 @@ class Verdicts:
         """Count by day what was flagged, and what people say of it; days without images are left out."""
         begin, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
         rows = _latest(and_(VERDICTS.c.time >= begin, VERDICTS.c.time < end)).subquery()
-        said, columns, day = _latest_words().subquery(), rows.c, func.date(rows.c.time)
+        labels, columns, day = _latest_words().subquery(), rows.c, func.date(rows.c.time)
         flagged = columns.verdict == DEFECTIVE
-        label = func.coalesce(said.c.label, "")
+        label = func.coalesce(labels.c.label, "")
         counted = (
             flagged,
             and_(flagged, label == DEFECTIVE),
@@ -139,7 +139,7 @@ class Verdicts:
         )
         asked = (
             select(day, func.count(), *(func.sum(case((one, 1), else_=0)) for one in counted))
-            .join_from(rows, said, columns.image_path == said.c.image_path, isouter=True)
+            .join_from(rows, labels, columns.image_path == labels.c.image_path, isouter=True)
             .where(columns.verdict.is_not(None))
             .group_by(day)
             .order_by(day)
@@ -162,16 +162,16 @@ class Verdicts:
             found = self.layer(number)
         return found
 
-    def mirror(self, journal: str, said: Iterable[tuple[str, str, str, datetime]]) -> None:
+    def mirror(self, journal: str, labels: Iterable[tuple[str, str, str, datetime]]) -> None:
         """Take what a journal of labels says now in place of what it said before.
 
         Args:
             journal: Its name.
-            said: Image, label, who and when.
+            labels: Image, label, who and when.
         """
         rows = [
             {"image_path": image, "label": label, "by": by, "time": when.astimezone(UTC), "source": journal}
-            for image, label, by, when in said
+            for image, label, by, when in labels
             if label in LABELS
         ]
         with explained(self._engine), self._engine.begin() as connection:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .state import State
 
 PROGRAMS = ("/predict", "/models", "/health", "/metrics", "/openapi.json")
-PEOPLE = ("/", "/show", "/shown", "/watch", "/login", "/static")
+PEOPLE = ("/", "/show", "/shown", "/try", "/drift", "/watch", "/login", "/static")
 PRINTS = ("/jobs", "/job", "/layer", "/confirm", "/history", "/history.csv")
 PATHS = frozenset({*PROGRAMS, *PEOPLE, *PRINTS})
 

@@ -11,7 +11,7 @@ from tools.errors import ConfigError
 from tools.runs.verdicts import Verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -27,18 +27,25 @@ class Archive:
         journal: Of ``loupe label``, whose labels count as confirmations; None: only those of the page do.
         totals: Layers of every job, by its name; or of all jobs alike; None: nobody knows.
         layer_um: Height of a layer in micrometres; None where nobody said.
+        labels_of: Writes the labels of a journal as a table beside it, and returns that.
 
     Raises:
         ConfigError: The database cannot be used, or there is no such journal.
     """
 
     def __init__(
-        self, url: str, journal: Path | None, totals: Mapping[str, int] | int | None, layer_um: float | None
+        self,
+        url: str,
+        journal: Path | None,
+        totals: Mapping[str, int] | int | None,
+        layer_um: float | None,
+        labels_of: Callable[[Path], Path],
     ) -> None:
         if journal is not None and not journal.is_file():
             raise ConfigError(f"Expected journal to be a file that loupe label writes, but found none at {journal}.")
         self._verdicts = Verdicts(url)
         self._journal = journal
+        self._labels_of = labels_of
         self._totals = totals
         self._layer_um = layer_um
         self._lock = threading.Lock()
@@ -84,17 +91,15 @@ class Archive:
         with self._lock:
             at = self._journal.stat().st_mtime_ns
             if at != self._read_at:
-                self._verdicts.mirror(str(self._journal), _said(self._journal))
+                self._verdicts.mirror(str(self._journal), _labels_in(self._labels_of(self._journal)))
                 self._read_at = at
 
 
-def _said(journal: Path) -> list[tuple[str, str, str, datetime]]:
-    """List image, label, who and when, of what a journal says now."""
+def _labels_in(path: Path) -> list[tuple[str, str, str, datetime]]:
+    """List image, label, who and when of a table of labels."""
     import pandas as pd  # noqa: PLC0415 - servers without a journal do without
 
-    from tools.labelling.images_file import labels_of_journal  # noqa: PLC0415
-
-    table = pd.read_csv(labels_of_journal(journal), dtype=str, keep_default_na=False)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows = table[["image", "label", "by", "when"]].to_dict("records")
     return [
         (str(row["image"]), str(row["label"]), str(row["by"]), datetime.fromisoformat(row["when"]).astimezone(UTC))

@@ -63,7 +63,7 @@ class CameraWatcher(Watcher):
     def _pause(self) -> float:
         return self.every
 
-    def _look(self) -> None:
+    def _take_new(self) -> None:
         with self._lock:
             frame, self._newest = self._newest, None
         if frame is not None:

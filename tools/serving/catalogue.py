@@ -16,12 +16,15 @@ from tools.runs.known_runs import find_run
 from tools.runs.trained import find_trained
 
 from .batching import Batcher
+from .likeness import Likeness, good_of_bundle, good_of_run
 from .limits import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tools.runner.judge import Judge
+
+    from .likeness import Source
 
 RUN, BUNDLE = "run", "bundle"
 PATH_PARTS = 2  # of a run's name: NAME/ID
@@ -37,6 +40,7 @@ class Served:
         judge: What judges.
         batcher: Its queue.
         kinds: Sub-populations that it tells apart.
+        likeness: Good images to show beside others.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Served:
     judge: Judge
     batcher: Batcher
     kinds: tuple[str, ...]
+    likeness: Likeness
 
     def about(self) -> dict[str, Any]:
         """Plain values that callers may know; no paths."""
@@ -111,10 +116,19 @@ def open_catalogue(runs: Any, bundles: Any, batch_size: int, waiting: int) -> Ca
             judge = openers[sort_found](word)
             name = _free(own or _name_of(sort_found, word, judge), [model.name for model in models])
             batcher = Batcher(judge, batch_size, waiting)
-            models.append(Served(name, sort_found, judge, batcher, tuple(known_kinds(judge))))
+            likeness = Likeness(good_of(sort_found, word), judge.white_level)
+            models.append(Served(name, sort_found, judge, batcher, tuple(known_kinds(judge)), likeness))
     if not models:
         raise ConfigError("Expected run= or bundle=, but found neither; loupe runs lists the runs that there are.")
     return Catalogue(models)
+
+
+def good_of(sort: str, word: str) -> list[Source]:
+    """List the good images that can be shown beside others."""
+    if sort == BUNDLE:
+        return good_of_bundle(Path(word).expanduser())
+    found = find_run(word).resolve()
+    return good_of_run(found.parent.parent if found.is_file() else found)
 
 
 def _named(asked: Any) -> list[tuple[str, str]]:

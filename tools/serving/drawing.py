@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from callbacks.report.layers import encode
@@ -15,6 +16,7 @@ from callbacks.report.pictures import colour_map
 if TYPE_CHECKING:
     from tools.runner.network import Array
 
+ZONE_COLOUR = (86, 180, 233)  # sky blue of Okabe and Ito, which the map and its outlines do not use
 SMALL = 96  # of a thumbnail
 LUMA = (0.299, 0.587, 0.114)  # as the networks weigh colours, ITU-R BT.601
 
@@ -36,6 +38,25 @@ def views_drawn(views: dict[str, Array], input_3HW: Array) -> dict[str, bytes]:
         drawn["difference"] = encode(colour_map(apart_HW, 0.0, float(apart_HW.max())))
     for number, map_hw in enumerate(views.get("bottleneck", [[]])[0], start=1):
         drawn[f"bottleneck-{number}"] = encode(stretched(map_hw), lossless=True)
+    return drawn
+
+
+def zone_layer(zones_HW: Array, size: tuple[int, int]) -> Array:
+    """Draw the edges of zones, transparent elsewhere: (H, W, 4) uint8 of a size.
+
+    Args:
+        zones_HW: Zone ids of the image, 0 where there is none.
+        size: Height and width of the layer.
+    """
+    height, width = size
+    drawn = np.zeros((height, width, 4), np.uint8)
+    zones = cv2.resize(zones_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    kernel = np.ones((3, 3), np.uint8)
+    edge = cv2.dilate(zones, kernel) != cv2.erode(zones, kernel)
+    drawn[cv2.dilate(edge.astype(np.uint8), kernel, iterations=max(0, round(max(size) / 500))) > 0] = (
+        *ZONE_COLOUR,
+        255,
+    )
     return drawn
 
 

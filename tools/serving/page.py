@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from datamodules.enhancing.enhancement import ZONES
+from tools.runner.familiar import Familiar
 
 from .answers import answer_of
 from .api import Files, Kind, Name, judged
@@ -14,6 +18,7 @@ from .limits import RefusedError
 from .links import links_of
 from .receiving import images_of
 from .shelf import Shown, Sight, views_of
+from .trying import dials_of, tried
 
 if TYPE_CHECKING:
     from .state import State
@@ -24,6 +29,8 @@ STATIC = {
     "watch.js": (PAGES / "watch.js", "text/javascript"),
 }
 
+MOST_TRIED = 5000  # images that limits are tried on together
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -31,7 +38,10 @@ router = APIRouter(include_in_schema=False)
 async def home(request: Request) -> HTMLResponse:
     """Show the page on which images are dropped."""
     state: State = request.app.state.loupe
-    models = [served.about() for served in state.catalogue.models.values()]
+    models = [
+        served.about() | {"dials": dials_of(served.judge.acceptance), "searches": served.judge.instances}
+        for served in state.catalogue.models.values()
+    ]
     return page("home.html.j2", models=models, limits=state.limits, links=links_of(state, "/"))
 
 
@@ -63,7 +73,94 @@ async def shown(request: Request, name: str) -> HTMLResponse:
     filters = [part for part in found.drawn if part.startswith("bottleneck-")]
     about = served.about() | {"threshold": found.result.threshold}
     answer = answer_of(found.result, found.model)
-    return page("shown.html.j2", name=name, answer=answer, drawn=found.drawn, filters=filters, model=about)
+    nearest = served.likeness.there and found.described is not None
+    return page(
+        "shown.html.j2",
+        name=name,
+        answer=answer,
+        drawn=found.drawn,
+        filters=filters,
+        model=about,
+        nearest=nearest,
+        zones={number: word for word, number in ZONES.items()},
+    )
+
+
+@router.get("/shown/{name}/nearest.webp")
+async def nearest(request: Request, name: str) -> Response:
+    """Give the good image that looks most like it."""
+    state: State = request.app.state.loupe
+    found, served = _find(state, name)
+    if found.described is None:
+        raise RefusedError(404, "Expected an image that could be read, but this could not.")
+    image = await run_in_threadpool(served.likeness.nearest, found.described, found.result.kind)
+    if image is None:
+        raise RefusedError(404, "Expected good images of the training, but none is there any more.")
+    return Response(image, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
+
+
+class Tried(BaseModel):
+    """Other limits for images that the page shows.
+
+    Attributes:
+        model: That judged them.
+        ids: Their names on the shelf.
+        limits: By the names of dials.
+        threshold: For the score; None: the calibrated one.
+    """
+
+    model: str = Field(max_length=500)
+    ids: list[str] = Field(max_length=MOST_TRIED)
+    limits: dict[str, float] = {}
+    threshold: float | None = None
+
+
+@router.post("/try")
+async def attempt(request: Request, asked: Tried) -> JSONResponse:
+    """Say what other limits would make of images, by their names; those that have left the shelf are left out."""
+    state: State = request.app.state.loupe
+    served = state.catalogue.find(asked.model)
+    if asked.threshold is not None and served.judge.instances:
+        raise RefusedError(422, "Expected no threshold for a model that finds instances, but found one.")
+    held = {name: found.result for name in asked.ids if (found := _held(state, name, served)) is not None}
+    try:
+        outcome = await run_in_threadpool(tried, [*held.values()], served.judge, asked.limits, asked.threshold)
+    except ValueError as error:
+        raise RefusedError(422, str(error)) from error
+    return JSONResponse(dict(zip(held, outcome, strict=True)))
+
+
+class Listed(BaseModel):
+    """Images that belong together.
+
+    Attributes:
+        model: That judged them.
+        ids: Their names on the shelf.
+    """
+
+    model: str = Field(max_length=500)
+    ids: list[str] = Field(max_length=MOST_TRIED)
+
+
+@router.post("/drift")
+async def drift(request: Request, asked: Listed) -> JSONResponse:
+    """Say how the images of a lot, as a whole, differ from those of the training."""
+    state: State = request.app.state.loupe
+    served = state.catalogue.find(asked.model)
+    found = [held.result.row() for name in asked.ids if (held := _held(state, name, served)) is not None]
+
+    def conclude() -> list[str]:
+        familiar = Familiar(served.judge.usual)
+        for row in found:
+            familiar.add(row)
+        return familiar.conclude() if found else []
+
+    return JSONResponse(await run_in_threadpool(conclude))
+
+
+def _held(state: "State", name: str, served: Served) -> Shown | None:
+    found = state.shelf.find(name)
+    return found if found is not None and found.model == served.name and not found.result.error else None
 
 
 @router.get("/shown/{name}/{part}.webp")

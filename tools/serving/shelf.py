@@ -12,12 +12,18 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from callbacks.report.layers import encode, map_layer, outline_layer, preview
 from datamodules.files.images import resize
 
-from .drawing import SMALL, views_drawn
+from .drawing import SMALL, views_drawn, zone_layer
+from .likeness import describe
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from datamodules.files.fitting import Placement
     from tools.runner.input_image import InputImage
     from tools.runner.judge import Judge
     from tools.runner.network import Array
@@ -37,6 +43,7 @@ class Shown:
         model: What judged it.
         drawn: Images by name, encoded.
         input_3HW: What the model saw, where it can show what it went by.
+        described: What it looks like, to find good images that look alike; None where it could not be read.
         at: When it was put here.
     """
 
@@ -44,6 +51,7 @@ class Shown:
     model: str
     drawn: dict[str, bytes]
     input_3HW: Array | None = None
+    described: npt.NDArray[np.float32] | None = None
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -125,9 +133,13 @@ class Sight:
                     mask_HW = result.placed.mask_on_disk(mask_HW)
                 drawn["map"] = encode(layer, lossless=True)
                 drawn["outline"] = encode(outline_layer(mask_HW, size), lossless=True)
+                if result.zones_HW is not None and result.zones_HW.any():
+                    drawn["zones"] = encode(zone_layer(_zones(result.zones_HW, result.placed), size), lossless=True)
         kept = result.input_3HW if served.judge.views is not None else None
-        plain = replace(result, input_3HW=None, anomaly_map=None, mask=None, detections=())
-        return Shown(plain, served.name, drawn, kept)
+        plain = replace(
+            result, input_3HW=None, anomaly_map=None, mask=None, detections=(), zones_HW=None, read=None, shown=None
+        )
+        return Shown(plain, served.name, drawn, kept, None if small is None else describe(small))
 
 
 def views_of(shown: Shown, served: Served) -> dict[str, bytes]:
@@ -135,6 +147,16 @@ def views_of(shown: Shown, served: Served) -> dict[str, bytes]:
     if shown.input_3HW is None or served.judge.views is None:
         return {}
     return views_drawn(served.judge.views(shown.input_3HW[None]), shown.input_3HW)
+
+
+def _zones(zones_hw: Array, placed: Placement) -> Array:
+    """Lay zone ids onto the image on disk, where that differs in its proportions from what the model saw."""
+    if placed.whole:
+        return zones_hw
+    zones_HW = np.zeros(placed.size, np.uint8)
+    for zone in np.unique(zones_hw[zones_hw > 0]):
+        zones_HW[placed.mask_on_disk(zones_hw == zone)] = zone
+    return zones_HW
 
 
 def _thumbnail(image_HW3: Array) -> Array:

@@ -21,14 +21,20 @@ from .state import State
 from .watching import FolderWatcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
 
     from .catalogue import Served
     from .watching import Watcher
 
 
-def start(config: DictConfig) -> None:
+def start(config: DictConfig, labels_of: Callable[[Path], Path]) -> None:
     """Serve until a signal comes.
+
+    Args:
+        config: Of the verb.
+        labels_of: Writes the labels of a journal as a table beside it, and returns that.
 
     Raises:
         ConfigError: A model cannot be opened, or the address is taken.
@@ -40,7 +46,7 @@ def start(config: DictConfig) -> None:
     state = State(catalogue, limits_of(config), keeper, None if config.token is None else str(config.token))
     if config.table is not None:
         journal = None if config.journal is None else Path(str(config.journal)).expanduser()
-        state.archive = Archive(str(config.table), journal, _plain(config.layers), config.layer_um)
+        state.archive = Archive(str(config.table), journal, _plain(config.layers), config.layer_um, labels_of)
     if config.watch is not None:
         state.watcher = watcher_of(config, catalogue.find(""), state)
     names, port = ", ".join(catalogue.models), bound.getsockname()[1]

@@ -66,12 +66,12 @@ class Watcher(ABC):
     def _watch(self) -> None:
         while not self._ended.wait(self._pause()):
             try:
-                self._look()
+                self._take_new()
             except Exception as error:  # noqa: BLE001 - a folder or a database that is away for a while comes back
                 sys.stderr.write(f"watch: {type(error).__name__}: {error}\n")
 
     @abstractmethod
-    def _look(self) -> None:
+    def _take_new(self) -> None:
         """Judge what has come."""
 
     def _pause(self) -> float:
@@ -131,7 +131,7 @@ class FolderWatcher(Watcher):
         self._seen = {path: self._state(path) for path in self._images()}
         self._coming: dict[Path, tuple[int, int]] = {}
 
-    def _look(self) -> None:
+    def _take_new(self) -> None:
         if not self.folder.is_dir():
             self.lost = "The watched folder is away."
             return

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 pytest.importorskip("fastapi")
 pytest.importorskip("onnxruntime")
 
+PITS = (3, 7, 8, 12)  # layers with a pit
 TRAIN = (
     *("data=folder", "data.image_size=[64,64]", "data.num_workers=0", "trainer=cpu", "report=false"),
     *("callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", "callbacks.epoch_pictures.every=0"),
@@ -78,6 +79,37 @@ def layers(made: Path) -> list[Path]:
     for seed, path in enumerate(paths):
         path.write_bytes(png(layer(seed)))
     return paths
+
+
+@pytest.fixture(scope="session")
+def printed(made: Path) -> Path:
+    """A folder with a run on layers of two jobs in ``runs/print/one``, and twelve layers of a third in ``new``."""
+    for number in range(48):
+        defect = number % 8 == 7
+        folder = made / "prints" / ("defective" if defect else "good") / "machine_1" / f"job_{number % 4}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"layer_{number:03}.png").write_bytes(png(layer(2 * number + defect)))
+    draw_job(made / "new" / "machine_2" / "job_9")
+    keys = [
+        "model=conv_ae_small",
+        "model.widths=[16,16]",
+        "trainer.max_epochs=2",
+        "acceptance=no_large_defect",
+        f"data.root={made / 'prints'}",
+    ]
+    words = [word for word in TRAIN if word != "data=folder"]
+    assert main(["train", "data=print3d", *words, *keys, f"out={made / 'runs'}", "name=print", "id=one"]) == 0
+    return made
+
+
+def draw_job(folder: Path) -> None:
+    """Draw twelve layers, numbered from 1; four have a pit."""
+    folder.mkdir(parents=True)
+    for number in range(1, 13):
+        values = layer(2 * number)
+        if number in PITS:
+            cv2.circle(values, (30, 25), 9, 255, -1)
+        (folder / f"layer_{number:03}.png").write_bytes(png(values))
 
 
 @dataclass

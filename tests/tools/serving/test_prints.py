@@ -12,12 +12,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import cv2
 import pytest
 
 from tools.cli import main
 
-from .conftest import TRAIN, layer, png, serving
+from .conftest import serving
 from .test_page import MEDIUM, NARROW, visiting
 
 if TYPE_CHECKING:
@@ -26,33 +25,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from .conftest import Running
-
-PITS = (3, 7, 8, 12)
-
-
-@pytest.fixture(scope="module")
-def printed(made: Path) -> Path:
-    """A folder with a run on layers of two jobs in ``runs/print/one``, and twelve layers of a third in ``new``."""
-    for number in range(48):
-        defect = number % 8 == 7
-        folder = made / "prints" / ("defective" if defect else "good") / "machine_1" / f"job_{number % 4}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"layer_{number:03}.png").write_bytes(png(layer(2 * number + defect)))
-    draw_job(made / "new" / "machine_2" / "job_9")
-    keys = ["model=conv_ae_small", "model.widths=[16,16]", "trainer.max_epochs=2", f"data.root={made / 'prints'}"]
-    words = [word for word in TRAIN if word != "data=folder"]
-    assert main(["train", "data=print3d", *words, *keys, f"out={made / 'runs'}", "name=print", "id=one"]) == 0
-    return made
-
-
-def draw_job(folder: Path) -> None:
-    """Draw twelve layers, numbered from 1; four have a pit."""
-    folder.mkdir(parents=True)
-    for number in range(1, 13):
-        values = layer(2 * number)
-        if number in PITS:
-            cv2.circle(values, (30, 25), 9, 255, -1)
-        (folder / f"layer_{number:03}.png").write_bytes(png(values))
 
 
 @pytest.fixture(scope="module")

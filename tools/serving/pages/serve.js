@@ -3,10 +3,12 @@
 // the server's own template escaped.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const AT_ONCE = 4, PATIENCE = 40;
+  const AT_ONCE = 4, PATIENCE = 40, MOST = 5000;
   const COLUMNS = ["image_path", "score", "threshold", "verdict", "accepted", "reasons", "probability", "rank_among_good", "kind", "regions", "unusual", "error"];
   const model = byId("model"), kind = byId("kind"), body = byId("table").tBodies[0], shown = byId("shown");
   let entries = [], waiting = [], running = 0, round = 0, chosen = null;
+  let trial = null, trying = 0, settled = "";
+  const wishes = {};
 
   const number = (value) => value == null ? "" : Number(value.toPrecision(5)).toString();
   const node = (name, text, style) => {
@@ -81,21 +83,25 @@
     const wanted = byId("filter").value;
     const rules = entries.some((entry) => entry.answer && entry.answer.accepted);
     for (const cell of document.querySelectorAll("th.rules")) cell.hidden = !rules;
+    for (const cell of document.querySelectorAll("th.tried")) cell.hidden = !trial;
+    if (!left && done) settle();
     const rows = entries.filter((entry) => !wanted || state(entry) === wanted).sort(ORDERS[byId("order").value]);
     body.replaceChildren(...rows.map((entry) => row(entry, rules)));
   }
 
   function row(entry, rules) {
-    if (!entry.row || entry.drawn !== state(entry) || entry.rules !== rules) {
-      entry.row = make(entry, rules);
+    const tried = trial && entry.answer ? trial[entry.answer.id] : null;
+    if (!entry.row || entry.drawn !== state(entry) || entry.rules !== rules || entry.tried !== tried) {
+      entry.row = make(entry, rules, tried);
       entry.drawn = state(entry);
       entry.rules = rules;
+      entry.tried = tried;
     }
     entry.row.classList.toggle("chosen", entry === chosen);
     return entry.row;
   }
 
-  function make(entry, rules) {
+  function make(entry, rules, tried) {
     const line = node("tr"), answer = entry.answer || {}, mark = state(entry);
     line.tabIndex = 0;
     const picture = node("td");
@@ -119,6 +125,12 @@
       cell.append(node("span", answer.accepted || "", `mark ${answer.accepted || ""}`));
       line.append(cell);
     }
+    if (trial) {
+      const cell = node("td"), said = tried ? tried.accepted || tried.verdict : "";
+      cell.append(node("span", said, `mark ${said}`));
+      if (tried) cell.title = tried.reasons;
+      line.append(cell);
+    }
     line.addEventListener("click", () => open(entry));
     line.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(entry); } });
     return line;
@@ -136,7 +148,9 @@
     }
     const opacity = byId("opacity") ? byId("opacity").value : null, lines = byId("outlines") ? byId("outlines").checked : null;
     shown.innerHTML = await answer.text();
-    if (opacity !== null && byId("opacity")) { byId("opacity").value = opacity; byId("outlines").checked = lines; layers(); }
+    if (opacity !== null && byId("opacity")) { byId("opacity").value = opacity; byId("outlines").checked = lines; }
+    for (const id of ["show-zones", "show-nearest"]) if (byId(id) && id in wishes) byId(id).checked = wishes[id];
+    layers();
     shown.scrollTop = 0;
     if (matchMedia("(max-width: 860px)").matches) shown.scrollIntoView({ block: "start" });
   }
@@ -144,6 +158,95 @@
   function layers() {
     if (byId("map")) byId("map").style.opacity = byId("opacity").value / 100;
     if (byId("outline")) byId("outline").hidden = !byId("outlines").checked;
+    for (const [id, part] of [["show-zones", "zones"], ["show-nearest", "nearest"]]) {
+      if (byId(id) && byId(part)) { byId(part).hidden = !byId(id).checked; wishes[id] = byId(id).checked; }
+    }
+  }
+
+  const judged = () => entries.filter((entry) => entry.answer && entry.answer.id && !entry.answer.error && entry.answer.model === model.value);
+  const post = (path, values) => fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(values) });
+
+  async function settle() {
+    const ids = judged().map((entry) => entry.answer.id), mine = round, key = ids.length ? `${mine} ${ids.length} ${ids.at(-1)}` : "";
+    if (key === settled || ids.length > MOST) return;
+    settled = key;
+    if (trial) attempt();
+    byId("drift").hidden = true;
+    if (!ids.length) return;
+    try {
+      const answer = await post("/drift", { model: model.value, ids });
+      const sentences = answer.ok ? await answer.json() : [];
+      if (key !== settled) return;
+      byId("drift").replaceChildren(...sentences.map((sentence) => node("p", sentence)));
+      byId("drift").hidden = !sentences.length;
+    } catch { /* the table says that the server is away */ }
+  }
+
+  function dial([path, name, value, most, step]) {
+    const label = node("label", `${name} `), slider = node("input"), shownValue = node("output", number(value));
+    Object.assign(slider, { type: "range", min: Math.min(0, value), max: most, step, value });
+    slider.dataset.path = path;
+    slider.dataset.value = value;
+    slider.addEventListener("input", () => { shownValue.textContent = number(Number(slider.value)); later(); });
+    label.append(slider, " ", shownValue);
+    return label;
+  }
+
+  function makeDials() {
+    const { dials, value, searches } = model.selectedOptions[0].dataset, threshold = Number(value);
+    const scores = judged().map((entry) => entry.answer.score), low = Math.min(threshold, ...scores), high = Math.max(threshold, ...scores);
+    const room = (high - low) * 0.05 || Math.abs(threshold) * 0.5 || 1;
+    const found = JSON.parse(dials).map(dial);
+    if (!Number(searches)) {
+      const made = dial(["", "Score from which an image is defective", threshold, high + room, (high - low + 2 * room) / 400]), slider = made.querySelector("input");
+      slider.min = low - room;
+      slider.value = threshold;
+      slider.dataset.start = slider.value;
+      found.unshift(made);
+    }
+    byId("dials").replaceChildren(...found);
+    for (const slider of byId("dials").querySelectorAll("input")) slider.dataset.start = slider.value;
+    trial = null;
+    byId("tried").textContent = "";
+    draw();
+  }
+
+  let soon = 0;
+  function later() {
+    clearTimeout(soon);
+    soon = setTimeout(attempt, 120);
+  }
+
+  async function attempt() {
+    const limits = {};
+    let threshold = null;
+    for (const slider of byId("dials").querySelectorAll("input")) {
+      if (slider.value === slider.dataset.start) continue;
+      if (slider.dataset.path) limits[slider.dataset.path] = Number(slider.value); else threshold = Number(slider.value);
+    }
+    if (threshold === null && !Object.keys(limits).length) { trial = null; byId("tried").textContent = ""; draw(); return; }
+    const asked = judged(), number = ++trying;
+    try {
+      const answer = await post("/try", { model: model.value, ids: asked.map((entry) => entry.answer.id).slice(0, MOST), limits, threshold });
+      const found = await answer.json();
+      if (number !== trying) return;
+      if (!answer.ok) { byId("tried").textContent = found.error; return; }
+      trial = found;
+      const counts = {};
+      let moved = 0;
+      for (const { answer: said } of asked) {
+        const tried = trial[said.id];
+        if (!tried) continue;
+        const word = tried.accepted || tried.verdict;
+        counts[word] = (counts[word] || 0) + 1;
+        moved += word !== (said.accepted || said.verdict);
+      }
+      const words = Object.entries(counts).map(([word, count]) => `${count} ${word}`).join(", ");
+      byId("tried").textContent = `${words}; ${moved} ${moved === 1 ? "differs" : "differ"}`;
+      draw();
+    } catch {
+      byId("tried").textContent = "The server does not answer.";
+    }
   }
 
   shown.addEventListener("input", layers);
@@ -159,6 +262,8 @@
     const option = model.selectedOptions[0], kinds = JSON.parse(option.dataset.kinds);
     byId("kinds").hidden = !kinds.length;
     kind.replaceChildren(new Option("all", ""), ...kinds.map((name) => new Option(name, name)));
+    byId("try").open = false;
+    trial = null;
     byId("promise").textContent = `Threshold ${option.dataset.threshold}. ${option.dataset.promise}`;
   }
 
@@ -237,6 +342,8 @@
   model.addEventListener("change", () => { choose(); if (entries.length) again(); });
   kind.addEventListener("change", () => { if (entries.length) again(); });
   byId("choose").addEventListener("submit", (event) => event.preventDefault());
+  byId("try").addEventListener("toggle", () => { if (byId("try").open) makeDials(); else { trial = null; trying += 1; draw(); } });
+  byId("reset").addEventListener("click", makeDials);
   byId("csv").addEventListener("click", () => save(table(), "predictions.csv", "text/csv"));
   byId("json").addEventListener("click", () => save(JSON.stringify(plain(), null, 2), "predictions.json", "application/json"));
   byId("print").addEventListener("click", () => print());
