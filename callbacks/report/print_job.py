@@ -161,14 +161,19 @@ class PrintJob:
         return found if found is not None and found.p <= SURE else None
 
     @property
+    def change_layer(self) -> int | None:
+        """Number of the first layer of the new level; None where the level does not change."""
+        return None if self.change is None else self._scored[self.change.place].layer
+
+    @property
     def changed(self) -> str:
         """The change of level in a sentence; empty where there is none."""
         if self.change is None:
             return ""
-        layer = self._scored[self.change.place].layer
         return (
-            f"The level of scores changes at layer {layer:,}: {self.change.before:.5g} below, {self.change.after:.5g} "
-            f"from there on (Pettitt's test, p = {self.change.p:.2g}). A step is the machine's, not a single layer's."
+            f"The level of scores changes at layer {self.change_layer}: {self.change.before:.5g} below, "
+            f"{self.change.after:.5g} from there on (Pettitt's test, p = {self.change.p:.2g}). A step is the "
+            "machine's, not a single layer's."
         )
 
     @property

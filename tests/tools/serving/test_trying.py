@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .conftest import Running
 
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "model": {"verdict": "good"},
     "large": {"defects": {"area": {"min": 100.0}, "types": ["pit"]}, "at_most": 2, "otherwise": "rework"},
     "width": {"measure": "outer", "min": 5, "max": 9.5},
@@ -152,7 +152,9 @@ def test_models_are_switched_by_name_and_the_lot_is_judged_anew(
         thresholds = page.locator("#table tbody td:nth-child(5)").all_inner_texts()
         page.select_option("#model", "other")
         page.wait_for_selector("#progress[hidden]", state="attached")
-        changed_all = "[...document.querySelectorAll('#table tbody td:nth-child(5)')].every(one => one.textContent > '')"
+        changed_all = (
+            "[...document.querySelectorAll('#table tbody td:nth-child(5)')].every(one => one.textContent > '')"
+        )
         page.wait_for_function(changed_all)
         assert page.locator("#table tbody td:nth-child(5)").all_inner_texts() != thresholds
         shown = open_row(page, lot(printed)[0].name)
