@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datamodules.files.fitting import Placement
     from datamodules.files.images import Array
 
+    from .facts import Facts
     from .judgement import Judgement
 
 
@@ -42,10 +43,12 @@ class Looked(NamedTuple):
     Attributes:
         judgement: What the rules say of the part.
         defects: As they were measured, from the top; numbers in reasons are theirs.
+        facts: That the rules went by.
     """
 
     judgement: Judgement
     defects: tuple[Defect, ...]
+    facts: Facts
 
 
 class Look(Protocol):

@@ -35,7 +35,7 @@ def accept(
     if acceptance is None:
         return result
     if looked is not None:
-        return replace(result, defects=looked.defects, acceptance=looked.judgement)
+        return replace(result, defects=looked.defects, known=looked.facts, acceptance=looked.judgement)
     if result.error or measuring is None:
         why = f"the image {result.error}" if result.error else "nobody measures the defects of these images"
         return replace(result, acceptance=acceptance.unjudged(why))

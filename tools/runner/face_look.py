@@ -69,7 +69,7 @@ class FaceLook:
         judged = condensed(self.acceptance(facts), facts)
         ids_HW = None if face.zones.cladding is None else zone_map(face.zones.cladding, face.zones.core, face.size)
         found = (self._defect(one, face, marked, ids_HW, kind) for one in face.defects or ())
-        return Looked(judged, tuple(found))
+        return Looked(judged, tuple(found), facts)
 
     def _defect(
         self, one: FaceDefect, face: Face, marked: Marked, ids_HW: npt.NDArray[np.uint8] | None, kind: str

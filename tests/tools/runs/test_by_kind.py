@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -141,3 +142,40 @@ def test_groups_are_told_as_they_were_found(seed: int) -> None:
     assert [found.finder.names[place] for place in found.finder.nearest(feature)] == [
         f"layers_{group}" for group in found.group_N
     ]
+
+
+def test_a_training_that_was_stopped_goes_on_and_ends_the_same(trained: Path, tmp_path: Path) -> None:
+    stopped = tmp_path / "runs" / "prints" / "stopped"
+    stopped.parent.mkdir(parents=True)
+    shutil.copytree(trained, stopped)
+    wanted = (trained / "predictions.csv").read_bytes()
+    shutil.rmtree(stopped / "kind-layers_2")
+    for name in ("predictions.csv", "metrics.json", "report/index.html"):
+        (stopped / name).unlink()
+    environment = json.loads((stopped / "environment.json").read_text())
+    (stopped / "environment.json").write_text(json.dumps(environment | {"state": "training"}))
+    kept = (stopped / "kind-layers_1" / "checkpoints" / "best.ckpt").stat().st_mtime_ns
+    train_verb.run([f"resume={stopped}"], show=False)
+    assert (stopped / "predictions.csv").read_bytes() == wanted
+    assert (stopped / "kind-layers_1" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == kept
+    assert (stopped / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("domain", ["oring", "fiber"])
+def test_types_of_rings_and_sizes_of_cores_have_models_of_their_own(domain: str, tmp_path: Path) -> None:
+    model = [word for word in MODEL if not word.startswith("data.layer_groups")]
+    data = ["data=synthetic", f"data.domain={domain}", "data.size=48", "data.good=120", "data.defective=40"]
+    words = [*data, *model, "by_kind=true", f"out={tmp_path / 'runs'}", "id=kinds"]
+    path = train_verb.run(words, show=False)
+    assert path is not None
+    own = json.loads((path / "by_kind.json").read_text())["own"]
+    assert len(own) >= 2
+    export_verb.run([f"run={path}", f"out={tmp_path / 'bundle'}", "pictures=4", "samples=1"], show=False)
+    bundle = Bundle(tmp_path / "bundle")
+    rows = pd.read_csv(path / "predictions.csv")
+    samples = pd.read_csv(path / "samples.csv").set_index("name")
+    for kind in own:
+        row = rows[rows["kind"] == kind].iloc[0]
+        assert row["part"] == own[kind]
+        result = bundle(samples.loc[row["name"], "image_path"], kind=kind)
+        assert result.score == pytest.approx(row["score"], rel=1e-3)
