@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from callbacks.report.facts import confusion, verdict
 from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.paired import Judged, paired_differences
 from datamodules.files.csv_text import csv_text
-from datamodules.kinds import FindsKinds
+from datamodules.kinds import FindsKinds, KindByName
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, LABEL_NAMES, TRAIN, UNKNOWN
 from tools.configuring.build import build
 from tools.errors import ConfigError
@@ -75,7 +76,7 @@ def train_by_kind(config: DictConfig, overrides: Sequence[str] = (), begun: RunF
     for kind, reason in kinds.shared.items():
         print(f"{kind or 'Images without a kind'}: judged by the shared model, since {reason}.")
     with owned(parent.path), keeping_note(lambda: f"go on with: loupe train resume={parent.path}"):
-        finder = datamodule.kind_finder() if isinstance(datamodule, FindsKinds) else None
+        finder = datamodule.kind_finder() if isinstance(datamodule, FindsKinds) else by_folders(datamodule.samples)
         parent.write_json(
             BY_KIND,
             {
@@ -91,6 +92,16 @@ def train_by_kind(config: DictConfig, overrides: Sequence[str] = (), begun: RunF
         _sum_up(config, parent, kinds)
         note_state(parent, "finished")
     return parent
+
+
+def by_folders(samples: pd.DataFrame) -> KindByName | None:
+    """Tell kinds by folders named like them, where those of all samples are: types of rings, sizes of cores."""
+    known = samples[samples["kind"] != ""]
+    named = zip(known["name"], known["kind"], strict=True)
+    if known.empty or not all(str(kind) in PurePosixPath(str(name)).parts[:-1] for name, kind in named):
+        return None
+    words = "|".join(sorted({re.escape(str(kind)) for kind in known["kind"]}, key=len, reverse=True))
+    return KindByName(rf"(?:.*/|^)({words})/")
 
 
 def sort_kinds(datamodule: InspectionDataModule) -> Kinds:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 WORDS = {"min": "at least", "max": "at most", "above": "above", "below": "below"} | {
     name: name.replace("_", " ") for name in COUNTS
 }
-STEPS = 200  # of a slider
+STEPS = 500  # of a slider
+ROOM = 5.0  # of a slider, in values
 
 
 class Dial(NamedTuple):
@@ -57,7 +58,7 @@ def _limits(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
 
 def _dial(path: tuple[str, ...], value: float) -> Dial:
     whole = path[-1] in COUNTS
-    most = max(10.0, 3.0 * value) if whole else 3.0 * abs(value) or 1.0
+    most = max(10.0, 3.0 * value) if whole else ROOM * abs(value) or 1.0
     about = [part.replace("_", " ") for part in path[:-1] if part != "defects"]
     return Dial(
         SEPARATOR.join(path), f"{', '.join(about)}: {WORDS[path[-1]]}", value, most, 1.0 if whole else most / STEPS

@@ -18,7 +18,7 @@ from tools import predict as predict_verb
 from tools import train as train_verb
 from tools.errors import ConfigError
 from tools.runner import Bundle
-from tools.runs.by_kind import Kinds, compare, judged_by_kind
+from tools.runs.by_kind import Kinds, by_folders, compare, judged_by_kind
 
 SIZE = 48
 LOOKS = (50, 120, 200)
@@ -179,3 +179,18 @@ def test_types_of_rings_and_sizes_of_cores_have_models_of_their_own(domain: str,
         assert row["part"] == own[kind]
         result = bundle(samples.loc[row["name"], "image_path"], kind=kind)
         assert result.score == pytest.approx(row["score"], rel=1e-3)
+
+
+def test_folders_that_are_named_like_kinds_tell_those_of_new_images() -> None:
+    samples = pd.DataFrame({"name": ["model1/good/a.png", "sets/model2/b.png"], "kind": ["model1", "model2"]})
+    found = by_folders(samples)
+    assert found is not None
+    values = np.zeros((2, 2), np.uint8)
+    names = {
+        "/new/model1/lot/model2/x.png": "model2",
+        "model1/y.png": "model1",
+        "/new/model3/z.png": "",
+        "model1.png": "",
+    }
+    assert {name: found(name, values, None) for name in names} == names
+    assert by_folders(samples.assign(name=["a.png", "model2/b.png"])) is None

@@ -63,6 +63,15 @@ def open_row(page: Page, name: str) -> Locator:
     return page.locator("#shown")
 
 
+def until(page: Page, expression: str) -> None:
+    """Wait until something holds in a page, whose policy forbids Playwright's own way to do that."""
+    for _ in range(300):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(expression)
+
+
 def natural_widths(shown: Locator, selector: str) -> list[int]:
     found: list[int] = shown.locator(selector).evaluate_all("images => images.map(one => one.naturalWidth)")
     return found

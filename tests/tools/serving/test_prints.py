@@ -17,7 +17,7 @@ import pytest
 from tools.cli import main
 
 from .conftest import serving
-from .test_page import MEDIUM, NARROW, visiting
+from .test_page import MEDIUM, NARROW, until, visiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_a_job_shows_layers_in_order_and_suspects_between_their_neighbours(
         assert "layer 7:" in captions[0]
         assert "layer 9:" in captions[2]
         trio.scroll_into_view_if_needed()
-        page.wait_for_function("[...document.querySelectorAll('.trio img')].some(one => one.naturalWidth > 0)")
+        until(page, "[...document.querySelectorAll('.trio img')].some(one => one.naturalWidth > 0)")
         assert page.locator(".over-height svg").count() == 2
         assert "height in mm" in page.locator(".over-height").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == size["width"]

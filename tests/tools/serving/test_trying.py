@@ -19,7 +19,7 @@ from tools.runner.result import Result
 from tools.serving.trying import SEPARATOR, changed, dials_of, tried
 
 from .conftest import layer, serving
-from .test_page import NARROW, drop, natural_widths, open_row, visiting
+from .test_page import NARROW, drop, natural_widths, open_row, until, visiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_reasons_drift_and_the_nearest_good_image_are_shown(browser: Browser, ru
         shown = open_row(page, "layer_007.png")
         assert "Rejected by the rules “no large defect”" in shown.inner_text()
         assert "large_defect: found" in shown.locator(".reasons").inner_text()
-        page.wait_for_function("document.querySelector('#nearest img').naturalWidth > 0")
+        until(page, "document.querySelector('#nearest img').naturalWidth > 0")
         shown.locator("#show-nearest").uncheck()
         assert not shown.locator("#nearest").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
@@ -140,7 +140,7 @@ def test_a_bundle_carries_good_images(browser: Browser, server: Running, bundle:
     with visiting(browser, server) as page:
         drop(page, layers[7:8])
         shown = open_row(page, layers[7].name)
-        page.wait_for_function("document.querySelector('#nearest img').naturalWidth > 0")
+        until(page, "document.querySelector('#nearest img').naturalWidth > 0")
         assert natural_widths(shown, "#nearest img")[0] > 50
 
 
@@ -155,7 +155,7 @@ def test_models_are_switched_by_name_and_the_lot_is_judged_anew(
         changed_all = (
             "[...document.querySelectorAll('#table tbody td:nth-child(5)')].every(one => one.textContent > '')"
         )
-        page.wait_for_function(changed_all)
+        until(page, changed_all)
         assert page.locator("#table tbody td:nth-child(5)").all_inner_texts() != thresholds
         shown = open_row(page, lot(printed)[0].name)
         assert "other." in shown.inner_text()
