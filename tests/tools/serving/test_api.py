@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from tools.cli import main
+from tools.serving.running import open_socket
 
 from .conftest import form, layer, png, serving
 
@@ -345,3 +346,8 @@ def test_mistakes_are_told_before_anything_runs(
 def test_an_address_that_is_taken_is_named(server: Running, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", f"bundle={bundle}", f"port={server.port}"]) == 2
     assert f"127.0.0.1:{server.port}" in capfd.readouterr().err
+
+
+def test_small_answers_do_not_wait_for_acknowledgements() -> None:
+    with open_socket("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP  # by which asyncio tells that it may send at once
