@@ -1,4 +1,4 @@
-"""What pages read from the table of verdicts, in any database: jobs, layers in order, what was said of them, and days."""
+"""What pages read from the table of verdicts, in any database: jobs, layers in order, words of people, and days."""
 
 from __future__ import annotations
 
