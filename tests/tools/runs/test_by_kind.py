@@ -164,7 +164,7 @@ def test_a_training_that_was_stopped_goes_on_and_ends_the_same(trained: Path, tm
 @pytest.mark.parametrize("domain", ["oring", "fiber"])
 def test_types_of_rings_and_sizes_of_cores_have_models_of_their_own(domain: str, tmp_path: Path) -> None:
     model = [word for word in MODEL if not word.startswith("data.layer_groups")]
-    data = ["data=synthetic", f"data.domain={domain}", "data.size=48", "data.good=120", "data.defective=40"]
+    data = ["data=synthetic", f"data.domain={domain}", "data.size=64", "data.good=120", "data.defective=40"]
     words = [*data, *model, "by_kind=true", f"out={tmp_path / 'runs'}", "id=kinds"]
     path = train_verb.run(words, show=False)
     assert path is not None
