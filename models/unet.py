@@ -77,7 +77,7 @@ class UnetModel(nn.Module):
 class Unet(InspectionModel):
     """U-Net and its kin by segmentation-models-pytorch, trained on masks (AdamW, cosine schedule with warm-up).
 
-    Images whose pixels nobody marked are left out of the loss.
+    Images whose pixels nobody marked are left out of the loss, and so is padding.
 
     Args:
         architecture: Its class there.
@@ -152,9 +152,12 @@ class Unet(InspectionModel):
         """Compare logits with masks; return the loss, 0 where nobody marked any image of the batch."""
         del batch_idx
         logit_BHW = self.model.logits(batch.image)
-        known_B = batch.has_mask
-        mask_NHW = batch.gt_mask[known_B].to(logit_BHW.dtype)
-        loss = LOSSES[self.loss_name](logit_BHW[known_B], mask_NHW) if len(mask_NHW) else 0 * logit_BHW.sum()
+        known_B, inside_BHW = batch.has_mask, batch.inside
+        logit, mask = logit_BHW[known_B], batch.gt_mask[known_B].to(logit_BHW.dtype)
+        if inside_BHW is not None:  # padding repeats the edge of its image, and a mark that touches the edge with it
+            inside = inside_BHW[known_B]
+            logit, mask = logit[inside], mask[inside]
+        loss = LOSSES[self.loss_name](logit, mask) if len(mask) else 0 * logit_BHW.sum()
         self.log_loss(loss, batch)
         return loss
 

@@ -52,9 +52,10 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
 
 def _sweep(overrides: Sequence[str], *, show: bool, origin: Path | None = None) -> None:
     """Plan and sweep; ``origin`` is the folder that the overrides come from, where nobody typed them."""
+    from .runs.held_splits import name_held_runs  # noqa: PLC0415
     from .sweeps.plan import read_plan, show_plan  # noqa: PLC0415 - Hydra's grammar; help does without
 
-    plan = read_plan(overrides)
+    plan = read_plan(overrides if origin is not None else name_held_runs(overrides))
     if origin is not None:
         from .sweeps.stranger import check_plan  # noqa: PLC0415
 

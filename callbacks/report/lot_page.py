@@ -170,15 +170,21 @@ def _reading(line: Line, decimals: int) -> str:
     """Write a score against its threshold."""
     sign = "\N{GREATER-THAN OR EQUAL TO}" if line.score >= line.threshold else "&lt;"
     written = f"score {score(line.score, decimals)} {sign} threshold {score(line.threshold, decimals)}"
-    if line.probability is not None:
-        written += f", probability of a defect {percent(line.probability)}"
-    elif line.rank is not None:
-        written += f", higher than {percent(line.rank)} of good calibration images"
     return f'<span class="score">{written}</span>'
 
 
+def _meaning(line: Line) -> list[str]:
+    """Say what a score is worth: the probability of a defect, else where it lies among good images."""
+    if line.probability is not None:
+        return [f"probability of a defect {percent(line.probability)}"]
+    if line.rank is None:
+        return []
+    share = {0.0: "none", 1.0: "all"}.get(line.rank, percent(line.rank))
+    return [f"higher than {share} of the good calibration images"]
+
+
 def _beside(line: Line) -> str:
-    told = [*([plural(line.defects, "defect")] if line.defects else []), *line.remarks]
+    told = [*_meaning(line), *([plural(line.defects, "defect")] if line.defects else []), *line.remarks]
     return f'<span class="beside">{escape("; ".join(told))}</span>' if told else ""
 
 

@@ -42,11 +42,12 @@ class Csv:
 
 @dataclass(frozen=True)
 class Mlflow:
-    """MLflow, in the folder beside the runs or on a server.
+    """MLflow, in a database beside the runs or on a server.
 
     Attributes:
         experiment: To which runs belong.
-        uri: Of the server; None: ``mlruns`` beside the folders of runs, which ``mlflow ui`` shows.
+        uri: Of the server; None: ``mlflow.db`` beside the folders of runs, as MLflow refuses plain folders by now;
+            ``mlflow ui --backend-store-uri sqlite:///runs/mlflow.db`` shows it.
     """
 
     experiment: str = "loupe"
@@ -58,8 +59,10 @@ class Mlflow:
 
     def start(self, folder: Path, name: str) -> Logger:
         """Make the logger."""
-        uri = self.uri or (folder.parents[1] / "mlruns").as_uri()
-        return MLFlowLogger(self.experiment, run_name=name, tracking_uri=uri)
+        home = folder.resolve().parents[1]
+        uri = self.uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}"
+        artifacts = None if self.uri else (home / "mlruns").as_uri()
+        return MLFlowLogger(self.experiment, run_name=name, tracking_uri=uri, artifact_location=artifacts)
 
 
 @dataclass(frozen=True)

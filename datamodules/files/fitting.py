@@ -48,6 +48,18 @@ class Part(NamedTuple):
         """Rows and columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def seen_from(self, top: int, left: int, side: int) -> Part:
+        """Return what of it a square shows, in the square's own pixels; an empty part where it shows nothing.
+
+        Args:
+            top: First row of the square.
+            left: First column.
+            side: Of the square.
+        """
+        rows = min(max(self.top - top, 0), side), min(max(self.bottom - top, 0), side)
+        columns = min(max(self.left - left, 0), side), min(max(self.right - left, 0), side)
+        return Part(rows[0], columns[0], rows[1], columns[1])
+
     def of(self, values: npt.NDArray[T]) -> npt.NDArray[T]:
         """Cut it out of an array whose first two axes are rows and columns."""
         return values[self.slices]

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 from torchvision.tv_tensors import Image, Mask
 
 from datamodules.errors import DataError
+from datamodules.files.fitting import Part
 
 from .batch import Sample
 from .order import mixed
@@ -59,7 +60,7 @@ class AugmentedDataset(SizedDataset[Sample]):
 
 
 def augment(sample: Sample, transform: v2.Transform) -> Sample:
-    """Change a sample: whatever has a place moves along, and the image stays in [0, 1].
+    """Change a sample: whatever has a place moves along, padding too, and the image stays in [0, 1].
 
     Boxes are drawn anew around the moved instances, and instances that left the image are dropped.
 
@@ -73,6 +74,7 @@ def augment(sample: Sample, transform: v2.Transform) -> Sample:
         "mask": None if sample.mask is None else Mask(sample.mask),
         "zones": None if sample.zones is None else Mask(sample.zones),
         "instances": instances,
+        "inside": None if sample.frame is None else Mask(inside_frame(sample.frame, sample.image)),
     }
     moved = transform(parts)
     if moved["image"].shape != sample.image.shape:
@@ -88,7 +90,23 @@ def augment(sample: Sample, transform: v2.Transform) -> Sample:
         mask=None if sample.mask is None else moved["mask"].as_subclass(torch.Tensor),
         zones=None if sample.zones is None else moved["zones"].as_subclass(torch.Tensor),
         target=target,
+        frame=None if sample.frame is None else frame_around(moved["inside"].as_subclass(torch.Tensor)),
     )
+
+
+def inside_frame(frame: Part, image_3HW: Tensor) -> Tensor:
+    """Tell which pixels show the image and are no padding, (H, W) bool."""
+    inside_HW = torch.zeros_like(image_3HW[0], dtype=torch.bool)
+    inside_HW[frame.slices] = True
+    return inside_HW
+
+
+def frame_around(inside_HW: Tensor) -> Part:
+    """Return the smallest rectangle that holds all that shows the image; an empty one where nothing does."""
+    place_K2 = inside_HW.bool().nonzero()
+    if not len(place_K2):
+        return Part(0, 0, 0, 0)
+    return Part(*place_K2.amin(dim=0).tolist(), *(place_K2.amax(dim=0) + 1).tolist())
 
 
 def moved_target(mask_nHW: Tensor, label_n: Tensor) -> dict[str, Tensor]:

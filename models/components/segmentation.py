@@ -154,7 +154,7 @@ def load_encoder(network: SegmentationModel, encoder: str, weights: str) -> dict
 
 
 def dice_loss(logit_NHW: Tensor, mask_NHW: Tensor) -> Tensor:
-    """Return one minus the soft Dice coefficient over all pixels of a batch, in [0, 1].
+    """Return one minus the soft Dice coefficient over all pixels of a batch, in [0, 1]; a list of pixels will do, too.
 
     Over the batch and not per image, so that images without marks do no more than add false ones.
 

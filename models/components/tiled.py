@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from datamodules.files.fitting import Part
     from datamodules.samples.detections import Detections
 
     Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
@@ -234,7 +235,15 @@ class Tiling:
             kind=[batch.kind[index] for index in index_K],
             zones=None if batch.zones is None else tiles(batch.zones),
             target=targets,
+            frame=None if batch.frame is None else self._frames(batch.frame, index_K, places),
         )
+
+    def _frames(
+        self, frame_N: Sequence[Part | None], index_K: Sequence[int], places: Sequence[tuple[int, int]]
+    ) -> list[Part | None]:
+        """Say where each tile shows its image and no padding."""
+        cut_K = ((frame_N[index], place) for index, place in zip(index_K, places, strict=True))
+        return [None if frame is None else frame.seen_from(*place, self.size) for frame, place in cut_K]
 
     def _training_places(self, height: int, width: int) -> Iterator[tuple[int, int]]:
         """Say where the tiles of a training image lie: all of the grid, or at random, as torch's seed decides."""

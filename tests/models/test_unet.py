@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
+from datamodules.files.fitting import Part
 from datamodules.samples.batch import Sample, collate
 from models.components.segmentation import PlainUnet, dice_bce_loss, dice_loss, focal_loss
 from models.errors import WeightsError
-from models.unet import Unet, warm_cosine
+from models.unet import LOSSES, Unet, warm_cosine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +82,28 @@ def test_pictures_that_nobody_marked_teach_nothing() -> None:
     none.backward()  # type: ignore[no-untyped-call]  # torch's own
     assert none.item() == 0
     assert all(value.grad is None or not value.grad.any() for value in module.parameters())
+
+
+@pytest.mark.parametrize("loss", ["dice_bce", "focal"])
+def test_padding_teaches_nothing(loss: str) -> None:
+    image, mask = spotted(3)
+    module = build(loss=loss).eval()
+    frame = Part(4, 0, 20, 24)
+    samples = [
+        Sample(one, f"{i}.png", f"/{i}.png", 1, marks, frame=frame if i else None)
+        for i, (one, marks) in enumerate(zip(image, mask, strict=True))
+    ]
+    found = module.training_step(collate(samples), 0)
+    marked_in_padding = mask.clone()
+    marked_in_padding[1:, :4] = True
+    marked_in_padding[1:, 20:] = True
+    samples = [replace(one, mask=marks) for one, marks in zip(samples, marked_in_padding, strict=True)]
+    torch.testing.assert_close(module.training_step(collate(samples), 0), found)
+    with torch.inference_mode():
+        logit = module.model.logits(image)
+    parts = [logit[0].flatten(), *(one[4:20].flatten() for one in logit[1:])]
+    marks = [mask[0].flatten(), *(one[4:20].flatten() for one in mask[1:])]
+    torch.testing.assert_close(found, LOSSES[module.loss_name](torch.cat(parts), torch.cat(marks).float()))
 
 
 def test_dice_is_two_overlaps_by_both_sizes() -> None:

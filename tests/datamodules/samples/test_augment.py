@@ -10,7 +10,8 @@ import torch
 from torchvision.transforms import v2
 
 from datamodules.errors import DataError
-from datamodules.samples.augment import augment
+from datamodules.files.fitting import Part
+from datamodules.samples.augment import augment, frame_around
 from datamodules.samples.batch import Sample
 from datamodules.synthetic.datamodule import SyntheticDataModule
 
@@ -123,3 +124,21 @@ def test_only_training_pictures_are_changed(tmp_path: Path) -> None:
     assert all(torch.equal(one.image.flip(-1), two.image) for one, two in pairs)
     pairs = zip(plain.test_dataloader(), changed.test_dataloader(), strict=True)
     assert all(torch.equal(one.image, two.image) for one, two in pairs)
+
+
+@pytest.mark.parametrize(
+    ("transform", "wanted"),
+    [
+        (v2.RandomHorizontalFlip(p=1), Part(0, 2, 24, 20)),
+        (v2.RandomVerticalFlip(p=1), Part(0, 4, 24, 22)),
+        (v2.Identity(), Part(0, 4, 24, 22)),
+        (v2.RandomAffine(0, translate=None, scale=None, fill=0), Part(0, 4, 24, 22)),
+    ],
+)
+def test_padding_moves_along(transform: v2.Transform, wanted: Part) -> None:
+    before = Sample(torch.rand(3, 24, 24), "a.png", "/a.png", 0, frame=Part(0, 4, 24, 22))
+    assert augment(before, transform).frame == wanted
+
+
+def test_what_shows_padding_alone_has_an_empty_frame() -> None:
+    assert frame_around(torch.zeros(8, 8, dtype=torch.bool)) == Part(0, 0, 0, 0)

@@ -11,6 +11,7 @@ import torch
 from anomalib.data import InferenceBatch
 from torch import nn
 
+from datamodules.files.fitting import Part
 from datamodules.samples.batch import Sample, collate
 from datamodules.samples.detections import dense_masks
 from models.components.tiled import Tiling, cut, window
@@ -252,3 +253,23 @@ def test_it_exports_with_any_batch() -> None:
             some = pictures(count, 90, 60, seed=count)
             found, wanted = program.module()(some).anomaly_map, network(some).anomaly_map
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_tiles_know_where_they_show_padding() -> None:
+    frame = Part(10, 0, 54, 80)
+    samples = [
+        Sample(torch.rand(3, 64, 80), f"{i}.png", f"/{i}.png", 0, torch.zeros(64, 80, dtype=torch.bool), frame=one)
+        for i, one in enumerate((frame, None))
+    ]
+    tiling = Tiling(size=32)
+    whole, tiles = collate(samples), tiling.cut_batch(collate(samples))
+    assert whole.inside is not None
+    assert tiles.inside is not None
+    names = [name.partition("#")[2] for name in tiles.name]
+    places = [(int(top), int(left)) for left, top in (name.split(",") for name in names)]
+    inside_N = whole.inside.repeat_interleave(len(places) // 2, dim=0)
+    for tile, inside_HW, (top, left) in zip(tiles.inside, inside_N, places, strict=True):
+        rows, columns = slice(max(top, 0), top + 32), slice(max(left, 0), left + 32)
+        seen = inside_HW[rows, columns]
+        there = tile[max(-top, 0) : max(-top, 0) + seen.shape[0], max(-left, 0) : max(-left, 0) + seen.shape[1]]
+        assert torch.equal(there, seen)
