@@ -47,7 +47,7 @@ def planted(face: Array, radius: float, defect: str, severity: float, rng: np.ra
     """Plant a drawn defect on a square face whose cladding has this radius."""
     middle, level = (SIDE - 1) / 2, float(face.mean()) / 255
     where = EndFace("", middle, middle, radius / 2, radius, level, level, level)
-    scene = floats(face)[None] / 255
+    scene = floats(floats(face)[None] / 255)
     scene, _ = paint(scene, LAYERS[defect](rng, where, scene, severity), 0.9)
     return np.asarray(np.clip(255 * scene[0] + 0.5, 0, 255), np.uint8)
 

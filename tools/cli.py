@@ -27,6 +27,7 @@ VERBS = {
     "threshold": "show the thresholds of a run, move them, or take that back",
     "calibrate": "choose the thresholds of a run anew from labels that people gave since",
     "label": "say what images are by keyboard: the nearest to the threshold first, nothing lost; labels, masks",
+    "advise": "compare what labels would bring a run: a threshold, another model, a supervised head, a classifier",
     "extend": "add good images to what a run has learnt, without the images of before",
     "forget": "take images out of what a run has learnt",
     "test": "test a run again, or on other pictures",

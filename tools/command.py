@@ -37,7 +37,20 @@ PRINT_FLAG = "--print"
 NOT_BEGUN = "nothing had begun yet; run the command again"
 DEBUG = "LOUPE_DEBUG=1"
 OPENS_RUNS = {
-    *("calibrate", "compare", "export", "extend", "forget", "label", "predict", "serve", "sweep", "test", "train"),
+    *(
+        "advise",
+        "calibrate",
+        "compare",
+        "export",
+        "extend",
+        "forget",
+        "label",
+        "predict",
+        "serve",
+        "sweep",
+        "test",
+        "train",
+    ),
 }
 TRUST = "true: let the config of a run name any code; for runs that you trust as you trust a program"
 

@@ -23,6 +23,7 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "compare": ("runs",),
     "threshold": ("run",),
     "calibrate": ("run", "labels"),
+    "advise": ("run", "labels"),
     "label": ("run", "source"),
     "extend": ("run", "data"),
     "forget": ("run", "pictures"),

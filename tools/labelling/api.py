@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, Response
 
 from datamodules.errors import DataError, UnreadableImageError
+from tools.errors import ConfigError
 from tools.serving.frame import PAGES as FRAME
 from tools.serving.frame import STYLES, page
 from tools.serving.limits import RefusedError
@@ -72,6 +73,13 @@ class Here(BaseModel):
     by: str = Field(min_length=1, max_length=LONGEST)
 
 
+class Lesson(BaseModel):
+    """A good image that the model shall learn."""
+
+    by: str = Field(min_length=1, max_length=LONGEST)
+    image: str = Field(max_length=4000)
+
+
 class Wanted(BaseModel):
     """Something to write."""
 
@@ -83,7 +91,7 @@ def home(request: Request) -> HTMLResponse:
     """Show the page."""
     room = _room(request)
     about = {"title": room.title, "by": room.by, "out": str(room.out), "exports": list(room.exports)}
-    return page("label.html.j2", folder=PAGES, about=about, has_model=room.lens.there)
+    return page("label.html.j2", folder=PAGES, about=about, has_model=room.lens.there, can_learn=room.teacher.there)
 
 
 @router.get("/label/next")
@@ -132,6 +140,17 @@ def redo(request: Request, turn: Turn) -> dict[str, Any]:
     """Say again what somebody took back last."""
     room = _room(request)
     return _known(lambda: _turned(room, room.desk.journal.redo(turn.request, turn.by).image, turn))
+
+
+@router.post("/label/learn")
+def learn(request: Request, lesson: Lesson) -> dict[str, Any]:
+    """Let the model learn an image that counts as good; this takes as long as ``loupe extend`` takes."""
+    room = _room(request)
+    item = _known(lambda: room.desk.item(lesson.image))
+    try:
+        return {"said": room.teacher.teach(item, lesson.by)}
+    except (ConfigError, DataError, OSError) as error:
+        raise RefusedError(409, str(error)) from error
 
 
 @router.post("/label/here")

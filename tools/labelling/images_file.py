@@ -50,6 +50,22 @@ def labels_of_journal(journal: Path) -> Path:
         DataError: One of both is missing or damaged, or nothing was labelled.
     """
     state = read_journal(journal)
+    items, picked = read_images(journal)
+    rows = label_rows(items, state, picked)
+    if not rows:
+        raise DataError(
+            f"Expected {journal} to say something of the images in {journal.parent / IMAGES}, but it says nothing; "
+            "label some."
+        )
+    return write_rows(journal.parent / LABELS, LABEL_COLUMNS, rows)
+
+
+def read_images(journal: Path) -> tuple[dict[str, Item], dict[str, str]]:
+    """Read the images of a set from beside a journal; return them, and how each was picked, by name.
+
+    Raises:
+        DataError: They are not there.
+    """
     path = journal.parent / IMAGES
     if not path.is_file():
         raise DataError(
@@ -63,9 +79,4 @@ def labels_of_journal(journal: Path) -> Path:
         score, threshold = (float(row[key]) if row[key] else None for key in ("score", "threshold"))
         items[name] = Item(name, Path(row["path"]), row["box"], score, threshold, row["kind"], group=row["group"])
         picked[name] = str(row["picked"])
-    rows = label_rows(items, state, picked)
-    if not rows:
-        raise DataError(
-            f"Expected {journal} to say something of the images in {path}, but it says nothing; label some."
-        )
-    return write_rows(journal.parent / LABELS, LABEL_COLUMNS, rows)
+    return items, picked

@@ -98,6 +98,13 @@ class Lens:
         finally:
             self._lock.release()
 
+    def reopen(self) -> None:
+        """Look by the model as it is on the disk by now; what was seen by the one before is forgotten."""
+        with self._lock:
+            self._judge = None
+            self._kept.clear()
+            self._open_now()
+
     def _open(self) -> None:
         with self._lock:
             self._open_now()

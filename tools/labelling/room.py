@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .lens import Alike, Lens
     from .masks import Masks
     from .seeing import Sights
+    from .teaching import Teacher
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Room:
         out: Folder of journal, masks and labels.
         by: Who labels, where nobody else says their name.
         title: What is labelled, in words.
+        teacher: Lets the model learn images that people call good.
         exports: What can be written, by name; each returns what it says.
     """
 
@@ -39,4 +41,5 @@ class Room:
     out: Path
     by: str
     title: str
+    teacher: Teacher
     exports: dict[str, Callable[[], str]] = field(default_factory=dict)

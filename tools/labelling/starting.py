@@ -44,6 +44,7 @@ from .masks import MASKS, Masks
 from .returning import return_labels
 from .room import Room
 from .seeing import Sights
+from .teaching import Teacher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,9 @@ def open_room(config: DictConfig, out: Path, by: str) -> Room:
     write_images(desk, out)
     masks = Masks(out / MASKS)
     white = config.data.white_level if config.data is not None else None
-    room = Room(desk, masks, Sights(white), lens, Alike(desk), out, by, _title(config))
+    room = Room(
+        desk, masks, Sights(white), lens, Alike(desk), out, by, _title(config), Teacher(_run_of(config), desk, lens)
+    )
     room.exports = {
         "csv": lambda: f"Labels {write_labels(desk, out)}",
         "coco": lambda: f"COCO {write_coco(desk, masks, out)}",
@@ -217,10 +220,17 @@ def _judged(sources: list[str], out: Path, opener: Callable[[], Judge]) -> Gathe
 def _opener(config: DictConfig) -> Callable[[], Judge] | None:
     if config.bundle is not None:
         return partial(open_bundle, str(config.bundle))
-    run = config.run
-    if run is None and config.source is not None:
-        run = _run_of_predictions(Path(as_list(config.source)[0]).expanduser())
-    return None if run is None else partial(open_run, str(run))
+    run = _run_of(config)
+    return None if run is None else partial(open_run, run)
+
+
+def _run_of(config: DictConfig) -> str | None:
+    """Name the run whose scores are shown; none where a bundle judges, or nothing is known."""
+    if config.bundle is not None:
+        return None
+    if config.run is None and config.source is not None:
+        return _run_of_predictions(Path(as_list(config.source)[0]).expanduser())
+    return None if config.run is None else str(config.run)
 
 
 def _run_of_predictions(folder: Path) -> str | None:

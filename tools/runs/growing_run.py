@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from tools.configuring.positions import quoted
 from tools.errors import ConfigError
 
 from .options import as_list
@@ -57,13 +58,27 @@ def asked_of(verb: str, trained: Trained) -> Growing:
     Raises:
         ConfigError: A value is missing, or the run is at work, holds several models, or is a checkpoint alone.
     """
-    keys, folder, key = trained.config, trained.tested, WHAT[verb]
+    keys, key = trained.config, WHAT[verb]
     if OmegaConf.is_missing(keys, key) or isinstance(keys[key], DictConfig):  # the run's own data has the same name
         raise ConfigError(f"Expected a value for {key}, but found none; set {key}=PATH.")
-    require_one_model(trained, verb)
-    if folder is None:
-        raise ConfigError("Expected run to be the folder of a run, since its table of thresholds is written, too.")
-    if not is_finished(folder):
-        raise ConfigError(f"{unfinished(folder)}.")
+    folder = _folder_of(verb, trained)
     who = str(keys.by or getpass.getuser())
     return Growing(folder, folder.load_config(), as_list(keys[key]), who, str(keys.note), bool(keys.dry))
+
+
+def growing_folder(run: str) -> RunFolder:
+    """Return the folder of a run that may learn more.
+
+    Raises:
+        ConfigError: There is none, or it is at work, holds several models, or is a checkpoint alone.
+    """
+    return _folder_of("extend", find_growing("extend", [f"run={quoted(run)}"]))
+
+
+def _folder_of(verb: str, trained: Trained) -> RunFolder:
+    require_one_model(trained, verb)
+    if trained.tested is None:
+        raise ConfigError("Expected run to be the folder of a run, since its table of thresholds is written, too.")
+    if not is_finished(trained.tested):
+        raise ConfigError(f"{unfinished(trained.tested)}.")
+    return trained.tested

@@ -67,7 +67,15 @@ async function show(shown, next, started = 0) {
   if (shown.has_mask) takeMask(shown.mark && shown.mark.mask ? "drawn" : "disk", true, mine);
   if (comparing) compare();
   setTimeout(() => { for (const one of next.filter(({ image }) => image !== shown.image).slice(0, 2)) fetched(one.image).catch(() => sheets.delete(one.image)); });
-  if (model && view.map) patiently(shown.image, "map", mine).then(() => mine === asked && draw());
+  if (model && view.map) lookAhead(shown, next, mine);
+}
+
+/** Show the map once it is there; then those of the next two are fetched, one after the other. */
+async function lookAhead(shown, next, mine) {
+  await patiently(shown.image, "map", mine);
+  if (mine !== asked) return;
+  draw();
+  for (const { image } of next.filter((one) => one.image !== shown.image).slice(0, 2)) if (mine === asked) await patiently(image, "map", mine);
 }
 
 function over() {
@@ -163,15 +171,29 @@ async function hold(on) {
 
 /** Keep a verdict; the image after it is shown once the server has it on its disk. */
 async function say(verdict, type = "") {
-  if (busy || !current) return;
+  if (busy || !current) return false;
   busy = true;
   const started = performance.now(), mask = verdict !== "defective" ? "" : marks && marks.touched ? await marks.png() : "keep";
   const said = await send("/label/say", { by: by(), image: current.image, verdict, type, mask, which: which() });
   busy = false;
-  if (!said) return;
+  if (!said) return false;
   if (type && !types.includes(type)) { types.push(type); drawTypes(); }
   await show(said.next[0] || null, said.next, started);
   count();
+  return true;
+}
+
+/** Call an image good, and let the model learn it; the next image is there meanwhile. */
+async function learn() {
+  if (busy || !current || document.body.dataset.learns !== "1") return;
+  const { image } = current;
+  if (!await say("good")) return;
+  byId("learnt").textContent = `The model learns ${image} …`;
+  const said = await send("/label/learn", { by: by(), image });
+  byId("learnt").textContent = said ? `${image}: ${said.said}` : "";
+  if (!said) return;
+  for (const key of [...layers.keys()]) if (/^(map|model) /.test(key)) layers.delete(key);
+  if (view.map && current) patiently(current.image, "map", asked).then(drawSoon);
 }
 
 async function turn(path) {
@@ -253,6 +275,7 @@ const zoom = (factor) => { if (sheet) view.zoomAt(canvas, sheet, factor, canvas.
 const change = (made) => () => { made(); drawSoon(); };
 const KEYS = {
   g: ["good", () => say("good")],
+  l: ["good, and the model learns it: for a false alarm", learn],
   d: ["defective, with what is drawn", () => say("defective", byId("type").value.trim())],
   "1–9": ["defective of this type", null],
   r: ["rework", () => say("rework")],
@@ -302,7 +325,7 @@ addEventListener("keydown", (event) => {
   const command = event.ctrlKey || event.metaKey;
   if (event.key.toLowerCase() === "f" && !command) { hold(true); event.preventDefault(); return; }
   if (command && !/^[zy]$/i.test(event.key)) return;
-  if (event.altKey || (event.repeat && /^[gdruzy1-9]$/i.test(event.key))) return; // a key that is held is one verdict
+  if (event.altKey || (event.repeat && /^[gdlruzy1-9]$/i.test(event.key))) return; // a key that is held is one verdict
   if (press(command && event.shiftKey ? "y" : event.key)) event.preventDefault();
 });
 addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "f") hold(false); });
