@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datamodules.files.images import Array
 
 SIDE = 432  # of the square that is cut out around a fiber, in pixels
-REACH = 2.2  # half its side, in radii of the cladding
+REACH = 3.0  # half its side, in radii of the cladding
 
 
 def cut_face(values: Array) -> tuple[Array, float]:

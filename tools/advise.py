@@ -24,6 +24,7 @@ EPILOG = """examples:
   loupe advise RUN journal=RUN/labels/journal.jsonl next=20
   loupe advise RUN ways=[threshold,head]          # seconds: no classifier is trained
   loupe advise RUN swap=dfm folds=3
+  loupe advise RUN source=NEW_IMAGES              # which of these to label next
 
 threshold: the run's own scores, and a threshold chosen anew by its policy. swap: another model, learnt from the run's
 good training images, and a threshold of its own. head: a logistic regression on what the run's network sees of an

@@ -89,15 +89,15 @@ def _of_table(path: Path, items: list[Item], source: str) -> Candidates:
     by_name = {key: item for item in items for key in (item.name, str(item.path.resolve()))}
     found: list[dict[str, object]] = []
     seen: set[str] = set()
-    for row in rows:
-        known = by_name.get(row["image"]) or by_name.get(str((path.parent / row["image"]).resolve()))
-        item_row = {"file": str(path.parent / row["image"]), "box": ""}
+    for entry in rows:
+        known = by_name.get(entry["image"]) or by_name.get(str((path.parent / entry["image"]).resolve()))
+        item_row = {"file": str(path.parent / entry["image"]), "box": ""}
         if known is not None:
             seen.add(known.name)
             item_row = {"file": str(known.path), "box": known.box}
-        if row["meant"] in INDEX:
-            group = row["group"] or (known.group if known is not None else "") or row["image"]
-            found.append({**row, **item_row, "group": group, "label_index": INDEX[row["meant"]]})
+        if entry["meant"] in INDEX:
+            group = entry["group"] or (known.group if known is not None else "") or entry["image"]
+            found.append({**entry, **item_row, "group": group, "label_index": INDEX[entry["meant"]]})
     if not found:
         raise DataError(f"Expected {path} to hold labels that are good or defective, but found none.")
     others = [item for item in items if item.name not in seen and item.given is None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import asdict
@@ -207,14 +208,16 @@ def _serve(room: Room, config: DictConfig) -> None:
 
 
 def _judged(sources: list[str], out: Path, opener: Callable[[], Judge]) -> Gathered:
-    """Judge images, once: what was judged by an earlier call is there already."""
+    """Judge images, once by each state of a model: after ``loupe calibrate`` or ``extend`` it is another."""
     with working("opening the model"):
         judge = opener()
+    state = hashlib.sha256(json.dumps(judge.about, sort_keys=True).encode()).hexdigest()[:12]
+    folder = out / JUDGED / state
     try:
-        print(predict(judge, sources, out / JUDGED, Options(overlays="none", errors="ok")))
+        print(predict(judge, sources, folder, Options(overlays="none", errors="ok")))
     except BundleError as error:
         raise ConfigError(f"{error} Its folder is that of an earlier call: give another out=.") from error
-    return items_of_predictions(out / JUDGED)
+    return items_of_predictions(folder)
 
 
 def _opener(config: DictConfig) -> Callable[[], Judge] | None:

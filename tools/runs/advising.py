@@ -20,9 +20,12 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image
 from datamodules.samples.dataset import image_tensor
+from tools.labelling.items import Item
+from tools.runner.sources import find_images
 
 from .alternatives import Material, as_it_is, choose, classifier, head, moved_threshold, swapped
 from .checkpoint import read_checkpoint, restore
+from .options import as_list
 from .predicting import judge_of
 from .reading import reading_of
 from .run_folder import RunFolder
@@ -81,7 +84,7 @@ def advise(trained: Trained, folder: RunFolder, found: Candidates) -> str:
         for name, way in ways.items()
     ]
     best = choose_way(compared, label_N, group_N)
-    next_images = _next(material, found, int(config.next))
+    next_images = _next(material, _unlabelled(trained, found), int(config.next))
     out = RunFolder(Path(str(config.out)).expanduser() if config.out is not None else folder.path / ADVICE)
     out.path.mkdir(parents=True, exist_ok=True)
     _write(out, compared, best, next_images, found)
@@ -181,12 +184,29 @@ def _read(row: dict[Any, Any]) -> Array:
     return cut(values, parse_box(row["box"])) if row["box"] else values
 
 
-def _next(material: Material, found: Candidates, count: int) -> list[dict[str, Any]]:
+def _unlabelled(trained: Trained, found: Candidates) -> list[Item]:
+    """List images that nobody labelled, with scores: those of ``source``, judged now, where it is given."""
+    if trained.config.source is None:
+        return found.unlabelled
+    known = {str(Path(file).resolve()) for file in found.labelled["file"]}
+    images = [one for one in find_images(as_list(trained.config.source)) if str(Path(one.name).resolve()) not in known]
+    config = trained.config.copy()
+    config.update({"image_threshold": None, "pixel_threshold": None})
+    judge = judge_of(trained._replace(config=config), reading_of(config.data))
+    results = judge.stream(one.read() for one in images)
+    return [
+        Item(image.name, Path(image.name), score=result.score)
+        for image, result in zip(images, results, strict=True)
+        if not result.error
+    ]
+
+
+def _next(material: Material, unlabelled: list[Item], count: int) -> list[dict[str, Any]]:
     """Name the unlabelled images that lie nearest to the threshold that all labels give."""
     scoped = choose(material, material.seen_N, material.known)
     rows: list[dict[str, Any]] = [
         {"image": item.name, "score": item.score, "threshold": scoped.of_kind(item.kind)}
-        for item in found.unlabelled
+        for item in unlabelled
         if item.score is not None and math.isfinite(item.score)
     ]
     rows.sort(key=lambda row: (abs(row["score"] - row["threshold"]), row["image"]))
@@ -245,7 +265,7 @@ def _advice(best: Compared, compared: list[Compared], trained: Trained, found: C
 
 def _named(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
-        return ["No unlabelled image with a score is known; loupe label RUN source=IMAGES brings some."]
+        return ["No unlabelled image with a score is known; set source=IMAGES."]
     names = ", ".join(f"{row['image']} ({row['score']:.6g})" for row in rows)
     return [f"Label next, the nearest to the threshold {rows[0]['threshold']:.6g} that all labels give: {names}."]
 

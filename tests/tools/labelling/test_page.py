@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
+from tests.conftest import draw_plate
+from tools.cli import main
 from tools.labelling.journal import JOURNAL, read_journal
 from tools.labelling.queue import Scored, nearest_first
 
@@ -32,6 +35,12 @@ pytest.importorskip("fastapi")
 MEDIUM = {"width": 1280, "height": 860}
 NARROW = {"width": 390, "height": 844}
 SHOWN = "(image) => document.getElementById('canvas').dataset.image === image"
+MAPS = """(count) => new Set(performance.getEntriesByType("resource").filter(({ name }) => name.includes("part=map"))
+    .map(({ name }) => name)).size >= count"""
+REDDER = """() => { const canvas = document.getElementById("canvas"), { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3] && data[at] > data[at + 1] + 40) return true;
+    return false; }"""
 OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
 
 
@@ -396,3 +405,41 @@ def test_a_second_server_of_one_set_is_refused(tmp_path: Path) -> None:
         second = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert second.returncode == 2
     assert "several people use one page: open it, and type your name there" in second.stderr
+
+
+def test_one_key_lets_the_model_learn_a_false_alarm_and_its_like_is_accepted(browser: Browser, tmp_path: Path) -> None:
+    root, other = tmp_path / "plates", tmp_path / "other"
+    for index in range(26):
+        kind = "pit" if index >= 20 else "good"
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(root / kind / f"{index:03}.png"), draw_plate(index, pit=index >= 20)[0])
+    words = [f"data.root={root}", "data.image_size=[64,64]", "model=patchcore", "trainer=cpu", "data.num_workers=0"]
+    assert main(["train", *words, "report=false", f"out={tmp_path}", "name=runs", "id=one"]) == 0
+    run = tmp_path / "runs" / "one"
+    other.mkdir()
+    for index in range(4):
+        values = draw_plate(900 + index, pit=False)[0].astype(np.float64)
+        striped = values + 90 * (np.arange(values.shape[1]) // 4 % 2).reshape(1, -1, *[1] * (values.ndim - 2))
+        assert cv2.imwrite(str(other / f"s{index}.png"), striped.clip(0, 255).astype(np.uint8))
+    judge = ["predict", f"run={run}", f"source={other}", "overlay=none", "mask=none", "page=0"]
+    assert main([*judge, f"out={other / 'predictions'}"]) == 0
+    was = pd.read_csv(other / "predictions" / "predictions.csv")
+    assert set(was["verdict"]) == {"defective"}
+    with labelling(other / "predictions", f"run={run}") as server, visiting(browser, server) as page:
+        page.wait_for_function(MAPS, arg=3, timeout=60000)  # of this image, and of the next two
+        page.keyboard.press("m")
+        page.keyboard.press("a")
+        page.wait_for_function(REDDER, timeout=60000)
+        page.keyboard.press("x")
+        shown, _ = press(page, "l")
+        page.wait_for_function(
+            "() => document.getElementById('learnt').textContent.includes('1 added')", timeout=120000
+        )
+        label = server.journal().label(shown)
+        assert label is not None
+        assert label.mark.verdict == "good"
+    assert main([*judge, f"out={other / 'again'}"]) == 0
+    now = pd.read_csv(other / "again" / "predictions.csv")
+    assert (now["score"] < 0.7 * was["score"]).all()
+    noted = [json.loads(line) for line in (run / "learnt.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(one["verb"], one["by"], len(one["images"])) for one in noted] == [("extend", "Ada", 1)]
