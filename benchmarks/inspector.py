@@ -41,7 +41,7 @@ from tools.runs.calibrating import Labelled, evened
 from .microscopes import MICROSCOPES, SIDE, cut_face, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -89,7 +89,10 @@ def simulate(pool: Pool, share: float, seed: int) -> list[dict[str, float]]:
     score_N, bad_N = pool.score_N[half_N], pool.bad_N[half_N]
     other_N, truth_N = pool.score_N[~half_N], pool.bad_N[~half_N]
     names = [f"{seed}/{place:05}" for place in range(len(score_N))]
-    line, first, said, found = pool.threshold, {}, [], []
+    line, found = pool.threshold, []
+    first: dict[str, str] = {}
+    said: list[str] = []
+    order: list[str] = []
     for count in range(max(VERDICTS) + 1):
         if count % ROUND == 0 and said:
             line = _chosen(names, score_N, bad_N, said, first, line)
@@ -125,7 +128,7 @@ def _chosen(
 
 
 def _errors(score_N: Floats, bad_N: npt.NDArray[np.bool_], line: float) -> dict[str, float]:
-    called_N = np.float32(score_N) >= np.float32(line)
+    called_N = score_N.astype(np.float32) >= np.float32(line)
     return {"missed": float((~called_N[bad_N]).mean()), "alarms": float(called_N[~bad_N].mean())}
 
 
@@ -182,12 +185,14 @@ def drawn_faces(count: int) -> list[Face]:
     return found
 
 
-def write(faces: Sequence[Face], folder: Path, change: Callable[[Face], Array]) -> None:
-    """Write faces as a folder of classes."""
+def write(faces: Sequence[Face], folder: Path, kind: str = "") -> None:
+    """Write faces as a folder of classes, as another microscope shows them."""
+    noise = np.random.default_rng(3)
     for number, face in enumerate(faces):
+        shown = MICROSCOPES[kind](face.image, face.radius, noise) if kind else face.image
         path = folder / ("bad" if face.defective else "good") / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), change(face)):
+        if not cv2.imwrite(str(path), shown):
             raise OSError(f"Expected to write {path}.")
 
 
@@ -217,14 +222,14 @@ def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Seq
     groups = {faces[place].group for place in good[: len(good) // 2]}
     learn = [face for face in faces if face.group in groups]
     rest = [face for face in faces if face.group not in groups]
-    write(learn, out / "first", lambda face: face.image)
+    write(learn, out / "first")
     command("train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one")
     run, rows, labels = out / "run" / "one", [], []
     line = float(pd.read_json(run / "calibration.json", typ="series")["image"]["all"]["value"])
     ten = {face.group for face in [face for face in rest if not face.defective][:10]}
     for kind in wanted:
-        noise, place = np.random.default_rng(3), out / kind
-        write(rest, place / "all", lambda face, kind=kind, noise=noise: MICROSCOPES[kind](face.image, face.radius, noise))  # fmt: skip  # noqa: E501
+        place = out / kind
+        write(rest, place / "all", kind)
         score_N, bad_N, names = scores_of(run, place / "all", place / "before")
         group_N = np.array([rest[int(stem)].group for stem in names])
         new = [place / "all" / "good" / f"{stem}.png" for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]  # fmt: skip  # noqa: E501
@@ -245,7 +250,8 @@ def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Seq
         )
         if kind == wanted[-1]:
             labels = table_of(f"{name}, {kind}", Pool(score_N, bad_N, group_N, line), seeds)
-            labels += table_of(f"{name}, {kind}, extended", Pool(*(part[tested_N] for part in (after_N, bad_N, group_N)), line), seeds)  # fmt: skip  # noqa: E501
+            extended = Pool(after_N[tested_N], bad_N[tested_N], group_N[tested_N], line)
+            labels += table_of(f"{name}, {kind}, extended", extended, seeds)
     return rows, labels
 
 

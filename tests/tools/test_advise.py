@@ -42,7 +42,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["image,label"]
     for index in range(COUNT + 4):
         values = draw_plate(500 + index, pit=index % 2 == 1)[0].astype(np.float64)
-        striped = values + 60 * (np.arange(values.shape[1]) // 4 % 2).reshape(1, -1, *[1] * (values.ndim - 2))
+        striped = values + 30 * (np.arange(values.shape[1]) // 4 % 2).reshape(1, -1, *[1] * (values.ndim - 2))
         assert cv2.imwrite(str(folder / f"n{index:02}.png"), striped.clip(0, 255).astype(np.uint8))
         if index < COUNT:
             lines.append(f"n{index:02}.png,{'defective' if index % 2 else 'good'}")

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 ADVICE, JSON_NAME, CSV_NAME = "advice", "advice.json", "advice.csv"
 NOW = "as it is"
 COMMANDS = {
-    "threshold": "loupe calibrate {run} {labels}",
+    "threshold": "loupe calibrate {run} {labels} pool=false",
     "swap": "loupe train {data} model={swap}",
     "classifier": "loupe train {data} model=patch_classifier",
 }
@@ -129,7 +129,6 @@ def gather(trained: Trained, folder: RunFolder, labelled: pd.DataFrame, folds: l
     return Material(
         image_N3HW=torch.stack([image_tensor(value, reading) for value in values]),
         seen_N=seen_N,
-        known=[Seen(*row) for row in state["scores"]],
         scoped=Scoped.from_dict(state["image"]),
         calibration=calibration_of(module),
         module=module,
@@ -203,7 +202,7 @@ def _unlabelled(trained: Trained, found: Candidates) -> list[Item]:
 
 def _next(material: Material, unlabelled: list[Item], count: int) -> list[dict[str, Any]]:
     """Name the unlabelled images that lie nearest to the threshold that all labels give."""
-    scoped = choose(material, material.seen_N, material.known)
+    scoped = choose(material, material.seen_N)
     rows: list[dict[str, Any]] = [
         {"image": item.name, "score": item.score, "threshold": scoped.of_kind(item.kind)}
         for item in unlabelled

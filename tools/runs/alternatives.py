@@ -19,7 +19,7 @@ from callbacks.decisions.choosing import Seen, choose_image_thresholds
 from callbacks.statistics.crossed import Judged
 from datamodules.errors import DataError
 from datamodules.samples.batch import collate
-from datamodules.table import CALIBRATION, TRAIN, read_table
+from datamodules.table import DEFECTIVE, TRAIN, read_table
 from models.one_pass import OnePassModel
 from models.patch_classifier import PatchClassifier, balanced_cross_entropy
 from tools.configuring.build import build
@@ -53,7 +53,6 @@ class Material:
     Attributes:
         image_N3HW: Labelled images as the model sees them.
         seen_N: Their scores by the run's model, with label and kind.
-        known: What the run's calibration saw.
         scoped: The run's thresholds.
         calibration: Of the run: its policy chooses.
         module: The run's model.
@@ -63,7 +62,6 @@ class Material:
 
     image_N3HW: Tensor
     seen_N: list[Seen]
-    known: list[Seen]
     scoped: Scoped
     calibration: Calibration
     module: InspectionModel
@@ -99,8 +97,8 @@ def as_it_is(material: Material) -> Way:
 
 
 def moved_threshold(material: Material) -> Way:
-    """Choose a threshold from the labels of each fold, and from what calibration saw."""
-    return _with_thresholds(material, material.seen_N, material.known, 0.0, "its scores, a threshold from the labels")
+    """Choose a threshold from the labels of each fold."""
+    return _with_thresholds(material, material.seen_N, 0.0, "its scores, a threshold from the labels alone")
 
 
 def swapped(material: Material, folder: RunFolder, config: DictConfig, name: str) -> Way:
@@ -112,10 +110,9 @@ def swapped(material: Material, folder: RunFolder, config: DictConfig, name: str
     started = time.perf_counter()
     module = _fitted(name, folder, config)
     minutes = (time.perf_counter() - started) / 60
-    known = list(_seen_of(module, folder, config))
     score_N = _scores(module, material.image_N3HW)
     seen_N = [one._replace(score=score) for one, score in zip(material.seen_N, score_N.tolist(), strict=True)]
-    return _with_thresholds(material, seen_N, known, minutes, f"model={name} on the run's good training images")
+    return _with_thresholds(material, seen_N, minutes, f"model={name} on the run's good training images")
 
 
 def head(material: Material, seed: int) -> Way:
@@ -150,7 +147,7 @@ def classifier(material: Material, epochs: int, seed: int) -> Way:
     return Way(Judged(logit_N, logit_N >= 0), seconds / len(material.folds) / 60, about)
 
 
-def choose(material: Material, seen_N: Sequence[Seen], known: Sequence[Seen]) -> Scoped:
+def choose(material: Material, seen_N: Sequence[Seen]) -> Scoped:
     """Choose thresholds as the run's policy does.
 
     Raises:
@@ -161,7 +158,7 @@ def choose(material: Material, seen_N: Sequence[Seen], known: Sequence[Seen]) ->
         return choose_image_thresholds(
             calibration.policy,
             calibration.fallback,
-            [*known, *seen_N],
+            seen_N,
             calibration.least,
             by_kind="kind" in calibration.scopes,
             nothing=calibration.nothing,
@@ -170,12 +167,10 @@ def choose(material: Material, seen_N: Sequence[Seen], known: Sequence[Seen]) ->
         raise DataError(str(error)) from error
 
 
-def _with_thresholds(
-    material: Material, seen_N: Sequence[Seen], known: Sequence[Seen], minutes: float, about: str
-) -> Way:
+def _with_thresholds(material: Material, seen_N: Sequence[Seen], minutes: float, about: str) -> Way:
     called_N = np.zeros(len(seen_N), dtype=np.bool_)
     for fold in material.folds:
-        scoped = choose(material, [seen_N[place] for place in fold.learn], known)
+        scoped = choose(material, [seen_N[place] for place in fold.learn])
         called_N[fold.judge] = _called(scoped, [seen_N[place] for place in fold.judge])
     return Way(Judged(np.array([seen.score for seen in seen_N]), called_N), minutes, about)
 
@@ -191,7 +186,7 @@ def _fitted(name: str, folder: RunFolder, config: DictConfig) -> OnePassModel:
     module = build(compose_config("train", ["data=synthetic", f"model={name}"]).model, "model").eval()
     if not isinstance(module, OnePassModel):
         raise TypeError(f"Expected a model that learns in one pass, but found {type(module).__name__}.")
-    batches = list(_batches(folder, config, TRAIN))
+    batches = list(_batches(folder, config))
     module.batches = len(batches)
     with torch.no_grad():
         for batch in batches:
@@ -200,29 +195,19 @@ def _fitted(name: str, folder: RunFolder, config: DictConfig) -> OnePassModel:
     return module
 
 
-def _seen_of(module: OnePassModel, folder: RunFolder, config: DictConfig) -> Iterator[Seen]:
-    """Score the calibration images."""
-    for batch in _batches(folder, config, CALIBRATION):
-        for score, label, kind in zip(
-            _scores(module, batch.image), batch.label_index.tolist(), batch.kind or [""] * len(batch), strict=True
-        ):
-            yield Seen(float(score), int(label), float("nan"), str(kind or ""))
-
-
-def _batches(folder: RunFolder, config: DictConfig, split: str) -> Iterator[InspectionBatch]:
-    """Read a split of the run, as far as its images are where they were.
+def _batches(folder: RunFolder, config: DictConfig) -> Iterator[InspectionBatch]:
+    """Read the good training images of the run, as far as they are where they were.
 
     Raises:
         DataError: None is left.
     """
     datamodule: InspectionDataModule = build(config.data, "data")
     known = read_table(folder.samples)
-    datamodule.use_samples(known[known["split"] == split])
+    datamodule.use_samples(known[known["split"] == TRAIN])
     rows: pd.DataFrame = datamodule.samples
-    if split == TRAIN:
-        rows = rows[rows["label_index"] != 1]
+    rows = rows[rows["label_index"] != DEFECTIVE]
     if rows.empty:
-        raise DataError(f"its {split} images are not where they were")
+        raise DataError("its training images are not where they were")
     dataset = datamodule.dataset(rows.reset_index(drop=True))
     for first in range(0, len(rows), BATCH):
         yield collate([dataset[place] for place in range(first, min(first + BATCH, len(rows)))])
