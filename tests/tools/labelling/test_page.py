@@ -38,7 +38,9 @@ SHOWN = "(image) => document.getElementById('canvas').dataset.image === image"
 MAPS = """(count) => new Set(performance.getEntriesByType("resource").filter(({ name }) => name.includes("part=map"))
     .map(({ name }) => name)).size >= count"""
 REDDER = """() => { const canvas = document.getElementById("canvas"), { width, height } = canvas;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
     for (let at = 0; at < data.length; at += 4) if (data[at + 3] && data[at] > data[at + 1] + 40) return true;
     return false; }"""
 OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
