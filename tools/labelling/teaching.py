@@ -51,9 +51,9 @@ class Teacher:
         if self.run is None:
             raise ConfigError("Expected a run to learn, but the page has none; start it with run=RUN.")
         with self._lock:
-            said = self._extend(self.run, item, by)
+            changed = self._extend(self.run, item, by)
             self.lens.reopen()
-            return said
+            return changed
 
     @staticmethod
     def _extend(run: str, item: Item, by: str) -> str:
