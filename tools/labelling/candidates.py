@@ -1,9 +1,9 @@
-"""The labelled images that advice rests on, and those that nobody labelled yet."""
+"""Where advice finds labels: in a table, a journal, or the run's test images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from datamodules.errors import DataError
 from datamodules.layouts.label_table import read_labels
 from datamodules.layouts.words import WORDS, plain
 from datamodules.table import DEFECTIVE, GOOD
+from tools.runs.candidates import COLUMNS, Candidates, Unlabelled
 
 from .entries import DEFECTIVE as CALLED_DEFECTIVE
 from .images_file import IMAGES, labels_of_journal, read_images
@@ -25,23 +26,6 @@ if TYPE_CHECKING:
     from .items import Item
 
 INDEX = {"good": GOOD, "defective": DEFECTIVE}
-COLUMNS = ("image", "file", "box", "label_index", "kind", "group", "picked")
-
-
-class Candidates(NamedTuple):
-    """What advice rests on.
-
-    Attributes:
-        labelled: One row per image that is good or defective, with ``COLUMNS``.
-        unlabelled: Images with scores that nobody labelled.
-        source: Where the labels are from, in words.
-        of_test: Whether they are those of the run's own test images.
-    """
-
-    labelled: pd.DataFrame
-    unlabelled: list[Item]
-    source: str
-    of_test: bool
 
 
 def find_candidates(config: DictConfig, folder: RunFolder) -> Candidates:
@@ -67,7 +51,7 @@ def find_candidates(config: DictConfig, folder: RunFolder) -> Candidates:
         )
     rows = [_row(item, int(item.given is not None and item.given.verdict == CALLED_DEFECTIVE)) for item in decided]
     others = [item for item in items if item.given is None]
-    return Candidates(pd.DataFrame(rows, columns=COLUMNS), others, "the run's test images", of_test=True)
+    return Candidates(pd.DataFrame(rows, columns=COLUMNS), _plain(others), "the run's test images", of_test=True)
 
 
 def _tested(folder: RunFolder) -> list[Item]:
@@ -101,7 +85,7 @@ def _of_table(path: Path, items: list[Item], source: str) -> Candidates:
     if not found:
         raise DataError(f"Expected {path} to hold labels that are good or defective, but found none.")
     others = [item for item in items if item.name not in seen and item.given is None]
-    return Candidates(pd.DataFrame(found)[list(COLUMNS)], others, source, of_test=False)
+    return Candidates(pd.DataFrame(found)[list(COLUMNS)], _plain(others), source, of_test=False)
 
 
 def _row(item: Item, label: int) -> dict[str, object]:
@@ -114,3 +98,7 @@ def _row(item: Item, label: int) -> dict[str, object]:
         "group": item.group or item.name,
         "picked": "random",
     }
+
+
+def _plain(items: list[Item]) -> list[Unlabelled]:
+    return [Unlabelled(item.name, item.score, item.kind) for item in items if item.score is not None]

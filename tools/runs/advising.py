@@ -20,10 +20,10 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image
 from datamodules.samples.dataset import image_tensor
-from tools.labelling.items import Item
 from tools.runner.sources import find_images
 
 from .alternatives import Material, as_it_is, choose, classifier, head, moved_threshold, swapped
+from .candidates import Unlabelled
 from .checkpoint import read_checkpoint, restore
 from .options import as_list
 from .predicting import judge_of
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from callbacks.statistics.crossed import Measured
     from datamodules.files.images import Array
     from models.base import InspectionModel
-    from tools.labelling.candidates import Candidates
 
     from .alternatives import Way
+    from .candidates import Candidates
     from .trained import Trained
 
 ADVICE, JSON_NAME, CSV_NAME = "advice", "advice.json", "advice.csv"
@@ -183,7 +183,7 @@ def _read(row: dict[Any, Any]) -> Array:
     return cut(values, parse_box(row["box"])) if row["box"] else values
 
 
-def _unlabelled(trained: Trained, found: Candidates) -> list[Item]:
+def _unlabelled(trained: Trained, found: Candidates) -> list[Unlabelled]:
     """List images that nobody labelled, with scores: those of ``source``, judged now, where it is given."""
     if trained.config.source is None:
         return found.unlabelled
@@ -194,19 +194,19 @@ def _unlabelled(trained: Trained, found: Candidates) -> list[Item]:
     judge = judge_of(trained._replace(config=config), reading_of(config.data))
     results = judge.stream(one.read() for one in images)
     return [
-        Item(image.name, Path(image.name), score=result.score)
+        Unlabelled(image.name, result.score, result.kind)
         for image, result in zip(images, results, strict=True)
         if not result.error
     ]
 
 
-def _next(material: Material, unlabelled: list[Item], count: int) -> list[dict[str, Any]]:
+def _next(material: Material, unlabelled: list[Unlabelled], count: int) -> list[dict[str, Any]]:
     """Name the unlabelled images that lie nearest to the threshold that all labels give."""
     scoped = choose(material, material.seen_N)
     rows: list[dict[str, Any]] = [
         {"image": item.name, "score": item.score, "threshold": scoped.of_kind(item.kind)}
         for item in unlabelled
-        if item.score is not None and math.isfinite(item.score)
+        if math.isfinite(item.score)
     ]
     rows.sort(key=lambda row: (abs(row["score"] - row["threshold"]), row["image"]))
     return rows[:count]
