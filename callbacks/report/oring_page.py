@@ -72,9 +72,19 @@ def sentence(content: LotOfRings, states: Mapping[tuple[str, str], int]) -> str:
     """Say in one sentence what was found."""
     counted = plural(len(content.rows), "part")
     if not content.judged:
-        return f"{counted} measured; no limits were given, so nothing is accepted or refused."
+        return f"{counted} measured{_defects(content.rows)}; no limits were given, so nothing is accepted or refused."
     counts = [f"{_all(states, state):,} {state}" for state in STATES if _all(states, state)]
     return f"{counted}: {', '.join(counts)}."
+
+
+def _defects(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say on how many parts a model found defects; nothing where none looked."""
+    looked = [int(row["defects"]) for row in rows if row.get("defects") is not None]
+    if not looked:
+        return ""
+    found, missing = sum(looked), len(rows) - len(looked)
+    counted = f", {sum(map(bool, looked)):,} with defects" + (f" ({found:,} in all)" if found else "")
+    return counted + (f", {missing:,} that no model looked at" if missing else "")
 
 
 def reasons(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
