@@ -9,7 +9,6 @@ import pytest
 
 from callbacks.report.oring_page import LotOfRings, sentence
 
-
 NOT_JUDGED = "; no limits were given, so nothing is accepted or refused."
 
 
