@@ -28,6 +28,7 @@ THRESHOLD = 30  # grey levels, as MLography's authors used: an object is at most
 BAND = 3  # pixels around an object that the watershed divides
 FIRST = 2  # number of the first object; 1 is the ground there
 GROUND = 1
+DIM = 127  # grey levels up to which the brightest of a map is not white
 
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -36,7 +37,8 @@ def object_labels(map_HW: Array, *, ground: Ground = "auto", threshold: int = TH
     """Number the objects of a map, pixel by pixel.
 
     Args:
-        map_HW: (H, W) grey values, (H, W, 3) colours, or booleans that are true on objects.
+        map_HW: (H, W) grey values, (H, W, 3) colours, or booleans that are true on objects; of 8 or 16 bits. Of
+            two values that are both dark (0 and 1, 0 and 31, ...), the higher is read as white.
         ground: ``bright``: objects are dark on it; ``dark``: bright on it; ``auto``: the ground is what most of the
             map is.
         threshold: Objects are no brighter than this on a bright ground, no darker than 255 less this on a dark one.
@@ -71,14 +73,22 @@ def _on_bright_ground(map_HW: Array, ground: Ground) -> npt.NDArray[np.uint8]:
     Raises:
         DataError: See ``object_labels``.
     """
-    if map_HW.ndim not in {2, 3} or map_HW.dtype not in (np.bool_, np.uint8) or not map_HW.size:
+    if map_HW.ndim not in {2, 3} or map_HW.dtype not in (np.bool_, np.uint8, np.uint16) or not map_HW.size:
         raise DataError(
-            f"Expected a map of 8-bit values or booleans, (H, W), but found {map_HW.dtype} {map_HW.shape}; save it as "
-            "8-bit grey."
+            f"Expected a map of 8 or 16-bit values or booleans, (H, W), but found {map_HW.dtype} {map_HW.shape}; save "
+            "it as 8-bit grey."
         )
     values = map_HW if map_HW.ndim == 2 else map_HW[..., :3].max(axis=2)
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(0), np.uint8(255))
-    grey_HW = np.ascontiguousarray(values, dtype=np.uint8)
+    grey_HW = _full_range(np.ascontiguousarray(values))
     dark = has_dark_ground(grey_HW) if ground == "auto" else ground == "dark"
     return 255 - grey_HW if dark else grey_HW
+
+
+def _full_range(values_HW: Array) -> npt.NDArray[np.uint8]:
+    """Bring values to 8 bits, and the two values of a dim map to black and white."""
+    low, high = int(values_HW.min()), int(values_HW.max())
+    if low < high <= DIM and int(((values_HW == low) | (values_HW == high)).sum()) == values_HW.size:
+        return np.where(values_HW == low, np.uint8(0), np.uint8(255))
+    return np.asarray(values_HW // 257 if high > 255 else values_HW, np.uint8)

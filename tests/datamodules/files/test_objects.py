@@ -139,8 +139,23 @@ def test_an_empty_map_has_no_objects() -> None:
 
 def test_other_values_are_refused() -> None:
     for values in (np.zeros((9, 9), np.float32), np.zeros(9, np.uint8), np.zeros((0, 4), np.uint8)):
-        with pytest.raises(DataError, match="Expected a map of 8-bit values or booleans"):
+        with pytest.raises(DataError, match="Expected a map of 8 or 16-bit values or booleans"):
             object_labels(values)
+
+
+@pytest.mark.parametrize("white", [1, 31, 85, 127])
+def test_dim_maps_of_two_values_are_read_as_black_and_white(white: int) -> None:
+    mask = np.zeros((40, 60), bool)
+    mask[10:15, 20:25] = True
+    for marked in (mask, ~mask):
+        values = np.where(marked, white, 0).astype(np.uint8)
+        np.testing.assert_array_equal(object_labels(values), object_labels(mask))
+
+
+def test_sixteen_bits_are_read_like_eight() -> None:
+    eight = drawn(3)
+    for values in (eight.astype(np.uint16) * 257, eight.astype(np.uint16)):
+        np.testing.assert_array_equal(object_labels(values), object_labels(eight))
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs the shared cases")

@@ -80,13 +80,13 @@ def test_what_is_no_map_is_named_and_the_rest_goes_on(tmp_path: Path, capsys: py
     draw(tmp_path / "maps" / "a.png", 1)
     draw(tmp_path / "maps" / "deeper" / "a.png", 2)
     (tmp_path / "maps" / "broken.png").write_bytes(b"nothing")
-    assert cv2.imwrite(str(tmp_path / "maps" / "deep.png"), np.zeros((50, 50), np.uint16))
+    assert cv2.imwrite(str(tmp_path / "maps" / "deep.tif"), np.zeros((50, 50), np.float32))
     assert cv2.imwrite(str(tmp_path / "maps" / "empty.png"), np.full((50, 50), 255, np.uint8))
     command = ["line=inclusion_maps", f"source={tmp_path / 'maps'}", f"out={tmp_path / 'out'}"]
     assert main(command) == 1
     assert "2 files could not be" in capsys.readouterr().err
     errors = pd.read_csv(tmp_path / "out" / "errors.csv")
-    assert sorted(Path(path).name for path in errors["path"]) == ["broken.png", "deep.png"]
+    assert sorted(Path(path).name for path in errors["path"]) == ["broken.png", "deep.tif"]
     assert set(pd.read_csv(tmp_path / "out" / "objects.csv")["map"]) == {"maps/a.png", "deeper/a.png"}
 
 
