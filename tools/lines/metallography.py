@@ -25,6 +25,7 @@ from datamodules.files.object_table import object_table
 from datamodules.files.objects import object_labels
 from datamodules.files.whole_files import write_whole
 from datamodules.progress import track
+from models.components.fusing import fused
 from models.components.inpainting import Method  # noqa: TC001 - as above
 from models.components.micrograph import Micrograph, Stage, analyse
 from tools.errors import ConfigError
@@ -148,6 +149,7 @@ def stage_of(run: str, key: str) -> Stage:
     """
     module, threshold, config = marking_run(run, key)
     enhance = reading_of(config.data).enhance
+    module.model = fused(module.model)
 
     def logits(image_K3SS: Tensor) -> Tensor:
         found, _ = module.predict(image_K3SS)
