@@ -9,6 +9,7 @@ Letters: H and W height and width of the image in pixels.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeAlias
 
 import cv2
@@ -18,6 +19,8 @@ from scipy.ndimage import distance_transform_edt
 from skimage.measure import label
 from skimage.morphology import h_minima, skeletonize
 from skimage.segmentation import watershed
+
+from .joining import BLOCK, MARGIN, close_by_blocks
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Grains: TypeAlias = npt.NDArray[np.int32]
@@ -39,14 +42,22 @@ def grains_of_logits(logit_HW: npt.NDArray[np.float32], *, sigma: float = SIGMA,
             scale of a network plays no part. Half of it cuts grains to pieces, twice of it joins them.
 
     Both were chosen on calibration scans of one network (three scans, 0.10 G off on average) and measured on others,
-    see ``docs/metallography.md``.
+    see ``docs/metallography.md``. Images longer than 2,560 pixels are closed by blocks, see ``joining``.
     """
     smooth_HW = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(logit_HW, np.float32), (0, 0), sigma), np.float32)
     stride = max(1, int((smooth_HW.size / SAMPLE) ** 0.5))
     low, high = np.percentile(smooth_HW[::stride, ::stride], SPAN)
     if high <= low:
         return np.ones(smooth_HW.shape, np.int32)
-    basin_HW = label(h_minima(smooth_HW, depth * float(high - low)), connectivity=2)  # type: ignore[no-untyped-call]  # the library has no annotations
+    close = partial(_flooded, depth=depth * float(high - low))
+    if max(smooth_HW.shape) <= BLOCK + 2 * MARGIN:
+        return close(smooth_HW)
+    return close_by_blocks(smooth_HW, close)
+
+
+def _flooded(smooth_HW: npt.NDArray[np.float32], depth: float) -> Grains:
+    """Flood smoothed logits from all basins deeper than ``depth``."""
+    basin_HW = label(h_minima(smooth_HW, depth), connectivity=2)  # type: ignore[no-untyped-call]  # the library has no annotations
     return np.asarray(watershed(smooth_HW, basin_HW), np.int32)  # type: ignore[no-untyped-call]  # the library has no annotations
 
 
