@@ -48,8 +48,8 @@ def close_by_blocks(
         found_hw = close(value_HW[first[0] : top + block + margin, first[1] : left + block + margin]) + np.int32(count)
         count = int(found_hw.max())
         rows, columns = slice(top, top + block), slice(left, left + block)
-        for seam in ((_seam(top), columns), (rows, _seam(left))):
-            pairs.append(same_grains(grain_HW[seam], _part(found_hw, seam, first)))
+        seams = (_seam(top), columns), (rows, _seam(left))
+        pairs += [same_grains(grain_HW[seam], _part(found_hw, seam, first)) for seam in seams]
         kept = slice(top, top + block + SEAM), slice(left, left + block + SEAM)
         grain_HW[kept] = _part(found_hw, kept, first)
     return _joined(grain_HW, np.concatenate(pairs), count)
@@ -81,7 +81,7 @@ def _part(found_hw: Grains, where: tuple[slice, slice], first: tuple[int, int]) 
 
 def _joined(grain_HW: Grains, pair_P2: Pairs, count: int) -> Grains:
     """Give grains that are one the same number, without gaps."""
-    links = coo_array((np.ones(len(pair_P2), np.bool_), (pair_P2[:, 0], pair_P2[:, 1])), shape=(count + 1, count + 1))
+    links = coo_array((np.ones(len(pair_P2), np.int32), (pair_P2[:, 0], pair_P2[:, 1])), shape=(count + 1, count + 1))
     _, group_G = connected_components(links, directed=False)
     there_G = np.bincount(group_G, np.bincount(grain_HW.ravel(), minlength=count + 1)) > 0
     number_G = np.cumsum(there_G).astype(np.int32)

@@ -62,7 +62,7 @@ def test_large_scans_are_closed_by_blocks_and_measure_the_same(monkeypatch: pyte
     seen: list[tuple[int, int]] = []
 
     def small(value_HW: npt.NDArray[np.float32], close: object) -> npt.NDArray[np.int32]:
-        seen.append(value_HW.shape)  # type: ignore[arg-type]  # two axes
+        seen.append(value_HW.shape)
         return close_by_blocks(value_HW, close, block=128, margin=64)  # type: ignore[arg-type]  # it is called above
 
     monkeypatch.setattr(closing, "BLOCK", 128)

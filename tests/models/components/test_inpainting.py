@@ -82,7 +82,7 @@ def test_masks_grow_over_dark_rims_and_nothing_else() -> None:
 
 def test_rims_are_the_same_whatever_the_height_of_bands() -> None:
     rng = np.random.default_rng(1)
-    scan = cv2.GaussianBlur(rng.integers(0, 256, (2 * BAND + 50, 90, 3), np.uint8), (0, 0), 2)
+    scan = np.asarray(cv2.GaussianBlur(rng.integers(0, 256, (2 * BAND + 50, 90, 3), np.uint8), (0, 0), 2), np.uint8)
     spots = (scan.mean(axis=2) < 120).astype(np.uint8)
     found = with_rims(scan, spots, GROW)
     for top in (0, BAND // 2, BAND - 30):  # far from the cut, nothing depends on where the scan is cut
