@@ -23,7 +23,7 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 Method: TypeAlias = Literal["navier_stokes", "biharmonic", "telea"]
 
 RADIUS = 3.0  # pixels around a hole that are looked at
-GROW = 3  # pixels by which the mask is grown at most, where the rim of an inclusion is like it
+GROW = 2  # pixels by which the mask is grown at most, where the rim of an inclusion is like it
 _FLAGS = {"navier_stokes": cv2.INPAINT_NS, "telea": cv2.INPAINT_TELEA}
 
 

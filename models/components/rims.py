@@ -22,6 +22,8 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 SHARE = 0.25  # of the step in grey from the ground to the inclusion, from which a pixel is taken for its rim
 WINDOW = 15  # pixels: side of the square in which the grey of an inclusion and of its ground are taken
+NEAR = 7  # pixels: side of the square in which most of the ring around a mask must be rim
+MOST = 0.5
 BAND = 1024  # rows at a time, so that memory does not grow with the image
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -38,7 +40,7 @@ def with_rims(image_HW3: Image, mask_HW: Image, most: int) -> Image:
         (H, W): 1 on inclusions and their rims.
     """
     grown_HW = np.empty_like(mask_HW)
-    for rows, around, inside in _bands(mask_HW.shape[0], most + 1 + WINDOW):
+    for rows, around, inside in _bands(mask_HW.shape[0], most * NEAR + 1 + WINDOW):
         grown_HW[rows] = _grown(image_HW3[around], mask_HW[around], most)[inside]
     return grown_HW
 
@@ -62,8 +64,15 @@ def _grown(image_HW3: Image, mask_HW: Image, most: int) -> Image:
     like_HW = _like_inclusions(image_HW3, mask_HW, cv2.dilate(mask_HW, disc(most + 1)) == 0) & (reach_HW > 0)
     grown_HW = mask_HW
     for _ in range(most):
-        grown_HW = np.asarray(np.where(like_HW, cv2.dilate(grown_HW, _SQUARE), grown_HW), np.uint8)
+        ring_HW = cv2.subtract(cv2.dilate(grown_HW, _SQUARE), grown_HW) > 0
+        grown_HW = np.asarray(np.where(_mostly(ring_HW & like_HW, ring_HW), 1, grown_HW), np.uint8)
     return grown_HW
+
+
+def _mostly(some_HW: npt.NDArray[np.bool_], ring_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Keep what most of the ring near it is: a line that ends at an inclusion is not its rim."""
+    share_HW, _ = _mean_near(some_HW.astype(np.float32), ring_HW, NEAR)
+    return np.asarray(some_HW & (share_HW >= MOST), np.bool_)
 
 
 def _like_inclusions(image_HW3: Image, mask_HW: Image, ground_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -75,11 +84,13 @@ def _like_inclusions(image_HW3: Image, mask_HW: Image, ground_HW: npt.NDArray[np
     return np.asarray(((grey_HW - ground_grey_HW) * step_HW > SHARE * np.square(step_HW)) | ~has_ground_HW, np.bool_)
 
 
-def _mean_near(grey_HW: Floats, where_HW: npt.NDArray[np.bool_]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _mean_near(
+    grey_HW: Floats, where_HW: npt.NDArray[np.bool_], window: int = WINDOW
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the mean grey near every pixel of the pixels that a mask marks, and where there are any."""
     weight_HW = where_HW.astype(np.float32)
     sum_HW, count_HW = (
-        np.asarray(cv2.boxFilter(part, -1, (WINDOW, WINDOW), normalize=False, borderType=cv2.BORDER_CONSTANT))
+        np.asarray(cv2.boxFilter(part, -1, (window, window), normalize=False, borderType=cv2.BORDER_CONSTANT))
         for part in (grey_HW * weight_HW, weight_HW)
     )
     return np.asarray(sum_HW / np.maximum(count_HW, 1), np.float32), np.asarray(count_HW >= 0.5, np.bool_)
