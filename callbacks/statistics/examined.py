@@ -72,8 +72,8 @@ class Examined(NamedTuple):
             )
             found.append(
                 f"As a whole, these {self.drift.images} images differ from those of the training (p = "
-                f"{self.drift.p_value:.2g}): {moved}. Thresholds need not hold for them: train or calibrate on images "
-                "of this source."
+                f"{self.drift.p_value:.2g}){f': {moved}' if moved else ', though in no single fact that is measured'}. "
+                "Thresholds need not hold for them: train or calibrate on images of this source."
             )
         elif kinds := [f"{kind} (p = {drift.p_value:.2g})" for kind, drift in self.kinds if self._has_moved(drift)]:
             found.append(
