@@ -60,11 +60,11 @@ def _bands(height: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
 def _grown(image_HW3: Image, mask_HW: Image, most: int) -> Image:
     if not mask_HW.any():
         return mask_HW
-    reach_HW = cv2.dilate(mask_HW, disc(most))
-    like_HW = _like_inclusions(image_HW3, mask_HW, cv2.dilate(mask_HW, disc(most + 1)) == 0) & (reach_HW > 0)
+    reach_HW = cv2.dilate(mask_HW, disc(most)) > 0
+    like_HW = _like_inclusions(image_HW3, mask_HW, cv2.dilate(mask_HW, disc(most + 1)) == 0)
     grown_HW = mask_HW
     for _ in range(most):
-        ring_HW = cv2.subtract(cv2.dilate(grown_HW, _SQUARE), grown_HW) > 0
+        ring_HW = (cv2.subtract(cv2.dilate(grown_HW, _SQUARE), grown_HW) > 0) & reach_HW
         grown_HW = np.asarray(np.where(_mostly(ring_HW & like_HW, ring_HW), 1, grown_HW), np.uint8)
     return grown_HW
 
