@@ -1,6 +1,7 @@
 """Are images of another source flagged, and those of the same one not? Measured on real sets by resampling.
 
-python -m benchmarks.drift --data FOLDER [--sets NAME ...] [--model OVERRIDE ...] [--resamples N] [--out FOLDER]
+python -m benchmarks.drift --data FOLDER [--sets NAME ...] [--model OVERRIDE ...] [--resamples N] [--seed N]
+                           [--fresh-only] [--out FOLDER]
 
 FOLDER holds ``fiber``, ``benchmark/screw``, ``print3d``, ``oring/spindle`` and ``meta_atom``. Of each, one model is
 trained. Then
@@ -183,7 +184,7 @@ def judge_rows(model: Model, rows: pd.DataFrame, change: Callable[[Array], Array
     return Judged(facts, rows["group"].tolist(), sum(result.defective for result in results))
 
 
-def fresh(model: Model, resamples: int) -> list[dict[str, Any]]:
+def fresh(model: Model, resamples: int, seed: int) -> list[dict[str, Any]]:
     """Draw groups of good images anew: how often are those of the same source flagged, one by one and as a set?
 
     Images that the bank of the model was filled with have no level, on either side.
@@ -194,7 +195,7 @@ def fresh(model: Model, resamples: int) -> list[dict[str, Any]]:
     bank, others = samples[samples["split"] == TRAIN], samples[samples["split"] != TRAIN]
     columns = {name: bank[name].tolist() for name in FACTS if name in bank}
     judged = judge_rows(model, others, CHANGES["as they are"])
-    rng, groups = np.random.default_rng(0), np.unique(samples["group"])
+    rng, groups = np.random.default_rng(seed), np.unique(samples["group"])
     everything = pd.DataFrame(
         [*[dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], *judged.facts]
     ).assign(group=[*bank["group"], *judged.groups])
@@ -273,12 +274,16 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--model", nargs="+", default=["model=patchcore", "model.coreset_ratio=0.02"])
     parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0, help="of the groups that are drawn anew")
+    parser.add_argument("--fresh-only", action="store_true", help="judge no changed copies")
     parser.add_argument("--out", type=Path, default=Path("runs/drift"))
     options = parser.parse_args(args)
     rows = []
     for name in options.sets:
         model = train_on(name, options.data, options.out, options.model)
-        rows += [{"set of images": name, **row} for row in [*fresh(model, options.resamples), *changed(name, model)]]
+        found = fresh(model, options.resamples, options.seed)
+        found += [] if options.fresh_only else changed(name, model)
+        rows += [{"set of images": name, **row} for row in found]
     print(pd.DataFrame(rows).fillna("").to_markdown(index=False))
 
 

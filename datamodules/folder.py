@@ -14,9 +14,10 @@ from .files.names import bare_name, is_image_folder
 from .files.roots import existing_root
 from .files.walking import walk_images
 from .layouts.class_words import GOOD_WORDS, SPLIT_FOLDERS, may_be_either, sounds_good
+from .layouts.contradictions import refuse_contradictions
 from .layouts.files import is_prepared
 from .layouts.finding import TABLE
-from .layouts.relabelling import read_relabelled
+from .layouts.relabelling import corrections, read_relabelled, relabelled
 from .layouts.strays import unused_documents
 from .masks.appearance import are_masks, are_photographs
 from .masks.beside import masks_beside
@@ -26,10 +27,8 @@ from .synthetic.write import is_drawn
 from .table import DEFECTIVE, GOOD, UNASSIGNED, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Sequence
     from pathlib import Path
-
-    from .layouts.relabelling import Relabelled
 
 MOST_LOOKED_AT = 20  # folders below classes
 SHOWN = 2  # names in a sentence
@@ -82,7 +81,9 @@ class FolderDataModule(InspectionDataModule):
         self._ask(root, found, documents)
         self._check_masks(root, found)
         problems += found.problems(root)
-        rows = relabelled([self._row(root, sample) for sample in found.samples], labels or {}, problems)
+        by_folder = [self._row(root, sample) for sample in found.samples]
+        self.remarks += corrections(by_folder, labels or {})
+        rows = relabelled(by_folder, labels or {}, problems)
         if not any((found.samples, found.loose, found.masks, found.beside, found.drawn)):
             first = f"; for example: {problems[0]}" if problems else "; set data.root=PATH."
             raise DataError(
@@ -132,7 +133,7 @@ class FolderDataModule(InspectionDataModule):
         """Refuse folders whose names may mean either, instead of guessing.
 
         Raises:
-            DataError: Names them, and the keys that say what they are.
+            DataError: Names them, and the keys that say what they are; or a folder below one, which says otherwise.
         """
         unclear = {name: count for name, count in found.classes.items() if self._label(name) is None}
         if unclear:
@@ -143,6 +144,9 @@ class FolderDataModule(InspectionDataModule):
                 f"in data.{'good' if sounds_good(first) else 'defective'}=['{first}']{_deeper(root, found)}, or "
                 f"move it away.{_beside(root, documents)}"
             )
+        settled = {bare_name(str(name)) for name in self.defective}
+        judged = [s for s in found.samples if bare_name(s.name) not in settled]
+        refuse_contradictions(root, [(s.path, s.folders, self._label(s.name)) for s in judged])
 
     def _check_masks(self, root: Path, found: Sorted) -> None:
         """Move folders of masks by another name to the masks; refuse those whose name and look contradict each other.
@@ -300,25 +304,6 @@ class Sorted:
             what = f"holds {count} images that Loupe drew, which are not read as a class"
             named.append(UnreadableImageError(path, what, "move it away, or read it with data=synthetic"))
         return named
-
-
-def relabelled(
-    rows: list[dict[str, object]], labels: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
-) -> list[dict[str, object]]:
-    """Give rows the labels that a table says; leave out those of which it says that nobody can tell."""
-    kept = []
-    by_path = {str(path): one for path, one in labels.items()}
-    for row in rows:
-        one = by_path.get(str(row["image_path"]))
-        if one is None:
-            kept.append(row)
-        elif one.label_index is None:
-            problem = f"is labelled {one.word} in {TABLE}"
-            problems.append(UnreadableImageError(str(row["image_path"]), problem, "label it good or defective"))
-        else:
-            defect = (one.defect or str(row["defect"]) or "defect") if one.label_index == DEFECTIVE else ""
-            kept.append({**row, "label_index": one.label_index, "defect": defect})
-    return kept
 
 
 def refuse_drawn(root: Path) -> None:

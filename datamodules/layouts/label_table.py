@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 
+class MissingColumnError(DataError):
+    """A table lacks a column."""
+
+
 def read_labels(path: Path) -> pd.DataFrame:
     """Read labels.csv as text, with the columns ``image`` and ``label``; names of columns in lower case.
 
@@ -32,7 +37,9 @@ def read_labels(path: Path) -> pd.DataFrame:
     for column in ("image", "label"):
         if column not in labels:
             found = ", ".join(labels.columns)
-            raise DataError(f"Expected {path} to have a column {column}, but found {found}; name it in the first line.")
+            raise MissingColumnError(
+                f"Expected {path} to have a column {column}, but found {found}; name it in the first line."
+            )
     if (twice := labels["image"].duplicated()).any():
         raise DataError(f"Expected {path} to name every image once, but found {labels['image'][twice].iloc[0]} twice.")
     return labels
@@ -56,22 +63,32 @@ def read_text_table(path: Path, expected: str) -> pd.DataFrame:
         ) from error
     if "\0" in text:
         raise DataError(f"Expected {path} to be a table with {expected}, but found NUL bytes in it; save it as CSV.")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     head = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
     try:
-        # Spreadsheets write delimiters behind the last cell.
-        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False).fillna(
-            ""
-        )
-    except ValueError as error:
+        table = _parse(text, delimiter)
+    except (ValueError, pd.errors.ParserWarning) as error:
         why = " ".join(str(error).split())
         raise DataError(
-            f"Expected {path} to be a table with {expected}, but could not read it: {why}; close every quote, and put "
-            "names with a comma between quotes."
+            f"Expected {path} to be a table with {expected}, but could not read it: {why}; close every quote, put "
+            "names with a comma between quotes, and give each line as many cells as the first, which names the columns."
         ) from error
     _check_columns(path, head, delimiter)
     table.columns = table.columns.str.strip().str.lower()
     return table
+
+
+def _parse(text: str, delimiter: str) -> pd.DataFrame:
+    """Parse a table of texts; delimiters behind the last cell, as spreadsheets write them, mean nothing.
+
+    Raises:
+        ParserWarning: Cells without a column would be lost.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False)
+    return table.fillna("")
 
 
 def _check_columns(path: Path, head: str, delimiter: str) -> None:

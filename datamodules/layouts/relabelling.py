@@ -9,11 +9,11 @@ from datamodules.files.csv_text import bare, map_texts
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
 from .finding import TABLE
-from .label_table import FileIndex, read_labels
+from .label_table import FileIndex, MissingColumnError, read_labels
 from .words import WORDS, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 LEFT_OUT = ("ambiguous", "rework")
@@ -37,16 +37,19 @@ class Relabelled(NamedTuple):
 def read_relabelled(
     root: Path, images: Sequence[Path], problems: list[UnreadableImageError]
 ) -> dict[Path, Relabelled] | None:
-    """Read ``labels.csv`` with ``image``, ``label`` and, if wanted, ``defect``; None where it names no image here.
+    """Read ``labels.csv`` with ``image``, ``label`` and, if wanted, ``defect``; None where there is none.
 
     Lines that name no image, or whose label means nothing, are added to ``problems``.
+
+    Raises:
+        DataError: It cannot be read, or none of its lines labels an image.
     """
     path = root / TABLE
     if not path.is_file():
         return None
     try:
         table = map_texts(read_labels(path), bare)
-    except DataError:
+    except MissingColumnError:
         return None  # a table of something else
     files = FileIndex(root, images)
     found: dict[Path, Relabelled] = {}
@@ -62,7 +65,47 @@ def read_relabelled(
         else:
             index = _INDEX.get(str(WORDS.get(word or "unknown"))) if word not in LEFT_OUT else None
             found[image] = Relabelled(index, str(row.get("defect", "")).strip(), str(row["label"]))
-    if not found:
-        return None
+    if not found and strange:
+        raise DataError(
+            f"Expected {path} to label images below {root}, but found none that it labels; for example, it "
+            f"{strange[0].problem}; mend it, or move it out of data.root if it belongs to something else."
+        )
     problems += strange
     return found
+
+
+def corrections(rows: Sequence[dict[str, object]], labels: Mapping[Path, Relabelled]) -> list[str]:
+    """Say how many images a table calls otherwise than their folders do; nothing where they agree."""
+    by_path = {str(path): one.label_index for path, one in labels.items()}
+    names = [
+        str(row["name"])
+        for row in rows
+        if by_path.get(str(row["image_path"]), row["label_index"]) not in {None, row["label_index"]}
+        and "/" in str(row["name"])
+    ]
+    if not names:
+        return []
+    shown = ", ".join(names[:2]) + (", ..." if len(names) > 2 else "")
+    one = len(names) == 1
+    images = f"1 image ({shown}) is" if one else f"{len(names)} images ({shown}) are"
+    folders = "its folder" if one else "their folders"
+    return [f"{images} labelled in {TABLE} otherwise than by {folders}: the table counts."]
+
+
+def relabelled(
+    rows: list[dict[str, object]], labels: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
+) -> list[dict[str, object]]:
+    """Give rows the labels that a table says; leave out those of which it says that nobody can tell."""
+    kept = []
+    by_path = {str(path): one for path, one in labels.items()}
+    for row in rows:
+        one = by_path.get(str(row["image_path"]))
+        if one is None:
+            kept.append(row)
+        elif one.label_index is None:
+            problem = f"is labelled {one.word} in {TABLE}"
+            problems.append(UnreadableImageError(str(row["image_path"]), problem, "label it good or defective"))
+        else:
+            defect = (one.defect or str(row["defect"]) or "defect") if one.label_index == DEFECTIVE else ""
+            kept.append({**row, "label_index": one.label_index, "defect": defect})
+    return kept

@@ -36,7 +36,9 @@ Sort = Literal["labels", "stray", "broken", "list", "unknown", "harmless"]
 _GOOD = "An image without a label would count as good, so nothing is read before that."
 _OUTLINES = "is a label file of outlines, which this data does not read"
 _FOR_OUTLINES = "draw them as masks, or use data=oring, which reads outlines"
-_FOR_TABLES = "use data=fiber or data=oring, which read one, or move it out of data.root"
+_FOR_TABLES = (
+    "folder, fiber and oring read one that has the columns image and label; mend it, or move it out of data.root"
+)
 MOST_LOOKED_AT = 20  # files of one folder and suffix, where none is read
 _NONE_USED = "No outline is read as it is; move them out of data.root to go on without any."
 
@@ -135,7 +137,7 @@ def _as_unread(stray: Stray) -> Stray:
     if stray.sort == "stray":
         return replace(stray, what=_OUTLINES, remedy=_FOR_OUTLINES)
     if same_name(stray.path.name) == "labels.csv":
-        return replace(stray, what="is a table of labels, which this data does not read", remedy=_FOR_TABLES)
+        return replace(stray, what="is a table of labels that is not read", remedy=_FOR_TABLES)
     return stray
 
 

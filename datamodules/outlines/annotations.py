@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .polygons import Outline
 
 _MIN_INSIDE = 0.5  # of an outline's area: with less it was drawn on another image, or at another size
+_SMALLEST = 2  # pixels of a side: on less, an outline may end at 1
 _FARTHEST = 1.0  # image widths or heights beyond its border; tracing an outline takes time and memory by its length
 
 
@@ -87,6 +88,8 @@ def _fault(outline: Outline, height: int, width: int) -> str | None:
     size = np.array((width, height))
     if any((np.abs(ring - size / 2) > (0.5 + _FARTHEST) * size).any() for ring in outline.rings):
         return f"has a point far away, and lies outside the picture, which has {width}x{height} pixels"
+    if all((ring >= 0).all() and (ring <= 1).all() for ring in outline.rings) and min(width, height) > _SMALLEST:
+        return "has no point beyond 1: as shares of width and height, it seems; export it in pixels"
     within = clip(outline, width, height)
     if within is None or _area(within) < _MIN_INSIDE * _area(outline):
         return f"lies outside the picture, which has {width}x{height} pixels"

@@ -238,9 +238,68 @@ def test_labels_csv_goes_before_folders_and_speaks_for_images_in_none(tmp_path: 
     assert "e.png is an image in no class folder" in said
 
 
-def test_a_table_that_names_no_image_here_is_none_of_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"image,label\nelse.png,good\n", "names else.png in line 2 of labels.csv; mend it, or move it out"),
+        (b"image,label\ngood/a.png,maybe\n", "has label 'maybe' in line 2 of labels.csv; mend it"),
+        (b"image,label\ngood/a.png,good\ngood/a.png,defective\n", "found good/a.png twice"),
+        ("image,label\ngood/a.png,defective\n".encode("utf-16"), "save it as CSV in UTF-8"),
+    ],
+)
+def test_a_table_of_labels_of_which_none_can_be_used_stops_everything(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
     for index, place in enumerate(["good/a.png", "pit/c.png"]):
         write(tmp_path / place, draw_plate(index)[0])
-    (tmp_path / "labels.csv").write_text("image,label\nelse.png,good\n", encoding="utf-8")
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(DataError, match=expected):
+        FolderDataModule(root=str(tmp_path)).listing()
+    (tmp_path / "labels.csv").rename(tmp_path.parent / f"{tmp_path.name}.csv")  # as the message says
+    assert FolderDataModule(root=str(tmp_path)).listing()[1] == []
+
+
+def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
+    for index, place in enumerate(["good/a.png", "pit/c.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    (tmp_path / "labels.csv").write_text("file,class\ngood/a.png,defective\n", encoding="utf-8")
     _, problems = FolderDataModule(root=str(tmp_path)).listing()
-    assert ["which this data does not read" in problem.problem for problem in problems] == [True]
+    assert [problem.problem for problem in problems] == ["is a table of labels that is not read"]
+
+
+def test_labels_that_go_before_folders_are_said(tmp_path: Path) -> None:
+    for index, place in enumerate(["good/a.png", "good/b.png", "pit/c.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    lines = "image,label\ngood/a.png,defective\ngood/b.png,good\n"
+    (tmp_path / "labels.csv").write_text(lines, encoding="utf-8")
+    data = FolderDataModule(root=str(tmp_path))
+    assert [row for row in data.sample_table()[0]["label_index"]] == [1, 0, 1]
+    assert data.remarks == [
+        "1 image (good/a.png) is labelled in labels.csv otherwise than by its folder: the table counts."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inner", "name"), [("augmented/good", "augmented"), ("lot3/ok", "lot3"), ("test/pit/normal", "pit")]
+)
+def test_good_images_below_a_type_of_defect_are_asked_about_and_the_advice_works(
+    tmp_path: Path, inner: str, name: str
+) -> None:
+    split = "train/" if inner.startswith("test") else ""
+    for index, place in enumerate([f"{split}good/a.png", f"{split}good/b.png", f"{inner}/c.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    outer = inner.rpartition("/")[0]
+    with pytest.raises(DataError, match=f"found {inner}/, though {outer}/ stands for a type of defect; move"):
+        FolderDataModule(root=str(tmp_path)).listing()
+    rows, _ = FolderDataModule(root=str(tmp_path), defective=(name,)).listing()
+    assert sorted(rows["label_index"]) == [0, 0, 1]
+
+
+def test_defects_below_good_images_are_asked_about_and_the_advice_works(tmp_path: Path) -> None:
+    for index, place in enumerate(["good/a.png", "good/lot7/b.png", "good/bad/c.png"]):
+        write(tmp_path / place, draw_plate(index)[0])
+    with pytest.raises(DataError, match=r"found good/bad/, though good/ stands for good images; move good/bad/ beside"):
+        FolderDataModule(root=str(tmp_path)).listing()
+    (tmp_path / "good" / "bad").rename(tmp_path / "bad")
+    rows, _ = FolderDataModule(root=str(tmp_path)).listing()
+    assert sorted(rows["label_index"]) == [0, 0, 1]

@@ -261,7 +261,7 @@ def test_marks_in_the_alpha_channel_of_a_micrographs_mask_are_marks(tmp_path: Pa
     put(tmp_path / "labels.csv", "image,label\n0.png,good\n")
     labels, said = listed(MetallographyDataModule(root=str(tmp_path)))
     assert set(labels.values()) == {1}
-    assert said == {"labels.csv": "is a table of labels, which this data does not read"}
+    assert said == {"labels.csv": "is a table of labels that is not read"}
 
 
 def test_where_no_label_file_marks_anything_it_is_said(tmp_path: Path) -> None:

@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
-import nncf
 import numpy as np
 import onnx
-import openvino
 import torch
-from openvino import opset13
 from torch import nn
 
 from models.export_plan import Explains
@@ -24,6 +21,7 @@ from models.tensor_files import save_tensors
 from tools.errors import ConfigError
 from tools.runner.composition import EMBEDDING, INPUT, MAP, MODEL, SCORE
 
+from .intel import nncf, openvino, opset13
 from .onnx_files import save_onnx, write_half
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ Letters: B batch, H and W height and width of the model's images.
 from __future__ import annotations
 
 import importlib.util
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,12 +16,14 @@ import numpy.typing as npt
 from .specification import BundleError, check_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import openvino
 
 Array = npt.NDArray[Any]
 _ATTRIBUTE = "_core_of_loupe"  # where the package keeps it
+_TELEMETRY = "openvino_telemetry"
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
@@ -87,6 +91,23 @@ def _open_onnx(path: Path, threads: int | None) -> Graph:
     return run
 
 
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Let OpenVINO and NNCF be imported as if their telemetry were not installed.
+
+    It tells their makers of every import and conversion unless a user has opted out, and leaves a folder at home. They
+    do without the package where it is missing, and decide that when they are imported.
+    """
+    if _TELEMETRY in sys.modules:  # somebody else's, who knows of it
+        yield
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # as the documentation of import says: not to be found
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+
+
 def openvino_core() -> openvino.Core:
     """Return OpenVINO's core: one for the whole process, which never goes.
 
@@ -95,7 +116,8 @@ def openvino_core() -> openvino.Core:
     is gone: the next signal with a handler, Ctrl-C or the end of a child, ends the process by SIGSEGV. The package
     itself keeps it, since bundles of several versions, each with a runner of its own, may share a process.
     """
-    import openvino  # noqa: PLC0415 - only one of the two runtimes need be installed
+    with without_telemetry():
+        import openvino  # noqa: PLC0415 - only one of the two runtimes need be installed
 
     if not hasattr(openvino, _ATTRIBUTE):
         setattr(openvino, _ATTRIBUTE, openvino.Core())

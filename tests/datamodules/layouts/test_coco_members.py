@@ -237,3 +237,14 @@ def test_batches_of_one_export_with_the_same_names_stay_apart(tmp_path: Path) ->
     data = setup(tmp_path)
     assert data.excluded.empty
     assert list(labels(data).values()) == [1, 0, 0, 0, 1, 1]
+
+
+def test_outlines_in_shares_of_the_image_mark_nothing(tmp_path: Path) -> None:
+    for name in NAMES:
+        image(tmp_path / name)
+    document = coco(NAMES, [1, 4])
+    document["annotations"][0]["segmentation"] = [[value / 64 for value in RING]]
+    put(tmp_path / "annotations.json", document)
+    data = setup(tmp_path)
+    assert list(labels(data).values()).count(DEFECTIVE) == 1
+    assert data.excluded["problem"].str.contains("as shares of width and height").tolist() == [True]

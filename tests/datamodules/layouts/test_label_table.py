@@ -47,3 +47,18 @@ def test_names_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
     index = FileIndex(tmp_path, [tmp_path / "a.png", tmp_path / "A.png"])
     assert index.find("A.png") == tmp_path / "A.png"
     assert FileIndex(tmp_path, [tmp_path / "a.png", tmp_path / "A.png"]).find("Á.png") is None
+
+
+@pytest.mark.parametrize(
+    "content", ["image,label\ra.png,good\rb.png,defective\r", "image,label,\na.png,good,\nb.png,defective,\n"]
+)
+def test_line_ends_of_old_systems_and_empty_columns_are_no_matter(tmp_path: Path, content: str) -> None:
+    (tmp_path / "labels.csv").write_text(content, encoding="utf-8", newline="")
+    assert read_labels(tmp_path / "labels.csv")["label"].tolist() == ["good", "defective"]
+
+
+@pytest.mark.parametrize("content", ["# mine\nimage,label\na.png,good\n", "image,label\na.png,good,x\nb.png,good,y\n"])
+def test_cells_without_a_column_are_not_dropped_in_silence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "labels.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="as many cells as the first"):
+        read_labels(tmp_path / "labels.csv")
