@@ -273,7 +273,7 @@ def test_labels_that_go_before_folders_are_said(tmp_path: Path) -> None:
     lines = "image,label\ngood/a.png,defective\ngood/b.png,good\n"
     (tmp_path / "labels.csv").write_text(lines, encoding="utf-8")
     data = FolderDataModule(root=str(tmp_path))
-    assert [row for row in data.sample_table()[0]["label_index"]] == [1, 0, 1]
+    assert list(data.sample_table()[0]["label_index"]) == [1, 0, 1]
     assert data.remarks == [
         "1 image (good/a.png) is labelled in labels.csv otherwise than by its folder: the table counts."
     ]
