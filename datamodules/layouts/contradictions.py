@@ -28,8 +28,8 @@ def refuse_contradictions(root: Path, places: Iterable[tuple[Path, Sequence[str]
     """
     for path, folders, label in places:
         for depth, folder in enumerate(folders):
-            said = _LABELS.get(str(WORDS.get(plain(folder))))
-            if label in {GOOD, DEFECTIVE} and said is not None and said != label:
+            inner_label = _LABELS.get(str(WORDS.get(plain(folder))))
+            if label in {GOOD, DEFECTIVE} and inner_label is not None and inner_label != label:
                 inner = "/".join(path.relative_to(root).parts[: -len(folders) - 1] + tuple(folders[: depth + 1]))
                 raise DataError(_refusal(root, inner, label))
 
