@@ -19,16 +19,17 @@ from .enhancing.enhancement import EnhanceAs, Enhancement, read_enhancement
 from .errors import DataError, UnreadableImageError
 from .files.csv_text import written
 from .files.fitting import SQUASH, Fit, require_fit
+from .files.roots import require_place
 from .kinds import of_kinds
 from .masks.matching import split_mask
-from .samples.augment import AugmentedDataset
+from .samples.augment import AugmentedDataset, require_transforms
 from .samples.batch import Sample, collate
 from .samples.copies import contradictions
 from .samples.dataset import InspectionDataset, Reading
 from .samples.held import hold_splits, read_earlier
 from .samples.left_out import leave_out_blank
 from .samples.loading import make_loader
-from .samples.split import fold_table, join_copies, split_table
+from .samples.split import fold_table, join_copies, require_test, split_table
 from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
 from .table import (
     CALIBRATION,
@@ -131,7 +132,12 @@ class InspectionDataModule(LightningDataModule, ABC):
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
         if self.white_level is not None and not 0 < self.white_level < math.inf:
             raise DataError(f"Expected data.white_level to be above 0 or null, but found {self.white_level}.")
-        for key, found, minimum in (("batch_size", self.batch_size, 1), ("num_workers", self.num_workers or 0, 0)):
+        least = {
+            "batch_size": (self.batch_size, 1),
+            "num_workers": (self.num_workers or 0, 0),
+            "mask_on": (self.mask_on, 0),
+        }
+        for key, (found, minimum) in least.items():
             if found < minimum:
                 raise DataError(f"Expected data.{key} to be at least {minimum}, but found {found}.")
         for key, share in (("calibration_share", self.calibration_share), ("test_share", self.test_share)):
@@ -142,6 +148,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         if not 0 <= self.seed < 2**32:
             raise DataError(f"Expected data.seed to be from 0 to {2**32 - 1}, but found {self.seed}.")
         require_fit(self.fit)
+        require_transforms(self.augment)
+        require_place("data.cache", self.cache)
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise DataError(f"Expected data.image_size to be [height, width] in pixels, but found {self.image_size}.")
 
@@ -277,8 +285,9 @@ class InspectionDataModule(LightningDataModule, ABC):
             supervision: What the model learns from; all but ``good`` needs defective training images.
 
         Raises:
-            DataError: Train or calibration has no usable image, or labels are missing; says how to mend it.
+            DataError: A split has no usable image, or labels are missing; says how to mend it.
         """
+        require_test(self.split_samples(TEST), len(self.samples), self.root)
         if supervision != "good":
             check_supervision(self.split_samples(TRAIN), supervision, self.root)
         for split, key in ((TRAIN, "data.test_share"), (CALIBRATION, "data.calibration_share")):

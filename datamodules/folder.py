@@ -71,6 +71,7 @@ class FolderDataModule(InspectionDataModule):
         """List images by folder, and find their masks."""
         root = existing_root(self.root, "folders of images, such as good/ and scratch/, or train/ and test/")
         refuse_drawn(root)
+        self._check_names()
         problems: list[UnreadableImageError] = []
         images = walk_images(root, problems)
         labels = read_relabelled(root, images, problems)
@@ -128,6 +129,22 @@ class FolderDataModule(InspectionDataModule):
         found.masks += sorted(masks)
         found.samples = [sample for sample in found.samples if sample.path not in masks]
         return found
+
+    def _check_names(self) -> None:
+        """Refuse names of folders that two keys call two things.
+
+        Raises:
+            DataError: Names the first.
+        """
+        keys: dict[str, str] = {}
+        for key, names in (("good", self.good), ("unknown", self.unknown), ("defective", self.defective)):
+            for name in {bare_name(str(entry)) for entry in names}:
+                if name in keys:
+                    raise DataError(
+                        "Expected every folder in one of data.good, data.unknown and data.defective, but found "
+                        f"{name} in data.{keys[name]} and data.{key}; set data.{keys[name]}=[NAMES] without it."
+                    )
+                keys[name] = key
 
     def _ask(self, root: Path, found: Sorted, documents: Sequence[UnreadableImageError]) -> None:
         """Refuse folders whose names may mean either, instead of guessing.

@@ -22,6 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
+
 from .bins import bin_count, bin_index, highest_in_bin, lowest_in_bin
 from .curves import FloatArray, ScoreCounts, ratio
 from .regions import REGION_UNIT, region_weights
@@ -158,10 +160,12 @@ def refuse_nan(map_NHW: Tensor) -> None:
     """Refuse maps that no threshold can judge.
 
     Raises:
-        ValueError: Some value is NaN.
+        DataError: Some value is NaN.
     """
     if torch.isnan(map_NHW).any():
-        raise ValueError("Expected anomaly maps without NaN, but found some; the model has diverged.")
+        raise DataError(
+            "Expected anomaly maps without NaN, but found some: the model has diverged; set model.learning_rate lower."
+        )
 
 
 def shared_bins(negative_T: npt.ArrayLike, positive_T: npt.ArrayLike) -> FloatArray:

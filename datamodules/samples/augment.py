@@ -21,7 +21,7 @@ from .order import mixed
 from .sized import SizedDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -57,6 +57,18 @@ class AugmentedDataset(SizedDataset[Sample]):
             return augment(sample, self.transform)
         finally:
             torch.set_rng_state(state)
+
+
+def require_transforms(transforms: Iterable[object]) -> None:
+    """Refuse what is not a transform.
+
+    Raises:
+        DataError: Names the first.
+    """
+    for one in transforms:
+        if not callable(one):
+            expected = "transforms, each a _target_ with its arguments"
+            raise DataError(f"Expected data.augment to be {expected}, but found {one!r}.")
 
 
 def augment(sample: Sample, transform: v2.Transform) -> Sample:

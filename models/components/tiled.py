@@ -105,6 +105,9 @@ class Tiling:
 
     def __post_init__(self) -> None:
         """Refuse what makes no tiles."""
+        for key, found in (("size", self.size), ("batch", self.batch)):
+            if found < 1:
+                raise ValueError(f"Expected tiling.{key} to be at least 1, but found {found}.")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError(f"Expected tiling.overlap to be at least 0 and at most 0.5, but found {self.overlap}.")
         if not 0 <= 2 * self.rim <= self.overlap * self.size:

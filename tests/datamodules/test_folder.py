@@ -303,3 +303,17 @@ def test_defects_below_good_images_are_asked_about_and_the_advice_works(tmp_path
     (tmp_path / "good" / "bad").rename(tmp_path / "bad")
     rows, _ = FolderDataModule(root=str(tmp_path)).listing()
     assert sorted(rows["label_index"]) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("good", "unknown", "defective"), [("ok", "", "OK"), ("a", "A", "pit"), ("a", "b", "B")])
+def test_a_folder_that_two_keys_name_is_asked_about(tmp_path: Path, good: str, unknown: str, defective: str) -> None:
+    write(tmp_path / "good" / "a.png", draw_plate(0)[0])
+    keys = (("good", good), (unknown,), (defective,))
+    with pytest.raises(DataError, match=r"data\.unknown and data\.defective, but found .* without it"):
+        FolderDataModule(root=str(tmp_path), good=keys[0], unknown=keys[1], defective=keys[2]).sample_table()
+    FolderDataModule(root=str(tmp_path), good=("good",), unknown=(), defective=keys[2]).sample_table()  # as advised
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(DataError, match="found none at ~no-such-user"):
+        FolderDataModule(root="~no-such-user/parts").sample_table()

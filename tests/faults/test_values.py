@@ -25,6 +25,9 @@ ODD = [
     *("trainer.max_epochs=-5", "trainer.accelerator=abacus", "trainer.precision=17", "+trainer.callbacks=[x]"),
     *("callbacks.evaluation.resamples=1", "callbacks.evaluation.overlap=0", "+callbacks.more=x", "repeat=0"),
     *("~callbacks.evaluation", "model.coreset_ratio=nan", "model.num_neighbors=0", "backbone.layers=[9]", "folds=1"),
+    *("data.test_share=0", "data.cache=/dev/null", "data.cache=/dev/null/x", "data.mask_on=-1", "data.augment=[1]"),
+    *("folds=2.5", "folds=x", "trainer.max_steps=0", "tiling=hann tiling.size=0", "tiling=hann tiling.batch=0"),
+    *(f"model=conv_ae_small model.learning_rate={rate}" for rate in ("nan", "inf", "1e300", "-1", "0")),
     *("data.root=${oc.env:LOUPE_NO_SUCH}", "data.root=${nosuch}", "out=${out}", "out=/dev/null", "seed=null", "="),
     *(
         "data.augment=[{_target_: nosuch.Thing}]",
@@ -39,7 +42,7 @@ ODD = [
 @pytest.mark.parametrize("value", ODD)
 def test_odd_values(value: str, tmp_path: Path, loupe: Loupe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    args = ["train", "data=synthetic", *SIZE, *QUICK, "out=runs", value]
+    args = ["train", "data=synthetic", *SIZE, *QUICK, "out=runs", *value.split(" ")]
     assert_refused(loupe(args))
     left = {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*")}
     assert left <= {("runs",), ("runs", "drawn")}  # images that were drawn are kept
