@@ -125,6 +125,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         super().__init__()
         self.samples = pd.DataFrame()
         self.remarks: list[str] = []
+        self.borrowed: list[str] = []  # groups that a small split borrowed, and that more images may move
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
         self.enhancement: Enhancement = read_enhancement(self.enhance, self.enhance_as)
         self.first_epoch = 0  # later where a training goes on: it decides the order of images
@@ -216,6 +217,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         else:
             rest, origin = self.test_share, self.calibration_from
             divided = split_table(table, share, rest, seed, defects_in_train=spread, calibration_from=origin)
+            self.borrowed = divided.attrs.pop("borrowed", [])
         self.samples = of_kinds(divided, self.kinds)
         self.excluded = excluded_table(problems)
 

@@ -48,6 +48,9 @@ def split_table(
             are divided between calibration and test.
         calibration_from: ``"train"`` or ``"test"``.
 
+    Returns:
+        The table; ``attrs["borrowed"]`` names the groups that a small split borrowed, and that more images may move.
+
     Raises:
         DataError: The shares are negative or more than the whole.
     """
@@ -101,14 +104,16 @@ def _draw(
     avoid_G = _without_use(defective_G, good_G) if no_defects else defective_G > 0
     places_GK = places(key_of_group, list(shares), seed)
     choice_G = np.zeros(len(groups), dtype=np.intp)
+    borrowed: list[str] = []
     for defective, chosen_G in ((False, ~avoid_G), (True, avoid_G)):
         share_K = np.array([_share(shares, split, no_defects, defective=defective) for split in shares])
         if not share_K.any():  # nothing but training is asked for: there they are, and training leaves them aside
             share_K = np.array([float(split in no_defects) for split in shares])
         choice_C = draw(places_GK[chosen_G], share_K)
-        keep_floors(choice_C, places_GK[chosen_G], share_K)
+        borrowed += groups[chosen_G][keep_floors(choice_C, places_GK[chosen_G], share_K)].tolist()
         choice_G[chosen_G] = choice_C
     fill_empty(choice_G, good_G, np.array([share > 0 for share in shares.values()]))
+    table.attrs["borrowed"] = sorted(set(borrowed))
     table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
 
 

@@ -48,7 +48,7 @@ def draw(places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]) -
 
 def keep_floors(
     choice_G: npt.NDArray[np.intp], places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]
-) -> None:
+) -> list[int]:
     """Fill up, in place, every split that got less than a third of the groups it asks for, and not even one of them.
 
     A third, rounded down, and at least one, as long as there are enough. It borrows those that stand foremost in its
@@ -58,7 +58,11 @@ def keep_floors(
         choice_G: Split of every group.
         places_GK: As ``places`` gives them.
         share_K: Shares.
+
+    Returns:
+        Those that it borrowed, which go back when others come: no rule holds both a floor and every group.
     """
+    borrowed: list[int] = []
     floor_K = np.where(share_K > 0, np.maximum(1, np.floor(FLOOR * share_K * len(choice_G))), 0)
     line_GK = _in_line(places_GK, share_K)
     for split in np.argsort(-share_K, kind="stable"):
@@ -67,7 +71,10 @@ def keep_floors(
             spared = np.flatnonzero((held_K > floor_K)[choice_G] & (choice_G != split))
             if not len(spared):
                 break
-            choice_G[spared[line_GK[spared, split].argmin()]] = split
+            foremost = int(spared[line_GK[spared, split].argmin()])
+            choice_G[foremost] = split
+            borrowed.append(foremost)
+    return borrowed
 
 
 def _in_line(places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

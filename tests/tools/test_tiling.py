@@ -35,10 +35,11 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["squash", "letterbox"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs")
-    assert main([*ARGUMENTS, f"data.root={tmp_path_factory.mktemp('drawn')}", f"out={out}"]) == 0
+    places = (f"data.root={tmp_path_factory.mktemp('drawn')}", f"out={out}")
+    assert main([*ARGUMENTS, *places, f"data.fit={request.param}"]) == 0
     return out / "synthetic-fiber-conv_ae_small" / "tiled"
 
 

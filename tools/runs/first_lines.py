@@ -10,8 +10,24 @@ from datamodules.samples.left_out import reasons
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
 
+SHOWN = 2  # borrowed groups
+
 
 def first_lines(datamodule: InspectionDataModule) -> list[str]:
     """Say, in whole sentences, what a person has to know before anything is learnt from the data."""
     root = str(Path(datamodule.root).expanduser().resolve())
-    return [*datamodule.remarks, *datamodule.described(), *datamodule.notes(), *reasons(datamodule.excluded, root)]
+    told = [*datamodule.remarks, *datamodule.described(), *datamodule.notes(), *_borrowed(datamodule)]
+    return [*told, *reasons(datamodule.excluded, root)]
+
+
+def _borrowed(datamodule: InspectionDataModule) -> list[str]:
+    """Say which images stay only as long as no others come."""
+    split_of = datamodule.samples.groupby("group")["split"].first()
+    named = [f"{group} ({split_of[group]})" for group in datamodule.borrowed if group in split_of]
+    if not named:
+        return []
+    rest = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    told = (
+        f"The set is small, and splits borrowed {', '.join(named[:SHOWN])}{rest}: that may change as images are added;"
+    )
+    return [f"{told} data.split_from=latest holds splits as they are."]

@@ -1,16 +1,41 @@
-"""Runs that ``data.split_from=`` names in a sweep."""
+"""Runs that ``data.split_from=`` names in a sweep, and what a small split says of itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 
+from datamodules.folder import FolderDataModule
 from tools.errors import ConfigError
+from tools.runs.first_lines import first_lines
 from tools.runs.held_splits import name_held_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def folder_of(root: Path, seeds: range) -> FolderDataModule:
+    for index in seeds:
+        path = root / "good" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(index).integers(60, 200, (24, 24), np.uint8)
+        assert cv2.imwrite(str(path), values)
+    data = FolderDataModule(root=str(root), image_size=(24, 24), test_share=0.3)
+    data.setup("fit")
+    return data
+
+
+def test_what_a_small_split_borrowed_is_said(tmp_path: Path) -> None:
+    few, many = folder_of(tmp_path / "few", range(2, 5)), folder_of(tmp_path / "many", range(2, 62))
+    moved = [line for line in first_lines(few) if "borrowed" in line]
+    assert bool(moved) == bool(few.borrowed)
+    assert few.borrowed  # none of these three draws the test
+    assert all(name in moved[0] for name in few.borrowed[:2])
+    assert not many.borrowed
+    assert not [line for line in first_lines(many) if "borrowed" in line]
 
 
 @pytest.fixture

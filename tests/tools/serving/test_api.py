@@ -21,7 +21,7 @@ import pytest
 from tools.cli import main
 from tools.serving.running import open_socket
 
-from .conftest import form, layer, png, serving
+from .conftest import TRAIN, form, layer, png, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from .conftest import Answered, Running
 
 OTHERS = ".ses"  # that ONNX Runtime leaves there: no image
-SAID = ("verdict", "score", "threshold", "probability", "unusual", "kind", "defects", "regions", "facts")
+SAID = (
+    "verdict",
+    "score",
+    "threshold",
+    "probability",
+    "rank_among_good",
+    "unusual",
+    "kind",
+    "defects",
+    "regions",
+    "facts",
+)
 
 
 def predicted(out: Path, judge: str, sources: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -88,6 +99,19 @@ def test_runs_and_bundles_are_served_together(made: Path, bundle: Path, layers: 
         assert (
             refused.json["error"] == "Expected model to be one of folder-conv_ae_small, checkpoint, but found 'nobody'."
         )
+
+
+def test_images_that_keep_their_proportions_are_served_as_predicted(
+    made: Path, layers: list[Path], tmp_path: Path
+) -> None:
+    keys = ("model=conv_ae_small", "model.widths=[16,16]", "trainer.max_epochs=1", "data.fit=letterbox")
+    assert main(["train", *TRAIN, *keys, f"data.root={made}/seen", f"out={tmp_path}", "name=boxed", "id=one"]) == 0
+    run = tmp_path / "boxed" / "one"
+    wanted = predicted(tmp_path / "told", f"run={run}", layers[:12])
+    assert any(row["defects"] for row in wanted.values())
+    with serving(tmp_path / "served", f"run={{boxed: {run}}}") as server:
+        for row in server.predict([(path.name, path.read_bytes()) for path in layers[:12]]).json:
+            assert said(row) == said(wanted[row["image"]])
 
 
 def test_two_hundred_at_once_are_neither_lost_nor_mixed_up(server: Running, bundle: Path, tmp_path: Path) -> None:
