@@ -28,6 +28,7 @@ def demo(overrides: Sequence[str], *, show: bool) -> Path | None:
     """Train on drawn images, and say how to see the outcome at work; return the folder of the run."""
     folder = run(overrides, show=show, verb="demo", greeting=GREETING)
     if folder is not None:
+        print("The drawn defects range from barely visible to gross, so some are missed: the report shows which.")
         print(f"See it judge images in a browser: loupe serve {_shown(folder)}")
     return folder
 
