@@ -29,10 +29,10 @@ from .account import Account
 from .export_plan import ExportPlan
 from .one_pass import OnePassModel, check_fitted
 from .sorter.gathering import Cell, gather
+from .sorter.judging import MIN_CELLS, judge_array
 from .sorter.layers import CLASSES
 from .sorter.layers import GOOD as GOOD_CLASS
 from .sorter.learning import confusion, f1_by_class, learn_factors, rescored
-from .sorter.sorting import MIN_CELLS, sort_array
 from .sorter.standard import NUMBERS, Standard, cells_of_images, judge_cells, maps_of_images, scaled_to
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Layered(OnePassModel):
                 f"Expected at least {MIN_CELLS} training cells, to know what is usual, but found {len(self._seen)}."
             )
         chosen = np.unique(np.linspace(0, len(arrays) - 1, self.kept).round().astype(int))
-        self.model.take([sort_array(arrays[index], features=False, seed=self.seed).standard for index in chosen])
+        self.model.take([judge_array(arrays[index], self.seed).standard for index in chosen])
         self._seen = []
 
     def on_validation_start(self) -> None:
@@ -241,9 +241,8 @@ class Layered(OnePassModel):
         met: dict[str, Met] = {}
         for array in gather([cell for batch in batches for cell in self._cells(batch)]):
             if len(array.name_N) >= MIN_CELLS:
-                found = sort_array(array.cells, features=False, seed=self.seed)
-                score_N4 = found.table[[f"score_{name.lower()}" for name in CLASSES]].to_numpy(np.float64)
-                met |= dict(zip(array.name_N, map(Met, score_N4, found.departure_NSS), strict=True))
+                judged = judge_array(array.cells, self.seed)
+                met |= dict(zip(array.name_N, map(Met, judged.found.score_N4, judged.departures()), strict=True))
         return met
 
     def _within_arrays(self, batch: InspectionBatch) -> InferenceBatch:

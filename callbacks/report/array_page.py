@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SHOWN = 100  # cells of a gallery
 WIDEST = 8.0  # robust standard deviations beyond which a feature says no more
 PERCENTILE = 90
+ITERATIONS = 500  # of t-SNE, as in the notebook: cells of one array settle sooner than images of any kind
 EXTREMES = (0.2, 99.8)  # percentiles of grey values that become black and white
 STYLES = ("page.css", "arrays.css")
 
@@ -96,7 +97,7 @@ def render_array(content: ArrayContent, back: str, date: str) -> str:
     sheet = sprite(np.repeat(content.cell_NSS[..., None], 3, axis=3))
     first = table["row"].min(), table["col"].min()
     ranked = table.sort_values("rank").index.to_list()
-    maps = embedding_maps(scaled(table[list(content.features)])) if content.features else ()
+    maps = embedding_maps(scaled(table[list(content.features)]), iterations=ITERATIONS) if content.features else ()
     values: dict[str, Any] = {
         "content": content,
         "counts": content.counts,

@@ -15,6 +15,7 @@ from sklearn.manifold import TSNE
 FEWEST = 5  # images of a map
 _PRINCIPAL = 50  # components that t-SNE starts from, as its authors do
 _PERPLEXITY = 30.0
+ITERATIONS = 1000  # of t-SNE, the first quarter of them with clusters held apart
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class EmbeddingMap:
     place_N2: npt.NDArray[np.float64]
 
 
-def embedding_maps(embedding_ND: npt.NDArray[np.float32] | None, seed: int = 0) -> tuple[EmbeddingMap, ...]:
+def embedding_maps(
+    embedding_ND: npt.NDArray[np.float32] | None, seed: int = 0, iterations: int = ITERATIONS
+) -> tuple[EmbeddingMap, ...]:
     """Lay out embeddings by PCA and by t-SNE; the same embeddings and seed give the same maps.
 
     Values that are not finite, and embeddings that do not vary, have no map; nor have fewer than `FEWEST` images.
@@ -51,7 +54,7 @@ def embedding_maps(embedding_ND: npt.NDArray[np.float32] | None, seed: int = 0) 
     pca_note = f"Distances are true as far as two directions show them: they hold {100 * kept:.0f} % of all variance."
     perplexity = min(_PERPLEXITY, (len(embedding_ND) - 1) / 3)
     start = 1e-4 * plane / max(float(plane[:, 0].std()), 1e-12)  # as scikit-learn's own start by PCA, for any D
-    method = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed)
+    method = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=iterations)
     place = np.asarray(method.fit_transform(principal), dtype=np.float64)
     tsne_note = "Neighbours are true; distances between clusters, and their sizes, mean nothing."
     return EmbeddingMap("PCA", pca_note, plane), EmbeddingMap("t-SNE", tsne_note, place)

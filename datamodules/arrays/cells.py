@@ -193,10 +193,11 @@ def _link(point_N2: Floats) -> dict[int, list[tuple[int, int, int]]]:
     for step in ((1, 0), (0, 1), (1, 1), (1, -1)):  # diagonals lead around missing pillars
         there_N = _nearest(tree, point_N2 + PITCH * np.array(step))
         back_N = _nearest(tree, point_N2 - PITCH * np.array(step))
-        for here, there in enumerate(there_N):
-            if there < len(point_N2) and back_N[there] == here:
-                links[here].append((int(there), *step))
-                links[int(there)].append((here, -step[0], -step[1]))
+        here_N = np.flatnonzero(there_N < len(point_N2))
+        here_N = here_N[back_N[there_N[here_N]] == here_N]
+        for here, there in zip(here_N.tolist(), there_N[here_N].tolist(), strict=True):
+            links[here].append((there, *step))
+            links[there].append((here, -step[0], -step[1]))
     return links
 
 

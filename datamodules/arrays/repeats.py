@@ -45,7 +45,9 @@ def flatten(image: Array, sigma: float) -> Plane:
         sigma: What varies over more than this many pixels is light.
     """
     values = scale(image, None if image.dtype != np.float32 else float(max(image.max(), 1e-9)))
-    grey = values.astype(np.float32) if values.ndim == 2 else values.astype(np.float32).mean(axis=2)
+    grey = values.astype(np.float32)
+    if grey.ndim == 3:
+        grey = np.asarray(cv2.transform(grey, np.full((1, grey.shape[2]), 1 / grey.shape[2])), dtype=np.float32)
     shown = (~frame_of(grey)).astype(np.float32)
     share = None if shown.all() else np.maximum(slow(shown, sigma), 1e-3)
 

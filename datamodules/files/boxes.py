@@ -57,6 +57,8 @@ def cut(values: Array, box: Box) -> Array:
     """Cut a box out of an image, (H, W) or (H, W, 3), of any type; a turned one is interpolated bilinearly."""
     if box.angle:
         return _cut_turned(values, box)
+    if box.x >= 0 and box.y >= 0 and box.y + box.height <= values.shape[0] and box.x + box.width <= values.shape[1]:
+        return values[box.y : box.y + box.height, box.x : box.x + box.width].copy()
     rows = mirrored(box.y, box.height, values.shape[0])
     columns = mirrored(box.x, box.width, values.shape[1])
     return values[rows[:, None], columns]

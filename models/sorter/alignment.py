@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.arrays.middle import median_cell
+from datamodules.arrays.middle import median_cell, spread_evenly
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
@@ -57,25 +57,23 @@ def align(relief_NSS: Plane, place_N2: npt.NDArray[np.intp], *, loose: bool) -> 
     side = relief_NSS.shape[1]
     core = int(CORE * side) // 2 * 2
     reach = round((LOOSE_REACH if loose else CUT_REACH) * side)
-    search = [_framed(cv2.GaussianBlur(cell, (0, 0), side / 64), core, reach) for cell in relief_NSS]
     reference_SS = median_cell(relief_NSS)
     reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
-    aligned = Aligned(relief_NSS, np.zeros((len(relief_NSS), 2)), np.ones(len(relief_NSS)), reference_SS)
+    offset_N2: Floats = np.zeros((len(relief_NSS), 2))
+    score_N: Floats = np.ones(len(relief_NSS))
+    found_SS = reference_SS
     for turn in range(ROUNDS if loose else FREE_ROUNDS + 1):
-        core_TT = _core(reference_SS, core)
-        maps = [np.asarray(cv2.matchTemplate(cell, core_TT, cv2.TM_CCOEFF_NORMED), np.float32) for cell in search]
+        maps = _matches(relief_NSS, reference_SS, core, reach)
         offset_N2, score_N = _peaks(maps, reach)
         if loose and turn >= FREE_ROUNDS:
             expected_N2 = drift(offset_N2, np.clip(score_N, 0, 1) ** 2, place_N2)
             offset_N2, score_N = _peaks(maps, reach, expected_N2, NEAR * side)
         elif not loose:
             offset_N2 = np.where(score_N[:, None] < SURE, 0.0, offset_N2)
-        cells = np.stack([shifted(cell, *offset) for cell, offset in zip(relief_NSS, offset_N2, strict=True)])
-        alike = score_N >= np.quantile(score_N, 1 - BEST_SHARE)
-        reference_SS = median_cell(cells[alike])
-        aligned = Aligned(cells, offset_N2, score_N, reference_SS)
-        reference_SS = shifted(reference_SS, *symmetric_middle(reference_SS))
-    return aligned
+        alike = spread_evenly(np.flatnonzero(score_N >= np.quantile(score_N, 1 - BEST_SHARE)))
+        found_SS = median_cell(all_shifted(relief_NSS[alike], offset_N2[alike]))
+        reference_SS = shifted(found_SS, *symmetric_middle(found_SS))
+    return Aligned(all_shifted(relief_NSS, offset_N2), offset_N2, score_N, found_SS)
 
 
 def find_pillars(relief_NSS: Plane, reference_SS: Plane) -> tuple[Floats, Floats]:
@@ -86,10 +84,7 @@ def find_pillars(relief_NSS: Plane, reference_SS: Plane) -> tuple[Floats, Floats
     """
     side = relief_NSS.shape[1]
     core, reach = int(CORE * side) // 2 * 2, round(LOOSE_REACH * side)
-    core_TT = _core(reference_SS, core)
-    search = (_framed(cv2.GaussianBlur(cell, (0, 0), side / 64), core, reach) for cell in relief_NSS)
-    maps = [np.asarray(cv2.matchTemplate(cell, core_TT, cv2.TM_CCOEFF_NORMED), np.float32) for cell in search]
-    offset_N2, score_N = _peaks(maps, reach)
+    offset_N2, score_N = _peaks(_matches(relief_NSS, reference_SS, core, reach), reach)
     return np.where(score_N[:, None] < SURE, 0.0, offset_N2), score_N
 
 
@@ -173,6 +168,14 @@ def shifted(cell_SS: Plane, x: float, y: float) -> Plane:
     return np.asarray(moved, dtype=np.float32)
 
 
+def all_shifted(cell_NSS: Plane, offset_N2: Floats) -> Plane:
+    """Return cells so that what lay at their offsets lies in their middles, (N, S, S)."""
+    moved_NSS = np.empty_like(cell_NSS, dtype=np.float32)
+    for moved_SS, cell_SS, (x, y) in zip(moved_NSS, cell_NSS, offset_N2, strict=True):
+        moved_SS[:] = shifted(cell_SS, float(x), float(y))
+    return moved_NSS
+
+
 def radius_grid(side: int) -> Floats:
     """Return the distance of every pixel from the middle of a cell, (S, S), in pixels."""
     axis = np.arange(side) - (side - 1) / 2
@@ -201,6 +204,13 @@ def _framed(cell_SS: Plane, core: int, reach: int) -> Plane:
     if rim <= 0:
         return cell_SS[-rim : cell_SS.shape[0] + rim, -rim : cell_SS.shape[1] + rim] if rim else cell_SS
     return np.pad(cell_SS, rim)
+
+
+def _matches(relief_NSS: Plane, reference_SS: Plane, core: int, reach: int) -> list[Plane]:
+    """Return the correlation of every cell with the middle of the reference, at every offset within ``reach``."""
+    core_TT = _core(reference_SS, core)
+    search = (_framed(cv2.GaussianBlur(cell, (0, 0), len(cell) / 64), core, reach) for cell in relief_NSS)
+    return [np.asarray(cv2.matchTemplate(cell, core_TT, cv2.TM_CCOEFF_NORMED), np.float32) for cell in search]
 
 
 def _core(reference_SS: Plane, core: int) -> Plane:

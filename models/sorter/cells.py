@@ -35,6 +35,7 @@ ROUNDS_OF_CENTRING = 2
 MARGIN_OF_CENTRING = 0.1  # of neighbours, in pitches
 AROUND = 0.5  # likewise: the nodes of a lattice may lie at a pillar's rim
 SHARED = 0.03  # of a cell's side: between neighbours, where a sharp edge shows in both
+STRIP = 512  # rows of a picture that are turned to grey at a time
 LARGEST_SIDE = 96  # pixels; larger cells are shrunk first: no pillar needs more
 
 
@@ -185,9 +186,15 @@ def reflected(grey_HW: Plane, size: tuple[int, int], at_start: tuple[bool, bool]
 def grey_of(values: Array, white_level: float | None = None) -> Plane:
     """Return grey values in [0, 1]; of colours, the mean, since defects have no colour of their own."""
     top = white_level if values.dtype != np.float32 or white_level else float(max(values.max(), 1e-9))
-    scaled = scale(values, top)
-    plane = scaled.astype(np.float32) / (255.0 if scaled.dtype == np.uint8 else 1.0)
-    return np.asarray(plane if plane.ndim == 2 else plane.mean(axis=2), dtype=np.float32)
+    grey_HW = np.empty(values.shape[:2], np.float32)
+    for first in range(0, len(values), STRIP):
+        scaled = scale(values[first : first + STRIP], top)
+        unit = 1 / 255 if scaled.dtype == np.uint8 else 1.0
+        plane = scaled.astype(np.float32)
+        if plane.ndim == 3:
+            plane = np.asarray(cv2.transform(plane, np.full((1, plane.shape[2]), 1 / plane.shape[2])), np.float32)
+        grey_HW[first : first + STRIP] = plane * np.float32(unit)
+    return grey_HW
 
 
 def shrunk(tile_NSS: Plane) -> Plane:

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .outline import half_shift, outline_features, outlines, polar, radial_features
+from .blocks import blocks
+from .outline import half_shift, outline_features, outlines, polar, radial_features, radial_profiles
 from .seed_features import centre_features, darkness_features, step_features
 
 if TYPE_CHECKING:
+    from .judging import JudgedArray
     from .layers import Places
-    from .measures import Gauge, Measures
+    from .measures import Gauge
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
@@ -30,37 +32,51 @@ WINDOW = 7  # pixels along a side of the windows of structural similarity (Wang 
 BESIDE = ("mean", "std", "area", "circularity", "likeness")  # features that are also compared with the neighbours'
 
 
-def describe(grey_NSS: Plane, aligned_NSS: Plane, measures: Measures, gauge: Gauge, places: Places) -> pd.DataFrame:
+def describe(grey_NSS: Plane, judged: JudgedArray) -> pd.DataFrame:
     """Return all features, one row per cell.
 
     Args:
         grey_NSS: Grey values in [0, 1], as they lie.
-        aligned_NSS: Relief with the pillar in the middle.
-        measures: Of the layers.
-        gauge: Of the array.
-        places: Where the cells stand.
+        judged: What the layers say of them.
     """
-    level_NSS = grey_NSS * 255.0
-    polar_NTK = polar(aligned_NSS, gauge.radius)
+    parts = [
+        own_features(grey_NSS[part], judged.aligned.cell_NSS[part], judged.gauge) for part in blocks(len(grey_NSS))
+    ]
+    measures = judged.measures
     columns: dict[str, Floats] = {
         "likeness": measures.likeness,
-        "amplitude": amplitude(aligned_NSS, gauge),
         "absence": measures.absence,
         "darkness": measures.darkness,
         "seam": measures.seam,
         "misfit": np.exp(measures.misfit),
+    }
+    columns |= {name: np.concatenate([own[name] for own, _ in parts]) for name in parts[0][0]}
+    columns |= radial_features(np.concatenate([profile_NB for _, profile_NB in parts]))
+    columns |= {f"{name}_residual": residual(columns[name], judged.places) for name in BESIDE}
+    columns["neighbour_deviation"] = neighbour_deviation(columns)
+    return pd.DataFrame(columns)
+
+
+def own_features(grey_NSS: Plane, aligned_NSS: Plane, gauge: Gauge) -> tuple[dict[str, Floats], Floats]:
+    """Return the features that no other cell has a part in, and radial profiles.
+
+    Args:
+        grey_NSS: Grey values in [0, 1], as they lie.
+        aligned_NSS: Relief with the pillar in the middle.
+        gauge: Of the array.
+    """
+    level_NSS = grey_NSS * 255.0
+    polar_NTK = polar(aligned_NSS, gauge.radius)
+    radius_NT = outlines(polar_NTK, polar(gauge.reference_SS[None], gauge.radius)[0], gauge.radius)
+    columns: dict[str, Floats] = {
+        "amplitude": amplitude(aligned_NSS, gauge),
         "half_shift": half_shift(aligned_NSS, gauge),
         "mean": level_NSS.mean(axis=(1, 2)),
         "std": level_NSS.std(axis=(1, 2)),
     }
-    columns |= outline_features(
-        outlines(polar_NTK, polar(gauge.reference_SS[None], gauge.radius)[0], gauge.radius)
-    ) | radial_features(polar_NTK)
-    columns |= rotation_features(aligned_NSS) | tensor_features(aligned_NSS, gauge)
-    columns |= {f"{name}_residual": residual(columns[name], places) for name in BESIDE}
-    columns["neighbour_deviation"] = neighbour_deviation(columns)
+    columns |= outline_features(radius_NT) | rotation_features(aligned_NSS) | tensor_features(aligned_NSS, gauge)
     columns |= centre_features(level_NSS) | darkness_features(level_NSS) | step_features(level_NSS)
-    return pd.DataFrame(columns)
+    return columns, radial_profiles(polar_NTK)
 
 
 def amplitude(aligned_NSS: Plane, gauge: Gauge) -> Floats:

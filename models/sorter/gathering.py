@@ -16,7 +16,7 @@ import numpy.typing as npt
 from datamodules.arrays.naming import TILE
 
 from .cells import ArrayCells
-from .sorting import MIN_CELLS
+from .judging import MIN_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

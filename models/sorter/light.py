@@ -14,6 +14,7 @@ import numpy.typing as npt
 from datamodules.arrays.middle import median_cell, quantile
 
 from .alignment import radius_grid
+from .blocks import blocks
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
@@ -54,15 +55,19 @@ def shared_relief(grey_NSS: Plane, shape: tuple[int, int]) -> Relief:
     dark = has_dark_ground(typical(grey_NSS[present_N]))
     ends = (GROUND_QUANTILE, 1 - GROUND_QUANTILE) if dark else (GROUND_QUANTILE,)
     level_KN = np.full((len(ends), len(grey_NSS)), np.nan)
-    shown_NSS = grey_NSS[present_N]
-    if dark:  # whose darkest pixels are those of the noise
-        shown_NSS = np.stack([cv2.GaussianBlur(cell, (0, 0), NOISE) for cell in shown_NSS])
-    value_NP = shown_NSS.reshape(len(shown_NSS), -1)
-    level_KN[:, present_N] = [quantile(value_NP, end) for end in ends]
+    for block in blocks(len(grey_NSS)):
+        shown_NSS = grey_NSS[block][present_N[block]]
+        if not len(shown_NSS):
+            continue
+        if dark:  # whose darkest pixels are those of the noise
+            shown_NSS = np.stack([cv2.GaussianBlur(cell, (0, 0), NOISE) for cell in shown_NSS])
+        value_NP = shown_NSS.reshape(len(shown_NSS), -1)
+        level_KN[:, block][:, present_N[block]] = [quantile(value_NP, end) for end in ends]
     smooth_KN = np.stack([evened(level_N.reshape(shape)).ravel() for level_N in level_KN])
     light_N, ground_N = np.maximum(smooth_KN[0], 1e-3), smooth_KN[-1]
-    own = (grey_NSS - ground_N[:, None, None]) / light_N[:, None, None]
-    return Relief(np.asarray(own, dtype=np.float32), float(np.nanmedian(ground_N / light_N)), dark)
+    own_NSS = grey_NSS - ground_N.astype(np.float32)[:, None, None]
+    own_NSS *= (1 / light_N).astype(np.float32)[:, None, None]
+    return Relief(own_NSS, float(np.nanmedian(ground_N / light_N)), dark)
 
 
 def evened(level_RC: Floats) -> Floats:
@@ -90,8 +95,10 @@ def evened(level_RC: Floats) -> Floats:
 
 def own_relief(grey_NSS: Plane) -> Relief:
     """Return tiles, which may have been lit one by one, each relative to a plane through its corners."""
-    own = np.asarray(grey_NSS / np.maximum(corner_plane(grey_NSS), 1e-3) - 1, dtype=np.float32)
-    return Relief(own, 1.0, has_dark_ground(typical(grey_NSS[np.isfinite(grey_NSS[:, 0, 0])])))
+    own_NSS = np.empty_like(grey_NSS, dtype=np.float32)
+    for block in blocks(len(grey_NSS)):
+        own_NSS[block] = grey_NSS[block] / np.maximum(corner_plane(grey_NSS[block]), 1e-3) - 1
+    return Relief(own_NSS, 1.0, has_dark_ground(typical(grey_NSS[np.isfinite(grey_NSS[:, 0, 0])])))
 
 
 def typical(cell_NSS: Plane) -> Plane:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import radius_grid, shifted
+from .blocks import blocks
 
 Floats = npt.NDArray[np.floating]
 Plane = npt.NDArray[np.float32]
@@ -144,6 +145,13 @@ def measure(aligned_NSS: Plane, relief_NSS: Plane, offset_N2: Floats, gauge: Gau
         offset_N2: Where the pillar stands there, from the middle, x before y.
         gauge: Of the array.
     """
+    parts = [_measured(aligned_NSS[part], relief_NSS[part], offset_N2[part], gauge) for part in blocks(len(offset_N2))]
+    if len(parts) == 1:
+        return parts[0]
+    return Measures(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Measures)))
+
+
+def _measured(aligned_NSS: Plane, relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Measures:
     distance = radius_grid(aligned_NSS.shape[1])
     pillar_SS = distance <= 1.1 * gauge.radius
     misfit, changes_NK = fit_changes(aligned_NSS, gauge)
@@ -206,8 +214,10 @@ def disc_means(cell_NSS: Plane, disc_DD: npt.NDArray[np.integer | np.floating], 
 
 def beside_reference(relief_NSS: Plane, offset_N2: Floats, gauge: Gauge) -> Plane:
     """Return cells less the reference, laid over where their pillars stand: a pillar's own straight edges cancel."""
-    laid = [shifted(gauge.reference_SS, -float(x), -float(y)) for x, y in offset_N2]
-    return np.asarray(relief_NSS - np.stack(laid), dtype=np.float32)
+    apart_NSS = np.empty_like(relief_NSS, dtype=np.float32)
+    for apart_SS, relief_SS, (x, y) in zip(apart_NSS, relief_NSS, offset_N2, strict=True):
+        np.subtract(relief_SS, shifted(gauge.reference_SS, -float(x), -float(y)), out=apart_SS)
+    return apart_NSS
 
 
 def seam_strength(relief_NSS: Plane, angle: float = 0.0, rim: tuple[float, float] = (RIM, RIM)) -> Floats:

@@ -116,10 +116,14 @@ def outline_features(radius_NT: Floats) -> dict[str, Floats]:
     }
 
 
-def radial_features(polar_NTK: Plane) -> dict[str, Floats]:
-    """Compare every radial profile of 8 bins with the array's median profile: norm, largest, inner and outer half."""
+def radial_profiles(polar_NTK: Plane) -> Floats:
+    """Return the mean relief of cells in 8 rings around the middle, (N, B)."""
     bins = np.array_split(np.arange(PLACES), BINS)
-    profile_NB = np.stack([polar_NTK[:, :, part].mean(axis=(1, 2)) for part in bins], axis=1)
+    return np.stack([polar_NTK[:, :, part].mean(axis=(1, 2)) for part in bins], axis=1)
+
+
+def radial_features(profile_NB: Floats) -> dict[str, Floats]:
+    """Compare every radial profile with the array's median profile: norm, largest, inner and outer half."""
     away_NB = np.abs(profile_NB - np.median(profile_NB, axis=0))
     return {
         "radial_deviation": np.sqrt((away_NB**2).sum(axis=1)),

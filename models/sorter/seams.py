@@ -121,12 +121,16 @@ def piece_excess(image_HW: Plane, pieces: int) -> Floats:
 
     That is the mean absolute step across the line, less the largest of the two on either side of it.
     """
-    step_HL = np.abs(np.diff(image_HW.astype(np.float64), axis=1))
-    step_GL = step_HL.reshape(pieces, -1, step_HL.shape[1]).mean(axis=1)
+    step_GL = np.stack([step_of(piece) for piece in image_HW.reshape(pieces, -1, image_HW.shape[1])])
     padded = np.pad(step_GL, ((0, 0), (2, 2)), mode="reflect")
     width = step_GL.shape[1]
     beside_GL = np.max([padded[:, start : start + width] for start in (0, 1, 3, 4)], axis=0)
     return np.asarray(step_GL - beside_GL)
+
+
+def step_of(piece_HW: Plane) -> Floats:
+    """Return the mean absolute step between every two columns of a piece, (W - 1,)."""
+    return np.asarray(np.abs(np.diff(piece_HW, axis=1)).mean(axis=0, dtype=np.float64))
 
 
 def piece_votes(excess_GL: Floats) -> Floats:

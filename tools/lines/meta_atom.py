@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,13 +27,15 @@ from datamodules.files.whole_files import write_whole
 from datamodules.masks.naming import in_mask_folder
 from datamodules.progress import track
 from models.sorter.cells import ArrayCells, as_image, cells_of_image, cells_of_tiles
+from models.sorter.judging import TooFewCellsError
 from models.sorter.layers import CLASSES, GOOD
 from models.sorter.ranking import Ranking  # noqa: TC001 - typeguard reads the annotation
 from models.sorter.seed_layers import reflected_levels, sort_by_clusters
-from models.sorter.sorting import SortedArray, TooFewCellsError, sort_array
+from models.sorter.sorting import SortedArray, sort_array
 from tools.errors import ConfigError
 
 from .line import Judged
+from .threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-WORKERS = 3  # arrays sorted at a time: OpenCV and NumPy release the interpreter lock, and the last one waits for none
 SEED = "notebook"
 NOT_FEATURES = ("array", "row", "col", "x", "y", "class", "score", "reason", "inconsistency", "outlier", "rank", SEED)
 
@@ -75,7 +75,7 @@ class MetaAtomLine:
         arrays = find_arrays(sources, problems)
         found: list[SortedArray] = []
         levels: dict[str, npt.NDArray[np.floating]] = {}
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with side_by_side(len(arrays)) as pool:
             jobs = [pool.submit(self._sort, array) for array in arrays]
             for array, job in track(zip(arrays, jobs, strict=True), "sorting arrays", total=len(arrays)):
                 try:
@@ -239,14 +239,15 @@ def write_pages(
 ) -> Path:
     """Write a page per array, and the one that leads to them."""
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    contents = []
-    for one, table in zip(found, tables, strict=True):
-        content = content_of(one, table)
-        address = f"arrays/{one.name.replace('/', '_')}.html"
-        write_whole(out / address, render_array(content, "../index.html", date).encode())
-        contents.append((content, address))
+    contents = [content_of(one, table) for one, table in zip(found, tables, strict=True)]
+    addresses = [f"arrays/{one.name.replace('/', '_')}.html" for one in found]
+    with side_by_side(len(found)) as pool:
+        pages = pool.map(lambda content: render_array(content, "../index.html", date), contents)
+        for address, page in zip(addresses, pages, strict=True):
+            write_whole(out / address, page.encode())
     left_out = [(problem.path, problem.problem, problem.remedy) for problem in problems]
-    lot = LotContent(f"{len(found)} arrays of meta-atoms", contents, left_out, date, command)
+    linked = list(zip(contents, addresses, strict=True))
+    lot = LotContent(f"{len(found)} arrays of meta-atoms", linked, left_out, date, command)
     write_whole(out / "index.html", render_lot(lot).encode())
     return out / "index.html"
 

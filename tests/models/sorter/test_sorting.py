@@ -18,10 +18,11 @@ from datamodules.synthetic import meta_atom
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.meta_atom_array import Flaw, Layout, draw_array, scatter
 from models.sorter.cells import cells_of_image, cells_of_tiles
+from models.sorter.judging import TooFewCellsError
 from models.sorter.layers import classes_of
 from models.sorter.seams import find_seams
 from models.sorter.seed_layers import reflected_levels, sort_by_clusters
-from models.sorter.sorting import SortedArray, TooFewCellsError, sort_array
+from models.sorter.sorting import SortedArray, sort_array
 
 Tiles = dict[tuple[int, int], npt.NDArray[Any]]
 CASES = Path("../shared/cases/meta_atom")
