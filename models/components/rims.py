@@ -1,4 +1,4 @@
-"""The rim of an inclusion: pixels around its mask that are that differ from the ground as it does.
+"""The rim of an inclusion: pixels around its mask that differ from the ground as it does.
 
 A mask seldom covers the dark seam that blur leaves around an inclusion, and a fixed growth that would cover it takes
 away as much of the ground where there is no seam. So a mask grows pixel by pixel, and only over what is like it.
