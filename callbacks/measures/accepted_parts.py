@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from callbacks.acceptance.gathering import Seen, gather
+from callbacks.acceptance.inspecting import Marked
 from callbacks.acceptance.judgement import STATES, titled
-from callbacks.acceptance.looking import Marked
 from callbacks.defects.findings import find_in_batch, image_scales
 from callbacks.defects.image_scale import SAME_SCALE
 from callbacks.defects.measured import MEASURES
@@ -22,15 +22,15 @@ from .measure import ContextMeasure, Section
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from callbacks.acceptance.inspecting import Inspector
     from callbacks.acceptance.judgement import Judgement
-    from callbacks.acceptance.looking import Look
     from callbacks.defects.image_scale import ImageScale
     from datamodules.samples.batch import InspectionBatch
 
     from .measure import Tested
 
 
-LOOKED = "measured_defects"  # of rules that look at the files: numbers in reasons are those of its rows
+MEASURED = "measured_defects"  # of rules that look at the files: numbers in reasons are those of its rows
 COLUMNS = ("name", "image_path", "kind", *MEASURES)
 
 
@@ -49,8 +49,8 @@ class AcceptedParts(ContextMeasure):
         """Judge a batch, by its defects as they are listed."""
         if self._rules is None:
             return
-        if self.tested.look is not None:
-            self._look(batch, self.tested.look)
+        if self.tested.inspector is not None:
+            self._inspect(batch, self.tested.inspector)
             return
         if self._scales is None:
             height, width = batch.image.shape[-2:]
@@ -61,8 +61,8 @@ class AcceptedParts(ContextMeasure):
             scale = self._scales.get(name, SAME_SCALE)
             self._judged[name] = self._rules(gather(seen_of(batch, index, scale), found.defects))
 
-    def _look(self, batch: InspectionBatch, look: Look) -> None:
-        """Look at the parts of a batch on their files."""
+    def _inspect(self, batch: InspectionBatch, inspector: Inspector) -> None:
+        """Inspector at the parts of a batch on their files."""
         for index, name in enumerate(batch.name):
             values = read_image(batch.image_path[index])
             seen = (batch.image.shape[-2], batch.image.shape[-1])
@@ -73,10 +73,10 @@ class AcceptedParts(ContextMeasure):
                 bool(batch.pred_label[index]),
                 given_scale(self.tested.samples, name),
             )
-            looked = look(values, batch.kind[index], marked)
-            self._judged[name] = looked.judgement
+            inspected = inspector(values, batch.kind[index], marked)
+            self._judged[name] = inspected.judgement
             about = {"name": name, "image_path": batch.image_path[index], "kind": batch.kind[index]}
-            self._defects += [about | one.to_dict() for one in looked.defects]
+            self._defects += [about | one.to_dict() for one in inspected.defects]
 
     def result(self) -> Section:
         """``acceptance`` of metrics.json where there are rules, and the columns."""
@@ -87,7 +87,9 @@ class AcceptedParts(ContextMeasure):
         labels = [LABEL_NAMES[index] for index in predictions["label_index"]]
         return Section(
             metrics={"acceptance": summarise(judged, labels)},
-            tables={} if self.tested.look is None else {LOOKED: pd.DataFrame(self._defects, columns=list(COLUMNS))},
+            tables={}
+            if self.tested.inspector is None
+            else {MEASURED: pd.DataFrame(self._defects, columns=list(COLUMNS))},
             columns={"accepted": [one.state for one in judged], "reasons": [one.text for one in judged]},
             notes=doubts(judged),
         )

@@ -24,8 +24,8 @@ from .standard import standard_measures
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
+    from callbacks.acceptance.inspecting import Inspector
     from callbacks.acceptance.judgement import Acceptance
-    from callbacks.acceptance.looking import Look
     from datamodules.samples.batch import InspectionBatch
 
 
@@ -44,12 +44,12 @@ class Evaluation(Callback):
 
     Attributes:
         acceptance: The rules that parts are judged by, set before a test; None: there are none.
-        look: Looks at parts on their files for these rules, set likewise; None: maps tell all that they ask for.
+        inspector: Looks at parts on their files for these rules, set likewise; None: maps tell all that they ask for.
         results: Set when a test has ended.
     """
 
     acceptance: Acceptance | None = None
-    look: Look | None = None
+    inspector: Inspector | None = None
     results: Results
 
     def __init__(
@@ -83,7 +83,9 @@ class Evaluation(Callback):
         data = getattr(trainer, "datamodule", None)
         samples = getattr(data, "samples", pd.DataFrame())
         self._rows: list[dict[str, Any]] = []
-        self._tested = Tested(pl_module, calibration_of(pl_module), samples, self.settings, self.acceptance, self.look)
+        self._tested = Tested(
+            pl_module, calibration_of(pl_module), samples, self.settings, self.acceptance, self.inspector
+        )
         self._tested.fit = getattr(data, "fit", SQUASH)
         self._at_work = deepcopy(self.measures)
         for measure in self._at_work.values():

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lightning import LightningModule
     from torch import device
 
+    from callbacks.acceptance.inspecting import Inspector
     from callbacks.acceptance.judgement import Acceptance
-    from callbacks.acceptance.looking import Look
     from callbacks.decisions.calibration import Calibration
     from datamodules.samples.batch import InspectionBatch
 
@@ -100,7 +100,7 @@ class Tested:
         samples: The sample table; empty where the images have none.
         settings: What measures go by.
         acceptance: The rules that parts are judged by; None: there are none.
-        look: Looks at parts on their files for these rules; None: maps tell all that they ask for.
+        inspector: Looks at parts on their files for these rules; None: maps tell all that they ask for.
         watch: Where the time went.
         predictions: One row per test image, sorted by name: complete before any ``result`` is asked for. ``name,
             image_path, label_index, score, verdict, kind, group``, ``defect`` where there is a sample table, and the
@@ -113,7 +113,7 @@ class Tested:
     samples: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: Settings = field(default_factory=Settings)
     acceptance: Acceptance | None = None
-    look: Look | None = None
+    inspector: Inspector | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     fit: Fit = SQUASH

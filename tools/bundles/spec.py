@@ -16,7 +16,7 @@ from datamodules.layouts.files import is_evened
 from tools.runner.composition import EMBEDDING as GRAPH_EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import CLOUD, CLOUD_FILE, SCHEMA
-from tools.runs.accepting import acceptance_of, look_by
+from tools.runs.accepting import acceptance_of, inspector_by
 from tools.runs.defect_listing import measuring_of
 from tools.runs.reading import places_of
 from tools.runs.zoning import zoning_of
@@ -104,7 +104,11 @@ def describe(
         "classes": list(module.classes),
         "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,
         "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
-        **({"end_faces": look.to_dict()} if (look := look_by(config, acceptance, measuring)) is not None else {}),
+        **(
+            {"end_faces": inspector.to_dict()}
+            if (inspector := inspector_by(config, acceptance, measuring)) is not None
+            else {}
+        ),
         **({"layers": places.to_dict()} if (places := places_of(config.data)) is not None else {}),
         "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {

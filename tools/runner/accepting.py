@@ -9,8 +9,8 @@ from callbacks.acceptance.gathering import Seen, gather
 
 if TYPE_CHECKING:
     from callbacks.acceptance.facts import Measures
+    from callbacks.acceptance.inspecting import Inspected
     from callbacks.acceptance.judgement import Acceptance
-    from callbacks.acceptance.looking import Looked
 
     from .measuring import Measuring
     from .result import Result
@@ -21,7 +21,7 @@ def accept(
     acceptance: Acceptance | None,
     measuring: Measuring | None,
     part: Measures | None = None,
-    looked: Looked | None = None,
+    inspected: Inspected | None = None,
 ) -> Result:
     """Judge the part on a picture by its defects, as they are listed.
 
@@ -30,12 +30,12 @@ def accept(
         acceptance: The rules; None: there are none, and the result stays as it is.
         measuring: How defects are listed.
         part: Measures of the part, where anybody took them.
-        looked: What came of a closer look at the image, where these rules ask for one.
+        inspected: What came of a closer look at the image, where these rules ask for one.
     """
     if acceptance is None:
         return result
-    if looked is not None:
-        return replace(result, defects=looked.defects, known=looked.facts, acceptance=looked.judgement)
+    if inspected is not None:
+        return replace(result, defects=inspected.defects, known=inspected.facts, acceptance=inspected.judgement)
     if result.error or measuring is None:
         why = f"the image {result.error}" if result.error else "nobody measures the defects of these images"
         return replace(result, acceptance=acceptance.unjudged(why))

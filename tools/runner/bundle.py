@@ -14,7 +14,7 @@ from datamodules.layer_places import read_places
 
 from .composition import HYBRID, INSTANCES, compose, compose_distances, compose_views
 from .decision import Decision
-from .face_look import look_of
+from .face_inspector import inspector_of
 from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
@@ -111,5 +111,5 @@ class Bundle(Judge):
             fit=resize.get("fit", SQUASH),  # earlier bundles know no other
             instances=self.spec["composition"]["kind"] in {INSTANCES, HYBRID},
             acceptance=acceptance,
-            look=look_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
+            inspector=inspector_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from callbacks.acceptance.looking import Marked
+from callbacks.acceptance.inspecting import Marked
 from callbacks.report.layers import preview
 from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from callbacks.acceptance.facts import Measures
+    from callbacks.acceptance.inspecting import Inspected, Inspector
     from callbacks.acceptance.judgement import Acceptance
-    from callbacks.acceptance.looking import Look, Looked
     from datamodules.layer_places import LayerPlaces
 
     from .decision import Decision
@@ -90,7 +90,7 @@ class Judge:
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
         zoning: Finds the zones of images that come without any; None: nobody does.
         fit: How images of other proportions are brought to ``size``.
-        look: Looks at parts on their images, for these rules; None: maps tell all that they ask for.
+        inspector: Looks at parts on their images, for these rules; None: maps tell all that they ask for.
 
     Attributes:
         shows: Pixels along the longer side of what a page shows of images; 0: no page does. Set by who makes one.
@@ -118,7 +118,7 @@ class Judge:
         zoning: Zoning | None = None,
         instances: bool = False,
         fit: Fit = SQUASH,
-        look: Look | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         self.infer = infer
         self.decision = decision
@@ -135,7 +135,7 @@ class Judge:
         self.zoning = zoning
         self.instances = instances
         self.fit: Fit = fit
-        self.look = look
+        self.inspector = inspector
         self.shows = 0
         self.members: dict[str, Judge] = {}
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
@@ -261,15 +261,15 @@ class Judge:
             else:
                 result = self._decide(image, found, row, kind, zones_HW)
                 row += 1
-            results.append(accept(result, self.acceptance, self.measuring, image.part, self._look(image, result)))
+            results.append(accept(result, self.acceptance, self.measuring, image.part, self._inspect(image, result)))
         return results
 
-    def _look(self, image: Prepared, result: Result) -> Looked | None:
-        """Look at the part itself, where the rules ask for more than a map tells."""
-        if self.look is None or image.stored is None or result.mask is None or result.anomaly_map is None:
+    def _inspect(self, image: Prepared, result: Result) -> Inspected | None:
+        """Inspector at the part itself, where the rules ask for more than a map tells."""
+        if self.inspector is None or image.stored is None or result.mask is None or result.anomaly_map is None:
             return None
         marked = Marked(result.mask, result.anomaly_map, result.placed, result.defective)
-        return self.look(image.stored, result.kind, marked)
+        return self.inspector(image.stored, result.kind, marked)
 
     def _decide(self, image: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
@@ -327,7 +327,7 @@ class Judge:
         image_3HW, size = self.prepare(values, name, zoned), values.shape[:2]
         facts = {} if self.usual is None else facts_of(values, self.white_level)
         part = None if self.measure_part is None else self.measure_part(values)
-        stored = None if self.look is None else values
+        stored = None if self.inspector is None else values
         return Prepared(name, place, image_3HW, size, facts=facts, part=part, zoned=zoned, kind=kind, stored=stored)
 
 

@@ -12,7 +12,7 @@ from datamodules.files.regular_files import LARGEST_LABELS, read_regular
 from tools.configuring.build import build
 from tools.errors import ConfigError
 from tools.mishaps import first_line
-from tools.runner.face_look import FaceLook, look_of
+from tools.runner.face_inspector import FaceInspector, inspector_of
 
 from .zoning import sizes_of
 
@@ -45,9 +45,9 @@ def acceptance_of(config: DictConfig) -> Acceptance | None:
     return built
 
 
-def look_by(config: DictConfig, acceptance: Acceptance | None, measuring: Measuring) -> FaceLook | None:
+def inspector_by(config: DictConfig, acceptance: Acceptance | None, measuring: Measuring) -> FaceInspector | None:
     """Return what looks at parts on their files for these rules; None where maps tell all that they ask for."""
-    return look_of(acceptance, measuring, *sizes_of(config))
+    return inspector_of(acceptance, measuring, *sizes_of(config))
 
 
 def unlisted_measure(config: DictConfig) -> dict[str, Measure]:

@@ -22,7 +22,7 @@ from tools.runner.specification import BundleError, hash_file
 from tools.runner.writing import TABLE
 from tools.signals import keeping_note
 
-from .accepting import acceptance_of, look_by
+from .accepting import acceptance_of, inspector_by
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
@@ -123,7 +123,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         views=partial(views_of, module),
         instances=module.nothing is not None,
         fit=reading.fit,
-        look=look_by(config, acceptance, measuring),
+        inspector=inspector_by(config, acceptance, measuring),
     )
 
 

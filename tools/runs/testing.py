@@ -16,7 +16,7 @@ from callbacks.tracking.tensorboard import log_results
 from datamodules.progress import working
 from tools.configuring.build import build
 
-from .accepting import acceptance_of, look_by, unlisted_measure
+from .accepting import acceptance_of, inspector_by, unlisted_measure
 from .cautions import warn
 from .defect_listing import measuring_of
 from .reporting import report_content
@@ -71,7 +71,7 @@ def run_test(
     """Test a calibrated model on the test split, and write numbers, tables and the report to ``folder``."""
     evaluation: Evaluation = build(config.callbacks.evaluation, "callbacks.evaluation")
     evaluation.acceptance = acceptance_of(config)
-    evaluation.look = look_by(config, evaluation.acceptance, measuring_of(config, calibration_of(module)))
+    evaluation.inspector = inspector_by(config, evaluation.acceptance, measuring_of(config, calibration_of(module)))
     evaluation.measures |= unlisted_measure(config)
     shown = bool(config.get("report", True))
     if not shown:

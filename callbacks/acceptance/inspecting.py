@@ -37,7 +37,7 @@ class Marked(NamedTuple):
     um_per_pixel: float | None = None
 
 
-class Looked(NamedTuple):
+class Inspected(NamedTuple):
     """What came of a closer look.
 
     Attributes:
@@ -51,8 +51,8 @@ class Looked(NamedTuple):
     facts: Facts
 
 
-class Look(Protocol):
+class Inspector(Protocol):
     """Looks at the part on an image, and judges it by its rules."""
 
-    def __call__(self, values: Array, kind: str, marked: Marked) -> Looked:
+    def __call__(self, values: Array, kind: str, marked: Marked) -> Inspected:
         """Judge the part on an image as stored, (H, W) or (H, W, 3), of a sub-population."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.acceptance.looking import Looked
+from callbacks.acceptance.inspecting import Inspected
 from callbacks.defects.extents import smallest_rectangle
 from callbacks.defects.measured import Defect, confidence_of
 from callbacks.defects.severity import severity_of
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from callbacks.acceptance.inspecting import Marked
     from callbacks.acceptance.judgement import Acceptance
-    from callbacks.acceptance.looking import Marked
     from datamodules.files.images import Array
     from datamodules.zones.finding import Zones
     from datamodules.zones.kinds import Sizes
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FaceLook:
+class FaceInspector:
     """Measures what a model marks on end faces, and judges them.
 
     Attributes:
@@ -59,7 +59,7 @@ class FaceLook:
     core_um: Sizes = None
     cladding_um: Sizes = None
 
-    def __call__(self, values: Array, kind: str, marked: Marked) -> Looked:
+    def __call__(self, values: Array, kind: str, marked: Marked) -> Inspected:
         """Judge the end face on an image as stored, (H, W) or (H, W, 3)."""
         um = marked.um_per_pixel or self.measuring.um_per_pixel
         given = None if um is None else Scale(um, um, "given")
@@ -69,7 +69,7 @@ class FaceLook:
         judged = condensed(self.acceptance(facts), facts)
         ids_HW = None if face.zones.cladding is None else zone_map(face.zones.cladding, face.zones.core, face.size)
         found = (self._defect(one, face, marked, ids_HW, kind) for one in face.defects or ())
-        return Looked(judged, tuple(found), facts)
+        return Inspected(judged, tuple(found), facts)
 
     def _defect(
         self, one: FaceDefect, face: Face, marked: Marked, ids_HW: npt.NDArray[np.uint8] | None, kind: str
@@ -108,7 +108,7 @@ class FaceLook:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, which ``look_of`` takes beside rules and measuring."""
+        """Plain values, which ``inspector_of`` takes beside rules and measuring."""
         return {"core_um": self.core_um, "cladding_um": self.cladding_um}
 
 
@@ -116,13 +116,13 @@ CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 IN_UM = ("size_um", "width_um", "length_um", "area_um2")
 
 
-def look_of(
+def inspector_of(
     acceptance: Acceptance | None, measuring: Measuring, core_um: Sizes = None, cladding_um: Sizes = None
-) -> FaceLook | None:
+) -> FaceInspector | None:
     """Return what looks at parts by these rules; None where a map tells all that they ask for."""
     if acceptance is None or not acceptance.rings:
         return None
-    return FaceLook(acceptance, measuring, core_um, cladding_um)
+    return FaceInspector(acceptance, measuring, core_um, cladding_um)
 
 
 def _mark(marked: Marked, values: Array, view: View, face: FaceView | None, zones: Zones) -> Marks:
