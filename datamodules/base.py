@@ -29,7 +29,7 @@ from .samples.dataset import InspectionDataset, Reading
 from .samples.held import hold_splits, read_earlier
 from .samples.left_out import leave_out_blank
 from .samples.loading import make_loader
-from .samples.split import fold_table, join_copies, require_test, split_table
+from .samples.split import fold_table, join_copies, split_table
 from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
 from .table import (
     CALIBRATION,
@@ -289,7 +289,6 @@ class InspectionDataModule(LightningDataModule, ABC):
         Raises:
             DataError: A split has no usable image, or labels are missing; says how to mend it.
         """
-        require_test(self.split_samples(TEST), len(self.samples), self.root)
         if supervision != "good":
             check_supervision(self.split_samples(TRAIN), supervision, self.root)
         for split, key in ((TRAIN, "data.test_share"), (CALIBRATION, "data.calibration_share")):
@@ -297,10 +296,24 @@ class InspectionDataModule(LightningDataModule, ABC):
             if rows.empty or (
                 supervision == "good" and split == CALIBRATION and not (rows["label_index"] == GOOD).any()
             ):
+                remedy = self._remedy(key) if rows.empty else "none of them is labelled good: label some, or add some"
                 raise DataError(
                     f"Expected good pictures in the {split} split of {self.root}, but found {len(rows)} pictures "
-                    f"there, of {len(self.samples)} in {self.samples['group'].nunique()} groups; {self._remedy(key)}."
+                    f"there, of {len(self.samples)} in {self.samples['group'].nunique()} groups; {remedy}."
                 )
+        if self.split_samples(TEST).empty:
+            raise DataError(
+                f"Expected pictures in the test split of {self.root}, but found none of {len(self.samples)} in "
+                f"{self.samples['group'].nunique()} groups; {self._test_remedy()}."
+            )
+
+    def _test_remedy(self) -> str:
+        """Say what can fill an empty test split."""
+        if not self.test_share:
+            return "set data.test_share above 0"
+        if (remedy := self._remedy("data.test_share")).startswith("it takes"):
+            return remedy
+        return "name some as test where folders or a table say the splits, or change data.test_share"
 
     def _remedy(self, key: str) -> str:
         """Say what can fill an empty split: more groups where there are too few, or another share."""

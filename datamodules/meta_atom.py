@@ -116,7 +116,10 @@ class MetaAtomDataModule(ViewDataModule):
         if not rows:
             first = f"for example: {problems[0]}" if problems else "there are no pictures at all"
             raise DataError(f"Expected tiles or pictures of arrays under {root}, but found none to use; {first}")
-        return self._split(pd.DataFrame(rows)), problems
+        try:
+            return self._split(pd.DataFrame(rows)), problems
+        except DataError as error:  # what was not read may be why there is too little
+            raise DataError(" ".join([str(error), *self.remarks])) from error
 
     def _array_rows(self, root: Path, path: Path, problems: list[UnreadableImageError]) -> list[dict[str, object]]:
         """Make a row for every cell of the image of a whole array."""

@@ -288,16 +288,3 @@ def _barred(share_GS: npt.NDArray[np.float64], wanted_KS: npt.NDArray[np.float64
             barred_GK[:, split] = False
     barred_GK[barred_GK.all(axis=1)] = False
     return barred_GK
-
-
-def require_test(tested: pd.DataFrame, total: int, root: str) -> None:
-    """Refuse a data set of which nothing is tested.
-
-    Raises:
-        DataError: The test split is empty.
-    """
-    if tested.empty:
-        raise DataError(
-            f"Expected images in the test split of {root}, but found none of {total}; add some where folders or a "
-            "table say the splits, or set data.test_share above 0."
-        )

@@ -24,11 +24,13 @@ from .face_cuts import Cut, How, Shape, cut_face
 from .tiled import tile_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from datamodules.samples.detections import Detections
 
-    from .tiled import Predict
+    Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
 
 
 @dataclass(frozen=True)
