@@ -23,8 +23,9 @@ COMPOSED = {  # what the runner adds, where a graph holds only a part of the mod
     "chain": "One graph marks inclusions, which the runner paints over before another marks boundaries.",
     "self_reference": "It compares a picture with nothing but itself: there is no graph, the runner computes it.",
     "layered": (
-        "It compares a cell with the reference of the training array that it is most like: there is no graph, the "
-        "runner computes it. In the test, each cell was compared with its own array, which a bundle does not see."
+        "It compares a cell with the others of its own array, where `predict.py` is given them all: a whole image of "
+        "the array, or tiles named ARRAY_ROW,COLUMN. A cell that comes alone is compared with the reference of the "
+        "training array that it is most like. There is no graph, the runner computes it."
     ),
 }
 USE = (

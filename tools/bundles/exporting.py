@@ -17,7 +17,7 @@ from datamodules.progress import working
 from datamodules.table import CALIBRATION
 from models.components.face_cuts import cut_face
 from tools.errors import ConfigError
-from tools.runner.composition import INPUT
+from tools.runner.composition import INPUT, LAYERED
 from tools.runner.face_parts import how_of
 from tools.runner.self_check import EXPECTED, SAMPLES
 from tools.runner.specification import BY_KIND, CLOUD_FILE, SPEC
@@ -170,7 +170,8 @@ def fill(
     if cloud is not None:
         write_json(folder / CLOUD_FILE, cloud.to_dict())
     write_json(folder / SPEC, spec)
-    write_runner(folder, merging=spec["defects"]["rules"]["merge_gap"] > 0)
+    merging = spec["defects"]["rules"]["merge_gap"] > 0
+    write_runner(folder, merging=merging, arrays=spec["composition"]["kind"] == LAYERED)
     write_checksums(folder)
 
 

@@ -27,7 +27,9 @@ opencv-python-headless>=4.10
 pillow>=11.0
 onnxruntime>=1.22   # or: openvino>=2025.2
 """
-SCIPY = "scipy>=1.14   # merges fragments of defects, as callbacks.evaluation.defects.merge_gap of the run asks for\n"
+SCIPY = "scipy>=1.14   # {}\n"
+MERGING = "merges fragments of defects, as callbacks.evaluation.defects.merge_gap of the run asks for"
+ARRAYS = "finds the lattices of arrays"
 PREDICT = '''"""Judges pictures with this bundle: python predict.py SOURCE ..."""
 
 import sys
@@ -39,19 +41,21 @@ if __name__ == "__main__":
 '''
 
 
-def write_runner(folder: Path, *, merging: bool) -> None:
+def write_runner(folder: Path, *, merging: bool, arrays: bool = False) -> None:
     """Put the runner into a bundle, with all of Loupe that it imports, byte for byte: they judge by the same code.
 
     Args:
         folder: The bundle.
         merging: Whether fragments of defects are merged, which takes SciPy.
+        arrays: Whether it judges cells within their arrays, which takes SciPy, too.
     """
     for place, source in shipped().items():
         target = folder / RUNNER / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")
-    requirements = REQUIREMENTS + (SCIPY if merging else "")
+    uses = [use for use, needed in ((MERGING, merging), (ARRAYS, arrays)) if needed]
+    requirements = REQUIREMENTS + (SCIPY.format("; ".join(uses)) if uses else "")
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 

@@ -12,7 +12,8 @@ from datamodules.files.fitting import SQUASH
 from datamodules.kinds import read_finder
 from datamodules.layer_places import read_places
 
-from .composition import HYBRID, INSTANCES, compose, compose_distances, compose_views
+from .arrays import WithinArrays
+from .composition import HYBRID, INSTANCES, LAYERED, compose, compose_distances, compose_views
 from .decision import Decision
 from .face_inspector import inspector_of
 from .judge import Judge
@@ -113,3 +114,5 @@ class Bundle(Judge):
             acceptance=acceptance,
             inspector=inspector_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
         )
+        if self.spec["composition"]["kind"] == LAYERED:
+            self.arrays = WithinArrays(self.spec["composition"]["factors"], self.white_level, self.enhance)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from callbacks.acceptance.judgement import Acceptance
     from datamodules.layer_places import LayerPlaces
 
+    from .arrays import WithinArrays
     from .decision import Decision
     from .measuring import Measuring
     from .result import Prediction
@@ -98,6 +99,8 @@ class Judge:
         find_kind: Tells the kind of a picture of which nobody says it, from its name, its stored values and
             ``white_level``; None: nobody can.
         places: Tells machine, job, build and number of a layer by its path; None: images are no layers of prints.
+        arrays: Judges cells within their arrays, once these have met; None: every image is judged alone. Set by whoever
+            has such a model.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Judge:
         self.inspector = inspector
         self.shows = 0
         self.members: dict[str, Judge] = {}
+        self.arrays: WithinArrays | None = None
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
         self.places: LayerPlaces | None = None
 
@@ -252,6 +256,8 @@ class Judge:
         """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
         images = [image.image_3HW for image in pictures if image.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
+        if found is not None and self.arrays is not None:
+            found = self.arrays.within([one.name for one in pictures if one.image_3HW is not None], found)
         results, row = [], 0
         for image, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
             if zones_HW is None and image.zoned is not None:

@@ -19,9 +19,10 @@ from .spec_check import require_kind
 from .writing import DEFECTS, RECORD, TABLE, Sink, Which, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from .input_image import InputImage
     from .judge import Judge
 
 Errors = Literal["fail", "ok"]
@@ -132,6 +133,14 @@ def check_call(judge: Judge, sources: Sequence[str], options: Options) -> None:
     require_images(sources)
 
 
+def _waiting(judge: Judge, sources: Sequence[str], every: int, done: Container[str]) -> Iterator[InputImage]:
+    """Yield the images that have no row yet; where cells are judged within their arrays, these meet first."""
+    if judge.arrays is None or any("://" in source for source in sources):  # a stream does not end
+        yield from find_images(sources, every, done)
+    else:
+        yield from (image for image in judge.arrays.meet(find_images(sources, every)) if image.name not in done)
+
+
 def predict(
     judge: Judge,
     sources: Sequence[str],
@@ -166,7 +175,7 @@ def predict(
     how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink, options.page)
     with Writer(out, about, *how, layered=judge.places is not None) as writer:
         earlier = len(writer.done)
-        images = itertools.islice(find_images(sources, options.every, writer.done), options.limit)
+        images = itertools.islice(_waiting(judge, sources, options.every, writer.done), options.limit)
         for prepared in judge.batches(images, options.batch_size, options.readers, options.kind):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
                 writer.write(result)

@@ -10,7 +10,9 @@ import torch
 from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.described import describe
 from datamodules.kinds import read_finder
+from models.layered import Layered
 from tools.errors import ConfigError
+from tools.runner.arrays import WithinArrays
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
 from tools.runner.page import HASH
@@ -108,7 +110,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     calibration, acceptance = calibration_of(module), acceptance_of(config)
     measuring = measuring_of(config, calibration)
-    return Judge(
+    judge = Judge(
         infer=partial(infer, module, build_trainer(config, []).precision_plugin),
         decision=Decision(calibration.summary(), config.image_threshold, config.pixel_threshold),
         size=(reading.height, reading.width),
@@ -125,6 +127,9 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         fit=reading.fit,
         inspector=inspector_by(config, acceptance, measuring),
     )
+    if isinstance(module, Layered):
+        judge.arrays = WithinArrays(module.model.factors(), reading.white_level, reading.enhance)
+    return judge
 
 
 @torch.inference_mode()
