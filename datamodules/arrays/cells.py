@@ -11,15 +11,16 @@ with whole numbers at the pixels' centres.
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from .middle import median_cell
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Floats = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
@@ -93,6 +94,8 @@ def pillar_centre(cell_PP: Plane, ground: Ground) -> Floats:
     counts no more than the pillar that throws it, and what that encloses. ``"slopes"`` takes the squared gradient
     instead, whatever the ground.
     """
+    from scipy import ndimage  # noqa: PLC0415 - bundles hold this file, and need SciPy for arrays alone
+
     if ground == "slopes":
         across = np.roll(cell_PP, -1, axis=1) - np.roll(cell_PP, 1, axis=1)
         down = np.roll(cell_PP, -1, axis=0) - np.roll(cell_PP, 1, axis=0)
@@ -186,6 +189,8 @@ def number_votes(votes: Votes) -> tuple[Votes, npt.NDArray[np.intp]]:
 
 def _link(point_N2: Floats) -> dict[int, list[tuple[int, int, int]]]:
     """Return for every vote its neighbours, with their step in columns and rows; both must find each other."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - bundles hold this file, and need SciPy for arrays alone
+
     links: dict[int, list[tuple[int, int, int]]] = {vote: [] for vote in range(len(point_N2))}
     if len(point_N2) < 2:
         return links

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from datamodules.files.boxes import Box, cut
 from datamodules.files.images import Array, resize
@@ -278,6 +277,8 @@ def _lattice(
     votes: Votes, index_N2: npt.NDArray[np.intp], stagger: Stagger, alike_HW: Plane, grid: tuple[int, int]
 ) -> Lattice:
     """Fit the steps to votes whose column and row are known, and keep what then still moves neighbourhoods."""
+    from scipy import ndimage  # noqa: PLC0415 - bundles hold this file, and need SciPy for arrays alone
+
     along_N2 = index_N2 + stagger.shift(index_N2)
     origin, across, down = fit_steps(votes.point_N2, along_N2, votes.likeness_N)
     shift_RC2 = np.full((*grid, 2), np.nan)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, ndimage
 
 from datamodules.errors import DataError
 from datamodules.files.images import Array, resize, scale
@@ -92,6 +91,8 @@ def find_steps(image: Array, side: int = SIDE) -> tuple[Floats, Floats]:
     Raises:
         LatticeError: Nothing repeats.
     """
+    from scipy import ndimage  # noqa: PLC0415 - bundles hold this file, and need SciPy for arrays alone
+
     factor = min(1.0, side / max(image.shape[:2]))
     small = resize(image, *(max(1, round(length * factor)) for length in image.shape[:2]))
     correlation, overlap = autocorrelation(flatten(small, max(small.shape[:2]) / 24))
@@ -124,6 +125,8 @@ def autocorrelation(relief_HW: Plane) -> tuple[Plane, Plane]:
 
     The image fades towards its border (Hann), and every shift is divided by what the fading alone leaves of it.
     """
+    from scipy import fft  # noqa: PLC0415 - bundles hold this file, and need SciPy for arrays alone
+
     fades = [np.hanning(length + 2)[1:-1].astype(np.float32) for length in relief_HW.shape]
     shape = [fft.next_fast_len(length + length // 2, real=True) for length in relief_HW.shape]  # no shift wraps around
     spectrum = fft.rfft2(relief_HW * np.outer(*fades), s=shape)

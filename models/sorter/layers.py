@@ -46,6 +46,7 @@ NORMAL_QUINTILE = 0.8416  # upper quintile of the normal distribution, in standa
 STRETCH_WEIGHT = 0.3  # of a stretched outline beside one that no usual change explains
 SEAM_HELP = 0.3  # of what the misfit has above ``SEAM_FROM`` and up to 5 more: a seam that also displaces counts more
 SEAM_FROM = 3.0
+DARK_ENOUGH = 0.7  # of the limit of darkness, where a cell is out of form as well: a disc is both
 MOVED = 1.5  # times the score of its seam: a pillar that lacks no more is moved, not missing
 
 
@@ -168,7 +169,9 @@ def scores_of(
     measures: Measures, usual_N: Floats, spreads: dict[str, Spread], limit_4: Floats, aligned_NSS: Plane, gauge: Gauge
 ) -> Floats:
     """Return the score of every layer, in parts of its limit, (N, 4), seams and irregular cells told apart."""
-    return told_apart(deviations(measures, usual_N, spreads) / limit_4, aligned_NSS, gauge, spreads["misfit"])
+    score_N4 = deviations(measures, usual_N, spreads) / limit_4
+    score_N4[score_N4[:, 3] >= 1, 1] /= DARK_ENOUGH
+    return told_apart(score_N4, aligned_NSS, gauge, spreads["misfit"])
 
 
 def classes_of(score_N4: Floats) -> npt.NDArray[np.str_]:

@@ -19,6 +19,7 @@ from tools.runner.specification import read_checksums
 ALLOWED = {"numpy", "cv2", "PIL", "onnxruntime", "openvino"}
 LATE = {  # by functions that only some bundles call, whose requirements.txt names it, or that no bundle calls
     "callbacks/defects/merging.py": {"scipy"},
+    **{f"datamodules/arrays/{name}.py": {"scipy"} for name in ("cells", "lattice", "repeats")},
     "models/components/inpainting.py": {"skimage"},  # biharmonic: bundles refuse it
 }
 MODULES = {place: source for place, source in shipped().items() if source.suffix == ".py"}
