@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from datamodules.progress import track
+from datamodules.samples.loading import once_more
 
 from .base import InspectionModel
 from .components.efficient_ad_model import EfficientAdModel, pads
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+    from torch.utils.data import DataLoader
 
     from datamodules.samples.batch import InspectionBatch
 
@@ -108,10 +109,7 @@ class EfficientAd(InspectionModel):
     def on_train_start(self) -> None:
         """Read the training images once, and make the foreign ones."""
         loader: Any = self.trainer.train_dataloader
-        # A loader of its own: that of the training may have workers that are at work already.
-        again: DataLoader[InspectionBatch] = DataLoader(
-            loader.dataset, loader.batch_size, num_workers=loader.num_workers, collate_fn=loader.collate_fn
-        )
+        again: DataLoader[InspectionBatch] = once_more(loader)
         held_back = self._read_through(again, len(loader.dataset))
         self._held_back = torch.stack(list(held_back.values()))
         self._spared = set(held_back) if len(held_back) < len(loader.dataset) else set()

@@ -15,6 +15,7 @@ from torch import nn
 
 from datamodules.errors import DataError
 from datamodules.progress import track
+from datamodules.samples.loading import once_more
 from datamodules.table import DEFECTIVE
 
 from .account import Account
@@ -27,8 +28,6 @@ from .mask_rcnn import MaskRcnn, MaskRcnnModel
 from .one_pass import OnePassModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
     from torch import Tensor
 
@@ -248,8 +247,8 @@ class Hybrid(InspectionModel):
         screening = self.stages[0].to(self.device)
         screening.fit()
         scores, labels = [], []
-        loader: Iterable[InspectionBatch] = self.trainer.val_dataloaders or ()
-        for batch in track(loader, "screening"):
+        loader: Any = self.trainer.val_dataloaders
+        for batch in track(() if loader is None else once_more(loader), "screening"):
             scores.append(self._screen(batch.image.to(self.device)).cpu())
             labels.append(batch.label_index)
         chosen = choose_screening(torch.cat(scores), torch.cat(labels), self.screening_recall, self.pass_share)

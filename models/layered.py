@@ -23,6 +23,7 @@ from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 
 from datamodules.errors import DataError
+from datamodules.samples.loading import once_more
 from datamodules.table import DEFECTIVE, GOOD
 
 from .account import Account
@@ -237,7 +238,7 @@ class Layered(OnePassModel):
 
     def _meet(self, loaders: Any) -> dict[str, Met]:
         """Read every cell of some loaders once, and sort each array."""
-        batches = (batch for loader in _as_list(loaders) for batch in loader)
+        batches = (batch for loader in _as_list(loaders) for batch in once_more(loader))
         met: dict[str, Met] = {}
         for array in gather([cell for batch in batches for cell in self._cells(batch)]):
             if len(array.name_N) >= MIN_CELLS:

@@ -62,6 +62,14 @@ def make_loader(
     )
 
 
+def once_more(loader: DataLoader[Batch]) -> DataLoader[Batch]:
+    """Build a loader of the same batches, in the order of the data, for who reads them beside a trainer.
+
+    That of the trainer must not be read: it may have workers that stay alive, which serve one reader, the last.
+    """
+    return DataLoader(loader.dataset, loader.batch_size, num_workers=loader.num_workers, collate_fn=loader.collate_fn)
+
+
 def _drawn() -> int:
     """Draw the seed of a loader, once: one without a generator draws where models do, as often as it starts workers."""
     return int(torch.empty((), dtype=torch.int64).random_())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = [
-    *("data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0", "data.batch_size=8"),
+    *("data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=1", "data.batch_size=8"),
     *("data.good=32", "data.defective=24", "trainer=cpu", "trainer.max_epochs=1", "model.pass_share=0.5"),
     "model.screening_recall=0.5",
     *("model.inspection.channels=16", "model.inspection.limit=5", "callbacks.evaluation.resamples=50"),
