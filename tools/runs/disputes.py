@@ -60,6 +60,8 @@ def predict_again(
         The disputes, and sentences about runs whose maps could not be had.
     """
     keys = images.index[list(rows)]
+    if not len(keys):  # no run disagrees with another
+        return [], []
     found, notes = [], []
     for run in track(runs, "looking again where runs disagree"):
         try:
