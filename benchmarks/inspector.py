@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -144,9 +144,12 @@ def told(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ({low:.3f} to {high:.3f})"
 
 
-def table_of(name: str, pool: Pool, seeds: int) -> list[dict[str, object]]:
+Rows: TypeAlias = "list[dict[str, object]]"
+
+
+def table_of(name: str, pool: Pool, seeds: int) -> Rows:
     """Simulate with many seeds; one row per way and number of verdicts."""
-    rows: list[dict[str, object]] = []
+    rows: Rows = []
     for way, share in (("nearest first", NEAREST), ("random", RANDOM)):
         table = pd.DataFrame([row for seed in range(seeds) for row in simulate(pool, share, seed)])
         for count, part in table.groupby("verdicts"):
@@ -215,7 +218,7 @@ def scores_of(run: Path, folder: Path, out: Path) -> tuple[Floats, npt.NDArray[n
     return table["score"].to_numpy(float), bad, names
 
 
-def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Sequence[str]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:  # fmt: skip  # noqa: E501
+def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Sequence[str]) -> tuple[Rows, Rows]:
     """Train on one microscope, and see what becomes of another: by labels, and by ten images more."""
     rng = np.random.default_rng(2)
     good = rng.permutation([place for place, face in enumerate(faces) if not face.defective])
@@ -232,7 +235,8 @@ def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Seq
         write(rest, place / "all", kind)
         score_N, bad_N, names = scores_of(run, place / "all", place / "before")
         group_N = np.array([rest[int(stem)].group for stem in names])
-        new = [place / "all" / "good" / f"{stem}.png" for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]  # fmt: skip  # noqa: E501
+        added = [stem for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]
+        new = [place / "all" / "good" / f"{stem}.png" for stem in added]
         tested_N = ~np.isin(group_N, sorted(ten))
         command("extend", f"run={run}", f"data=[{','.join(map(str, new))}]")
         after_N, _, _ = scores_of(run, place / "all", place / "after")
@@ -259,9 +263,10 @@ def _auroc(score_N: Floats, bad_N: npt.NDArray[np.bool_], tested_N: npt.NDArray[
     return f"{roc_auc_score(bad_N[tested_N], score_N[tested_N]):.3f}"
 
 
-def screw(root: Path, out: Path, seeds: int) -> list[dict[str, object]]:
+def screw(root: Path, out: Path, seeds: int) -> Rows:
     """Label test images of one object, from a threshold that calls all of them defective."""
-    command("train", f"data.root={root}", "model=patchcore", "model.coreset_ratio=0.02", *BRIEF, f"out={out}", "name=run", "id=one")  # fmt: skip  # noqa: E501
+    words = [f"data.root={root}", "model=patchcore", "model.coreset_ratio=0.02", f"out={out}", "name=run", "id=one"]
+    command("train", *words, *BRIEF)
     table = pd.read_csv(out / "run" / "one" / "predictions.csv")
     scores = table["score"].to_numpy(float)
     pool = Pool(scores, table["label_index"].to_numpy() == 1, table["name"].to_numpy(str), float(scores.min()))
@@ -278,8 +283,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--drawn", type=int, default=150, help="drawn end faces")
     parser.add_argument("--out", type=Path, default=Path("runs/inspector"))
     options = parser.parse_args(args)
-    seen: list[dict[str, object]] = []
-    labels: list[dict[str, object]] = []
+    seen: Rows = []
+    labels: Rows = []
     for name in options.sets:
         out = options.out / name
         if name == "screw":

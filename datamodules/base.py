@@ -30,6 +30,7 @@ from .samples.held import hold_splits, read_earlier
 from .samples.left_out import leave_out_blank
 from .samples.loading import make_loader
 from .samples.split import fold_table, join_copies, split_table
+from .samples.supervision import Supervision, check_supervision
 from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
 from .table import (
     CALIBRATION,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from .samples.batch import InspectionBatch
     from .samples.sized import SizedDataset
 
-Supervision = Literal["good", "labels", "masks", "instances"]
 EXCLUDED_COLUMNS = ("path", "problem", "remedy")
 
 
@@ -351,29 +351,6 @@ class InspectionDataModule(LightningDataModule, ABC):
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed = self.seed if shuffle else None
         return make_loader(dataset, self.batch_size, self.num_workers, collate, seed, self.first_epoch)
-
-
-def check_supervision(table: pd.DataFrame, supervision: Supervision, root: str) -> None:
-    """Refuse training rows without the labels, masks or outlines that a model learns from.
-
-    Raises:
-        DataError: Says which are missing, and what to do.
-    """
-    defective = table[table["label_index"] == DEFECTIVE]
-    outlined = defective["annotation_path"] != "" if "annotation_path" in table else pd.Series(data=False, index=[])
-    marked = (defective["mask_path"] != "") | outlined.reindex(defective.index, fill_value=False)
-    needs = {
-        "labels": ("good and defective pictures", len(defective) > 0 and (table["label_index"] == GOOD).any()),
-        "masks": ("pictures with masks of their defects", marked.any()),
-        "instances": ("pictures with outlined defects, or masks of them", marked.any()),
-    }
-    expected, there = needs[supervision]
-    if not there:
-        raise DataError(
-            f"Expected {expected} in the train split of {root}, since this model learns from them, but found "
-            f"{len(table)} pictures there, {len(defective)} of them defective and {int(marked.sum())} with marked "
-            "defects; add them, change data.test_share, or choose a model that learns from good pictures alone."
-        )
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:

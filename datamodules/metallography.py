@@ -31,8 +31,8 @@ from .views import View, ViewDataModule, decoded, read_marks
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .base import Supervision
     from .files.images import Array
+    from .samples.supervision import Supervision
 
 IMAGE_FOLDERS = ("images", "image")
 

@@ -18,9 +18,9 @@ from .layouts.split_folders import split_folders
 from .progress import track
 
 if TYPE_CHECKING:
-    from .base import Supervision
     from .layouts.words import Found
     from .samples.dataset import Reading
+    from .samples.supervision import Supervision
 
 
 @dataclass(kw_only=True, eq=False)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from anomalib.data import InferenceBatch
     from torch import Tensor
 
-    from datamodules.base import Supervision
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.detections import Detections
+    from datamodules.samples.supervision import Supervision
 
     from .components.tiled import Cutting
     from .export_plan import ExportPlan

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from datamodules.base import Supervision
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.detections import Detections
+    from datamodules.samples.supervision import Supervision
 
     from .components.tiled import Cutting
 

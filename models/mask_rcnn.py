@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.models.detection import MaskRCNN
 
-    from datamodules.base import Supervision
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.detections import Detections
+    from datamodules.samples.supervision import Supervision
 
 FPN = "fpn"
 

@@ -28,7 +28,7 @@ from .one_pass import OnePassModel
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.base import Supervision
+    from datamodules.samples.supervision import Supervision
 
 Marks: TypeAlias = Literal["boundary", "inclusion"]
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from datamodules.base import Supervision
     from datamodules.samples.batch import InspectionBatch
+    from datamodules.samples.supervision import Supervision
 
 
 class PatchClassifierModel(nn.Module):

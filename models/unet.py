@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from segmentation_models_pytorch.base import SegmentationModel
     from torch import Tensor
 
-    from datamodules.base import Supervision
     from datamodules.samples.batch import InspectionBatch
+    from datamodules.samples.supervision import Supervision
 
 Loss = Literal["dice_bce", "focal"]
 LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"dice_bce": dice_bce_loss, "focal": focal_loss}

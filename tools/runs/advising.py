@@ -22,7 +22,8 @@ from datamodules.files.images import read_image
 from datamodules.samples.dataset import image_tensor
 from tools.runner.sources import find_images
 
-from .alternatives import Material, as_it_is, choose, classifier, head, moved_threshold, swapped
+from .alternatives import Material, as_it_is, classifier, head, moved_threshold, swapped
+from .calibrating import choose
 from .candidates import Unlabelled
 from .checkpoint import read_checkpoint, restore
 from .options import as_list
@@ -202,7 +203,7 @@ def _unlabelled(trained: Trained, found: Candidates) -> list[Unlabelled]:
 
 def _next(material: Material, unlabelled: list[Unlabelled], count: int) -> list[dict[str, Any]]:
     """Name the unlabelled images that lie nearest to the threshold that all labels give."""
-    scoped = choose(material, material.seen_N)
+    scoped = choose(material.calibration, material.seen_N)
     rows: list[dict[str, Any]] = [
         {"image": item.name, "score": item.score, "threshold": scoped.of_kind(item.kind)}
         for item in unlabelled

@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from callbacks.decisions.choosing import Seen, choose_image_thresholds
 from callbacks.statistics.crossed import Judged
 from datamodules.errors import DataError
 from datamodules.samples.batch import collate
@@ -24,6 +23,8 @@ from models.one_pass import OnePassModel
 from models.patch_classifier import PatchClassifier, balanced_cross_entropy
 from tools.configuring.build import build
 from tools.configuring.config import compose_config
+
+from .calibrating import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from callbacks.decisions.calibration import Calibration
+    from callbacks.decisions.choosing import Seen
     from callbacks.decisions.scopes import Scoped
     from callbacks.statistics.crossed import Fold
     from datamodules.base import InspectionDataModule
@@ -147,30 +149,10 @@ def classifier(material: Material, epochs: int, seed: int) -> Way:
     return Way(Judged(logit_N, logit_N >= 0), seconds / len(material.folds) / 60, about)
 
 
-def choose(material: Material, seen_N: Sequence[Seen]) -> Scoped:
-    """Choose thresholds as the run's policy does.
-
-    Raises:
-        DataError: It cannot.
-    """
-    calibration = material.calibration
-    try:
-        return choose_image_thresholds(
-            calibration.policy,
-            calibration.fallback,
-            seen_N,
-            calibration.least,
-            by_kind="kind" in calibration.scopes,
-            nothing=calibration.nothing,
-        )
-    except ValueError as error:
-        raise DataError(str(error)) from error
-
-
 def _with_thresholds(material: Material, seen_N: Sequence[Seen], minutes: float, about: str) -> Way:
     called_N = np.zeros(len(seen_N), dtype=np.bool_)
     for fold in material.folds:
-        scoped = choose(material, [seen_N[place] for place in fold.learn])
+        scoped = choose(material.calibration, [seen_N[place] for place in fold.learn])
         called_N[fold.judge] = _called(scoped, [seen_N[place] for place in fold.judge])
     return Way(Judged(np.array([seen.score for seen in seen_N]), called_N), minutes, about)
 

@@ -163,16 +163,14 @@ def refit(calibration: Calibration, seen_N: Sequence[Seen]) -> tuple[dict[str, A
     return kept, [f"The probability of a defect was fitted anew ({fitted.method}). {fitted.promise}"]
 
 
-def choose_again(
-    calibration: Calibration, before: dict[str, Scoped], seen_N: Sequence[Seen], who: str
-) -> dict[str, Scoped]:
-    """Choose thresholds of images by a policy; those of pixels follow, since labels of images say nothing of pixels.
+def choose(calibration: Calibration, seen_N: Sequence[Seen]) -> Scoped:
+    """Choose thresholds of images as the policy of a run does.
 
     Raises:
-        DataError: The policy cannot choose from them.
+        DataError: It cannot choose from them.
     """
     try:
-        image = choose_image_thresholds(
+        return choose_image_thresholds(
             calibration.policy,
             calibration.fallback,
             seen_N,
@@ -182,6 +180,17 @@ def choose_again(
         )
     except ValueError as error:
         raise DataError(str(error)) from error
+
+
+def choose_again(
+    calibration: Calibration, before: dict[str, Scoped], seen_N: Sequence[Seen], who: str
+) -> dict[str, Scoped]:
+    """Choose thresholds of images by a policy; those of pixels follow, since labels of images say nothing of pixels.
+
+    Raises:
+        DataError: The policy cannot choose from them.
+    """
+    image = choose(calibration, seen_N)
     pixel = before["pixel"]
     for kind in ("", *pixel.kind):
         line = pixel.of_kind(kind)

@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,128 +16,28 @@ import pandas as pd
 import pytest
 
 from tests.conftest import draw_plate
+from tests.tools.labelling.driving import (
+    MAPS,
+    OTHER,
+    REDDER,
+    SHOWN,
+    Labelling,
+    labelling,
+    predictions,
+    press,
+    started,
+    visiting,
+)
 from tools.cli import main
-from tools.labelling.journal import JOURNAL, read_journal
-from tools.labelling.queue import Scored, nearest_first
+from tools.labelling.journal import JOURNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-    from tools.labelling.replay import State
 
 pytest.importorskip("fastapi")
-
-MEDIUM = {"width": 1280, "height": 860}
-NARROW = {"width": 390, "height": 844}
-SHOWN = "(image) => document.getElementById('canvas').dataset.image === image"
-MAPS = """(count) => new Set(performance.getEntriesByType("resource").filter(({ name }) => name.includes("part=map"))
-    .map(({ name }) => name)).size >= count"""
-REDDER = """() => { const canvas = document.getElementById("canvas"), { width, height } = canvas;
-    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, width, height);
-    for (let at = 0; at < data.length; at += 4) if (data[at + 3] && data[at] > data[at + 1] + 40) return true;
-    return false; }"""
-OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
-
-
-def predictions(folder: Path, count: int, size: tuple[int, int] = (60, 80), depth: str = "uint8") -> list[str]:
-    """Write images and a table of scores, as ``loupe predict`` does; return names, nearest first."""
-    folder.mkdir(parents=True)
-    rng, top = np.random.default_rng(0), 4095 if depth == "uint16" else 255
-    rows = []
-    for number in range(count):
-        values = rng.normal(0.4 * top, 0.03 * top, size).clip(0, top).astype(depth)
-        cv2.circle(values, (10 + number % 50, 20), 6, top, -1)
-        assert cv2.imwrite(str(folder / f"p{number:03}.png"), values)
-        rows.append((f"p{number:03}.png", round(float(rng.normal(10, 2)), 2), 11.0))
-    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("image_path", "score", "threshold"), *rows])
-    return nearest_first(Scored(*row) for row in rows)
-
-
-@dataclass
-class Labelling:
-    """A server, in a process of its own."""
-
-    process: subprocess.Popen[str]
-    port: int
-    out: Path
-
-    @property
-    def address(self) -> str:
-        """Of its page."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def journal(self) -> State:
-        """Read the journal."""
-        return read_journal(self.out / JOURNAL)
-
-
-def started(source: Path, port: int = 0, *keys: str) -> Labelling:
-    """Start to serve the page, and wait until it listens."""
-    command = [sys.executable, "-m", "loupe", "label", f"source={source}", f"port={port}", "by=Ada", *keys]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with (source / "log").open("a") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
-    assert process.stdout is not None
-    for said in process.stdout:
-        if said.startswith("Labelling"):
-            return Labelling(process, int(said.split(" (")[0].rpartition(":")[2]), source / "labels")
-    raise AssertionError((source / "log").read_text())
-
-
-@contextmanager
-def labelling(source: Path, *keys: str) -> Iterator[Labelling]:
-    """Serve the page until the block ends."""
-    server = started(source, 0, "random=0", *keys)
-    try:
-        yield server
-    finally:
-        server.process.terminate()
-        server.process.wait(30)
-
-
-@contextmanager
-def visiting(
-    browser: Browser, server: Labelling, size: dict[str, int] = MEDIUM, *, dark: bool = False
-) -> Iterator[Page]:
-    """Open the page; at the end, nothing foreign was asked and the console is empty."""
-    scheme: Literal["dark", "light"] = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": size["width"], "height": size["height"]}, color_scheme=scheme)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(server.address)
-    page.wait_for_selector("canvas[data-image]")
-    yield page
-    assert [url for url in asked if not url.startswith((server.address, "data:", f"blob:{server.address}"))] == []
-    assert said == []
-    context.close()
-
-
-def press(page: Page, key: str) -> tuple[str, str]:
-    """Press a key, wait for another image, and name both."""
-    before = str(page.get_attribute("#canvas", "data-image"))
-    page.keyboard.press(key)
-    page.wait_for_function(OTHER, arg=before)
-    return before, str(page.get_attribute("#canvas", "data-image"))
-
-
-def pixel(page: Page, x: float, y: float, canvas: str = "canvas") -> list[int]:
-    """Read a pixel of a canvas at a share of its width and height."""
-    script = """([name, x, y]) => { const canvas = document.getElementById(name), { width, height } = canvas;
-        const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-        copy.drawImage(canvas, -Math.floor(x * width), -Math.floor(y * height));
-        return [...copy.getImageData(0, 0, 1, 1).data]; }"""
-    found: list[int] = page.evaluate(script, [canvas, x, y])
-    return found
 
 
 def test_a_key_is_a_verdict_and_the_nearest_image_is_next(browser: Browser, tmp_path: Path) -> None:
@@ -293,111 +191,6 @@ def test_a_blind_second_pass_and_its_disagreements(browser: Browser, tmp_path: P
         page.get_by_text("Nobody disagrees on anything").wait_for()
         page.click("#more")
         page.get_by_text("Ada and Bo both decided 5 images and agree on 60 %").wait_for()
-
-
-def test_zoom_place_and_window_stay_with_sixteen_bits_too(browser: Browser, tmp_path: Path) -> None:
-    predictions(tmp_path / "set", 5, depth="uint16")
-    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
-        dark = pixel(page, 0.5, 0.8)[0]
-        for _ in range(4):
-            page.keyboard.press(".")
-        page.wait_for_timeout(100)
-        bright = pixel(page, 0.5, 0.8)[0]
-        assert bright > dark + 20
-        page.keyboard.press("+")
-        page.mouse.move(400, 300)
-        page.mouse.down()
-        page.mouse.move(470, 350, steps=4)
-        page.mouse.up()
-        page.wait_for_timeout(100)
-        page.get_by_text("5 to go of 5").wait_for()
-        places = [(x / 7, y / 7) for x in range(1, 7) for y in range(1, 7)]
-        kept = [pixel(page, *place) for place in places]
-        first, _ = press(page, "g")
-        page.wait_for_timeout(100)
-        assert abs(pixel(page, 0.5, 0.8)[0] - bright) < 40  # another image, through the same window
-        page.keyboard.press("z")
-        page.wait_for_function(SHOWN, arg=first)
-        page.get_by_text("5 to go of 5").wait_for()
-        page.wait_for_timeout(100)
-        assert [pixel(page, *place) for place in places] == kept
-        page.keyboard.press("w")
-        page.keyboard.press("0")
-        page.wait_for_timeout(100)
-        assert pixel(page, 0.5, 0.8)[0] == dark
-
-
-def test_masks_by_brush_polygon_and_eraser(browser: Browser, tmp_path: Path) -> None:
-    order = predictions(tmp_path / "set", 3, (600, 800))
-    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
-        box = page.locator("#canvas").bounding_box()
-        assert box is not None
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        page.keyboard.press("b")
-        page.mouse.move(x - 60, y)
-        page.mouse.down()
-        page.mouse.move(x + 60, y, steps=6)
-        page.mouse.up()
-        page.keyboard.press("p")
-        for dx, dy in ((-50, 100), (50, 100), (50, 160), (-50, 160)):
-            page.mouse.click(x + dx, y + dy)
-        page.keyboard.press("Enter")
-        page.keyboard.press("e")
-        page.mouse.move(x, y - 30)
-        page.mouse.down()
-        page.mouse.move(x, y + 30, steps=4)
-        page.mouse.up()
-        press(page, "d")
-        label = server.journal().label(order[0])
-        assert label is not None
-        mask = cv2.imread(str(server.out / "drawn" / label.mark.mask), cv2.IMREAD_GRAYSCALE)
-        assert mask is not None
-        assert mask.shape == (600, 800)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-        assert count == 4  # two halves of a stroke, and a polygon
-        scale = min(box["width"] / 800, box["height"] / 600)
-        assert stats[1:, cv2.CC_STAT_AREA].max() == pytest.approx(100 * 60 / scale**2, rel=0.03)
-        page.keyboard.press("z")
-        page.wait_for_function(SHOWN, arg=order[0])
-        assert server.journal().images() == []
-        page.keyboard.press("y")
-        page.locator("#said", has_text="defective, says Ada").wait_for()
-        page.wait_for_timeout(300)
-        assert pixel(page, 0.5, 0.5 + 130 / box["height"])[0] > pixel(page, 0.5, 0.5 + 130 / box["height"])[1] + 40
-        press(page, "d")  # what is drawn stays with the image
-        again = server.journal().label(order[0])
-        assert again is not None
-        assert again.mark.mask == label.mark.mask
-
-
-def test_a_good_image_beside_it_and_in_its_place(browser: Browser, tmp_path: Path) -> None:
-    predictions(tmp_path / "set", 6)
-    with labelling(tmp_path / "set") as server, visiting(browser, server) as page:
-        good, _ = press(page, "g")
-        page.keyboard.press("c")
-        page.get_by_text(f"good: {good}").first.wait_for()
-        shown = str(page.get_attribute("#canvas", "data-image"))
-        page.keyboard.down("f")
-        page.wait_for_function("(text) => document.getElementById('caption').textContent === text", arg=f"good: {good}")
-        page.keyboard.up("f")
-        page.wait_for_function("(text) => document.getElementById('caption').textContent === text", arg=shown)
-        page.keyboard.press("?")
-        assert page.locator("#help").is_visible()
-        assert page.locator("#help-keys tr").count() > 25
-        page.keyboard.press("g")  # no verdict while keys are read
-        page.keyboard.press("?")
-        assert page.locator("#help").is_hidden()
-        assert len(server.journal().images()) == 1
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_page_fits_a_phone_and_fingers_move_the_image(browser: Browser, tmp_path: Path, dark: bool) -> None:
-    predictions(tmp_path / "set", 3)
-    with labelling(tmp_path / "set") as server, visiting(browser, server, NARROW, dark=dark) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
-        assert page.locator("button[data-key=g]").is_visible()
-        height = page.locator("#canvas").evaluate("one => one.getBoundingClientRect().height")
-        assert height > 250
 
 
 def test_a_second_server_of_one_set_is_refused(tmp_path: Path) -> None:
