@@ -204,11 +204,14 @@ def above_the_usual(centre: float, distance: float) -> float:
     return value if value > np.float32(centre) else next_above(centre)
 
 
+MOST = 1e12  # of deviations, of money, and as a weight: their squares are still numbers
+
+
 def check_k(k: float) -> None:
     """Refuse a number of deviations that is not positive.
 
     Raises:
         ValueError: Says so.
     """
-    if not 0 < k < float("inf"):
-        raise ValueError(f"Expected k to be a positive number of deviations, but got {k}; 3 is usual.")
+    if not 0 < k <= MOST:
+        raise ValueError(f"Expected k to be a positive number of deviations up to {MOST:g}, but got {k}; 3 is usual.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from callbacks.statistics.curves import at_or_above
 
-from .base import PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
+from .base import MOST, PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
 from .tolerance import check_share
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ class Cost(Policy):
     def __post_init__(self) -> None:
         """Refuse costs that are not positive and what is not a share."""
         for name in ("miss", "false_alarm"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"Expected {name} to be a positive amount of money, but got {getattr(self, name)}.")
+            if not 0 < getattr(self, name) <= MOST:
+                raise ValueError(
+                    f"Expected {name} to be a positive amount of money up to {MOST:g}, but got {getattr(self, name)}."
+                )
         if self.prior is not None:
             check_share("prior", self.prior)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from callbacks.statistics.curves import f_score
 
-from .base import PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
+from .base import MOST, PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
 from .prevalence import check_prior, describe_prior, weights_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ class F1(Policy):
 
     def __post_init__(self) -> None:
         """Refuse a weight that is not positive."""
-        if not 0 < self.beta < float("inf"):
-            raise ValueError(f"Expected beta to be a positive number, but got {self.beta}; F1 has beta=1.")
+        if not 0 < self.beta <= MOST:
+            raise ValueError(
+                f"Expected beta to be a positive number up to {MOST:g}, but got {self.beta}; F1 has beta=1."
+            )
         check_prior(self.prior)
 
     def __repr__(self) -> str:

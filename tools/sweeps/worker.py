@@ -18,7 +18,7 @@ from .asking import Question, answer
 from .perform import logged, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
 
     from .task import Outcome, Task
@@ -56,17 +56,25 @@ def work(
         verdict: bool = connection.recv()
         return verdict
 
+    with contextlib.suppress(EOFError, ConnectionError):  # the planner is gone, and nobody waits for an outcome
+        _serve(connection, ask if judged else None, most_bytes)
+
+
+def _serve(connection: Connection, ask: Callable[[str, int, float], bool] | None, most_bytes: float) -> None:
+    """Answer what comes through the connection.
+
+    Raises:
+        EOFError: It was closed at the other end.
+        ConnectionError: Likewise.
+    """
     while True:
-        try:
-            asked: Task | Question = connection.recv()
-        except (EOFError, ConnectionError):
-            return
+        asked: Task | Question = connection.recv()
         if isinstance(asked, Question):
             with logged(os.devnull):
                 found = answer(asked)
             connection.send(found)
             continue
-        outcome = perform(asked, ask if judged else None)
+        outcome = perform(asked, ask)
         leaves = resident_bytes() > most_bytes
         connection.send(Done(outcome, leaves))
         if leaves:
