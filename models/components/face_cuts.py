@@ -8,6 +8,8 @@ Letters: H and W height and width of an image, S side of a cut, all in pixels.
 from __future__ import annotations
 
 import math
+import sys
+from functools import cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import cv2
@@ -106,6 +108,7 @@ def _axis(image_3HW: Plane) -> Ellipse:
     grey_HW = cv2.cvtColor(np.ascontiguousarray(image_3HW.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
     found = find_zones(np.rint(np.clip(grey_HW, 0, 1) * 255).astype(np.uint8)).cladding
     if found is None:
+        _tell()
         return Ellipse((width - 1) / 2, (height - 1) / 2, min(height, width) * UNKNOWN_RADIUS)
     return found.moved(-0.5, -0.5)
 
@@ -152,6 +155,15 @@ def _upright(axis: Ellipse, how: How, column_HW: Floats, row_HW: Floats, judged_
         _plane(_on_cut((row_HW - axis.cy) / axis.radius, how)),
         (away_SS >= how.inner) & (away_SS <= how.reach),
         judged_HW,
+    )
+
+
+@cache
+def _tell() -> None:
+    """Say once what becomes of images without a face."""
+    sys.stderr.write(
+        "No cladding was found on an image: what lies about its middle is taken for the face (tiling=unwrapped and "
+        "tiling=face are for end faces of fibers alone).\n"
     )
 
 

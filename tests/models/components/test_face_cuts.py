@@ -14,7 +14,7 @@ from torchvision.tv_tensors import Image, Mask
 from datamodules.samples.batch import InspectionBatch
 from datamodules.synthetic.measured_faces import MeasuredFace, Speck
 from datamodules.table import DEFECTIVE, GOOD
-from models.components.face_cuts import How, Shape, cut_face
+from models.components.face_cuts import How, Shape, _tell, cut_face
 from models.components.face_cutting import FaceCutting
 from models.mask_rcnn import MaskRcnn
 from tests.models.drawn import LOUPE
@@ -101,10 +101,15 @@ def test_what_lies_beyond_is_neither_seen_nor_judged(shape: Shape, inner: float,
 
 
 @pytest.mark.parametrize("shape", ["polar", "disc"])
-def test_an_image_without_a_face_is_cut_about_its_middle(shape: Shape) -> None:
+def test_an_image_without_a_face_is_cut_about_its_middle_and_that_is_said_once(
+    shape: Shape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _tell.cache_clear()
     noise = np.random.default_rng(1).random((3, 90, 120), dtype=np.float32)
     cut = cut_face(noise, How(shape, 64, 0.0, 2.0))
     assert np.isfinite(cut.image(noise)).all()
+    cut_face(noise, How(shape, 64, 0.0, 2.0))
+    assert capsys.readouterr().err.count("No cladding was found on an image") == 1
     laid = cut.back(np.random.default_rng(2).random((64, 64), dtype=np.float32))
     rows, columns = np.nonzero(laid > laid.min())
     assert np.hypot(columns - 59.5, rows - 44.5).max() <= 2 * 90 / 6
