@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SLENDER = 3.0  # length over width from which a piece has a direction
+CRUMB = 1.8  # the same of what the border of a zone cuts off a scratch: a piece beside one that is slender
 ALIGNED = 12.0  # degrees between two pieces of one line
 ASIDE = 1.5  # widths by which the end of a piece may miss the line of the other
 GAP = 0.6  # of the longer piece's length, between their ends, at most ...
@@ -25,6 +26,7 @@ class _Piece(NamedTuple):
     along_2: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     length: float
     width: float
+    slender: float
 
 
 def join_fragments(shapes: Sequence[RegionShape]) -> list[RegionShape]:
@@ -34,7 +36,7 @@ def join_fragments(shapes: Sequence[RegionShape]) -> list[RegionShape]:
         (i, j)
         for i, one in enumerate(pieces)
         for j, other in enumerate(pieces[:i])
-        if one is not None and other is not None and _are_one(one, other)
+        if one is not None and other is not None and max(one.slender, other.slender) >= SLENDER and _are_one(one, other)
     ]
     label_N = list(range(len(shapes)))
     for i, j in pairs:
@@ -55,14 +57,14 @@ def _joined(group: list[RegionShape]) -> RegionShape:
 
 def _piece(shape: RegionShape) -> _Piece | None:
     extent = shape.extent
-    if shape.slenderness < SLENDER:
+    if shape.slenderness < CRUMB:
         return None
     x_S, y_S = shape.axis.x_S * shape.scale.x, shape.axis.y_S * shape.scale.y
     if len(x_S) < 2:
         return None
     end_22 = np.array([[x_S[0], y_S[0]], [x_S[-1], y_S[-1]]])
     along = end_22[1] - end_22[0]
-    return _Piece(end_22, along / max(float(np.hypot(*along)), 1e-9), extent.length, extent.width)
+    return _Piece(end_22, along / max(float(np.hypot(*along)), 1e-9), extent.length, extent.width, shape.slenderness)
 
 
 def _are_one(one: _Piece, other: _Piece) -> bool:

@@ -90,6 +90,18 @@ def test_pieces_of_one_scratch_are_joined_and_neighbours_are_not() -> None:
     assert [len(shape.patches) for shape in rest] == [1, 1]
 
 
+def test_a_crumb_at_the_end_of_a_scratch_belongs_to_it_and_one_beside_it_does_not() -> None:
+    """The border of a zone cuts pieces off that are hardly longer than they are wide."""
+    mask = np.zeros((120, 160), bool)
+    mask[60:64, 30:110] = mask[60:64, 114:124] = True
+    mask[20:24, 114:124] = mask[72:76, 60:70] = True  # elsewhere, and beside it
+    mask[100:104, 30:40] = mask[100:104, 44:54] = True  # two crumbs are no scratch
+    shapes = join_fragments([RegionShape((patch,), None, Scale()) for patch in of_mask(mask)])
+    assert sorted(len(shape.patches) for shape in shapes) == [1, 1, 1, 1, 2]
+    (scratch,) = (shape for shape in shapes if len(shape.patches) == 2)
+    assert scratch.extent.length == pytest.approx(94, abs=3)
+
+
 @pytest.mark.parametrize("bend", [0.0, 200.0, 90.0])
 def test_a_bent_scratch_has_its_own_length(bend: float) -> None:
     mask = np.zeros((300, 300), np.uint8)
