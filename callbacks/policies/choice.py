@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -62,10 +63,18 @@ def choose_threshold_from_counts(
             f"Expected good or defective {unit} in the calibration set, but found none that is labelled; a threshold "
             "separates good from defective, so label some of the calibration pictures."
         )
-    missing = "defective" if policy.needs_defects and not counts.positive.sum() else "good"
-    why = f"{policy!r} needs {missing} {unit} and the calibration set holds none, so {stand_in!r} was used instead. "
+    missing, there = ("good", "defective") if counts.positive.sum() else ("defective", "good")
+    why = (
+        f"The calibration set holds no {missing} {unit}, by which the policy {name_of(policy)} chooses; so "
+        f"{name_of(stand_in)} chose by {there} ones alone. "
+    )
     chosen = _chosen(stand_in, counts, unit, nothing)
     return replace(chosen, promise=why + chosen.promise, fallback=True)
+
+
+def name_of(policy: Policy) -> str:
+    """Name a policy as ``threshold=`` does."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(policy).__name__).lower()
 
 
 def _chosen(policy: Policy, counts: ScoreCounts, unit: str, nothing: float | None) -> Threshold:

@@ -71,7 +71,8 @@ class F1(Policy):
         value = in_the_gap_below(counts, first)
         f1 = float(self._f_score(counts, 1.0)[first])
         promise = (
-            f"It gives the best {'F1' if self.beta == 1 else f'F{self.beta:g}'} on the calibration set (F1 {f1:.3f}): "
+            "It strikes the best balance of misses and false alarms on the calibration set "
+            f"({'F1' if self.beta == 1 else f'the best F{self.beta:g}; F1'} {f1:.3f}, of 1 at most): "
             f"{describe_calls(counts, value, unit)}. It was fitted to these {n_good + n_defective} {unit}; expect "
             f"somewhat less on new ones. {describe_prior(self.prior, n_good, n_defective, unit)}"
         )

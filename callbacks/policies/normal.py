@@ -49,17 +49,18 @@ class Normal(Policy):
         allowed = floor(self._tail * n_good)
         value, reached = just_above_all_but(counts, allowed)
         promise = (
-            f"{reached} of {n_good} good calibration {unit} reach it, where {allowed} may (a share of "
-            f"{float(self._tail):.4g}). It promises nothing about defective {unit}."
+            f"Of good {unit}, a share of {float(self._tail):.4g} may reach it; of the {n_good} in the calibration set, "
+            f"{reached} do. It promises nothing about defective {unit}."
         )
         if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
             chance = (allowed + 1) / (n_good + 1)
             promise += (
-                f" The average chance that a new good picture from the same process reaches it is {chance:.2g} at most."
+                f" A new good picture from the same process reaches it with a chance of {chance:.2g} at most, on "
+                "average."
             )
         if (needed := ceil(1 / self._tail)) > n_good:
             promise += (
-                f" {n_good} good {unit} cannot resolve the quantile {self.quantile:g}, which takes at least {needed}: "
-                "the threshold lies just above the highest of them."
+                f" So small a share takes at least {needed} good {unit} to tell; with {n_good}, the threshold lies "
+                "just above the highest of them."
             )
         return Threshold(value, repr(self), promise, n_good, n_defective)

@@ -49,17 +49,19 @@ def _deciding(view: ReportView) -> str:
 
 
 def _rates(view: ReportView) -> str:
-    """Recall and false-positive rate with their intervals, as far as they are defined."""
+    """How many are found and how many rejected, with intervals, as far as they are defined."""
     content, counts, test = view.content, view.counts, view.content.metrics.get("test", {})
     written = []
-    for name, key, value in (
-        ("recall", "image_recall", counts.recall),
-        ("false-positive rate", "image_fpr", counts.fpr),
+    for words, key, value in (
+        ("found: {} of the defective pictures", "image_recall", counts.recall),
+        ("rejected: {} of the good ones", "image_fpr", counts.fpr),
     ):
         if value is not None:
             low, high = (defined((test.get(key) or {}).get(end)) for end in ("low", "high"))
             interval = "" if low is None or high is None else f" ({span(low, high, as_percent=True)})"
-            written.append(f"{name} {percent(value)}{interval}")
-    sentence = ", ".join(written)
+            written.append(f"{words.format(percent(value))}{interval}")
+    sentence = "; ".join(written)
     ended = f"{sentence[:1].upper()}{sentence[1:]}"
-    return f"{ended}; in brackets, {interval_name(content.confidence)}s." if "(" in sentence else sentence
+    interval = interval_name(content.confidence)
+    meaning = f"In brackets, where that may well lie for more pictures of the same kind ({interval}s)."
+    return f"{ended}. {meaning}" if "(" in sentence else ended

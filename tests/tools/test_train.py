@@ -300,7 +300,7 @@ def test_good_calibration_pictures_alone_use_the_fallback_and_say_so(tmp_path: P
     calibration = json.loads((run / "calibration.json").read_text())
     assert calibration["image"]["all"]["fallback"]
     assert calibration["image"]["all"]["policy"].startswith("Normal")
-    assert "needs defective pictures" in (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "holds no defective pictures" in (run / "report" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

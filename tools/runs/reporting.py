@@ -59,4 +59,6 @@ def report_content(
 
 def subject(config: DictConfig) -> str:
     """Name the images: their domain where they are drawn, their folder where they are not."""
-    return f"{config.choices.data} {config.data.get('domain') or Path(config.data.root).resolve().name}"
+    choice: str = config.choices.data
+    name: str = config.data.get("domain") or Path(config.data.root).resolve().name
+    return name if choice in {name, "folder"} else f"{choice} {name}"

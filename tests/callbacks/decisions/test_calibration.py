@@ -98,7 +98,7 @@ def test_good_pictures_alone_use_the_fallback_and_say_so() -> None:
     calibration = calibrated(scored_batch([1.0, 2.0, 3.0], [0, 0, 0]))
     assert calibration.image is not None
     assert calibration.image.all.fallback
-    assert "needs defective pictures" in calibration.image.all.promise
+    assert "holds no defective pictures" in calibration.image.all.promise
     assert calibration.objective() is None
 
 
@@ -164,7 +164,7 @@ def test_defective_pictures_alone_give_thresholds_that_say_what_they_rest_on() -
     assert calibration.image is not None
     assert calibration.pixel is not None
     assert (calibration.image.all.value, calibration.image.all.fallback) == (4.0, True)
-    assert "needs good pictures and the calibration set holds none" in calibration.image.all.promise
+    assert "holds no good pictures" in calibration.image.all.promise
     assert not calibration.pixel.all.fallback
     assert torch.equal(calibration.decide(batch).pred_mask, batch.gt_mask)
 

@@ -143,7 +143,7 @@ def test_normal_keeps_its_promise_on_new_pictures() -> None:
     draws = generator.random((repeats, size)).astype(np.float32)
     chance = np.array([1 - Normal(quantile).choose(draw, np.zeros(size)).value for draw in draws])
     promised = (4 + 1) / (size + 1)  # floor(0.1 * 49) = 4
-    assert "is 0.1 at most." in Normal(quantile).choose(draws[0], np.zeros(size)).promise
+    assert "a chance of 0.1 at most" in Normal(quantile).choose(draws[0], np.zeros(size)).promise
     assert chance.mean() == pytest.approx(promised, abs=4 * chance.std() / repeats**0.5)
 
 
@@ -161,7 +161,8 @@ def test_without_defects_the_fallback_is_used_and_said(policy: Policy) -> None:
     assert chosen.fallback
     assert chosen.value == Normal(0.95).choose(good, np.zeros(200)).value
     assert chosen.policy == "Normal(quantile=0.95)"
-    assert chosen.promise.startswith(f"{policy!r} needs defective pictures")
+    assert chosen.promise.startswith("The calibration set holds no defective pictures, by which the policy f1 chooses; ")
+    assert "so normal chose by good ones alone." in chosen.promise
     assert not choose_threshold(Normal(), good, np.zeros(200)).fallback
 
 
