@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -76,6 +76,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         folds: Cross-validate: divide all images into so many folds, whatever splits the data brings; null: do not.
         fold: Which of them is the test split, from 1; calibration images come from the others.
         split_from: Folder of an earlier run, whose test and calibration images stay these; new ones are trained on.
+        borrowed: Keys of images and groups that small splits borrowed while there were fewer, with the split in which
+            they stay; ``loupe train`` finds them in the latest run of the same images.
         defects_in_train: Give the train split its part of the defective images (supervised models need them).
         instances: Where masks alone mark the defects, make instances of what is connected (instance models need them).
         classes: Of outlined defects, in the order of their labels, for instance models; null: as a training finds them
@@ -106,6 +108,7 @@ class InspectionDataModule(LightningDataModule, ABC):
     folds: int | None = None
     fold: int = 1
     split_from: str | None = None
+    borrowed: dict[str, str] = field(default_factory=dict)
     defects_in_train: bool = False
     instances: bool = False
     classes: tuple[str, ...] | None = None
@@ -125,7 +128,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         super().__init__()
         self.samples = pd.DataFrame()
         self.remarks: list[str] = []
-        self.borrowed: list[str] = []  # groups that a small split borrowed, and that more images may move
+        self.borrowed_groups: list[str] = []  # those that are there
         self.excluded = pd.DataFrame(columns=list(EXCLUDED_COLUMNS))
         self.enhancement: Enhancement = read_enhancement(self.enhance, self.enhance_as)
         self.first_epoch = 0  # later where a training goes on: it decides the order of images
@@ -215,9 +218,12 @@ class InspectionDataModule(LightningDataModule, ABC):
             table = table.assign(group=join_copies(table))
             divided = fold_table(table, self.folds, self.fold, share, seed, defects_in_train=spread)
         else:
-            rest, origin = self.test_share, self.calibration_from
-            divided = split_table(table, share, rest, seed, defects_in_train=spread, calibration_from=origin)
-            self.borrowed = divided.attrs.pop("borrowed", [])
+            rest, origin, before = self.test_share, self.calibration_from, self.borrowed
+            divided = split_table(
+                table, share, rest, seed, defects_in_train=spread, calibration_from=origin, borrowed=before
+            )
+            self.borrowed = divided.attrs.pop("borrowed", {})
+            self.borrowed_groups = divided.attrs.pop("borrowed_groups", [])
         self.samples = of_kinds(divided, self.kinds)
         self.excluded = excluded_table(problems)
 

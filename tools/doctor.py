@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
-from .runs.held_splits import settle_split_from
+from .runs.held_splits import settle_borrowed, settle_split_from
 from .signals import keeping_note
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         return
     require_values(config)
     settle_split_from(config)
+    settle_borrowed(config)
     from .checks.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
     with keeping_note(lambda: "nothing was changed; run the command again"):

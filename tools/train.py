@@ -10,7 +10,7 @@ from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
 from .configuring.values import check_run
 from .resuming import resumed
-from .runs.held_splits import settle_split_from
+from .runs.held_splits import settle_borrowed, settle_split_from
 from .runs.run_files import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def run(overrides: Sequence[str], *, show: bool, verb: str = "train", greeting: 
     require_values(config)
     check_run(config)
     settle_split_from(config)
+    if config.repeat == 1:  # others draw by other seeds
+        settle_borrowed(config)
     if greeting:
         print(greeting)
     with working("loading torch and anomalib"):  # here, since help and errors must not wait for it

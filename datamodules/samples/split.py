@@ -28,6 +28,7 @@ def split_table(
     *,
     defects_in_train: bool = False,
     calibration_from: str = TRAIN,
+    borrowed: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Give every row a split. What was supplied is respected; only what is missing is decided here.
 
@@ -37,7 +38,7 @@ def split_table(
 
     A group draws its split by itself, from the seed and its key (see ``keys_of``): whatever is added, it stays. Of two
     exceptions, one is for groups with defects, which avoid the train split (see ``_without_use``), and one for sets so
-    small that a split would be left with less than a third of the groups it asks for (see ``stable.keep_floors``).
+    small that a split would be left empty (see ``stable.keep_floors``): what it borrows, ``borrowed`` keeps there.
 
     Args:
         table: A complete sample table, surveyed or not.
@@ -47,9 +48,12 @@ def split_table(
         defects_in_train: Spread defective images over all three splits (supervised models need them); by default they
             are divided between calibration and test.
         calibration_from: ``"train"`` or ``"test"``.
+        borrowed: Keys (see ``keys_of``) of groups that splits borrowed while the set was smaller, with the split in
+            which they stay.
 
     Returns:
-        The table; ``attrs["borrowed"]`` names the groups that a small split borrowed, and that more images may move.
+        The table; ``attrs["borrowed"]`` holds the same of now, what was given and still matters included, and
+        ``attrs["borrowed_groups"]`` the names of these groups.
 
     Raises:
         DataError: The shares are negative or more than the whole.
@@ -70,10 +74,10 @@ def split_table(
             CALIBRATION: calibration_share,
             TEST: test_share,
         }
-        _draw(table, undecided, keys, shares, {TRAIN} if not defects_in_train else set(), seed)
+        _draw(table, undecided, keys, shares, {TRAIN} if not defects_in_train else set(), seed, borrowed or {})
     elif CALIBRATION not in set(table["split"]):
         shares = {calibration_from: 1 - calibration_share, CALIBRATION: calibration_share}
-        _draw(table, table["split"] == calibration_from, keys, shares, set(), seed)
+        _draw(table, table["split"] == calibration_from, keys, shares, set(), seed, borrowed or {})
     return table
 
 
@@ -89,7 +93,13 @@ def keys_of(table: pd.DataFrame) -> pd.Series:
 
 
 def _draw(
-    table: pd.DataFrame, rows: pd.Series, keys: pd.Series, shares: Mapping[str, float], no_defects: set[str], seed: int
+    table: pd.DataFrame,
+    rows: pd.Series,
+    keys: pd.Series,
+    shares: Mapping[str, float],
+    no_defects: set[str],
+    seed: int,
+    borrowed: Mapping[str, str],
 ) -> None:
     """Let the groups of the marked rows draw, in place; groups of no use to splits in ``no_defects`` avoid them."""
     part = table.loc[rows]
@@ -103,17 +113,28 @@ def _draw(
     )
     avoid_G = _without_use(defective_G, good_G) if no_defects else defective_G > 0
     places_GK = places(key_of_group, list(shares), seed)
-    choice_G = np.zeros(len(groups), dtype=np.intp)
-    borrowed: list[str] = []
+    held_G = np.array(
+        [list(shares).index(borrowed[key]) if borrowed.get(key) in shares else -1 for key in key_of_group]
+    )
+    drawn_G, choice_G = np.zeros(len(groups), dtype=np.intp), np.zeros(len(groups), dtype=np.intp)
+    scarce_G = np.zeros(len(groups), dtype=np.bool_)  # too few for every split: what comes must not find them free
     for defective, chosen_G in ((False, ~avoid_G), (True, avoid_G)):
         share_K = np.array([_share(shares, split, no_defects, defective=defective) for split in shares])
         if not share_K.any():  # nothing but training is asked for: there they are, and training leaves them aside
             share_K = np.array([float(split in no_defects) for split in shares])
-        choice_C = draw(places_GK[chosen_G], share_K)
-        borrowed += groups[chosen_G][keep_floors(choice_C, places_GK[chosen_G], share_K)].tolist()
+        drawn_G[chosen_G] = choice_C = draw(places_GK[chosen_G], share_K)
+        held_C = held_G[chosen_G]
+        stay_C = (held_C >= 0) & (share_K[held_C] > 0)
+        scarce_G[chosen_G] = len(choice_C) < np.count_nonzero(share_K)
+        choice_C = np.where(stay_C, held_C, choice_C)
+        keep_floors(choice_C, places_GK[chosen_G], share_K, stay_C)
         choice_G[chosen_G] = choice_C
     fill_empty(choice_G, good_G, np.array([share > 0 for share in shares.values()]))
-    table.attrs["borrowed"] = sorted(set(borrowed))
+    moved_G = choice_G != drawn_G
+    table.attrs["borrowed"] = {
+        key_of_group[group]: list(shares)[choice_G[group]] for group in np.flatnonzero(moved_G | scarce_G).tolist()
+    }
+    table.attrs["borrowed_groups"] = groups[moved_G].tolist()
     table.loc[rows, "split"] = np.array(list(shares), dtype=object)[choice_G[group_of_row]]
 
 

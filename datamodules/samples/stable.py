@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-FLOOR = 1 / 3
-"""Part of the groups it asks for that a split gets at least, as far as there are enough."""
 BITS = 53  # of the hash: what a float holds exactly
 
 
@@ -47,34 +45,31 @@ def draw(places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]) -
 
 
 def keep_floors(
-    choice_G: npt.NDArray[np.intp], places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]
-) -> list[int]:
-    """Fill up, in place, every split that got less than a third of the groups it asks for, and not even one of them.
+    choice_G: npt.NDArray[np.intp],
+    places_GK: npt.NDArray[np.float64],
+    share_K: npt.NDArray[np.float64],
+    stay_G: npt.NDArray[np.bool_] | None = None,
+) -> None:
+    """Give every split that asks for groups and got none a group, in place, as long as there are enough.
 
-    A third, rounded down, and at least one, as long as there are enough. It borrows those that stand foremost in its
-    line, of splits that can spare them; so two sets that differ by a few groups borrow nearly the same.
+    It borrows the one that stands foremost in its line, of a split that can spare it. No more than one: a floor that
+    grew with the set would borrow old groups as new ones come. What is borrowed would go back when others come, since
+    no rule holds both a floor and every group; so ``split_table`` names it, and takes the names again.
 
     Args:
         choice_G: Split of every group.
         places_GK: As ``places`` gives them.
         share_K: Shares.
-
-    Returns:
-        Those that it borrowed, which go back when others come: no rule holds both a floor and every group.
+        stay_G: Groups that are not lent; None: all may be.
     """
-    borrowed: list[int] = []
-    floor_K = np.where(share_K > 0, np.maximum(1, np.floor(FLOOR * share_K * len(choice_G))), 0)
+    floor_K = np.where(share_K > 0, 1, 0)
     line_GK = _in_line(places_GK, share_K)
+    free_G = np.ones(len(choice_G), dtype=np.bool_) if stay_G is None else ~stay_G
     for split in np.argsort(-share_K, kind="stable"):
-        while np.count_nonzero(choice_G == split) < floor_K[split]:
-            held_K = np.bincount(choice_G, minlength=len(share_K))
-            spared = np.flatnonzero((held_K > floor_K)[choice_G] & (choice_G != split))
-            if not len(spared):
-                break
-            foremost = int(spared[line_GK[spared, split].argmin()])
-            choice_G[foremost] = split
-            borrowed.append(foremost)
-    return borrowed
+        held_K = np.bincount(choice_G, minlength=len(share_K))
+        spared = np.flatnonzero((held_K > floor_K)[choice_G] & free_G)
+        if held_K[split] < floor_K[split] and len(spared):
+            choice_G[spared[line_GK[spared, split].argmin()]] = split
 
 
 def _in_line(places_GK: npt.NDArray[np.float64], share_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

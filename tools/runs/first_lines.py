@@ -21,13 +21,11 @@ def first_lines(datamodule: InspectionDataModule) -> list[str]:
 
 
 def _borrowed(datamodule: InspectionDataModule) -> list[str]:
-    """Say which images stay only as long as no others come."""
+    """Say which images are where they are because the set is, or was, small."""
     split_of = datamodule.samples.groupby("group")["split"].first()
-    named = [f"{group} ({split_of[group]})" for group in datamodule.borrowed if group in split_of]
+    named = [f"{group} ({split_of[group]})" for group in datamodule.borrowed_groups if group in split_of]
     if not named:
         return []
     rest = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    told = (
-        f"The set is small, and splits borrowed {', '.join(named[:SHOWN])}{rest}: that may change as images are added;"
-    )
-    return [f"{told} data.split_from=latest holds splits as they are."]
+    told = f"The set is small, or was: splits borrowed {', '.join(named[:SHOWN])}{rest}."
+    return [f"{told} Later trainings leave them there, as long as this run or a later one of these images is kept."]

@@ -152,6 +152,8 @@ def prepare(
     datamodule: InspectionDataModule = saved or build(config.data, "data")
     check_size(module, datamodule)
     datamodule.setup()
+    if "borrowed" in config.data:
+        config.data.borrowed = dict(datamodule.borrowed)
     print("\n".join(first_lines(datamodule)))
     datamodule.check_training(module.supervision)
     return settle_classes(config, module, datamodule), datamodule

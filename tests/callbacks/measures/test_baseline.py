@@ -99,7 +99,9 @@ def test_the_doctors_problems_are_said() -> None:
     defective = table["label_index"] == 1
     told = table.assign(file_bytes=table["file_bytes"] + 5000 * defective)
     (problem,) = problems_of(told)
-    assert problem.startswith("File size alone tells good from defective pictures (AUROC, 1 or 0 where it never errs: file size 1.000 (")
+    assert problem.startswith(
+        "File size alone tells good from defective pictures (AUROC, 1 or 0 where it never errs: file size 1.000 ("
+    )
     assert problem.endswith("the result may rest on how the pictures were taken.")
     copies = table.assign(sha256=["same" if index in (0, 1) else f"{index}" for index in range(len(table))])
     assert problems_of(copies) == [

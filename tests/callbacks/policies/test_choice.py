@@ -161,7 +161,9 @@ def test_without_defects_the_fallback_is_used_and_said(policy: Policy) -> None:
     assert chosen.fallback
     assert chosen.value == Normal(0.95).choose(good, np.zeros(200)).value
     assert chosen.policy == "Normal(quantile=0.95)"
-    assert chosen.promise.startswith("The calibration set holds no defective pictures, by which the policy f1 chooses; ")
+    assert chosen.promise.startswith(
+        "The calibration set holds no defective pictures, by which the policy f1 chooses; "
+    )
     assert "so normal chose by good ones alone." in chosen.promise
     assert not choose_threshold(Normal(), good, np.zeros(200)).fallback
 

@@ -129,9 +129,8 @@ def test_floors_borrow_those_that_stand_foremost_and_no_more_than_needed() -> No
         drawn_GK = places([f"g{index}" for index in range(12)], ["a", "b", "c"], seed)
         before = draw(drawn_GK, shares)
         after = before.copy()
-        borrowed = keep_floors(after, drawn_GK, shares)
-        assert set(borrowed) == set(np.flatnonzero(after != before).tolist())
-        floors = np.maximum(1, np.floor(shares * 12 / 3))
+        keep_floors(after, drawn_GK, shares)
+        floors = np.ones(3)
         held = np.bincount(after, minlength=3)
         assert (held >= floors).all()
         lacking = np.maximum(0, floors - np.bincount(before, minlength=3))
@@ -140,6 +139,24 @@ def test_floors_borrow_those_that_stand_foremost_and_no_more_than_needed() -> No
             queue = drawn_GK[:, after[one]]
             passed = np.flatnonzero((queue < queue[one]) & (after != after[one]))
             assert all(held[after[other]] <= floors[after[other]] for other in passed)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+@pytest.mark.parametrize("seed", range(40))
+def test_what_was_borrowed_stays_where_it_is_told_and_is_told_again(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    before: pd.Series | None = None
+    borrowed: dict[str, str] = {}
+    rows = table(rng, count)
+    for added in (0, 1, 6, 60):
+        rows = pd.concat([rows, table(rng, added, first=len(rows))], ignore_index=True)
+        done = split_table(complete_table(rows), 0.2, 0.3, seed, borrowed=borrowed)
+        now = done.set_index("name")["split"]
+        if before is not None:
+            assert (now[before.index] == before).all()
+        before, borrowed = now, done.attrs["borrowed"]
+        assert set(done.attrs["borrowed_groups"]) <= set(now.index)
+    assert split_table(complete_table(rows), 0.2, 0.3, seed).attrs["borrowed"] == {}  # so many need no loan
 
 
 def test_keys_are_the_content_of_images_on_their_own_and_the_names_of_groups() -> None:
@@ -185,20 +202,24 @@ def test_real_folders_stay_divided_as_they_are(
     if not root.is_dir():
         pytest.skip("the real images are not here")
 
+    borrowed: dict[str, str] = {}
+
     def divided(folder: Path, listing: int | None = None) -> pd.Series:
-        data = kind(root=str(folder), image_size=(32, 32), num_workers=0, **options)
+        data = kind(root=str(folder), image_size=(32, 32), num_workers=0, borrowed=dict(borrowed), **options)
         rows, problems = data.listing()
         kept = rows if listing is None else rows.sample(len(rows) - listing, random_state=0)
         surveyed, more = data.survey(kept.reset_index(drop=True))
         data.divide(surveyed, [*problems, *more])
+        borrowed.update(data.borrowed)
         return data.samples.set_index("name")["split"]
 
     if where is None:
-        whole = divided(root)
-        for missing in (1, 6, 60):
-            part = divided(root, missing)
-            assert len(part) == len(whole) - missing
-            assert (whole[part.index] == part).all()
+        part = divided(root, 67)
+        for missing in (66, 60, 0):  # 1, 6 and 60 come
+            more = divided(root, missing)
+            assert len(more) > len(part)
+            assert (more[part.index] == part).all()
+            part = more
         return
     for path in sorted(root.rglob("*")):
         if path.is_file():
@@ -206,13 +227,9 @@ def test_real_folders_stay_divided_as_they_are(
             (tmp_path / path.relative_to(root)).symlink_to(path)
     before, rng = divided(tmp_path), np.random.default_rng(0)
     source = next(path for path in sorted((root / where).iterdir()) if path.suffix.lower() in {".jpg", ".png"})
+    assert bool(borrowed) == (kind is FolderDataModule and name == "print3d")  # none of its 16 good ones draws the test
     for added in (1, 6, 60):
         _copy_of_real(rng, source, tmp_path / where, added)
         after = divided(tmp_path)
         assert len(after) == len(before) + added
-        moved = before[after[before.index] != before]
-        if name != "print3d":
-            assert moved.empty
-        else:  # of its 16 good images none drew the test: it borrows one, which goes back when others come
-            assert len(moved) <= 1
-            assert set(moved) <= {"test"}
+        assert (after[before.index] == before).all()

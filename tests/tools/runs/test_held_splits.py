@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from datamodules.folder import FolderDataModule
+from tools.cli import main
 from tools.errors import ConfigError
 from tools.runs.first_lines import first_lines
 from tools.runs.held_splits import name_held_runs
@@ -31,11 +33,30 @@ def folder_of(root: Path, seeds: range) -> FolderDataModule:
 def test_what_a_small_split_borrowed_is_said(tmp_path: Path) -> None:
     few, many = folder_of(tmp_path / "few", range(2, 5)), folder_of(tmp_path / "many", range(2, 62))
     moved = [line for line in first_lines(few) if "borrowed" in line]
-    assert bool(moved) == bool(few.borrowed)
     assert few.borrowed  # none of these three draws the test
-    assert all(name in moved[0] for name in few.borrowed[:2])
+    assert all(name in moved[0] for name in few.borrowed_groups[:2])
     assert not many.borrowed
     assert not [line for line in first_lines(many) if "borrowed" in line]
+
+
+def test_what_an_earlier_run_borrowed_stays_when_images_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def trained(seeds: range) -> pd.Series:
+        folder_of(tmp_path / "parts", seeds)
+        keys = ["data.image_size=32", "data.num_workers=0", "trainer=cpu", "report=false", f"id=run{seeds.stop}"]
+        assert main(["train", "parts", *keys, "callbacks.evaluation.resamples=10"]) == 0
+        table = pd.read_csv(tmp_path / "runs" / "folder-patchcore" / f"run{seeds.stop}" / "samples.csv")
+        return table.set_index("name")["split"]
+
+    before = trained(range(6, 11))  # one of these is borrowed
+    natural = folder_of(tmp_path / "again", range(6, 40)).samples.set_index("name")["split"]
+    assert (natural[before.index] != before).any()  # by its hash alone, what was borrowed would go back
+    for stop in (12, 18, 40):
+        after = trained(range(6, stop))
+        assert (after[before.index] == before).all()
+        assert len(after) == stop - 6
+        before = after
 
 
 @pytest.fixture
