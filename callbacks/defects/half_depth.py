@@ -30,6 +30,7 @@ AGAIN, MORE, MOST = 6, 1500, 40
 FINE, MEDIUM = 160 * 160, 500 * 500  # pixels up to which a part is measured by quarters, and by halves
 # Half of what a ring to be filled may lack, in pixels: the border of a zone cuts rings open.
 GAPS = (0.0, 3.5, 8.0, 13.0)
+HELD = 0.6  # of the border of what is unmarked, that marks hold, where it is a part of what they mark
 HALO = 13  # pixels: side of the square about a thing in which its echoes lie
 OPPOSITE, ECHO = 0.6, 0.25  # of its depth: what is weaker than this near it, of the other sign or its own, is its echo
 SMALLEST = 2.0  # square pixels
@@ -83,9 +84,8 @@ def outlines(
     Returns:
         One patch for each thing that stands out within the regions; several where a region holds several.
     """
-    number, label_HW, box_R5, _ = cv2.connectedComponentsWithStats(
-        _filled(seed_HW, largest_filled).astype(np.uint8), connectivity=8
-    )
+    filled_HW = _with_plateaus(plane_HW, _filled(seed_HW, largest_filled), NOISE * noise, largest_filled)
+    number, label_HW, box_R5, _ = cv2.connectedComponentsWithStats(filled_HW.astype(np.uint8), connectivity=8)
     found: list[Patch] = []
     for region in range(1, number):
         left, top, width, height, _ = (int(value) for value in box_R5[region])
@@ -126,6 +126,32 @@ def _filled(seed_HW: Mask, largest: int) -> Mask:
             if parent >= 0 and max(cv2.boundingRect(contours[parent])[2:]) <= largest:
                 cv2.drawContours(filled_HW, [contour], -1, 1, cv2.FILLED)
     return filled_HW > 0
+
+
+def _with_plateaus(plane_HW: Plane, seed_HW: Mask, least: float, largest: int) -> Mask:
+    """Add what lies bright or dark between a region's arcs: a filter marks the edge of a wide disc, and not all of it.
+
+    Args:
+        plane_HW: The image, about 0 where nothing is.
+        seed_HW: What is marked.
+        least: That a pixel differs by.
+        largest: Pixels of what is added, across.
+    """
+    found_HW = seed_HW.copy()
+    if not least or not seed_HW.any():
+        return found_HW
+    beside_HW = cv2.dilate(seed_HW.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    smooth_HW = cv2.GaussianBlur(plane_HW, (0, 0), 1.0)
+    for sign in (-1.0, 1.0):
+        unmarked_HW = (sign * smooth_HW >= least) & ~seed_HW
+        number, label_HW, box_R5, _ = cv2.connectedComponentsWithStats(unmarked_HW.astype(np.uint8), connectivity=4)
+        edge_HW = (cv2.erode(unmarked_HW.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0) & unmarked_HW
+        edge_R = np.bincount(label_HW[edge_HW], minlength=number)
+        held_R = np.bincount(label_HW[edge_HW & beside_HW], minlength=number)
+        between_R = (held_R >= HELD * edge_R) & (box_R5[:, 2:4].max(axis=1) <= largest)
+        between_R[0] = False
+        found_HW |= between_R[label_HW]
+    return found_HW
 
 
 def _within(

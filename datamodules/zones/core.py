@@ -15,6 +15,8 @@ LIT = 0.12  # of the cladding's contrast: a step that is weaker says nothing wit
 ALONE = 0.6  # of the strongest step: a second ring above this makes it a guess which one is the core
 SIGNIFICANT = 6.0
 HIGHEST = 0.93  # of the cladding's radius
+APART = 0.05  # of its radius that a fit may end from where the ring was found, or ...
+APART_PIXELS = 1.5  # ... so many pixels: rings are sought in steps of a pixel
 
 
 class Core(NamedTuple):
@@ -42,8 +44,8 @@ def find_core(grey_HW: Plane, cladding: Ellipse, contrast: float, ratio: float |
     if ring is not None:
         start = cladding._replace(radius=cladding.radius * ring.at)
         fitted = fit_ring(grey_HW, start, 1.0 if ring.contrast > 0 else -1.0, cladding.aspect)
-        apart = None if fitted is None else abs(fitted.shape.radius / start.radius - 1.0)
-        if fitted is not None and apart is not None and fitted.share > 0.4 and apart < 0.05:
+        farthest = max(APART * start.radius, APART_PIXELS)
+        if fitted is not None and fitted.share > 0.4 and abs(fitted.shape.radius - start.radius) < farthest:
             return Core(fitted.shape._replace(skew=cladding.skew), "seen")
         return Core(start, "seen")
     return Core(cladding._replace(radius=cladding.radius * ratio), "given") if ratio else None

@@ -56,10 +56,15 @@ def rings(plane_HW: Plane, shape: Ellipse, low: float, high: float, half: float)
     contrast_T = np.nanmedian(masked, axis=0)
     share_T = np.nansum(masked * np.sign(contrast_T) > abs(contrast_T) / 3, axis=0) / shown_T
     noise_T = 1.4826 * np.nanmedian(np.abs(masked - contrast_T), axis=0) / np.sqrt(shown_T)
-    found = [
-        Ring(float(at_T[t]), float(contrast_T[t]), float(share_T[t]), float(abs(contrast_T[t]) / (noise_T[t] + 1e-6)))
+    found = [  # the step of a place lies before it: its inner mean ends there, its outer one begins with it
+        Ring(
+            float(at_T[t] - step / 2),
+            float(contrast_T[t]),
+            float(share_T[t]),
+            float(abs(contrast_T[t]) / (noise_T[t] + 1e-6)),
+        )
         for t in _peaks(np.abs(contrast_T), max(round(half / step), 1))
-        if low <= at_T[t] <= high
+        if low <= at_T[t] - step / 2 <= high
     ]
     return sorted(found, key=lambda ring: -abs(ring.contrast))
 

@@ -111,8 +111,16 @@ def _core_curve(
         return whole
     if ground is not None and rim.constant < float(ground(np.array([core]))[0]) + ground.tolerance:
         return ground
+    return rim if _has_step(_unsmeared(at_T, usual_T, core, end, ground), rim) else whole
+
+
+def _unsmeared(at_T: Floats, usual_T: Floats, core: float, end: float, ground: Curve | None) -> Floats:
+    """Return the medians within a core as they are without its edge: what blur takes inside, it gives outside."""
     inside_T = usual_T[at_T <= end]
-    return rim if _has_step(inside_T, rim) else whole
+    if ground is None:
+        return inside_T
+    mirrored_T = 2 * core - at_T[at_T <= end]
+    return np.asarray(inside_T + np.interp(mirrored_T, at_T, usual_T) - ground(mirrored_T))
 
 
 def _has_step(usual_T: Floats, rim: Curve) -> bool:

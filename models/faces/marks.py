@@ -13,12 +13,10 @@ import cv2
 import numpy as np
 
 from .responses import line_response, region_response
+from .view import SMOOTH
 
 if TYPE_CHECKING:
     from .view import FaceView, Mask, Plane
-
-
-EDGE_SHARE = 0.45  # of an edge's step, that a defect on it has at least
 
 
 class Filters(NamedTuple):
@@ -95,7 +93,7 @@ def marked(face: FaceView, region_HW: Plane, line_HW: Plane, lines: Lines) -> Ma
 
     At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is not a defect.
     """
-    shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), 0.8)) >= EDGE_SHARE * face.edge_HW
+    shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), SMOOTH)) >= face.least_HW
     larger_HW = np.maximum(region_HW, line_HW)
     strong_HW = (larger_HW >= lines.strong) & (agreed(region_HW, line_HW) >= lines.both)
     number, label_HW = cv2.connectedComponents(((larger_HW >= lines.weak) & shown_HW).astype(np.uint8), connectivity=8)

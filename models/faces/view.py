@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +36,9 @@ SMALLEST_ZONE = (
 UNLIKE = 3.0  # times as restless as its cladding is a core at most (real ones: up to 1.9)
 BAND = 0.3  # of its own radius on either side of an edge, that is near it at most: a core of 9 um is not all edge
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
+RESTLESS = 8.0  # times what an edge leaves at half of its pixels is a thing of its own ...
+LEAST_SHARE, MOST_SHARE = 0.2, 0.45  # ... but no less and no more than these parts of the edge's step
+SMOOTH = 0.8  # pixels of blur before that is asked
 CLADDING_BORDER, CORE_BORDER = 1, 2
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
 
@@ -47,14 +51,14 @@ class FaceView(NamedTuple):
         zone_HW: 1 core, 2 cladding, 3 ferrule; all 3 where no cladding was found.
         border_HW: Where zones meet: 1 about the cladding's edge, 2 about the core's, 0 elsewhere.
         radius: Of the cladding, in pixels: the unit of the detectors' lengths.
-        edge_HW: How much brightness changes at the edge that a pixel lies by, in grey levels; 0 away from edges.
+        least_HW: How far a thing by an edge differs from what is usual at least, in grey levels; 0 away from edges.
     """
 
     flat_HW: Plane
     zone_HW: npt.NDArray[np.uint8]
     border_HW: npt.NDArray[np.uint8]
     radius: float
-    edge_HW: Plane
+    least_HW: Plane
 
     @property
     def inner_HW(self) -> Mask:  # noqa: N802 - a shape, not a word
@@ -84,16 +88,18 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
         return FaceView(grey_HW, plain, nowhere, radius, nowhere.astype(np.float32))
     height, width = grey_HW.shape
     x, y = np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5
-    border_HW, edge_HW = np.zeros(grey_HW.shape, dtype=np.uint8), np.zeros(grey_HW.shape, dtype=np.float32)
+    flat_HW = without_profile(grey_HW, cladding, core)
+    left_HW = np.abs(cv2.GaussianBlur(flat_HW, (0, 0), SMOOTH))
+    border_HW, least_HW = np.zeros(grey_HW.shape, dtype=np.uint8), np.zeros(grey_HW.shape, dtype=np.float32)
     for number, shape in ((CLADDING_BORDER, cladding), (CORE_BORDER, core)):
         if shape is not None:
             distance_HW = shape.distance(x, y)
             reach = min(border * cladding.radius, BAND * shape.radius)
             near_HW = np.abs(distance_HW - 1.0) * shape.radius <= reach
             border_HW[near_HW] = number
-            edge_HW[near_HW] = _step(grey_HW, distance_HW)
+            least_HW[near_HW] = _least(left_HW[near_HW], _step(grey_HW, distance_HW))
     zone_HW = zone_map(cladding, core, (height, width))
-    return FaceView(without_profile(grey_HW, cladding, core), zone_HW, border_HW, cladding.radius, edge_HW)
+    return FaceView(flat_HW, zone_HW, border_HW, cladding.radius, least_HW)
 
 
 def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = None) -> Plane:
@@ -153,6 +159,19 @@ def _centres(size: tuple[int, ...], rows: slice, columns: slice) -> tuple[Floats
     """Return x (1, W) and y (H, 1) of the centres of some pixels of an image (H, W)."""
     x, y = np.arange(size[1], dtype=np.float32)[columns] + 0.5, np.arange(size[0], dtype=np.float32)[rows] + 0.5
     return x[None], y[:, None]
+
+
+def _least(left_P: Plane, step: float) -> float:
+    """Return how far a thing on an edge differs from what is usual at least, in grey levels.
+
+    What the fit of an edge leaves all along it says how well it fits: several times as much is no part of the edge.
+
+    Args:
+        left_P: How far pixels by the edge are from what is usual; where a defect lies, too.
+        step: Of brightness, at the edge.
+    """
+    usual = RESTLESS * float(np.median(left_P)) if len(left_P) else 0.0
+    return min(max(usual, LEAST_SHARE * step), MOST_SHARE * step)
 
 
 def _step(grey_HW: Plane, distance_HW: Floats) -> float:

@@ -20,7 +20,7 @@ from datamodules.zones.finding import Zones, decide, detect_all
 from datamodules.zones.scale import Scale, core_offset_um, ovality, scale_of_image
 from datamodules.zones.view import make_view
 from datamodules.zones.weights import DEFAULT_WEIGHTS
-from models.faces.marks import EDGE_SHARE, Filters, Lines, Scoring, agreed, marked, responses, score_of
+from models.faces.marks import Filters, Lines, Scoring, agreed, marked, responses, score_of
 from models.faces.view import FaceView, noise_of, view_face
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def shapes_of(
 ) -> list[RegionShape]:
     """Find the true outlines of what is marked, and join the fragments of scratches."""
     units = Units() if scale is None else Units(scale.x, scale.y)
-    least = None if face is None else np.float32(EDGE_SHARE) * face.edge_HW
+    least = None if face is None else face.least_HW
     patches = outlines(plane_HW, marks.seed_HW, 0.0 if face is None else noise_of(face), least)
     return join_fragments([RegionShape((patch,), plane_HW, units) for patch in patches])
 
