@@ -36,7 +36,8 @@ SMALLEST_ZONE = (
 UNLIKE = 3.0  # times as restless as its cladding is a core at most (real ones: up to 1.9)
 BAND = 0.3  # of its own radius on either side of an edge, that is near it at most: a core of 9 um is not all edge
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
-RESTLESS = 8.0  # times what an edge leaves at half of its pixels is a thing of its own ...
+RESTLESS = 6.0  # times what an edge leaves at most of its pixels ...
+PER_CENT = 75.0  # ... which are so many, is a thing of its own ...
 LEAST_SHARE, MOST_SHARE = 0.2, 0.45  # ... but no less and no more than these parts of the edge's step
 SMOOTH = 0.8  # pixels of blur before that is asked
 CLADDING_BORDER, CORE_BORDER = 1, 2
@@ -170,7 +171,7 @@ def _least(left_P: Plane, step: float) -> float:
         left_P: How far pixels by the edge are from what is usual; where a defect lies, too.
         step: Of brightness, at the edge.
     """
-    usual = RESTLESS * float(np.median(left_P)) if len(left_P) else 0.0
+    usual = RESTLESS * float(np.percentile(left_P, PER_CENT)) if len(left_P) else 0.0
     return min(max(usual, LEAST_SHARE * step), MOST_SHARE * step)
 
 

@@ -14,7 +14,7 @@ def test_verdicts_are_those_on_the_truth(first: int) -> None:
     outcomes = [judge(number, seed=0) for number in range(first, first + count)]
     assert {one.true for one in outcomes} == {"accepted", "rejected"}
     assert sum(one.found == one.true for one in outcomes) >= 0.97 * count - 0.5
-    assert all(one.explained for one in outcomes)
+    assert all(one.why != "unexplained" for one in outcomes)
 
 
 def test_the_truth_knows_what_of_a_thing_lies_in_each_zone() -> None:
