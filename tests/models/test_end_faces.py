@@ -69,6 +69,26 @@ def test_discs_that_fill_whole_rings_of_a_core_are_outlined(core: float, depth: 
     assert max(patch.area for patch in found if np.sign(patch.depth) == np.sign(depth)) == pytest.approx(true, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("core_um", "speck"),
+    [(9.0, Speck(2.9, -3.8, 2.6, 50.0)), (50.0, Speck(8.7, 23.5, 6.0, -51.0)), (50.0, Speck(-24.9, 1.0, 4.0, 45.0))],
+)
+def test_a_speck_on_the_edge_of_a_lit_core_is_seen_and_the_edge_is_not(core_um: float, speck: Speck) -> None:
+    for planted in ((), (speck,)):
+        drawn = MeasuredFace(core_um=core_um, planted=planted, size=(320, 320), seed=4)
+        middle, um = 160.0, drawn.um_per_pixel[0]
+        shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, core_um)]
+        face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
+        seed = marked(face, *responses(face, Filters()), Lines())
+        y, x = np.mgrid[:320, :320] + 0.5
+        found = outlines(face.flat_HW, seed & (np.hypot(x - middle, y - middle) < 60 / um), 1.5, face.least_HW)
+        assert len(found) == len(planted)
+        for patch in found:
+            px, py = patch.pixels()
+            place = ((px.mean() - middle) * um, (py.mean() - middle) * um)
+            np.testing.assert_allclose(place, (speck.x, speck.y), atol=1.0)
+
+
 @pytest.mark.parametrize("core", [210.0, 90.0])
 def test_a_lit_core_that_fades_towards_its_edge_shows_nothing(core: float) -> None:
     y, x = np.mgrid[:320, :320] + 0.5

@@ -148,6 +148,19 @@ def test_a_mask_counts_in_every_zone_that_it_crosses() -> None:
         assert part.size == pytest.approx(expected["size_um"], abs=case["tolerance"]["size_um"])
 
 
+@pytest.mark.parametrize("seen", [0.4, 0.75])
+def test_a_wide_disc_is_one_thing_where_a_part_of_its_edge_is_marked(seen: float) -> None:
+    """A filter marks the edge of a disc that is wider than its window, and less of it by the border of a zone."""
+    y, x = np.mgrid[:160, :160] + 0.5
+    away, turn = np.hypot(x - 80, y - 80), np.arctan2(y - 80, x - 80)
+    plane = (-40 * np.clip(40.5 - away, 0, 1) + np.random.default_rng(5).normal(0, 1.5, away.shape)).astype(np.float32)
+    ring = (np.abs(away - 40) < 6) & (np.abs(turn) < math.pi * 0.97)
+    arcs = ring & (turn > math.pi * (1 - 2 * seen))
+    found = outlines(plane, arcs, 1.5)
+    largest = max((patch.area for patch in found), default=0.0)
+    assert (largest == pytest.approx(math.pi * 1600, rel=0.03)) == (seen > 0.6)
+
+
 def test_nothing_stands_out_on_an_even_plane() -> None:
     """A model may mark what has no contrast at all."""
     even_HW = np.full((40, 50), 120, np.float32)

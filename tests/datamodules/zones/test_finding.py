@@ -15,11 +15,13 @@ import pytest
 from datamodules.files.images import Array, read_image
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.hard_fiber import CONDITIONS, UNSEEN, HardFiber, draw_hard
+from datamodules.synthetic.measured_faces import MeasuredFace
 from datamodules.zones.detectors import detectors, run_detector
 from datamodules.zones.ellipse import Ellipse, overlap
 from datamodules.zones.finding import SUPPORT, Zones, find_zones
 from datamodules.zones.masks import zone_map
 from datamodules.zones.prior import Prior
+from datamodules.zones.rings import rings
 from datamodules.zones.scale import scale_of_image
 from datamodules.zones.view import make_view
 
@@ -93,6 +95,32 @@ def test_what_nobody_can_see_is_not_found(condition: str, number: int) -> None:
     assert not zones.found
     assert zones.support < SUPPORT
     assert zones.cladding is None
+
+
+@pytest.mark.parametrize("off", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("um", [0.42, 0.5, 0.9])
+def test_a_lit_single_mode_core_is_found_where_it_is_and_as_large_as_it_is(um: float, off: float) -> None:
+    side = int(280 / um)
+    face = MeasuredFace(size=(side, side), um_per_pixel=(um, um), core_shift=(off, -off / 2), seed=3)
+    zones = find_zones(face.draw(), Prior(9.0))
+    assert zones.core_source == "seen"
+    assert zones.core is not None
+    assert zones.cladding is not None
+    assert zones.core.mean_radius * um == pytest.approx(4.5, abs=0.12)
+    assert (zones.core.cx - zones.cladding.cx) * um == pytest.approx(off, abs=0.1)
+    assert (zones.core.cy - zones.cladding.cy) * um == pytest.approx(-off / 2, abs=0.1)
+
+
+def test_rings_are_sought_without_a_bias() -> None:
+    y, x = np.mgrid[:200, :200] + 0.5
+    unit = Ellipse(100.3 - 0.5, 99.8 - 0.5, 60.0)  # rays count from the middles of pixels
+    off = []
+    for radius in np.arange(20.0, 70.0, 3.37):
+        disc = np.clip(radius - np.hypot(x - 100.3, y - 99.8) + 0.5, 0, 1).astype(np.float32)
+        (found,) = rings(disc, unit, 0.9 * radius / 60, 1.1 * radius / 60, 0.1)
+        off.append(found.at * 60 - radius)
+    assert np.abs(off).max() <= 0.51  # they are sought in steps of a pixel
+    assert np.mean(off) == pytest.approx(0.0, abs=0.15)
 
 
 def test_drawn_zones_and_found_ones_are_the_same_pixels() -> None:
