@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def answer_of(result: Result, model: str) -> dict[str, Any]:
     row.pop("image_path")
     judged = "score" in row
     return {
-        "image": result.picture,
+        "image": PurePosixPath(result.picture).name,
         "model": model,
         "verdict": result.verdict,
         "score": row.pop("score", None),
@@ -32,3 +33,9 @@ def answer_of(result: Result, model: str) -> dict[str, Any]:
         "error": row.pop("error", ""),
         **{key: value for key, value in row.items() if key != "verdict"},
     }
+
+
+def row_of(result: Result) -> dict[str, Any]:
+    """Say what was found on an image as a row for the table of verdicts."""
+    defects = [defect.to_dict() for defect in result.defects or ()]
+    return result.row() | ({} if result.error else {"defects": defects})

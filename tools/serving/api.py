@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from tools.runner.input_image import InputImage
@@ -98,7 +99,7 @@ async def predict(request: Request, files: Files, model: Name = "", kind: Kind =
     """Judge images: one answer per file, in their order. Those that cannot be judged say why in ``error``."""
     state: State = request.app.state.loupe
     served = state.catalogue.find(model, kind)
-    results = await judged(request, served, images_of(files, state.limits), kind)
+    results = await judged(request, served, files, images_of(files, state.limits), kind)
     return JSONResponse([answer_of(result, served.name) for result in results])
 
 
@@ -132,8 +133,10 @@ async def metrics(request: Request) -> PlainTextResponse:
     return PlainTextResponse(state.counters.text(waiting, batches), media_type="text/plain; version=0.0.4")
 
 
-async def judged(request: Request, served: Served, pictures: list[InputImage], kind: str) -> list[Result]:
-    """Judge the images of a request, together with those of others.
+async def judged(
+    request: Request, served: Served, files: list[UploadFile], pictures: list[InputImage], kind: str
+) -> list[Result]:
+    """Judge the images of a request, together with those of others; keep what is to be kept.
 
     Raises:
         RefusedError: Too much is waiting, or it took too long.
@@ -145,6 +148,8 @@ async def judged(request: Request, served: Served, pictures: list[InputImage], k
     for result in results:
         state.counters.image(served.name, result.verdict)
     state.keeper.keep(results, served.name, noted.id)
+    if state.recorder is not None:
+        await run_in_threadpool(state.recorder.record, [file.file for file in files], results, served.name)
     return results
 
 

@@ -35,6 +35,8 @@ def make_app(state: State) -> FastAPI:
         if state.watcher is not None:
             await run_in_threadpool(state.watcher.close)
         await run_in_threadpool(state.catalogue.close)
+        if state.recorder is not None:
+            await run_in_threadpool(state.recorder.close)
         if state.archive is not None:
             await run_in_threadpool(state.archive.close)
 

@@ -51,7 +51,7 @@ async def show(request: Request, files: Files, model: Name = "", kind: Kind = ""
     state: State = request.app.state.loupe
     served = state.catalogue.find(model, kind)
     sights = [Sight(picture, served.judge) for picture in images_of(files, state.limits)]
-    results = await judged(request, served, [sight.picture for sight in sights], kind)
+    results = await judged(request, served, files, [sight.picture for sight in sights], kind)
 
     def draw() -> list[dict[str, Any]]:
         pairs = zip(sights, results, strict=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datamodules.files.images import Array
 
 LONGEST_NAME = 255
+DEEPEST = 8  # folders and name
 
 
 def images_of(files: Sequence[UploadFile], limits: Limits) -> list[InputImage]:
@@ -49,8 +50,8 @@ def image_of(data: bytes, name: str, limits: Limits, place: str) -> InputImage:
 
 
 def _input(file: BinaryIO, name: str, limits: Limits) -> InputImage:
-    name = _plain(name)
-    return _checked(file, name, PurePosixPath(name), limits)
+    place = _place(name)
+    return _checked(file, str(place), place, limits)
 
 
 def _checked(file: BinaryIO, name: str, place: PurePosixPath, limits: Limits) -> InputImage:
@@ -61,10 +62,14 @@ def _checked(file: BinaryIO, name: str, place: PurePosixPath, limits: Limits) ->
     return InputImage(name, place, partial(_read, file, name, limits.pixels))
 
 
-def _plain(name: str) -> str:
-    """Take the name of a file without folders and control characters; it is shown, and never opened."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    return "".join(letter for letter in last if letter.isprintable())[-LONGEST_NAME:] or "image"
+def _place(name: str) -> PurePosixPath:
+    """Take the path of a file without control characters and without what leads upwards; it is never opened.
+
+    Its folders may tell the kind of an image, or the job of a layer.
+    """
+    parts = ("".join(filter(str.isprintable, part)).strip() for part in name.replace("\\", "/").split("/"))
+    told = [part[-LONGEST_NAME:] for part in parts if part.strip(".")]
+    return PurePosixPath(*told[-DEEPEST:]) if told else PurePosixPath("image")
 
 
 def _read(file: BinaryIO, name: str, most: int) -> Array:

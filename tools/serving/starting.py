@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from datamodules.progress import working
-from tools.runs.tables import VerdictTable
 
 from .app import make_app
 from .archive import Archive
@@ -16,6 +15,7 @@ from .camera import CameraWatcher, is_camera
 from .catalogue import open_catalogue
 from .keeping import Keeper
 from .limits import MEGA, Limits
+from .recording import Recorder, table_of
 from .running import open_socket, serve
 from .state import State
 from .watching import FolderWatcher
@@ -47,6 +47,7 @@ def start(config: DictConfig, labels_of: Callable[[Path], Path]) -> None:
     if config.table is not None:
         journal = None if config.journal is None else Path(str(config.journal)).expanduser()
         state.archive = Archive(str(config.table), journal, _plain(config.layers), config.layer_um, labels_of)
+        state.recorder = Recorder(str(config.table), [*catalogue.models.values()])
     if config.watch is not None:
         state.watcher = watcher_of(config, catalogue.find(""), state)
     names, port = ", ".join(catalogue.models), bound.getsockname()[1]
@@ -69,10 +70,7 @@ def watcher_of(config: DictConfig, served: Served, state: State) -> Watcher:
         watcher = FolderWatcher(asked, served, state.limits, state.shelf)
         place = str(watcher.folder)
     if config.table is not None:
-        about = served.judge.about
-        watcher.sink = VerdictTable(
-            str(config.table), served.name, str(about.get("sha256", about.get("spec_sha256", ""))), Path(place)
-        )
+        watcher.sink = table_of(str(config.table), served, Path(place))
     return watcher
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .keeping import Keeper
     from .limits import Limits
+    from .recording import Recorder
     from .watching import Watcher
 
 
@@ -30,6 +31,7 @@ class State:
         shelf: What the page shows.
         watcher: Looks into a folder, if that was asked for.
         archive: The table of verdicts, if there is one.
+        recorder: Writes verdicts on uploads to it.
         ending: Whether it has been told to end.
     """
 
@@ -41,4 +43,5 @@ class State:
     shelf: Shelf = field(default_factory=lambda: Shelf(256 * MEGA))
     watcher: Watcher | None = None
     archive: Archive | None = None
+    recorder: Recorder | None = None
     ending: bool = False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from datamodules.files.suffixes import is_image
 from tools.errors import ConfigError
 
-from .answers import answer_of
+from .answers import answer_of, row_of
 from .receiving import image_of
 from .shelf import Shelf, Sight
 
@@ -96,9 +96,11 @@ class Watcher(ABC):
         }
         self.recent = [entry, *self.recent][:RECENT]
         if self.sink is not None:
-            defects = [defect.to_dict() for defect in result.defects or ()]
-            self.sink.write(result.row() | ({} if result.error else {"defects": defects}))
-            self.sink.flush()
+            self.sink.write(row_of(result))
+            try:
+                self.sink.flush()
+            except ConfigError as error:
+                sys.stderr.write(f"watch: {error} What was judged is written with the next image.\n")
 
 
 class FolderWatcher(Watcher):
@@ -137,8 +139,12 @@ class FolderWatcher(Watcher):
             return
         self.lost = ""
         for path in self._arrived():
-            with path.open("rb") as file:
-                data = file.read(self.limits.file_bytes + 1)
+            try:
+                with path.open("rb") as file:
+                    data = file.read(self.limits.file_bytes + 1)
+            except OSError as error:
+                sys.stderr.write(f"watch: {path.name}: {error.strerror}\n")  # those that came with it go on
+                continue
             place = path.relative_to(self.folder).as_posix()
             self._judge(image_of(data, str(path), self.limits, place), place)
 

@@ -21,7 +21,7 @@
   function take(files) {
     const images = [...files].filter((file) => file.size || file.type !== "");
     for (const file of images) {
-      const entry = { file, name: file.webkitRelativePath || file.name, answer: null, failed: "" };
+      const entry = { file, name: file.webkitRelativePath || file.place || file.name, answer: null, failed: "" };
       entries.push(entry);
       waiting.push(entry);
     }
@@ -42,7 +42,7 @@
     const query = new URLSearchParams({ model: model.value, kind: kind.value });
     for (let tries = 0; tries < PATIENCE; tries += 1) {
       const form = new FormData();
-      form.append("files", entry.file, entry.file.name);
+      form.append("files", entry.file, entry.name);
       try {
         const answer = await fetch(`/show?${query}`, { method: "POST", body: form });
         const said = await answer.json();
@@ -313,6 +313,7 @@
     async function walk(handle) {
       if (handle.isFile) {
         const file = await new Promise((good, bad) => handle.file(good, bad));
+        file.place = handle.fullPath.slice(1);
         if (!file.name.startsWith(".")) found.push(file);
         return;
       }
