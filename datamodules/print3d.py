@@ -25,7 +25,8 @@ from .layer_places import LayerPlaces, first_group
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.split_folders import SplitFolders, split_folders
 from .layouts.strays import unused_documents
-from .masks.beside import without_masks
+from .masks.beside import apart_from_masks
+from .masks.pairing import with_masks
 from .progress import track
 from .table import DEFECTIVE, GOOD, UNKNOWN
 from .views import ViewDataModule
@@ -50,6 +51,7 @@ class Print3dDataModule(ViewDataModule):
     * all other folders name the build: ``build_07/layer_0123.png``, or ``No_Defect/build_07/0123.jpg``.
 
     ``labels.csv``, if there is one, with ``image`` and ``label`` (good, defective, or empty), goes before folders.
+    Masks of defective layers lie in ``masks/`` by the same paths, or beside them; see ``masks.pairing``.
     Whatever nobody labelled is unknown: it is trained on as if it were good, but counted nowhere. ``contamination``
     says how much of it may be defective.
 
@@ -126,8 +128,7 @@ class Print3dDataModule(ViewDataModule):
         """List the layers by folder and number."""
         root = existing_root(self.root, "folders of layers, such as No_Defect/ or build_01/")
         problems: list[UnreadableImageError] = []
-        images, masks = without_masks(root, walk_images(root, problems), "print3d")
-        problems += masks
+        images, masks = apart_from_masks(root, walk_images(root, problems))
         paths = [path.relative_to(root) for path in images]
         labels = self._labels(root / "labels.csv", paths, problems)
         problems += unused_documents(root, {root / "labels.csv"})
@@ -139,7 +140,7 @@ class Print3dDataModule(ViewDataModule):
         rows = [self._row(root, path, labels, tops_are_classes, splits) for path in paths]
         if not rows:
             raise DataError(f"Expected pictures of layers in folders under {root}, but found none; set data.root=PATH.")
-        table = self._grouped(pd.DataFrame(rows))
+        table = self._grouped(pd.DataFrame(with_masks(self, root, rows, masks, problems)))
         if self.kind_pattern is None and self.layer_groups != 1:
             table["kind"] = self._found_kinds(table)
         return (stack_neighbours(table) if self.neighbours else table), problems

@@ -28,18 +28,24 @@ def masks_beside(images: Iterable[Path]) -> set[Path]:
     return {mask for paths in folders.values() for mask in _in_folder(paths)}
 
 
+def apart_from_masks(root: Path, paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Tell images and masks apart: by their folder, their names or their look; return both in their order."""
+    beside = masks_beside(paths)
+    masks = [path for path in paths if path in beside or in_mask_folder(path.parts[len(root.parts) : -1])]
+    left = set(paths) - set(masks)
+    return [path for path in paths if path in left], masks
+
+
 def without_masks(root: Path, paths: Sequence[Path], data: str) -> tuple[list[Path], list[UnreadableImageError]]:
     """Take masks out of the images of a data set that reads none: by their folder, their names or their look.
 
     Returns:
         The images, and what is said of the masks.
     """
-    beside = masks_beside(paths)
-    masks = [path for path in paths if path in beside or in_mask_folder(path.parts[len(root.parts) : -1])]
+    images, masks = apart_from_masks(root, paths)
     remedy = "use data=folder for masks, or rename it if it is an image"
     problems = [UnreadableImageError(path, f"is a mask, which data={data} does not read", remedy) for path in masks]
-    left = set(paths) - set(masks)
-    return [path for path in paths if path in left], problems
+    return images, problems
 
 
 def _in_folder(paths: list[Path]) -> set[Path]:

@@ -131,13 +131,14 @@ def test_colours_on_a_bright_ground_are_no_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", ["masks/scratch/{}.png", "scratch/{}_mask.png", "scratch/gt/{}.png"])
-def test_data_without_masks_names_them_and_tests_no_image_of_them(tmp_path: Path, mask: str) -> None:
+def test_masks_are_no_images_and_layers_have_them_while_rings_name_them(tmp_path: Path, mask: str) -> None:
     root = usual(tmp_path)
     for index in range(4):
         draw(root / mask.format(f"{index:03}"), mask=True)
-    labels, said = listed(Print3dDataModule(root=str(root)))
-    assert len(labels) == 12
-    assert sum("is a mask, which data=print3d does not read" in problem for problem in said.values()) == 4
+    table, _ = Print3dDataModule(root=str(root)).listing()
+    assert len(table) == 12
+    assert set(table["label_index"][table["mask_path"] != ""]) == {1}
+    assert (table["mask_path"] != "").sum() == 4
     (root / "scratch").rename(root / "defect")
     labels, said = listed(OringDataModule(root=str(root)))
     assert len(labels) == 12

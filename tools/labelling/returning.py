@@ -58,7 +58,7 @@ class Layout:
 LAYOUTS = {
     "folder": Layout(("ambiguous", "ambiguous")),
     "fiber": Layout(("ambiguous", "ambiguous"), all_named=True),
-    "print3d": Layout(masks=False),
+    "print3d": Layout(),
     "oring": Layout(("rework", ""), masks=False, outlines=True, all_named=True),
     "meta_atom": Layout(("unknown", "unknown"), column="class", cells=True),
     "metallography": Layout(column=""),

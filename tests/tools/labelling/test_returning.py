@@ -134,16 +134,18 @@ def test_fiber_without_a_table_gets_one_that_names_all(tmp_path: Path) -> None:
     }
 
 
-def test_layers_have_no_masks(tmp_path: Path) -> None:
+def test_layers_get_labels_and_masks(tmp_path: Path) -> None:
     root, out = tmp_path / "layers", tmp_path / "out"
     for number in range(4):
         draw(root / "build_1" / f"{number}.png", number)
     desk, masks = desk_of(Print3dDataModule(root=str(root)), out), Masks(out / MASKS)
     say(desk, masks, "build_1/0.png", "good")
     say(desk, masks, "build_1/1.png", "defective", "streak", spot())
-    found = return_labels(desk, masks, "print3d", root, out)
-    assert "reads no masks: the 1 that were drawn stay in" in str(found)
-    assert [label for label, *_ in listed(Print3dDataModule(root=str(root))).values()] == [0, 1, -1, -1]
+    assert return_labels(desk, masks, "print3d", root, out).masks == 1
+    after = listed(Print3dDataModule(root=str(root)))
+    assert [label for label, *_ in after.values()] == [0, 1, -1, -1]
+    assert (read_mask(after["build_1/1.png"][2]) == (spot() > 127)).all()
+    assert [mask for name, (_, _, mask) in after.items() if name != "build_1/1.png"] == ["", "", ""]
 
 
 def test_rings_get_outlines_and_keep_their_kinds(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACROSS = (300, 260)  # height and width; no square, so that a layer that is turned or stretched shows
 UM = 1.0
-SHIFT = (12.0, -9.0)
+SHIFT = (12.0, -9.0)  # of the axis, x and y
 SKY = np.array([86, 180, 233])
 
 
@@ -61,7 +61,7 @@ def test_zones_are_drawn_where_they_lie_and_named_in_the_list_of_defects(
         assert layer.shape == (*ACROSS, 4)
         rows, columns = np.nonzero(layer[..., 3])
         assert (layer[rows, columns, :3][:, ::-1] == SKY).all()
-        radius = np.hypot(rows - (ACROSS[0] - 1) / 2 - SHIFT[0], columns - (ACROSS[1] - 1) / 2 - SHIFT[1])
+        radius = np.hypot(rows - ACROSS[0] / 2 - SHIFT[1], columns - ACROSS[1] / 2 - SHIFT[0])
         near = [np.abs(radius * UM - edge) < 7 for edge in (25.0, 62.5)]  # a model's pixel is 4.7 of these
         assert (near[0] | near[1]).mean() > 0.98
         assert min(one.sum() for one in near) > 100
