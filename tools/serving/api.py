@@ -5,7 +5,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -91,13 +91,23 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 Name = Annotated[str, Query(description="Of the model; empty: the first", max_length=500)]
 Kind = Annotated[str, Query(description="Sub-population whose threshold holds; empty: all", max_length=500)]
+FormName = Annotated[str, Form(alias="model", description="The same as in the address", max_length=500)]
+FormKind = Annotated[str, Form(alias="kind", description="The same as in the address", max_length=500)]
 Files = Annotated[list[UploadFile], File(description="One image or more", min_length=1)]
 
 
 @router.post("/predict", responses=REFUSALS, response_model=list[Answer])
-async def predict(request: Request, files: Files, model: Name = "", kind: Kind = "") -> JSONResponse:
+async def predict(
+    request: Request,
+    files: Files,
+    model: Name = "",
+    kind: Kind = "",
+    form_model: FormName = "",
+    form_kind: FormKind = "",
+) -> JSONResponse:
     """Judge images: one answer per file, in their order. Those that cannot be judged say why in ``error``."""
     state: State = request.app.state.loupe
+    model, kind = _agreed("model", model, form_model), _agreed("kind", kind, form_kind)
     served = state.catalogue.find(model, kind)
     results = await judged(request, served, files, images_of(files, state.limits), kind)
     return JSONResponse([answer_of(result, served.name) for result in results])
@@ -110,6 +120,14 @@ async def models(request: Request) -> list[Model]:
     return [Model(**served.about()) for served in state.catalogue.models.values()]
 
 
+def _agreed(key: str, address: str, form: str) -> str:
+    """Take what the address or the form says, which must not contradict each other."""
+    if address and form and address != form:
+        raise RefusedError(422, f"Expected one {key}, but found {address!r} in the address and {form!r} in the form.")
+    return address or form
+
+
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses={403: REFUSALS[403], 503: {"model": Health, "description": "It is ending"}})
 async def health(request: Request) -> JSONResponse:
     """Tell whether the server takes requests: 200, or 503 while it ends."""

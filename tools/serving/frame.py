@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).with_name("pages")
 STYLES = {"page.css": (REPORT / "page.css", "text/css"), "serve.css": (PAGES / "serve.css", "text/css")}
+NO_FILES = "Expected a form with images in its field files, but found none; send them as curl -F files=@image.png does."
 NO_FORM = "Expected a multipart form with images as files, but found none that can be read; send them as curl -F does."
 
 
@@ -105,7 +106,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    sentence = NO_FORM if error.status_code == 400 else str(error.detail)
+    sentence = {
+        400: NO_FORM,
+        404: f"Expected a path of this server, but found {request.url.path!r}; programs find them in /openapi.json.",
+        405: f"Expected another method at {request.url.path}, but found {request.method}; see Allow.",
+    }.get(error.status_code, str(error.detail))
     return refusal(error.status_code, sentence, request.state.noted.id, dict(error.headers or {}))
 
 
@@ -114,7 +119,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
         raise error
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return refusal(422, f"Expected {where} to be given rightly, but: {first['msg']}.", request.state.noted.id)
+    sentence = NO_FILES if where.startswith("files") else f"Expected {where} to be given rightly, but: {first['msg']}."
+    return refusal(422, sentence, request.state.noted.id)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -171,17 +171,35 @@ def test_what_cannot_be_judged_says_why_and_holds_nobody_up(server: Running) -> 
     assert all(row["error"] for row in rows[1:])
 
 
+def named(**fields: str) -> tuple[bytes, dict[str, str]]:
+    """Write a form with an image and further fields, and the header that names its type."""
+    body, sort = form([("a.png", png(layer(1)))])
+    mark = sort.partition("boundary=")[2]
+    more = "".join(
+        f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n' for key, text in fields.items()
+    )
+    return more.encode() + body, {"Content-Type": sort}
+
+
 def test_requests_that_mean_nothing_are_refused_in_a_sentence(server: Running) -> None:
     for answer, status, text in (
-        (server.ask("POST", "/predict"), 422, "Expected files"),
+        (server.ask("POST", "/predict"), 422, "Expected a form with images"),
         (
             server.ask("POST", "/predict", b"x", {"Content-Type": "multipart/form-data; boundary=y"}),
             400,
             "Expected a multipart form",
         ),
         (server.predict([("a.png", png(layer(1)))], "?kind=other"), 404, "Expected kind to be empty"),
-        (server.get("/predict"), 405, "Method Not Allowed"),
-        (server.get("/nothing"), 404, "Not Found"),
+        (
+            server.ask("POST", "/predict", b"{}", {"Content-Type": "application/json"}),
+            422,
+            "Expected a form with images",
+        ),
+        (server.ask("POST", "/predict?model=one", *named(model="two")), 422, "Expected one model, but found 'one' in"),
+        (server.ask("POST", "/predict", *named(model="two")), 404, "Expected model to be one of"),
+        (server.ask("POST", "/predict", *named(kind="two")), 404, "Expected kind to be empty"),
+        (server.get("/predict"), 405, "Expected another method at /predict, but found GET"),
+        (server.get("/nothing"), 404, "Expected a path of this server"),
         (server.get("/health", Host="evil.example"), 403, "Expected a request to this machine by its own name"),
         (server.get("/health", Origin="https://evil.example"), 403, "Expected a request from this page itself"),
     ):

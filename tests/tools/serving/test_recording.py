@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from .conftest import layer, png, serving
-from .test_page import visiting
+from .test_page import drop, visiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +58,9 @@ def test_images_of_one_name_are_told_apart_and_the_page_writes_as_well(
         for seed in (1, 2):
             server.predict([("../../etc/layer_1.png", png(layer(seed)))])
         with visiting(browser, server) as page:
-            page.set_input_files("#files", [{"name": "own.png", "mimeType": "image/png", "buffer": png(layer(3))}])
-            page.wait_for_selector("#table tbody tr .mark")
+            own = tmp_path / "own.png"
+            own.write_bytes(png(layer(3)))
+            drop(page, [own])
     names = [row[0] for row in asked(tmp_path / "results.db", "SELECT image_path FROM verdicts ORDER BY id")]
     assert len(set(names)) == 3
     assert all(name.startswith("upload/") and ".." not in name for name in names)

@@ -58,6 +58,7 @@ def test_zones_are_drawn_where_they_lie_and_named_in_the_list_of_defects(
         address = shown.locator("#zones").get_attribute("src")
         assert address is not None
         layer = cv2.imdecode(np.frombuffer(server.get(address).body, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert layer is not None
         assert layer.shape == (*ACROSS, 4)
         rows, columns = np.nonzero(layer[..., 3])
         assert (layer[rows, columns, :3][:, ::-1] == SKY).all()
