@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import signal
 import sqlite3
+import threading
+import time
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +15,7 @@ from .conftest import layer, png, serving
 from .test_page import drop, visiting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -81,3 +87,50 @@ def test_rows_wait_while_the_database_is_away(printed: Path, tmp_path: Path) -> 
 
 def judged_one(server: Running, seed: int) -> int:
     return server.predict([(f"{seed}.png", png(layer(seed)))]).status
+
+
+def test_what_was_answered_is_in_the_table_though_the_server_is_killed_beside_another_writer(
+    bundle: Path, tmp_path: Path
+) -> None:
+    keys = (f"bundle={bundle}", f"table=sqlite:///{tmp_path / 'results.db'}")
+    answered: dict[str, list[str]] = {"killed": [], "other": []}
+    images = [png(layer(seed)) for seed in range(3)]
+    ended = threading.Event()
+
+    def send(who: str, server: Running, lane: int) -> None:
+        for number in range(10_000):
+            request = f"{who}_{lane}_{number}"
+            try:
+                answer = server.predict([(f"{request}_{part}.png", image) for part, image in enumerate(images)])
+            except (OSError, http.client.HTTPException):
+                return
+            if answer.status == 200:
+                answered[who].append(request)
+            if ended.is_set():
+                return
+
+    with serving(tmp_path / "one", *keys) as killed, serving(tmp_path / "two", *keys) as other:
+        lanes = [("killed", killed), ("other", other)] * 2
+        threads = [threading.Thread(target=send, args=(*lane, number)) for number, lane in enumerate(lanes)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: min(map(len, answered.values())) > 3)
+        killed.process.send_signal(signal.SIGKILL)
+        for thread in threads[::2]:
+            thread.join(60)
+        alone = len(answered["other"])
+        wait_until(lambda: len(answered["other"]) > alone + 3)
+        ended.set()
+        for thread in threads[1::2]:
+            thread.join(60)
+    paths = [row[0] for row in asked(tmp_path / "results.db", "SELECT image_path FROM verdicts")]
+    rows = Counter(path.rpartition("/")[2].rpartition("_")[0] for path in paths)
+    assert set(rows.values()) == {3}  # a request is there, or it is not
+    assert set(answered["killed"]) | set(answered["other"]) <= set(rows)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
