@@ -31,8 +31,9 @@ class Judgement(NamedTuple):
 
     Attributes:
         state: Accepted, rework, rejected or unknown.
-        reasons: Why, one by rule that decided, in words without a full stop; of an accepted part that all rules hold.
-        rules: The names of the rules that decided; none where a part is accepted.
+        reasons: Why, one by broken or undecided rule, in words without a full stop, those that decided first; of an
+            accepted part that all rules hold.
+        rules: The names of these rules; none where a part is accepted.
         standard: What the rules are, with edition and source where they have any.
     """
 
@@ -157,11 +158,16 @@ def _judged(rule: Rule, facts: Facts) -> Outcome:
 
 
 def decide(judged: Sequence[tuple[Rule, Outcome]]) -> tuple[State, list[tuple[Rule, Outcome]]]:
-    """Return the state of a part and the rules that decide it, at least one; see the module's docstring."""
+    """Return the state of a part and the rules that explain it, at least one; see the module's docstring.
+
+    Of a part to be rejected these are all rules that it breaks, those that reject it first.
+    """
     asked = [_asked(rule, outcome) for rule, outcome in judged]
     best, worst = max(low for low, _ in asked), max(high for _, high in asked)
     if best == worst:
-        return CERTAIN[worst], [one for one, (low, _) in zip(judged, asked, strict=True) if low == worst]
+        held = worst == 0
+        named = [(low, one) for one, (low, _) in zip(judged, asked, strict=True) if held or low > 0]
+        return CERTAIN[worst], [one for _, one in sorted(named, key=lambda pair: -pair[0])]  # stable
     unsure = [one for one, (low, high) in zip(judged, asked, strict=True) if low < high and high > best]
     broken = [one for one, (low, _) in zip(judged, asked, strict=True) if low > 0]
     return "unknown", [one for one in judged if one in unsure or one in broken]

@@ -18,6 +18,7 @@ from datamodules.files.made_folders import make_folder
 from datamodules.files.whole_files import write_whole
 from tools.configuring.config import compose_config, groups, parse_overrides, require_values
 from tools.errors import ConfigError
+from tools.signals import keeping_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,8 +125,8 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
     sources = [config.source] if isinstance(config.source, str) else list(config.source)
     out = new_folder(config.out, str(config.choices[GROUP]), getattr(line, "record", ""))
     command = shlex.join(["loupe", "predict", *overrides])
-    with nullcontext() if hasattr(line, "record") else _alone(out):  # a record owns its folder itself
-        found = line.predict(sources, out, page=bool(config.page), command=command)
+    with nullcontext() if hasattr(line, "record") else _alone(out), keeping_note(lambda: how_to_go_on(line, out)):
+        found = line.predict(sources, out, page=bool(config.page), command=command)  # a record owns its folder itself
     if found.page is not None:
         html = with_certificate(found.page.read_text(encoding="utf-8"), str(config.lot or ""), str(config.part or ""))
         write_whole(found.page, html.encode())
@@ -139,6 +140,13 @@ def run_line(config: DictConfig, line: Line, overrides: Sequence[str]) -> Path:
             "lets that pass."
         )
     return out
+
+
+def how_to_go_on(line: Line, out: Path) -> str:
+    """Say what an interrupted call left."""
+    if not hasattr(line, "record"):
+        return f"what was written stays in {out}; run the command again with another out"
+    return f"what is done stays in {out}; the same command with out={shlex.quote(str(out))} goes on"
 
 
 @contextmanager

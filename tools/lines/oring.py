@@ -100,14 +100,24 @@ class OringLine:
             earlier = len(record.entries)
             pictures = find_images(sources, self.every, record.done)
             work = Work(judge, searches, out)
-            for entry in track(self._entries(pictures, work), "measuring rings"):
-                record.add(entry)
             entries = record.entries
+            try:
+                for entry in track(self._entries(pictures, work), "measuring rings"):
+                    record.add(entry)
+            finally:  # a stream ends when somebody ends it
+                index = self._write(out, entries, judge, command, page=page)
         found = [entry for entry in entries if "error" not in entry]
-        index = write_results(out, entries, judge, command=command, page=page, source=self.mode == "source")
         if not found:
             raise DataError(f"Expected rings on the images, but found none; for example: {entries[0]['error']}")
         return Judged(summary_text(entries, judge, earlier), len(entries) - len(found), index)
+
+    def _write(
+        self, out: Path, entries: Sequence[dict[str, Any]], judge: Judge, command: str, *, page: bool
+    ) -> Path | None:
+        """Write everything that is made of the entries, if there are any."""
+        if not entries:
+            return None
+        return write_results(out, entries, judge, command=command, page=page, source=self.mode == "source")
 
     def _about(self, judge: Judge, searches: Searches | None) -> dict[str, Any]:
         """Say what decides about results, in plain values."""

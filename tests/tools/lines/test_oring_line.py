@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -136,6 +140,32 @@ def test_an_interrupted_lot_goes_on_and_other_keys_are_refused(
     assert (out / "parts.csv").read_bytes() == whole
     assert main([*command, "kind=model1"]) == 2
     assert "other keys" in capsys.readouterr().err
+
+
+def test_a_video_that_is_ended_leaves_tables_of_what_was_seen_and_goes_on(tmp_path: Path) -> None:
+    source, out, frames = tmp_path / "line.avi", tmp_path / "out", 120
+    image = cv2.cvtColor(PLAIN.draw(), cv2.COLOR_GRAY2BGR)
+    video = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*"MJPG"), 10, (340, 300))
+    for _ in range(frames):
+        video.write(image)
+    video.release()
+    command = [sys.executable, "-m", "tools", "predict", "line=oring", f"source={source}", f"out={out}"]
+    with subprocess.Popen([*command, "overlay=none"], stderr=subprocess.PIPE, text=True) as process:
+        seen = 0
+        while seen < 3 and process.poll() is None:
+            time.sleep(0.05)
+            seen = len((out / "parts.jsonl").read_bytes().splitlines()) if (out / "parts.jsonl").is_file() else 0
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert f"the same command with out={out} goes on" in said
+    done = len((out / "parts.jsonl").read_text().splitlines())
+    assert 3 <= done < frames
+    assert len(pd.read_csv(out / "parts.csv")) == done
+    assert (out / "index.html").is_file()
+    assert main(["line=oring", f"source={source}", f"out={out}", "overlay=none"]) == 0
+    parts = pd.read_csv(out / "parts.csv")
+    assert parts["image"].tolist() == [f"{source}#{number}" for number in range(frames)]
 
 
 def test_what_shows_no_ring_is_a_row_that_says_so(tmp_path: Path) -> None:
