@@ -176,7 +176,7 @@ def looking_at(network: Any, proposals: int) -> Iterator[None]:
 def network_of(trained: Trained, score: float) -> tuple[Any, int]:
     """Return a run's network, with detections below a score left out, and the side of its tiles."""
     module = restore(read_checkpoint(trained.checkpoint)).eval()
-    network: Any = module.model.network
+    network: Any = getattr(module.model, "inspection", module.model).network  # of a hybrid, what it does not pass
     network.roi_heads.score_thresh = score
     return network, module.tiling.size if module.tiling is not None else int(trained.config.data.image_size[0])
 

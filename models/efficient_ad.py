@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from datamodules.errors import DataError
 from datamodules.progress import track
 from datamodules.samples.loading import once_more
+from datamodules.table import DEFECTIVE
 
 from .base import InspectionModel
 from .components.efficient_ad_model import EfficientAdModel, pads
@@ -99,46 +101,65 @@ class EfficientAd(InspectionModel):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Train student and autoencoder by Adam, the last 5 % of the steps at a tenth of the rate."""
-        learners = [*self.model.student.parameters(), *self.model.autoencoder.parameters()]
-        optimizer = torch.optim.Adam(learners, lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = self.make_optimizer()
         steps = self.trainer.estimated_stepping_batches
         late = max(1, int(0.95 * steps)) if math.isfinite(steps) else 2**62
         scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=late, gamma=0.1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Give Adam of what learns, at a rate that stays."""
+        learners = [*self.model.student.parameters(), *self.model.autoencoder.parameters()]
+        return torch.optim.Adam(learners, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    @property
+    def is_learning(self) -> bool:
+        """Tell whether a training has begun: then every calibration sets the scale anew."""
+        return self._held_back is not None
+
     def on_train_start(self) -> None:
         """Read the training images once, and make the foreign ones."""
         loader: Any = self.trainer.train_dataloader
         again: DataLoader[InspectionBatch] = once_more(loader)
-        held_back = self._read_through(again, len(loader.dataset))
+        held_back, good = self._read_through(again, len(loader.dataset))
         self._held_back = torch.stack(list(held_back.values()))
-        self._spared = set(held_back) if len(held_back) < len(loader.dataset) else set()
-        height, width = self._held_back.shape[-2:]
+        self._spared = set(held_back) if len(held_back) < good else set()
+        side = None if self.tiling is None else self.tiling.size
+        height, width = self._held_back.shape[-2:] if side is None else (side, side)
         seed = int(torch.randint(2**31, ()))
         self._foreign = PenaltyImages(self.penalty, self.penalty_pictures, height, width, seed)
 
     @torch.no_grad()
-    def _read_through(self, loader: DataLoader[InspectionBatch], total: int) -> dict[str, Tensor]:
-        """Fit the teacher's statistics; return the images to hold back, spread evenly."""
+    def _read_through(self, loader: DataLoader[InspectionBatch], total: int) -> tuple[dict[str, Tensor], int]:
+        """Fit the teacher's statistics to good images; return those to hold back, spread evenly, and how many are good.
+
+        Raises:
+            DataError: None is good.
+        """
         count = min(HELD_BACK_AT_MOST, max(1, round(HELD_BACK_SHARE * total)))
-        chosen = set(np.linspace(0, total - 1, count).round().astype(int).tolist())
+        due = np.linspace(0, total - 1, count).round().astype(int).tolist()
         sums = torch.zeros(2, self.model.channels, dtype=torch.float64)
-        cells, seen = 0, 0
+        cells, seen, good = 0, 0, 0
         held_back: dict[str, Tensor] = {}
         for batch in track(loader, "reading what the teacher says", total=math.ceil(total / (loader.batch_size or 1))):
-            self.check_images(batch.image)
-            taught_BChw = self.model.join(batch.image.to(self.device), self._grid(batch.image)).double()
+            learnt = [index for index, label in enumerate(batch.label_index.tolist()) if label != DEFECTIVE]
+            for index in learnt:
+                if due and seen + index >= due[0]:
+                    due.pop(0)
+                    held_back[batch.name[index]] = batch.image[index]
+            seen, good = seen + len(batch), good + len(learnt)
+            if not learnt:
+                continue
+            image_B3HW = batch.image[learnt]
+            self.check_images(image_B3HW)
+            taught_BChw = self.model.join(image_B3HW.to(self.device), self._grid(image_B3HW)).double()
             sums += torch.stack([(taught_BChw**power).sum(dim=(0, 2, 3)) for power in (1, 2)]).cpu()
             cells += taught_BChw[:, 0].numel()
-            held_back |= {
-                name: image
-                for index, (name, image) in enumerate(zip(batch.name, batch.image, strict=True), start=seen)
-                if index in chosen
-            }
-            seen += len(batch)
+        if not good:
+            raise DataError("Expected good training pictures for EfficientAD, but found none; add some.")
         mean_C, square_C = sums / cells
         self.model.set_teacher_statistics(mean_C, square_C - mean_C.square())
-        return held_back
+        return held_back, good
 
     def _grid(self, image_B3HW: Tensor) -> tuple[int, int]:
         """Return the student's grid for images of this size."""
@@ -148,17 +169,36 @@ class EfficientAd(InspectionModel):
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Learn from the images of a batch that are not held back, unless there are no others."""
         del batch_idx
-        learnt = [index for index, name in enumerate(batch.name) if name not in self._spared]
-        if not learnt:
+        losses, count = self.losses(batch)
+        for name, loss in losses.items():
+            self.log(f"train/{name}", loss.detach(), batch_size=count, on_step=False, on_epoch=True)
+        if not losses:
             return torch.zeros((), device=self.device, requires_grad=True)
+        total = sum(losses.values(), torch.zeros((), device=self.device))
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=count, on_step=False, on_epoch=True)
+        return total
+
+    def losses(self, batch: InspectionBatch) -> tuple[dict[str, Tensor], int]:
+        """Compare the networks on the images of a batch to learn from; return the losses by name, and how many.
+
+        Both are empty where the batch holds defective images and ones held back alone.
+        """
+        labels = batch.label_index.tolist()
+        learnt = [
+            index
+            for index, name in enumerate(batch.name)
+            if labels[index] != DEFECTIVE and self._image_of(name) not in self._spared
+        ]
+        if not learnt:
+            return {}, 0
         if self._foreign is None:
             raise RuntimeError("Expected pictures for the penalty, but training has not been started by a trainer.")
-        losses = self.model.losses(batch.image[learnt], self._foreign.draw(len(learnt)).to(self.device))
-        for name, loss in losses._asdict().items():
-            self.log(f"train/{name}", loss.detach(), batch_size=len(learnt), on_step=False, on_epoch=True)
-        total: Tensor = losses.student + losses.autoencoder + losses.agreement
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(learnt), on_step=False, on_epoch=True)
-        return total
+        found = self.model.losses(batch.image[learnt], self._foreign.draw(len(learnt)).to(self.device))
+        return found._asdict(), len(learnt)
+
+    def _image_of(self, name: str) -> str:
+        """Return the name of the image that a tile was cut from."""
+        return name if self.tiling is None else name.rpartition("#")[0]
 
     def on_validation_start(self) -> None:
         """Set the scale of the maps, before calibration images are scored with it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from anomalib.data import InferenceBatch
 from torch import nn
+from torch.optim.lr_scheduler import StepLR
 
 from datamodules.errors import DataError
 from datamodules.progress import track
@@ -20,8 +21,10 @@ from datamodules.table import DEFECTIVE
 
 from .account import Account
 from .base import InspectionModel
+from .components.joint_optimizer import JointOptimizer
 from .components.screening import PASSED, Screening, choose_screening
-from .components.stages import stage_counts, stage_note
+from .components.stages import StageTally, stage_counts, stage_note
+from .efficient_ad import EfficientAd
 from .errors import UntrainedError
 from .export_plan import SCREENING, ExportPlan, Graph
 from .mask_rcnn import MaskRcnn, MaskRcnnModel
@@ -50,6 +53,7 @@ class HybridModel(nn.Module):
 
     Attributes:
         chosen: The threshold between them, with its promise; None until calibrated. It travels in checkpoints.
+        asked: Takes, of every call, which pictures or tiles were inspected (B,); None: nobody asks.
         screened: Pictures that the first saw since ``reset``.
         inspected: Pictures that the second saw.
         seconds: What each stage took.
@@ -62,6 +66,7 @@ class HybridModel(nn.Module):
         self.screening = screening
         self.inspection = inspection
         self.chosen: Screening | None = None
+        self.asked: list[Tensor] | None = None
         self.register_buffer("screening_threshold", torch.tensor(float("nan")))
         self.reset()
 
@@ -98,6 +103,8 @@ class HybridModel(nn.Module):
             map_BHW[suspicious] = cast("Tensor", prediction.anomaly_map)
             for index, entry in zip(suspicious.tolist(), found, strict=True):
                 detections[index] = entry
+        if self.asked is not None:
+            self.asked.append(screened >= self.screening_threshold)
         self.screened += count
         self.inspected += len(suspicious)
         self.seconds["screening"] += handed_over - started
@@ -140,12 +147,13 @@ class HybridModel(nn.Module):
 class Hybrid(InspectionModel):
     """Screening and inspection: two models, one calibration, two thresholds.
 
-    Both learn at once: the screening model collects good pictures during the first epoch and fits at its end, and Mask
-    R-CNN learns from all pictures in every epoch. The screening's threshold is then chosen on calibration pictures, and
-    stays; the second is the calibration's own, on the scores that ``HybridModel.detect`` makes of both stages.
+    Both learn at once: Mask R-CNN from all pictures in every epoch, the screening from the good ones. A screening that
+    fits in one pass collects them during the first epoch and fits at its end; its threshold is then chosen on
+    calibration pictures, and stays. EfficientAD learns in every step, and its threshold is chosen at every calibration.
+    The second threshold is the calibration's own, on the scores that ``HybridModel.detect`` makes of both stages.
 
     Args:
-        screening: A model that learns from good pictures in one pass.
+        screening: A model that learns from good pictures alone: in one pass, or EfficientAD.
         inspection: Mask R-CNN.
         screening_recall: Share of the defective calibration pictures that must be inspected, in (0, 1].
         pass_share: Share of the good calibration pictures that are passed at most, in [0, 1].
@@ -161,7 +169,11 @@ class Hybrid(InspectionModel):
     not_exportable: ClassVar[str] = "its stages are graphs of their own; a bundle puts them together"
 
     def __init__(
-        self, screening: OnePassModel, inspection: MaskRcnn, screening_recall: float = 1.0, pass_share: float = 0.9
+        self,
+        screening: OnePassModel | EfficientAd,
+        inspection: MaskRcnn,
+        screening_recall: float = 1.0,
+        pass_share: float = 0.9,
     ) -> None:
         super().__init__()
         # Both stages would be pickled into checkpoints as hyper-parameters; the config of the run says all there is.
@@ -172,10 +184,10 @@ class Hybrid(InspectionModel):
                 "Expected model.screening_recall to be above 0 and at most 1, and model.pass_share from 0 to 1, but "
                 f"found {screening_recall} and {pass_share}."
             )
-        if not isinstance(screening, OnePassModel):
+        if not isinstance(screening, OnePassModel | EfficientAd):
             raise ValueError(  # noqa: TRY004 - a wrong value of the config, reported as such
-                "Expected model.screening to be a model that fits in one pass over good pictures, such as patchcore or "
-                f"padim, but found {type(screening).__name__}."
+                "Expected model.screening to be a model that learns from good pictures alone, such as patchcore, padim "
+                f"or efficient_ad, but found {type(screening).__name__}."
             )
         self.screening_recall = screening_recall
         self.pass_share = pass_share
@@ -183,6 +195,8 @@ class Hybrid(InspectionModel):
         self.classes = inspection.classes
         self.model: HybridModel = HybridModel(screening.model, inspection.model)
         self.stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
+        self.tally = StageTally()
+        self._collected_in: int | None = None  # the epoch whose good pictures a screening of one pass collects
 
     def origin(self) -> dict[str, str]:
         """Say where the weights of both came from; those of the second under ``inspection_*``."""
@@ -204,7 +218,8 @@ class Hybrid(InspectionModel):
     def account(self, predictions: pd.DataFrame) -> Account:
         """Say which images the screening passed, and what each stage cost."""
         counts, costs = stage_counts(predictions), self.model.milliseconds()
-        return Account({"stages": counts}, costs, [stage_note(counts, costs)])
+        notes = [stage_note(counts), *self.tally.sentences(costs, tiled=self.tiling is not None)]
+        return Account({"stages": counts, "screened": self.tally.to_plain()}, costs, notes)
 
     def own_thresholds(self) -> dict[str, Any]:
         """Return the threshold of the first stage."""
@@ -216,18 +231,25 @@ class Hybrid(InspectionModel):
         self.stages[0].use_tiling(tiling)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Descend as Mask R-CNN does; the screening model needs no optimiser."""
-        return self.stages[1].configure_optimizers()
+        """Descend as Mask R-CNN does; EfficientAD steps beside it, and its rate falls when that of Mask R-CNN does."""
+        screening, inspection = self.stages
+        found = inspection.configure_optimizers()
+        if isinstance(screening, OnePassModel):
+            return found
+        joint = JointOptimizer([found["optimizer"], screening.make_optimizer()])
+        return {"optimizer": joint, "lr_scheduler": StepLR(joint, inspection.lr_step, inspection.lr_gamma)}
+
+    def on_train_start(self) -> None:
+        """Tell the screening how much will come."""
+        screening = self.stages[0].to(self.device)
+        screening.trainer = self.trainer
+        screening.on_train_start()
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
-        """Collect good pictures for the screening, until it has fitted, and teach the inspection."""
+        """Teach both: the screening by good pictures, the inspection by all that are outlined."""
         del batch_idx
-        if self.model.chosen is None:
-            good = batch.label_index != DEFECTIVE
-            if good.any():
-                with torch.no_grad():
-                    self.stages[0].collect(batch.image[good])
-        losses = self.stages[1].losses(batch)
+        losses = {f"screening_{name}": loss for name, loss in self._teach_screening(batch).items()}
+        losses |= self.stages[1].losses(batch)
         if not losses:
             return None
         total = torch.stack(list(losses.values())).sum()
@@ -235,17 +257,30 @@ class Hybrid(InspectionModel):
         self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch))
         return total
 
+    def _teach_screening(self, batch: InspectionBatch) -> dict[str, Tensor]:
+        """Collect good pictures for a screening of one pass, until it has fitted; return the losses of another."""
+        screening = self.stages[0]
+        if not isinstance(screening, OnePassModel):
+            return screening.losses(batch)[0]
+        if self._collected_in is None:
+            self._collected_in = self.current_epoch
+        good = batch.label_index != DEFECTIVE
+        if self.model.chosen is None and self._collected_in == self.current_epoch and good.any():
+            with torch.no_grad():
+                screening.collect(batch.image[good])
+        return {}
+
     @torch.no_grad()
     def on_validation_start(self) -> None:
-        """Fit the screening and choose its threshold, once: before the first calibration.
+        """Fit the screening and choose its threshold: before the first calibration, EfficientAD's before every one.
 
         Raises:
             DataError: There were no good training pictures, or no labelled calibration pictures.
         """
-        if self.model.chosen is not None:
-            return
         screening = self.stages[0].to(self.device)
-        screening.fit()
+        if self.model.chosen is not None and not getattr(screening, "is_learning", False):
+            return
+        screening.on_validation_start()
         scores, labels = [], []
         loader: Any = self.trainer.val_dataloaders
         for batch in track(() if loader is None else once_more(loader), "screening"):
@@ -257,6 +292,15 @@ class Hybrid(InspectionModel):
     def on_test_start(self) -> None:
         """Start counting."""
         self.model.reset()
+        self.tally = StageTally()
+
+    def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
+        """Judge as every model does, and count what the screening passed of what is marked."""
+        self.model.asked = asked = []
+        judged = super().test_step(batch, *args)
+        self.model.asked = None
+        self.tally.add(asked, self.tiling, batch.gt_mask, batch.has_mask)
+        return judged
 
     def _screen(self, image_B3HW: Tensor) -> Tensor:
         """Score pictures (B,) by the first stage alone."""

@@ -7,8 +7,10 @@ import torch
 from lightning import seed_everything
 
 from datamodules.errors import DataError
+from datamodules.samples.batch import Sample, collate
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 from models.components.screening import PASSED, Screening, choose_screening
+from models.components.tiled import Tiling, cut
 from models.hybrid import Hybrid
 from models.mask_rcnn import MaskRcnn
 from models.patchcore import PatchCore
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
 
 BACKBONE = {"name": "loupe_net", "layers": [2], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
+
+
+MARKED = [(slice(2, 6), slice(2, 6)), (slice(30, 34), slice(2, 6)), (slice(30, 34), slice(50, 60))]
 
 
 def hybrid(threshold: float | None = None) -> Hybrid:
@@ -121,9 +126,52 @@ def test_one_kind_of_label_is_enough_and_none_is_refused() -> None:
         choose_screening(score, torch.full((10,), UNKNOWN), 1.0, 0.8)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("tiling", [None, Tiling(size=32, overlap=0.25, batch=3)])
+def test_what_the_screening_passed_is_counted_with_what_is_marked_there(tiling: Tiling | None) -> None:
+    """Against looking at every tile by hand: noise of contrast that grows along the picture, marked in three places."""
+    module = hybrid()
+    image = pictures()[[5]].expand(2, -1, -1, -1).clone()
+    image[:, :, :, :32] = 0.5
+    mask = torch.zeros(2, 64, 64, dtype=torch.bool)
+    for rows, columns in MARKED:
+        mask[0, rows, columns] = True
+    mask[1] = True  # where nobody knows, nothing is marked
+    if tiling is not None:
+        module.use_tiling(tiling)
+    places = [(0, 0)]
+    if tiling is not None:
+        places = [(top, left) for top in tiling.axis(64).starts for left in tiling.axis(64).starts]
+    size = 64 if tiling is None else 32
+    tiles = [cut(image, place, size) for place in places]
+    scores = torch.stack([module.model.screening(tile).pred_score for tile in tiles])
+    line = float(scores.median())
+    module.model.choose(Screening(line, "", 0, 0))
+    batch = collate([Sample(image[0], "a", "a.png", 1, mask[0]), Sample(image[1], "b", "b.png", 1)])
+    module.test_step(batch)
+    inspected = scores >= line
+    marked = torch.stack([cut(mask[:1], place, size).any() for place in places])
+    assert module.tally.looks == inspected.numel()
+    assert module.tally.passed == int((~inspected).sum())
+    assert (module.tally.marked, module.tally.marked_passed) == (
+        int(marked.sum()),
+        int((marked & ~inspected[:, 0]).sum()),
+    )
+    seen = torch.zeros(64, 64, dtype=torch.bool)
+    for (top, left), looked in zip(places, inspected[:, 0].tolist(), strict=True):
+        if looked:
+            rim = 0 if tiling is None else tiling.rim
+            low = [max(start + rim, 0) for start in (top, left)]
+            seen[low[0] : max(top + size - rim, 0), low[1] : max(left + size - rim, 0)] = True
+    unseen = [not bool(seen[rows, columns].any()) for rows, columns in MARKED]
+    assert (module.tally.defects, module.tally.defects_unseen) == (3, sum(unseen))
+    if tiling is not None:
+        assert 0 < sum(unseen) < 3
+
+
 def test_what_cannot_be_combined_is_refused() -> None:
     inspection = MaskRcnn(BACKBONE, channels=16)
-    with pytest.raises(ValueError, match=r"model\.screening to be a model that fits in one pass .* found MaskRcnn"):
+    with pytest.raises(ValueError, match=r"model\.screening to be a model that learns from good .* found MaskRcnn"):
         Hybrid(MaskRcnn(BACKBONE, channels=16), inspection)  # type: ignore[arg-type]  # what a config may well say
     for recall, share in ((0.0, 0.5), (1.1, 0.5), (1.0, -0.1), (1.0, 1.1)):
         with pytest.raises(ValueError, match=rf"but found {recall} and {share}"):
