@@ -66,6 +66,28 @@ def test_a_test_finds_the_same(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "Same metrics as the run" in capsys.readouterr().out
 
 
+def test_efficient_ad_screens_tiles_and_learns_beside_the_inspection(tmp_path: Path) -> None:
+    tiles = ["tiling=hann", "tiling.size=32", "tiling.crops=2", "data.num_workers=0"]
+    screening = ["model@model.screening=efficient_ad", "model.screening.penalty_pictures=4"]
+    keys = [key for key in SMALL if not key.startswith("trainer.max_epochs")]
+    command = ["train", "model=hybrid", *keys, *tiles, *screening, f"out={tmp_path}", "trainer.max_epochs=2"]
+    assert main(command) == 0
+    (config,) = tmp_path.glob("*/*/config.yaml")
+    run = config.parent
+    history = pd.read_csv(run / "history.csv")
+    assert history["train/screening_student"].notna().tolist() == [True, True]
+    assert history["train/screening_agreement"][1] < history["train/screening_agreement"][0]
+    metrics = json.loads((run / "metrics.json").read_text())
+    screened, tested = metrics["screened"], len(pd.read_csv(run / "predictions.csv"))
+    assert screened["looks"] == 25 * tested, "five tiles a side"
+    assert screened["passed"] <= screened["looks"]
+    assert screened["marked_passed"] <= screened["marked"] <= screened["looks"]
+    assert screened["defects_unseen"] <= screened["defects"] > 0
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"{screened['passed']} of {screened['looks']} tiles were passed" in page
+    assert f"{screened['defects_unseen']} lie on passed tiles alone" in page
+
+
 def test_counts_follow_from_predictions() -> None:
     predictions = pd.DataFrame(
         [
