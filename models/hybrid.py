@@ -296,7 +296,8 @@ class Hybrid(InspectionModel):
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Judge as every model does, and count what the screening passed of what is marked."""
-        self.model.asked = asked = []
+        asked: list[Tensor] = []
+        self.model.asked = asked
         judged = super().test_step(batch, *args)
         self.model.asked = None
         self.tally.add(asked, self.tiling, batch.gt_mask, batch.has_mask)

@@ -58,15 +58,15 @@ class StageTally:
     """Counts what the first stage passed, over a test.
 
     Attributes:
-        looks: What it looked at: tiles, or pictures where they are judged whole.
+        number: What it looked at: tiles, or pictures where they are judged whole.
         passed: Of these, the ones that the second stage never saw.
-        marked: Of ``looks``, the ones that show some of a marked defect.
+        marked: Of these ``number``, the ones that show some of a marked defect.
         marked_passed: Of these, the ones that were passed.
         defects: Connected marked places.
         defects_unseen: Of these, the ones of which the second stage saw no pixel.
     """
 
-    looks: int = 0
+    number: int = 0
     passed: int = 0
     marked: int = 0
     marked_passed: int = 0
@@ -85,9 +85,9 @@ class StageTally:
         mask_BHW = mask_BHW.float() * known_B.view(-1, 1, 1)
         calls = iter(asked)
 
-        def look(tile_K1SS: Tensor) -> tuple[InferenceBatch, None]:
+        def count_tiles(tile_K1SS: Tensor) -> tuple[InferenceBatch, None]:
             inspected_K, marked_K = next(calls), tile_K1SS.flatten(1).any(dim=1)
-            self.looks += len(inspected_K)
+            self.number += len(inspected_K)
             self.passed += int((~inspected_K).sum())
             self.marked += int(marked_K.sum())
             self.marked_passed += int((marked_K & ~inspected_K).sum())
@@ -95,7 +95,7 @@ class StageTally:
             return InferenceBatch(pred_score=inspected_K.float(), anomaly_map=seen_KSS), None
 
         image_B1HW = mask_BHW.unsqueeze(1)
-        seen, _ = look(image_B1HW) if cutting is None else cutting.judge(look, image_B1HW)
+        seen, _ = count_tiles(image_B1HW) if cutting is None else cutting.judge(count_tiles, image_B1HW)
         if seen.anomaly_map is not None:
             for mask_HW, seen_HW in zip(mask_BHW.cpu().numpy() > 0, seen.anomaly_map.cpu().numpy() > 0, strict=True):
                 count, place_HW = cv2.connectedComponents(mask_HW.astype(np.uint8), connectivity=8)
@@ -110,23 +110,23 @@ class StageTally:
         """Say what screening saved and what it missed.
 
         Args:
-            costs: Milliseconds of each stage for each look.
-            tiled: A look is at a tile.
+            costs: Milliseconds of each stage for each of what was counted.
+            tiled: Those are tiles.
         """
         noun = "tiles" if tiled else "pictures"
-        said = [f"{self.passed} of {self.looks} tiles were passed."] if tiled else []
+        lines = [f"{self.passed} of {self.number} tiles were passed."] if tiled else []
         if self.marked:
-            said.append(
+            lines.append(
                 f"Of {self.marked} {noun} that show some of a marked defect, {self.marked_passed} were passed; of "
                 f"{self.defects} marked defects, {self.defects_unseen} lie on passed {noun} alone: nothing ever looked "
                 "for them."
             )
-        if "inspection" in costs and self.looks:
+        if "inspection" in costs and self.number:
             screening, inspection = costs.get("screening", 0.0), costs["inspection"]
-            both = (screening * self.looks + inspection * (self.looks - self.passed)) / 1000
-            alone = inspection * self.looks / 1000
-            said.append(
+            both = (screening * self.number + inspection * (self.number - self.passed)) / 1000
+            alone = inspection * self.number / 1000
+            lines.append(
                 f"Screening took {screening} ms of each of the {noun}, and inspection {inspection} ms of each that was "
                 f"left: {both:.1f} s in all, where inspecting all of them would take {alone:.1f} s."
             )
-        return said
+        return lines

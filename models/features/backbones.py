@@ -162,7 +162,8 @@ def load_weights(network: nn.Module, path: Path, name: str = "") -> str:
     if name and timm.is_model(name) and not set(state) & set(network.state_dict()):
         state = _by_order(state, name)
     try:
-        missing = network.load_state_dict(state, strict=False).missing_keys
+        # Encoders of other libraries override it, without ``strict`` or an answer, to drop what is ignored here anyway.
+        missing = nn.Module.load_state_dict(network, state, strict=False).missing_keys
     except RuntimeError as error:
         raise WeightsError(f"Expected {path} to fit this network, but found other shapes: {error}") from error
     if missing:

@@ -151,7 +151,7 @@ def test_what_the_screening_passed_is_counted_with_what_is_marked_there(tiling: 
     module.test_step(batch)
     inspected = scores >= line
     marked = torch.stack([cut(mask[:1], place, size).any() for place in places])
-    assert module.tally.looks == inspected.numel()
+    assert module.tally.number == inspected.numel()
     assert module.tally.passed == int((~inspected).sum())
     assert (module.tally.marked, module.tally.marked_passed) == (
         int(marked.sum()),

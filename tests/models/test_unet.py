@@ -149,6 +149,31 @@ def test_its_kin_come_by_name(architecture: str, encoder: str, depth: int, multi
         assert module.embedding(image).shape[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("architecture", "encoder", "head"),
+    [
+        ("DeepLabV3Plus", "resnet18", "fc"),
+        ("Segformer", "mit_b0", "head"),
+        ("Unet", "efficientnet-b0", "_fc"),
+        ("DeepLabV3Plus", "mobilenet_v2", "classifier.1"),
+    ],
+)
+def test_encoders_of_the_library_take_weights_with_a_classifier(
+    architecture: str, encoder: str, head: str, tmp_path: Path
+) -> None:
+    """These override ``load_state_dict`` each in its own way."""
+    path = tmp_path / "weights.pt"
+    source = Unet(architecture=architecture, encoder=encoder, depth=5)  # type: ignore[arg-type]  # from a list
+    known = source.model.network.encoder.state_dict()
+    torch.save({**known, f"{head}.weight": torch.rand(10, 8), f"{head}.bias": torch.rand(10)}, path)
+    module = Unet(architecture=architecture, encoder=encoder, depth=5, weights=str(path))  # type: ignore[arg-type]
+    loaded = module.model.network.encoder.state_dict()
+    assert set(loaded) == set(known)
+    assert all(torch.equal(loaded[name], value) for name, value in known.items())
+    with torch.inference_mode():
+        assert module.eval()(spotted(1, size=64)[0]).anomaly_map.shape == (1, 64, 64)
+
+
 def test_the_plain_encoder_takes_any_size() -> None:
     network = PlainUnet([4, 8, 16]).eval()
     with torch.inference_mode():

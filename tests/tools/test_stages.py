@@ -79,12 +79,12 @@ def test_efficient_ad_screens_tiles_and_learns_beside_the_inspection(tmp_path: P
     assert history["train/screening_agreement"][1] < history["train/screening_agreement"][0]
     metrics = json.loads((run / "metrics.json").read_text())
     screened, tested = metrics["screened"], len(pd.read_csv(run / "predictions.csv"))
-    assert screened["looks"] == 25 * tested, "five tiles a side"
-    assert screened["passed"] <= screened["looks"]
-    assert screened["marked_passed"] <= screened["marked"] <= screened["looks"]
+    assert screened["number"] == 25 * tested, "five tiles a side"
+    assert screened["passed"] <= screened["number"]
+    assert screened["marked_passed"] <= screened["marked"] <= screened["number"]
     assert screened["defects_unseen"] <= screened["defects"] > 0
     page = (run / "report" / "index.html").read_text(encoding="utf-8")
-    assert f"{screened['passed']} of {screened['looks']} tiles were passed" in page
+    assert f"{screened['passed']} of {screened['number']} tiles were passed" in page
     assert f"{screened['defects_unseen']} lie on passed tiles alone" in page
 
 
