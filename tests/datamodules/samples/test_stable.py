@@ -18,6 +18,7 @@ from datamodules.print3d import Print3dDataModule, usual_step
 from datamodules.samples.split import keys_of, split_table
 from datamodules.samples.stable import draw, keep_floors, places
 from datamodules.table import complete_table
+from tests.datamodules.samples.test_split import within_bound
 
 if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
@@ -174,6 +175,18 @@ def test_the_usual_step_of_layers() -> None:
     assert usual_step([0, 1, 3]) == 1  # of two that are as common, the smaller
 
 
+def assert_balanced(data: InspectionDataModule) -> None:
+    """Hold good and defective images to the bound of docs/splits.md; splits that the data brings are its own."""
+    rest, calibration = data.test_share, data.calibration_share
+    everything = {"train": 1 - rest - calibration, "calibration": calibration, "test": rest}
+    if data.listing()[0]["split"].eq("test").any():
+        everything = {"train": 1 - calibration, "calibration": calibration}
+    for label, part in data.samples[data.samples["split"].isin(everything)].groupby("label_index"):
+        no_training = label == 1 and not data.defects_in_train
+        shares = {name: share for name, share in everything.items() if name != "train" or not no_training}
+        assert within_bound(part, {name: share / sum(shares.values()) for name, share in shares.items()}), label
+
+
 def _copy_of_real(rng: np.random.Generator, source: Path, target: Path, count: int) -> None:
     """Add so many images to a folder: such as lie there, brighter by a grey level or more."""
     for number in range(count):
@@ -211,6 +224,7 @@ def test_real_folders_stay_divided_as_they_are(
         surveyed, more = data.survey(kept.reset_index(drop=True))
         data.divide(surveyed, [*problems, *more])
         borrowed.update(data.borrowed)
+        assert_balanced(data)
         return data.samples.set_index("name")["split"]
 
     if where is None:
