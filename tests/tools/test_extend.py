@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -103,6 +105,22 @@ def test_a_model_of_ones_own(stranger: Path, capsys: pytest.CaptureFixture[str])
     ):
         assert main(["train", "data=synthetic", f"model={model}", *SMALL]) == 2
         assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("shop.levels.Levels", "Expected model.smooth to be odd, but found 4"),
+        ("shp.levels.Levels", "no package 'shp' in"),
+    ],
+)
+def test_the_installed_command_finds_packages_where_it_is_called(stranger: Path, target: str, expected: str) -> None:
+    write_files(stranger, "A model")
+    command = [sys.executable, "-P", "-c", "import sys; from tools.cli import main; sys.exit(main())"]  # -P: not Python
+    words = ["train", "data=synthetic", f"model={{_target_: {target}, smooth: 4}}"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert expected in done.stderr
 
 
 def test_a_policy_of_ones_own(stranger: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -94,10 +97,29 @@ def _class_of(config: DictConfig, name: str) -> Any:
     target = config.get("_target_") if isinstance(config, DictConfig) else None
     if not isinstance(target, str):
         raise ConfigError(f"Expected {name} to be keys beside a _target_ that names a class, but found {config!r}.")
+    _find_package(target, name)
     try:
         return get_class(target)
     except Exception as error:  # to look for a class imports its module, which may fail in any way
         raise ConfigError(f"Expected {name}._target_ to name a class, but {target!r}: {first_line(error)}") from error
+
+
+def _find_package(target: str, name: str) -> None:
+    """Let packages of the folder that the command is called from be found, after all that are installed.
+
+    Raises:
+        ConfigError: There is no such package.
+    """
+    package, here = target.partition(".")[0], str(Path.cwd())
+    if not package.isidentifier() or package in sys.modules or find_spec(package) is not None:
+        return
+    if here not in sys.path:
+        sys.path.append(here)  # Python itself puts it first, but not for installed commands
+    if find_spec(package) is None:
+        raise ConfigError(
+            f"Expected {name}._target_ to name a class, but {target!r}: there is no package {package!r} in {here} or "
+            "among what is installed; call loupe in the folder that holds it, or add that to PYTHONPATH."
+        )
 
 
 def _check_nested(value: Any, name: str) -> None:
