@@ -112,17 +112,23 @@ def parts_by(predictions: pd.DataFrame, column: str, confidence: float = 0.95) -
 
 
 def verdict(counts: Confusion) -> str:
-    """Tell what the test says, in one plain sentence."""
+    """Tell what the test says, in one plain sentence, and in another what it cannot say."""
+    if counts.defective and counts.good:
+        return _counted(counts)
+    if counts.defective:
+        return f"{_counted(counts)} The test holds no good picture, so it says nothing about false alarms."
+    if counts.good:
+        return f"{_counted(counts)} The test holds no defective picture, so it says nothing about misses."
+    return "The test holds no labelled picture, so it says nothing about misses or false alarms."
+
+
+def _counted(counts: Confusion) -> str:
+    """Say how many are found, and how many good ones called defective, of those that there are."""
     alarms = plural(counts.fp, "false alarm") if counts.fp else "no false alarm"
     found = f"Finds {counts.tp:,} of {plural(counts.defective, 'defective picture')}"
     if counts.defective and counts.good:
         return f"{found} and raises {alarms} among {counts.good:,} good {'one' if counts.good == 1 else 'ones'}."
-    if counts.defective:
-        return f"{found}. The test holds no good picture, so it says nothing about false alarms."
-    if counts.good:
-        seen = plural(counts.good, "good picture")
-        return f"Raises {alarms} among {seen}. The test holds no defective picture, so it says nothing about misses."
-    return "The test holds no labelled picture, so it says nothing about misses or false alarms."
+    return f"{found}." if counts.defective else f"Raises {alarms} among {plural(counts.good, 'good picture')}."
 
 
 def headline(counts: Confusion, metrics: Mapping[str, Any], kinds: Sequence[Part] = ()) -> str:
@@ -154,7 +160,7 @@ def worst_kind(kinds: Sequence[Part]) -> str:
     if len(set(wrong.values())) < 2:
         return ""
     worst = max(kinds, key=lambda part: wrong[part.name])
-    return f"Least well on kind {worst.name}: {_lowered(verdict(worst.confusion))}"
+    return f"Least well on kind {worst.name}: {_lowered(_counted(worst.confusion))}"
 
 
 def _wrong(counts: Confusion) -> float:

@@ -16,6 +16,7 @@ from callbacks.report.facts import (
     parts_by,
     threshold_of,
     verdict,
+    worst_kind,
 )
 
 if TYPE_CHECKING:
@@ -119,3 +120,9 @@ def test_models_that_learn_from_masks_are_headed_by_how_well_they_mark() -> None
         "Finds 3 of 4"
     )
     assert headline(whole, {"test": {}, "purpose": MARKING}) == verdict(whole)
+
+
+def test_of_a_kind_with_one_class_nothing_is_said_of_the_test() -> None:
+    oil, water = Confusion(0, 3, 1, 0), Confusion(4, 0, 9, 0)
+    kinds = [Part(name, counts, (0.0, 1.0), (0.0, 1.0)) for name, counts in (("oil", oil), ("water", water))]
+    assert worst_kind(kinds) == "Least well on kind oil: raises 3 false alarms among 4 good pictures."
