@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 
+MEANT = {"batch": "lot", "epochs": "trainer.max_epochs"}  # other words for keys, that are not spelt alike
 SIDES = frozenset({"image_size"})  # height and width: one number means a square
 
 
@@ -258,6 +259,7 @@ def all_keys(config: DictConfig, prefix: str = "") -> list[str]:
     return keys
 
 
-def _nearest(name: str, candidates: Iterable[str]) -> str:
-    found = nearest(name, candidates)
+def _nearest(name: str, candidates: Sequence[str]) -> str:
+    meant = MEANT.get(name)
+    found = meant if meant in candidates else nearest(name, candidates)
     return f"did you mean {found!r}?" if found else "--help lists what there is."

@@ -96,13 +96,20 @@ def _override(verb: str, key: str, words: Sequence[str]) -> str:
         return f"{key}=[{','.join(map(quoted, words))}]"
     word = words[0]
     if key == "data.root" and not Path(word).expanduser().exists():
-        raise ConfigError(
-            f"Expected key=value or a folder of images, but found {word!r}, which is neither; give the path as "
-            f"loupe {verb} PATH, or see loupe {verb} --help."
-        )
+        raise ConfigError(_nowhere(verb, Path(word).expanduser().absolute()))
     if verb in {"predict", "serve"} and key == "run" and (Path(word).expanduser() / BUNDLE).is_file():
         key = "bundle"
     return f"{key}={quoted(word)}"
+
+
+def _nowhere(verb: str, path: Path) -> str:
+    """Say that there is nothing at a path, and what of nearly that name lies beside it."""
+    try:
+        near = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
+    except OSError:  # there is no such folder either, or nobody may look into it
+        near = None
+    hint = f"did you mean {str(path.parent / near)!r}?" if near else f"loupe {verb} --help shows how."
+    return f"Expected key=value or a folder of images, but there is nothing at {str(path)!r}; {hint}"
 
 
 def quoted(word: str) -> str:

@@ -91,9 +91,10 @@ def _expand(source: str) -> list[Entry]:
         matches = [Entry(Path(name), chosen=False) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
     found = [match for match in matches if _names_something(match)]
     if not found:
+        nothing = "" if path.exists() or glob.has_magic(source) else ", where there is nothing at all"
         raise DataError(
-            f"Expected source to name images, but found none at {source}; give a file, a folder, a glob, a zip archive "
-            "or a video. Notes, tables and hidden files are passed over."
+            f"Expected source to name images, but found none at {source}{nothing}; give a file, a folder, a glob, a zip "
+            "archive or a video. Notes, tables and hidden files are passed over."
         )
     return [match._replace(path=match.path.resolve()) for match in found]
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("fit", ["letterbox", "crop"])
-def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit: str) -> None:
+@pytest.mark.parametrize(
+    ("fit", "keys"),
+    [("letterbox", []), ("crop", []), ("letterbox", ["tiling=hann", "tiling.size=48", "model.coreset_ratio=0.1"])],
+)
+def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit: str, keys: list[str]) -> None:
     pictures = write_pictures(tmp_path / "plates")
     run = tmp_path / "runs" / "folder-patchcore" / "one"
     options = [
@@ -31,6 +34,7 @@ def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit
         "model.coreset_ratio=0.02",
         f"out={tmp_path / 'runs'}",
         "id=one",
+        *keys,
     ]
     assert main(["train", "data=folder", *options]) == 0
     assert main(["export", f"run={run}", "pictures=8", "samples=4"]) == 0
