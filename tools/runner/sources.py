@@ -93,8 +93,8 @@ def _expand(source: str) -> list[Entry]:
     if not found:
         nothing = "" if path.exists() or glob.has_magic(source) else ", where there is nothing at all"
         raise DataError(
-            f"Expected source to name images, but found none at {source}{nothing}; give a file, a folder, a glob, a zip "
-            "archive or a video. Notes, tables and hidden files are passed over."
+            f"Expected source to name images, but found none at {source}{nothing}; give a file, a folder, a glob, a "
+            "zip archive or a video. Notes, tables and hidden files are passed over."
         )
     return [match._replace(path=match.path.resolve()) for match in found]
 
