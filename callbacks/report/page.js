@@ -258,6 +258,28 @@ addEventListener("beforeprint", () => {
   }
 });
 
+// A table that is wider than the screen shows every row as a list, each value behind the head of its column.
+function stackTables() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const table = box.querySelector("table");
+    const heads = [...(table?.tHead?.rows[0]?.cells ?? [])];
+    if (!box.clientWidth || !heads.length || heads.some((head) => head.colSpan > 1) || table.querySelector("svg")) continue;
+    table.classList.remove("stacked");
+    if (table.scrollWidth <= box.clientWidth + 1) continue;
+    for (const body of table.tBodies) {
+      for (const row of body.rows) {
+        [...row.cells].forEach((cell, column) => { cell.dataset.head = heads[column]?.textContent.trim() ?? ""; });
+      }
+    }
+    table.classList.add("stacked");
+  }
+}
+addEventListener("resize", stackTables);
+addEventListener("beforeprint", () => document.querySelectorAll(".stacked").forEach((one) => one.classList.remove("stacked")));
+addEventListener("afterprint", stackTables);
+document.querySelectorAll("details").forEach((one) => one.addEventListener("toggle", stackTables));
+stackTables();
+
 // A link to what is folded opens it.
 function unfold() {
   const target = location.hash.length > 1 ? byId(decodeURIComponent(location.hash.slice(1))) : null;

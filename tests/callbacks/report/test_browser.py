@@ -116,6 +116,15 @@ def test_nothing_is_wider_than_the_window(opened: Opened) -> None:
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_no_table_hides_columns(opened: Opened) -> None:
+    """Those that are wider than the screen stand as lists, with the head of its column before every value."""
+    hidden = "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+    assert opened.page.evaluate(hidden) == 0
+    narrow = opened.page.evaluate("document.documentElement.clientWidth") < 600
+    heads = "[...document.querySelectorAll('#errors .stacked td')].map((cell) => cell.dataset.head)"
+    assert ("false alarms" in opened.page.evaluate(heads)) == narrow
+
+
 @pytest.mark.parametrize(
     "selector",
     [
