@@ -2,8 +2,7 @@
 
     python -m benchmarks.site_pictures [--out docs/pictures]
 
-The demo is run as anybody runs it, its run judges the images that were drawn as a lot, and the pages of both are
-photographed by the Chromium that is installed.
+The demo is run as anybody runs it, and its pages are photographed by the Chromium that is installed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,9 @@ from PIL import Image
 
 COLOURS = 64
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-REPORT, LOT = (1280, 2000), (1280, 1400)  # width and height of what is shown
+PAGES = {
+    "report.png": ("demo", "*/*/report/index.html", (1280, 2000)),
+}
 
 
 def main() -> None:
@@ -32,18 +33,12 @@ def main() -> None:
     if browser is None:
         raise SystemExit(f"Expected one of {', '.join(BROWSERS)} to be installed, but found none.")
     with tempfile.TemporaryDirectory() as folder:
-        runs, lot = Path(folder) / "runs", Path(folder) / "lot"
-        loupe("demo", f"out={runs}")
-        (report,) = runs.glob("*/*/report/index.html")
-        photograph(browser, report, out / "report.png", REPORT)
-        run, (images,) = report.parents[1], (runs / "drawn").glob("*/images")
-        loupe("predict", str(run), str(images), f"out={lot}", "lot=L-2026-117", "part=FC-APC-9")
-        photograph(browser, lot / "index.html", out / "predict.png", LOT)
-
-
-def loupe(*words: str) -> None:
-    """Run a verb as a person does."""
-    subprocess.run([sys.executable, "-m", "tools", *words], check=True)  # noqa: S603 - ours
+        for name, (verb, pattern, size) in PAGES.items():
+            runs = Path(folder) / verb
+            subprocess.run([sys.executable, "-m", "tools", verb, f"out={runs}"], check=True)  # noqa: S603 - ours
+            (page,) = runs.glob(pattern)
+            photograph(browser, page, out / name, size)
+            print(out / name)
 
 
 def photograph(browser: str, page: Path, picture: Path, size: tuple[int, int]) -> None:
@@ -54,7 +49,6 @@ def photograph(browser: str, page: Path, picture: Path, size: tuple[int, int]) -
     command = [browser, *flags, f"--screenshot={picture.resolve()}", page.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - the page is ours
     Image.open(picture).convert("RGB").quantize(COLOURS).save(picture, optimize=True)
-    print(picture)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ FACTS: Mapping[str, Fact] = {
     "contrast": Fact("contrast", logarithm=True, minimum=0.1),
     "sharpness": Fact("sharpness", logarithm=True, minimum=0.1, spread=0.08),
     "warmth": Fact("warmth (red less blue)", logarithm=False, minimum=0.02),
-    "level": Fact("strangeness all over, to the model", logarithm=False, minimum=0.1),
+    "level": Fact("overall strangeness", logarithm=False, minimum=0.1),
     "embedding": Fact("distance of the features", logarithm=True, minimum=0.1, far_alone=True),
 }
 _SMALLEST = 1e-6  # whose logarithm stands for that of 0
