@@ -5,18 +5,23 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check matrix docs pictures clean
+.PHONY: help setup demo test test-all check matrix docs pictures clean
 
 help:  ## list these verbs
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(READY)  ## install Loupe and its tools into .venv
 
 demo: $(READY)  ## draw pictures, train, calibrate, test, and write a report
 	@$(BIN)/loupe demo
 
-test: $(READY)  ## run the tests (those marked slow or gpu by name: .venv/bin/pytest -m slow)
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test: $(READY)  ## run the tests, but for those of whole procedures: five minutes, while you work
+	@$(TESTS) -m 'not slow and not gpu and not procedure'
+
+test-all: $(READY)  ## run all tests, as before a change is handed in (those marked slow or gpu by name: pytest -m slow)
+	@$(TESTS)
 
 check: $(READY)  ## lint, formatting, types
 	@$(BIN)/ruff check

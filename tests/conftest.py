@@ -28,10 +28,21 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files whose tests train and start processes: side by side, the short ones fill the end."""
+    """Mark whole procedures; begin with the files that take longest: side by side, the short ones fill the end."""
+    for item in items:
+        if any(room in item.path.as_posix() for room in PROCEDURES):
+            item.add_marker(pytest.mark.procedure)
     items.sort(key=lambda item: next(place for place, room in enumerate(LONGEST) if room in item.path.as_posix()))
 
 
+# Rooms and files whose tests train, export, serve, sweep or end whole commands, mostly in processes of their own.
+PROCEDURES = (
+    "tests/faults/",
+    *(f"tests/tools/{room}/" for room in ("bundles", "labelling", "lines", "runs", "serving", "sweeps")),
+    *(f"tests/tools/test_{name}.py" for name in ("distill", "found_zones", "growing", "kept_epoch", "precision")),
+    *(f"tests/tools/test_{name}.py" for name in ("python_page", "resuming", "signals", "tiling")),
+    "tests/test_docs.py",
+)
 LONGEST = ("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/", "")
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ PUBLIC = {"EpochPictures"}  # as configs name it
 CLUMSY = re.compile(r"\b(is|are) no (numbers?|text|picture|image|JSON|measure|folder|file of)\b")
 
 
+@cache
 def trees() -> list[tuple[str, ast.Module]]:
     """Every file of the product, parsed."""
     files = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")]
