@@ -14,7 +14,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from typeguard import TypeCheckError, check_type
 
-from tools.errors import ConfigError
+from tools.errors import ConfigError, UnknownKeyError
 from tools.mishaps import first_line
 
 from .annotations import annotations_of, in_words, items_of, takes_words
@@ -61,7 +61,7 @@ def check_arguments(config: DictConfig, name: str) -> None:
         if key not in parameters:
             near = nearest(key, parameters)
             hint = f"did you mean '{name}.{near}'?" if near else f"there are: {', '.join(parameters)}"
-            raise ConfigError(f"No key '{name}.{key}'; {hint}")
+            raise UnknownKeyError(f"No key '{name}.{key}'; {hint}")
         if key not in nested and key in annotations:
             _check_value(f"{name}.{key}", _as_words(value, annotations[key]), annotations[key])
     for key, parameter in parameters.items():

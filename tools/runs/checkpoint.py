@@ -14,7 +14,7 @@ from tools.configuring.build import build
 from tools.configuring.moved import with_new_names
 from tools.configuring.plain_config import require_run
 from tools.configuring.trust import check_trust
-from tools.errors import ConfigError
+from tools.errors import ConfigError, UnknownKeyError
 from tools.mishaps import first_line
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ def restore(checkpoint: Checkpoint) -> InspectionModel:
     try:
         module = build_module(config)
         module.load_state_dict(checkpoint.state)
+    except UnknownKeyError as error:
+        raise ConfigError(
+            f"Expected the config of a checkpoint of this version of Loupe, but found: {error}. Another version wrote "
+            "it: train again, or go on with that version (its commit stands in the run's environment.json)."
+        ) from error
     except ConfigError:
         raise
     except ValueError as error:  # thresholds in the form of another version, or not finite

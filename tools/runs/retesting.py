@@ -24,11 +24,15 @@ from .testing import Provenance, run_test
 from .trained import make_output, note_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from callbacks.measures.learning import Rows
     from datamodules.base import InspectionDataModule
 
     from .run_folder import RunFolder
     from .trained import Trained
+
+NAMED = 3  # figures that differ, that a sentence names
 
 
 def retest(trained: Trained, *, other_data: bool) -> RunFolder:
@@ -70,9 +74,41 @@ def retest(trained: Trained, *, other_data: bool) -> RunFolder:
         note_state(folder, "finished")
     if trained.folder is not None and not other_data:
         before = trained.folder.read_json(METRICS)
-        same = _without_rules(before) == _without_rules(results.metrics)
-        print("Same metrics as the run, to the last digit." if same else "The metrics differ from the run's own.")
+        print(compared(_without_rules(before), _without_rules(results.metrics)))
     return folder
+
+
+def compared(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say in a sentence whether a test gives the figures of the run, and if not, which it gives instead.
+
+    Figures that only one of both has are another version's, and say nothing of the model.
+    """
+    if before == now:
+        return "Same metrics as the run, to the last digit."
+    old, new = dict(_figures(before)), dict(_figures(now))
+    both = [name for name in old if name in new]
+    others = [name for name in both if old[name] != new[name]]
+    if not others:
+        return (
+            f"Same metrics as the run, to the last digit, in all {len(both)} figures that both versions of Loupe have."
+        )
+    values = (name for name in others if not name.endswith((".low", ".high")))
+    named = [f"{name} {old[name]:.6g}, now {new[name]:.6g}" for name in values if _is_number(old[name], new[name])]
+    shown = named[:NAMED] or others[:NAMED]
+    return f"{len(others)} of {len(both)} figures differ from the run's own: {'; '.join(shown)}."
+
+
+def _figures(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of metrics, and where it stands."""
+    if isinstance(values, dict | list):
+        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+            yield from _figures(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, values
+
+
+def _is_number(*values: Any) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _without_rules(metrics: dict[str, Any]) -> dict[str, Any]:
