@@ -105,6 +105,29 @@ def test_what_is_added_is_accepted_and_what_is_taken_out_again_leaves_no_trace(
     assert len((run / "thresholds.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
+def test_what_a_person_chose_holds_again_when_the_images_are_forgotten(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = write_strange(tmp_path / "other", 4)
+    line = 1.25 * state_of(run)[STATE]["image"]["all"]["value"]
+    assert main(["threshold", f"run={run}", f"image={line}", "by=Ada"]) == 0
+    before = state_of(run)[STATE]
+    was = verdicts(run, tmp_path / "other", tmp_path / "first")
+    capsys.readouterr()
+    assert main(["extend", f"run={run}", f"data={tmp_path / 'other'}", "by=Ben"]) == 0
+    assert "The thresholds that Ada gave on" in capsys.readouterr().out
+    assert state_of(run)[STATE]["image"]["all"]["value"] != pytest.approx(line, rel=1e-3)
+    for part in (strange[:2], strange[2:]):
+        assert main(["forget", f"run={run}", f"pictures=[{','.join(map(str, part))}]"]) == 0
+    assert "those that held then" in capsys.readouterr().out
+    again = state_of(run)[STATE]
+    assert [again[key] for key in ("image", "pixel")] == [before[key] for key in ("image", "pixel")]
+    back = verdicts(run, tmp_path / "other", tmp_path / "second")
+    assert [verdict for _, verdict in back] == [verdict for _, verdict in was]
+    entries = [json.loads(text) for text in (run / "thresholds.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [entry.get("verb") for entry in entries] == [None, "extend", "forget", "forget"]
+
+
 def test_images_of_the_training_can_be_taken_out(run: Path, plates: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = state_of(run)["_extra_state"]["learnt"]
     assert main(["forget", f"run={run}", f"pictures={before[0]}", "dry=true"]) == 0

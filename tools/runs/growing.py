@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from callbacks.decisions.calibration import Calibrate, calibration_of
+from callbacks.decisions.scopes import Scoped
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import read_image
 from datamodules.progress import track
@@ -25,14 +27,13 @@ from tools.runner.sources import find_images
 from .checkpoint import read_checkpoint, restore
 from .ownership import owned
 from .reading import reading_of
-from .thresholds import Move, put_thresholds
+from .thresholds import LEVELS, PROBABILITY, Move, calibration_state, last_move, put_thresholds
 from .trainers import build_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callbacks.decisions.calibration import Calibration
-    from callbacks.decisions.scopes import Scoped
     from datamodules.base import InspectionDataModule
     from datamodules.files.images import Array
     from datamodules.samples.batch import InspectionBatch
@@ -45,11 +46,19 @@ JOURNAL = "learnt.jsonl"
 
 
 class State(NamedTuple):
-    """What counts of a model, before and after: thresholds, scores of the calibration images, and its size."""
+    """What counts of a model, before and after.
+
+    Attributes:
+        thresholds: Of images and pixels.
+        scores: Of the calibration images.
+        size: What it holds, in words.
+        knows: A digest of the images that it learnt, in their order.
+    """
 
     thresholds: dict[str, Scoped]
     scores: list[float]
     size: str
+    knows: str
 
 
 @torch.no_grad()
@@ -169,7 +178,9 @@ def _batch(module: OnePassModel, name: str, values: Array, reading: Reading) -> 
 
 def _state(module: OnePassModel) -> State:
     calibration = calibration_of(module)
-    return State(_thresholds(calibration), [seen.score for seen in calibration.scores], _size(module))
+    scores = [seen.score for seen in calibration.scores]
+    knows = hashlib.sha256("\0".join(module.learnt).encode("utf-8", "surrogateescape")).hexdigest()
+    return State(_thresholds(calibration), scores, _size(module), knows)
 
 
 def _thresholds(calibration: Calibration) -> dict[str, Scoped]:
@@ -185,17 +196,51 @@ def _size(module: OnePassModel) -> str:
 
 
 def _settle(asked: Growing, module: OnePassModel, before: State, verb: str, images: Sequence[str], done: str) -> str:
-    """Choose thresholds again, write everything, and say what moved."""
+    """Choose thresholds again, or take those that held for the same images; write everything, and say what moved."""
     scored = _calibrate(asked, module)
-    after = _state(module)
+    after, held = _state(module), _held(asked.folder)
+    known = _once_held(asked.folder, after.knows) if verb == "forget" else None
+    if known is not None:
+        after = after._replace(thresholds={level: Scoped.from_dict(known[level]) for level in LEVELS})
     lines = [f"{done} The model holds {after.size}; it held {before.size}.", _moved(before, after, scored)]
+    lines += [_whose(asked.folder, restored=known is not None)] if scored or known else []
     if asked.dry:
         return "\n".join([*lines, "Nothing was changed (dry=true)."])
     why = asked.why or f"{verb}: {len(images)} images"
-    _note(asked.folder, {"verb": verb, "by": asked.who, "why": asked.why, "images": list(images), "holds": after.size})
-    about = Move(None, None, "", asked.who, why)
-    kept = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict())
-    return "\n".join([*lines, kept, f"{asked.folder.path / JOURNAL} keeps which images."])
+    entry = {"verb": verb, "by": asked.who, "why": asked.why, "images": list(images), "holds": after.size}
+    _note(asked.folder, {**entry, "knew": before.knows, "before": held})
+    about = Move(None, None, "", asked.who, why, verb)
+    probability = {key: known[key] for key in PROBABILITY if key in known} if known else None
+    kept = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict(), probability)
+    return "\n".join([*[line for line in lines if line], kept, f"{asked.folder.path / JOURNAL} keeps which images."])
+
+
+def _held(folder: RunFolder) -> dict[str, Any]:
+    """Return the thresholds that hold, and how scores become probabilities."""
+    state = calibration_state(folder)
+    return {key: state[key] for key in (*LEVELS, *PROBABILITY) if key in state}
+
+
+def _once_held(folder: RunFolder, knows: str) -> dict[str, Any] | None:
+    """Find what held when a model that knew just these images was extended; None where it never was."""
+    found = [entry for entry in _entries(folder) if entry["verb"] == "extend" and entry.get("knew") == knows]
+    held: dict[str, Any] | None = found[-1]["before"] if found else None
+    return held
+
+
+def _whose(folder: RunFolder, *, restored: bool) -> str:
+    """Say whose thresholds are replaced, and by what; nothing where nobody but the training chose them."""
+    if restored:
+        return (
+            "The model knows the images that it knew before: thresholds are those that held then, whoever chose them."
+        )
+    last = last_move(folder)
+    if last is None or last.get("verb"):
+        return ""
+    return (
+        f"The thresholds that {last['by']} gave on {last['when'][:10]} were for the scores of before, and are "
+        "replaced: calibrate once more."
+    )
 
 
 def _calibrate(asked: Growing, module: OnePassModel) -> int:
@@ -235,7 +280,11 @@ def _moved(before: State, after: State, scored: int) -> str:
 
 def _note(folder: RunFolder, entry: dict[str, Any]) -> None:
     """Add to the journal of what was learnt and forgotten, before anything else is written."""
-    path = folder.path / JOURNAL
-    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    old = "".join(f"{json.dumps(entry)}\n" for entry in _entries(folder))
     entry = {"when": datetime.now().astimezone().isoformat(timespec="seconds")} | entry
     folder.write_text(JOURNAL, f"{old}{json.dumps(entry)}\n")
+
+
+def _entries(folder: RunFolder) -> list[dict[str, Any]]:
+    path = folder.path / JOURNAL
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

@@ -31,13 +31,23 @@ PROBABILITY = ("probability", "probability_note")
 
 
 class Move(NamedTuple):
-    """A threshold as a person wants it: raw values (None: as it is, or as it follows), for whom, by whom, and why."""
+    """A threshold as a person wants it, or as it follows from what the model learnt.
+
+    Attributes:
+        image: Raw value; None: as it is.
+        pixel: Raw value; None: as it follows.
+        kind: For whom; empty: for all.
+        who: Answers for it.
+        why: As they say.
+        verb: That changed the model, where thresholds follow; empty: the thresholds themselves were asked for.
+    """
 
     image: float | None
     pixel: float | None
     kind: str
     who: str
     why: str
+    verb: str = ""
 
 
 def describe(folder: RunFolder) -> str:
@@ -78,6 +88,12 @@ def calibration_state(folder: RunFolder) -> dict[str, Any]:
     """
     state: dict[str, Any] = _read(folder)["state_dict"][STATE]
     return state
+
+
+def last_move(folder: RunFolder) -> dict[str, Any] | None:
+    """Return the last entry of a run's journal of thresholds; None where none was moved."""
+    lines = _journal(folder)
+    return dict(json.loads(lines[-1])) if lines else None
 
 
 def keep_thresholds(
@@ -160,6 +176,7 @@ def _keep(
 ) -> str:
     """Write the journal first, then the checkpoint, then the table that people read."""
     entry: dict[str, Any] = {"when": _now(), "by": wanted.who, "why": wanted.why, "kind": wanted.kind}
+    entry |= {"verb": wanted.verb} if wanted.verb else {}
     entry |= {"before": {level: before[level].to_dict() for level in LEVELS}}
     entry |= {"after": {level: after[level].to_dict() for level in LEVELS}}
     if probability:
