@@ -75,7 +75,7 @@ def test_print_shows_the_resolved_config(capsys: pytest.CaptureFixture[str]) -> 
         (["test"], "Expected a value for run"),
         (["test", "run=/no/such/run"], "found none at /no/such/run"),
         (["train", "/no/such/folder"], "there is nothing at '/no/such/folder'; loupe train --help"),
-        (["predict", "run=x", "source=y", "batch=7"], "did you mean 'lot'?"),
+        (["predict", "bundle=x", "source=y", "batch=7"], "did you mean 'lot'?"),
         (["train", "data=synthetic", "epochs=3"], "did you mean 'trainer.max_epochs'?"),
         (["predict", "run=/no/such/run", "source=x"], "found none at /no/such/run"),
     ],

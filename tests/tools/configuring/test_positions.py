@@ -61,7 +61,7 @@ def test_a_path_may_hold_an_equals_sign(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "args", "said"),
     [
-        ("train", ["nosuch"], "neither"),
+        ("train", ["nosuch"], "there is nothing at"),
         ("train", [".", "."], "Expected loupe train ROOT"),
         ("test", ["a", "b"], "found 'b' as well"),
         ("test", ["run=a", "b"], "Expected key=value, but found 'b'"),
