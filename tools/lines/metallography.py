@@ -106,7 +106,7 @@ class MetallographyLine:
         grains: dict[str, Facts] = {}
         for name, path in track(scans.items(), "measuring scans"):
             try:
-                scan, grains[name] = self._measure(name, read_scan(path), stages, out, page=page)
+                scan, grains[name] = self.measure(name, read_scan(path), stages, out, page=page)
                 found.append(scan)
             except UnreadableImageError as error:
                 problems.append(error)
@@ -119,9 +119,10 @@ class MetallographyLine:
         index = write_pages(out, found, ordered, problems, command, WHAT, self.um_per_pixel) if page else None
         return Judged(f"{summary_text(found, ordered)}\n\n{grains_text(grains)}", len(problems), index)
 
-    def _measure(
+    def measure(
         self, name: str, image_HW3: npt.NDArray[np.uint8], stages: Stages, out: Path, *, page: bool
     ) -> tuple[MeasuredScan, Facts]:
+        """Measure a scan (RGB): its inclusions, with what its page shows, and its grains; write its images."""
         chain = analyse(image_HW3, stages.inclusions, stages.boundaries, method=self.inpaint)
         label_HW = object_labels(chain.inclusion_HW)
         table = object_table(label_HW, min_area=self.least_area)
