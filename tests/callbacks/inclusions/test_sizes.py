@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import cv2
 import numpy as np
 import pytest
 
-from callbacks.inclusions.rating import ELONGATED, FIELD_UM, ROUND, e45_like, severity
+from callbacks.inclusions.rating import ELONGATED, FIELD_UM, ROUND, STRINGER, e45_like, severity
 from callbacks.inclusions.sizes import size_distribution
+from callbacks.inclusions.stringers import stringers_of, working_axis
 from datamodules.files.object_table import object_table
+
+if TYPE_CHECKING:
+    from datamodules.files.objects import Labels
 
 
 def test_sizes_by_hand() -> None:
@@ -23,6 +30,9 @@ def test_sizes_by_hand() -> None:
 def test_severities_of_the_table() -> None:
     lengths = (37.0, 127.0, 261.0, 436.1, 649.0, 898.0)
     assert [severity(ELONGATED, length) for length in lengths] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    rows = (17.2, 76.8, 184.2, 342.7, 554.7, 822.2)
+    assert [severity(STRINGER, length) for length in rows] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    assert severity(STRINGER, 70.0) == 0.5
     assert [severity(ROUND, number) for number in (1, 4, 9, 16, 25, 36)] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert [severity(ROUND, number) for number in (0, 3, 8, 15)] == [0.0, 0.5, 1.0, 1.5]
 
@@ -38,10 +48,65 @@ def test_the_worst_field_counts() -> None:
     found = e45_like(object_table(label_HW), label_HW.shape, 1.0)
     assert found == {
         "fields": 2,
+        "axis": None,
         "globular_thin": 1.0,
         "globular_heavy": 0.0,
         "elongated_thin": 1.0,
         "elongated_heavy": 0.0,
+        "stringers_thin": 0.0,
+        "stringers_heavy": 0.0,
         "oversized": 1,
     }
     assert e45_like(object_table(label_HW), label_HW.shape, FIELD_UM / 2000) is None
+
+
+def fragments(label_HW: Labels, places: list[tuple[int, int]], side: int = 6) -> None:
+    """Draw squares at (x, y), numbered on."""
+    for number, (x, y) in enumerate(places, int(label_HW.max()) + 1):
+        label_HW[y : y + side, x : x + side] = number
+
+
+def test_fragments_in_a_row_are_one_stringer() -> None:
+    label_HW = np.zeros((720, 720), np.int32)  # 1 um
+    fragments(label_HW, [(100, 100), (140, 110), (180, 100), (220, 104)])  # 126 um from end to end, 34 um apart
+    fragments(label_HW, [(400, 300), (440, 300)])  # only two
+    fragments(label_HW, [(100, 500), (150, 500), (200, 500)])  # 44 um apart
+    fragments(label_HW, [(400, 500), (420, 520), (440, 540)])  # 20 um aside
+    table = object_table(label_HW)
+    found = e45_like(table, label_HW.shape, 1.0, axis=0.0)
+    assert found is not None
+    assert (found["stringers_thin"], found["stringers_heavy"], found["globular_thin"]) == (1.0, 0.0, 1.0)  # 8 are left
+    (row,) = stringers_of(table, np.ones(len(table), bool), 0.0, 1.0)
+    assert (row.length, row.x) == pytest.approx((126, 162.5), abs=1)
+    across = e45_like(table, label_HW.shape, 1.0, axis=90.0)
+    assert across is not None
+    assert across["stringers_thin"] == 0.0
+    assert e45_like(table, label_HW.shape, 1.0) == across | {"axis": None}
+
+
+@pytest.mark.parametrize("axis", [0.0, 30.0, 90.0, 172.0])
+def test_the_axis_of_working_is_that_of_the_elongated(axis: float) -> None:
+    map_HW = np.zeros((720, 720), np.uint8)
+    way = np.array([np.cos(np.radians(axis)), np.sin(np.radians(axis))])
+    for x, y in ((200, 200), (500, 200), (200, 500), (500, 500)):
+        ends = [(round(x + s * way[0]), round(y + s * way[1])) for s in (-60, 60)]
+        cv2.line(map_HW, ends[0], ends[1], 255, 3)
+    for place in (-36, 0, 36):
+        cv2.circle(map_HW, (round(350 + place * way[0]), round(350 + place * way[1])), 4, 255, -1)
+    label_HW = np.asarray(cv2.connectedComponents(map_HW)[1], np.int32)
+    table = object_table(label_HW)
+    found = working_axis(table)
+    assert found is not None
+    assert abs((found - axis + 90) % 180 - 90) < 1.5
+    rating = e45_like(table, label_HW.shape, 1.0)
+    assert rating is not None
+    assert rating["stringers_thin"] == 1.0  # 81 um
+
+
+def test_crossed_inclusions_have_no_axis() -> None:
+    label_HW = np.zeros((200, 200), np.int32)
+    for number, row in enumerate((20, 60, 100), 1):
+        label_HW[row : row + 3, 20:60] = number
+        label_HW[20:60, 80 + row : 83 + row] = number + 3
+    assert working_axis(object_table(label_HW)) is None
+    assert working_axis(object_table(np.zeros((20, 20), np.int32))) is None
