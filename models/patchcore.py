@@ -1,7 +1,10 @@
 """PatchCore: a patch is anomalous where no patch of a good image looks like it (Roth et al. 2022, arXiv 2106.08265).
 
-Letters: B batch, C channels, h and w patches along the axes, P = h w patches of an image, D features of a patch,
-M patches in the bank, K neighbours.
+An image may be looked at in several sizes: small defects show where it is enlarged, large ones where it is not. Patches
+of all sizes share one bank; scores and maps are means over the sizes.
+
+Letters: B batch, C channels, S sizes, h and w patches along the axes of one, P patches of an image in all sizes, D
+features of a patch, M patches in the bank, K neighbours.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
 from .components.memory import read_size, spare
 from .components.nearest import ROWS, BankSearch, search_plainly
+from .components.sizes import check_scales, listed, resized
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .errors import UntrainedError
@@ -30,7 +34,7 @@ from .features.precision import full_precision
 from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import Tensor
 
@@ -42,15 +46,15 @@ class Matches(NamedTuple):
     """All of a prediction that does not depend on the number of neighbours.
 
     Attributes:
-        distance_B: Of each image's worst patch to its match in the bank.
-        index_B: The match.
-        worst_BD: The worst patch.
+        distance_BS: Of each image's worst patch, in every size, to its match in the bank.
+        index_BS: The match.
+        worst_BSD: The worst patch.
         map_BHW: The anomaly map.
     """
 
-    distance_B: Tensor
-    index_B: Tensor
-    worst_BD: Tensor
+    distance_BS: Tensor
+    index_BS: Tensor
+    worst_BSD: Tensor
     map_BHW: Tensor
 
 
@@ -61,6 +65,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         backbone: From images in [0, 1] to feature maps.
         num_neighbors: Of the bank's nearest patch, to weigh the image's score by how crowded its neighbourhood is; 1
             turns that off.
+        scales: Sizes that images are looked at in, as factors of their own.
     """
 
     bank_MD: Tensor
@@ -68,10 +73,11 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     neighbor_MK: Tensor
     image_M: Tensor
 
-    def __init__(self, backbone: Backbone, num_neighbors: int) -> None:
+    def __init__(self, backbone: Backbone, num_neighbors: int, scales: Sequence[float] = (1,)) -> None:
         super().__init__()
         self.backbone = backbone
         self.num_neighbors = num_neighbors
+        self.scales = tuple(scales)
         self.smooth_map = SmoothMap()
         self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
         self.register_buffer("bank_MD", torch.empty(0, 0))
@@ -86,6 +92,10 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
         rest = [F.interpolate(feature, size=size, mode="bilinear") for feature in features[1:]]
         return torch.cat([features[0], *rest], dim=1)
 
+    def embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
+        """Describe every patch in every size: (B, D, h, w) for each."""
+        return [self.embed(resized(image_B3HW, scale)) for scale in self.scales]
+
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
 
@@ -99,19 +109,31 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
 
     def match(self, image_B3HW: Tensor) -> Matches:
         """Compare every patch with the bank."""
-        embedding_BDhw = self.embed(image_B3HW)
-        height, width = embedding_BDhw.shape[-2:]
-        patch_BPD = embedding_BDhw.flatten(2).transpose(1, 2)
+        grids_BDhw = self.embed_sizes(image_B3HW)
+        patch_BPD = listed(grids_BDhw)
+        counts = [grid.shape[2] * grid.shape[3] for grid in grids_BDhw]
         with full_precision(patch_BPD):
             distance_BP = self.search(patch_BPD).sqrt()
-            worst_B1 = distance_BP.argmax(dim=1, keepdim=True)
-            worst_BD = patch_BPD.gather(1, worst_B1.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2])).squeeze(1)
+            parts_BP = torch.split(distance_BP, counts, dim=1)
+            worst_BS = torch.stack([part_BP.argmax(dim=1) for part_BP in parts_BP], dim=1)
+            worst_BS = worst_BS + worst_BS.new_tensor([sum(counts[:place]) for place in range(len(counts))])
+            worst_BSD = patch_BPD.gather(1, worst_BS.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
             return Matches(
-                distance_B=distance_BP.gather(1, worst_B1).squeeze(1),
-                index_B=self.nearest(worst_BD),
-                worst_BD=worst_BD,
-                map_BHW=self.smooth_map(distance_BP.reshape(-1, height, width), *image_B3HW.shape[-2:]),
+                distance_BS=distance_BP.gather(1, worst_BS),
+                index_BS=self.nearest(worst_BSD.flatten(0, 1)).view(worst_BS.shape),
+                worst_BSD=worst_BSD,
+                map_BHW=self._map(
+                    [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)],
+                    image_B3HW.shape[-2:],
+                ),
             )
+
+    def _map(self, distances_Bhw: list[Tensor], size: Sequence[int]) -> Tensor:
+        """Average the maps of all sizes, as large as the image, and smooth them: (B, H, W)."""
+        height, width = size
+        maps_BHW = [self.smooth_map.enlarge(distance_Bhw, height, width) for distance_Bhw in distances_Bhw]
+        blurred_BHW: Tensor = self.smooth_map.blur(sum(maps_BHW[1:], maps_BHW[0]) / len(maps_BHW))
+        return blurred_BHW
 
     def search(self, patch_BPD: Tensor) -> Tensor:
         """Measure how far every patch is from the nearest one of the bank, squared and exactly: (B, P).
@@ -139,9 +161,9 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
             self._search = BankSearch(self.bank_MD)
         return self._search(asked_ND).square_N
 
-    def nearest(self, patch_BD: Tensor) -> Tensor:
-        """Find the nearest patch of the bank, for one patch of every image: (B,)."""
-        return torch.addmm(self._squares(), -2 * patch_BD, self.bank_MD.T).argmin(dim=1)
+    def nearest(self, patch_ND: Tensor) -> Tensor:
+        """Find the nearest patch of the bank, for a few patches: (N,)."""
+        return torch.addmm(self._squares(), -2 * patch_ND, self.bank_MD.T).argmin(dim=1)
 
     def _squares(self) -> Tensor:
         """Return the squared norms of the bank (M,): noted ones, or in a graph as a part of it.
@@ -154,12 +176,13 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     def score(self, matches: Matches) -> Tensor:
         """Score images (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
         if self.num_neighbors == 1:
-            return matches.distance_B
-        with full_precision(matches.worst_BD):
-            neighbor_BK = self.neighbor_MK[matches.index_B]
-            apart_BK = (matches.worst_BD.unsqueeze(1) - self.bank_MD[neighbor_BK]).norm(dim=2)
-            weight_B: Tensor = 1 - apart_BK.softmax(dim=1)[:, 0]
-            return weight_B * matches.distance_B
+            return matches.distance_BS.mean(dim=1)
+        with full_precision(matches.worst_BSD):
+            neighbor_BSK = self.neighbor_MK[matches.index_BS]
+            apart_BSK = (matches.worst_BSD.unsqueeze(2) - self.bank_MD[neighbor_BSK]).norm(dim=3)
+            weight_BS = 1 - apart_BSK.softmax(dim=2)[:, :, 0]
+            score_B: Tensor = (weight_BS * matches.distance_BS).mean(dim=1)
+            return score_B
 
     def set_bank(self, bank_MD: Tensor, image_M: Tensor | None = None) -> None:
         """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first).
@@ -192,6 +215,8 @@ class PatchCore(OnePassModel):
         memory: That collecting and thinning may take, such as ``4GiB``; None: half of what is free. Where all patches
             do not fit, they are thinned as they come: see ``components.thinning``.
         exact: Where all patches do not fit, keep them on the disk instead, for the bank that greedy selection makes.
+        scales: Sizes that images are looked at in, as factors of ``data.image_size``; each above 0. All take their part
+            of the time, by their pixels.
 
     Raises:
         ValueError: An argument is out of range.
@@ -207,8 +232,10 @@ class PatchCore(OnePassModel):
         bank_size: int | None = None,
         memory: str | None = None,
         exact: bool = False,
+        scales: Sequence[float] = (1,),
     ) -> None:
         super().__init__()
+        check_scales(scales)
         if not 0 < coreset_ratio <= 1:
             raise ValueError(f"Expected model.coreset_ratio to be above 0 and at most 1, but found {coreset_ratio}.")
         if num_neighbors < 1:
@@ -218,7 +245,7 @@ class PatchCore(OnePassModel):
         self.coreset_ratio = coreset_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
-        self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors)
+        self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors, scales)
         self.collected: list[Tensor] = []
         self.exact = exact
         self._plan: Plan | None = None
@@ -270,7 +297,7 @@ class PatchCore(OnePassModel):
 
     def describe(self, image_B3HW: Tensor) -> Tensor:
         """List the patches of a batch: (N, D)."""
-        return self.model.embed(image_B3HW).permute(0, 2, 3, 1).flatten(0, 2)
+        return listed(self.model.embed_sizes(image_B3HW)).flatten(0, 1)
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""

@@ -74,6 +74,9 @@ class SmoothMap(nn.Module):
 
     def forward(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
         """Turn (B, h, w) patch scores into (B, H, W) maps."""
-        map_B1HW = F.interpolate(score_Bhw.unsqueeze(1), size=(height, width), mode=self.mode)
-        map_BHW: Tensor = self.blur(map_B1HW.squeeze(1))
+        map_BHW: Tensor = self.blur(self.enlarge(score_Bhw, height, width))
         return map_BHW
+
+    def enlarge(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
+        """Enlarge (B, h, w) patch scores to (B, H, W), without the blur."""
+        return F.interpolate(score_Bhw.unsqueeze(1), size=(height, width), mode=self.mode).squeeze(1)

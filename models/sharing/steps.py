@@ -69,7 +69,11 @@ def _matches(model: PatchCoreModel, work: SharedWork) -> Callable[[Tensor], Matc
         if work.paused or image_B3HW.requires_grad:
             return compute(image_B3HW)
         return Matches(
-            *work.remember("matches, measured", [image_B3HW, name(), model.bank_MD], lambda: compute(image_B3HW))
+            *work.remember(
+                "matches, measured",
+                [image_B3HW, name(), repr(model.scales), model.bank_MD],
+                lambda: compute(image_B3HW),
+            )
         )
 
     return match
@@ -92,7 +96,8 @@ def _patches(module: PatchCore, work: SharedWork) -> Callable[[Tensor], Tensor]:
     def describe(image_B3HW: Tensor) -> Tensor:
         if work.paused:
             return compute(image_B3HW)
-        return work.remember("patches", [image_B3HW, name()], lambda: [compute(image_B3HW)])[0]
+        sizes = repr(module.model.scales)
+        return work.remember("patches", [image_B3HW, name(), sizes], lambda: [compute(image_B3HW)])[0]
 
     return describe
 

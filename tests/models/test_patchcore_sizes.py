@@ -1,0 +1,87 @@
+"""PatchCore that looks at images in several sizes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.components.sizes import resized
+from models.patchcore import PatchCore
+
+from .test_patchcore import ARGUMENTS, batch, pictures, predict
+
+
+def fitted(scales: tuple[float, ...] = (1, 1.5), num_neighbors: int = 9, exact: bool = False) -> PatchCore:
+    torch.manual_seed(3)
+    memory = "200KiB" if exact else None
+    module = PatchCore(ARGUMENTS, 0.25, num_neighbors, memory=memory, exact=exact, scales=scales).eval()
+    module.batches = 2
+    torch.manual_seed(0)
+    for seed in (0, 1):
+        module.training_step(batch(pictures(4, seed)), seed)
+    module.on_validation_start()
+    return module
+
+
+def test_sizes_are_multiples_of_sixteen() -> None:
+    image = pictures(2, size=(96, 64))
+    assert resized(image, 1) is image
+    assert resized(image, 1.5).shape == (2, 3, 144, 96)
+    assert resized(image, 0.6).shape == (2, 3, 64, 32)
+    assert resized(image, 0.01).shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize("num_neighbors", [1, 9])
+def test_scores_and_maps_are_means_over_the_sizes(num_neighbors: int) -> None:
+    module, image = fitted((0.5, 1, 1.5), num_neighbors), pictures(3, seed=5)
+    one = fitted((1,), num_neighbors)
+    one.model.set_bank(module.model.bank_MD)
+    score, anomaly_map = predict(module, image)
+    alone = [predict(one, resized(image, scale)) for scale in module.model.scales]
+    torch.testing.assert_close(score, torch.stack([score for score, _ in alone]).mean(dim=0), atol=1e-4, rtol=0)
+    maps = []
+    for scale in module.model.scales:
+        patch_BDhw = one.model.embed(resized(image, scale))
+        far_BP = torch.cdist(patch_BDhw.flatten(2).transpose(1, 2), one.model.bank_MD).amin(dim=2)
+        far_B1hw = far_BP.view(3, 1, *patch_BDhw.shape[2:])
+        maps.append(one.model.smooth_map.blur(F.interpolate(far_B1hw, (64, 64)).squeeze(1)))
+    torch.testing.assert_close(anomaly_map, torch.stack(maps).mean(dim=0), atol=1e-3, rtol=0)
+
+
+def test_a_full_bank_knows_its_images_in_every_size() -> None:
+    torch.manual_seed(0)
+    module = PatchCore(ARGUMENTS, 1.0, scales=(1, 1.5)).eval()
+    module.training_step(batch(pictures(4)), 0)
+    module.on_validation_start()
+    assert len(module.model.bank_MD) == 4 * (64 + 144)
+    bad = pictures(4)
+    bad[:, :, 40:52, 8:20] = torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1)
+    assert float(predict(module, pictures(4))[0].max()) < 0.05 * float(predict(module, bad)[0].min())
+
+
+def test_an_image_scores_the_same_alone_and_among_others() -> None:
+    module, image = fitted(), pictures(4, seed=5)
+    score, anomaly_map = predict(module, image)
+    for index in range(4):
+        score_1, map_1 = predict(module, image[index : index + 1])
+        torch.testing.assert_close(score_1[0], score[index], atol=1e-5, rtol=0)
+        torch.testing.assert_close(map_1[0], anomaly_map[index], atol=1e-5, rtol=0)
+
+
+def test_patches_of_all_sizes_are_of_their_image() -> None:
+    module = fitted()
+    assert module.learnt == [f"/{index}.png" for index in range(4)] * 2
+    patch_IPD = torch.cat([module.describe(pictures(4, seed)) for seed in (0, 1)]).view(8, 64 + 144, -1)
+    for row_D, image in zip(module.model.bank_MD, module.model.image_M.tolist(), strict=True):
+        assert float((patch_IPD[image] - row_D).norm(dim=1).min()) < 1e-4
+
+
+def test_on_the_disk_the_bank_is_the_same() -> None:
+    assert torch.equal(fitted(exact=True).model.bank_MD, fitted().model.bank_MD)
+
+
+@pytest.mark.parametrize("scales", [(), (0,), (1, 1), (-1,), (17,), (float("nan"),)])
+def test_sizes_that_cannot_be_are_refused(scales: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"model\.scales to be different factors above 0"):
+        PatchCore(ARGUMENTS, scales=scales)
