@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from datamodules.errors import DataError
+from datamodules.progress import tell
 
 from .base import InspectionModel
+from .components.unfinished import Unfinished
 from .errors import UntrainedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -41,6 +44,8 @@ class OnePassModel(InspectionModel):
         self.learnt: list[str] = []
         self.batches = 1
         self._coming: list[str] = []
+        self._before: list[str] = []
+        self._unfinished: Unfinished | None = None
 
     @abstractmethod
     def collect(self, image_B3HW: Tensor) -> None:
@@ -65,9 +70,62 @@ class OnePassModel(InspectionModel):
         return torch.zeros((), requires_grad=True)
 
     def collect_batch(self, batch: InspectionBatch) -> None:
-        """Collect a batch, and note what it shows."""
-        self.collect(batch.image)
-        self._coming += batch.image_path
+        """Collect a batch, and note what it shows; what was collected before the fit was ended is not looked at again.
+
+        Raises:
+            DataError: Other images come than then.
+        """
+        if self._unfinished is None:
+            self.collect(batch.image)
+            self._coming += batch.image_path
+            return
+        if not self._coming:
+            self._before = self._go_on(self._unfinished)
+        first, self._coming = len(self._coming), self._coming + batch.image_path
+        if first >= len(self._before):
+            self.collect(batch.image)
+            self._keep_unfinished()
+        elif self._before[first : len(self._coming)] != batch.image_path:
+            raise DataError(
+                f"Expected the images in the order in which they were collected into {self._unfinished.path}, but "
+                f"found {batch.image_path[0]} at place {first + 1}; delete that file to collect all anew."
+            )
+
+    def keep_in(self, path: Path) -> None:
+        """Keep what is collected in a file from time to time, and go on from there; it goes when the training ends.
+
+        A model that says nothing in ``collecting_state`` begins anew.
+        """
+        self._unfinished = Unfinished(path)
+
+    def collecting_state(self) -> dict[str, Any] | None:
+        """Return what was collected so far, in tensors and plain values; None where it is not worth keeping."""
+        return None
+
+    def load_collecting_state(self, state: dict[str, Any]) -> None:
+        """Take what ``collecting_state`` returned."""
+        raise NotImplementedError
+
+    def _keep_unfinished(self) -> None:
+        if self._unfinished is None or not self._unfinished.is_due():
+            return
+        if (state := self.collecting_state()) is not None:
+            self._unfinished.save({"paths": self._coming, "draws": torch.get_rng_state(), "state": state})
+
+    def _go_on(self, unfinished: Unfinished) -> list[str]:
+        """Take what was collected before; return of which images it is."""
+        if not (kept := unfinished.load()):
+            return []
+        self.load_collecting_state(kept["state"])
+        torch.set_rng_state(kept["draws"])
+        tell(f"{len(kept['paths']):,} images were collected before; the fit goes on after them.")
+        before: list[str] = kept["paths"]
+        return before
+
+    def on_train_end(self) -> None:
+        """Delete what was kept for a fit that is ended: the checkpoint holds the outcome."""
+        if self._unfinished is not None:
+            self._unfinished.remove()
 
     def take_coming(self) -> list[str]:
         """Give the files that were collected, and forget them."""

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from datamodules.progress import tell, track
 
-from .components.bank_plan import Plan, search_seconds
+from .components.bank_plan import Plan, check_bank, search_seconds
 from .components.coreset import k_center_greedy, projection
 from .components.maps import SmoothMap
 from .components.memory import read_size, spare
@@ -94,7 +94,8 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
 
     def embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
         """Describe every patch in every size: (B, D, h, w) for each."""
-        return [self.embed(resized(image_B3HW, scale)) for scale in self.scales]
+        # The first size comes last: its features are the ones that ``embedding`` asks the backbone for once more.
+        return [self.embed(resized(image_B3HW, scale)) for scale in reversed(self.scales)][::-1]
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
@@ -235,13 +236,8 @@ class PatchCore(OnePassModel):
         scales: Sequence[float] = (1,),
     ) -> None:
         super().__init__()
+        check_bank(coreset_ratio, num_neighbors, bank_size)
         check_scales(scales)
-        if not 0 < coreset_ratio <= 1:
-            raise ValueError(f"Expected model.coreset_ratio to be above 0 and at most 1, but found {coreset_ratio}.")
-        if num_neighbors < 1:
-            raise ValueError(f"Expected model.num_neighbors to be at least 1, but found {num_neighbors}.")
-        if bank_size is not None and bank_size < 1:
-            raise ValueError(f"Expected model.bank_size to be at least 1, or null, but found {bank_size}.")
         self.coreset_ratio = coreset_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
@@ -258,8 +254,8 @@ class PatchCore(OnePassModel):
         return self.model.backbone.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe images (B, D) by the mean of their patches."""
-        return self.model.embed(image_B3HW).mean(dim=(2, 3))
+        """Describe images (B, D) by the mean of their patches, in the first size."""
+        return self.model.embed(resized(image_B3HW, self.model.scales[0])).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the patches of a batch; where those of all do not fit into memory, keep what stands in for them.
@@ -280,6 +276,25 @@ class PatchCore(OnePassModel):
             image_B = torch.arange(first, self._images, device=patch_ND.device)
             self._thinning.add(patch_ND, image_B.repeat_interleave(len(patch_ND) // len(image_B3HW)))
 
+    def collecting_state(self) -> dict[str, Any] | None:
+        """Return the patches so far, or what stands in for them; None where they are on the disk already."""
+        if self._plan is None or self._spilled is not None:
+            return None
+        return {
+            "plan": self._plan._asdict(),
+            "images": self._images,
+            "patches": torch.cat(self.collected) if self.collected else None,
+            "thinning": None if self._thinning is None else self._thinning.state(),
+        }
+
+    def load_collecting_state(self, state: dict[str, Any]) -> None:
+        """Take what ``collecting_state`` returned."""
+        self._plan, self._images = Plan(**state["plan"]), state["images"]
+        self.collected = [] if state["patches"] is None else [state["patches"]]
+        if state["thinning"] is not None:
+            self._thinning = Thinning(self._plan.wanted, self._pick)
+            self._thinning.load_state(state["thinning"], self.device)
+
     def _make_plan(self, patch_ND: Tensor, images: int, seconds: float) -> Plan:
         """Decide, from the first batch, whether all patches will be held; say so where it is worth saying."""
         total = len(patch_ND) * self.batches
@@ -296,11 +311,12 @@ class PatchCore(OnePassModel):
         return plan
 
     def describe(self, image_B3HW: Tensor) -> Tensor:
-        """List the patches of a batch: (N, D)."""
+        """List the patches of a batch, those of all sizes of an image together: (N, D)."""
         return listed(self.model.embed_sizes(image_B3HW)).flatten(0, 1)
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
+        self._keep_unfinished()
         self._plan, self._images, thinning, self._thinning = None, 0, self._thinning, None
         patch_ND: Tensor | SpilledPoints
         if thinning is not None and thinning.seen:

@@ -106,3 +106,17 @@ def search_seconds(patch_PD: Tensor) -> float:
     started = time.perf_counter()
     float(search_plainly(patch_PD, bank_MD, square_M).sum())  # waits for the device
     return (time.perf_counter() - started) / len(bank_MD)
+
+
+def check_bank(coreset_ratio: float, num_neighbors: int, bank_size: int | None) -> None:
+    """Refuse what no bank can be made by.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    if not 0 < coreset_ratio <= 1:
+        raise ValueError(f"Expected model.coreset_ratio to be above 0 and at most 1, but found {coreset_ratio}.")
+    if num_neighbors < 1:
+        raise ValueError(f"Expected model.num_neighbors to be at least 1, but found {num_neighbors}.")
+    if bank_size is not None and bank_size < 1:
+        raise ValueError(f"Expected model.bank_size to be at least 1, or null, but found {bank_size}.")

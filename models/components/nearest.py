@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -65,6 +65,24 @@ def search_plainly(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tenso
     return (reduce(torch.minimum, nearest) + asked_ND.square().sum(dim=1)).clamp_min(0)
 
 
+class Group(NamedTuple):
+    """Questions that are asked at once.
+
+    Attributes:
+        asked_GD: The questions.
+        row_GS: Their short form, ready to be multiplied.
+        square_G: Their squared norms.
+        least_GC: The least distance that a point of each cell may have.
+        home_G: The cells that they lie in.
+    """
+
+    asked_GD: Tensor
+    row_GS: Tensor
+    square_G: Tensor
+    least_GC: npt.NDArray[np.float32]
+    home_G: npt.NDArray[np.int64]
+
+
 class BankSearch:
     """Answers which point of a bank is nearest.
 
@@ -95,6 +113,29 @@ class BankSearch:
 
     def __call__(self, asked_ND: Tensor) -> Nearest:
         """Find the nearest point of every question; exact, as the differences themselves are taken in the end."""
+        order_N, groups = self._grouped(asked_ND)
+        found = _at_once(self._ask, groups)
+        row_N = torch.empty(len(asked_ND), dtype=torch.int64)
+        row_N[order_N] = torch.cat(found)
+        if len(strange_n := (row_N == STRANGE).nonzero().flatten()):
+            row_N[strange_n] = self._compare_with_all(asked_ND[strange_n])
+        return Nearest(self._measure(asked_ND, row_N), row_N)
+
+    def within(self, asked_ND: Tensor, square: float) -> Tensor:
+        """Tell which questions (N,) have a point of the bank within a squared distance of them.
+
+        Most have one in the cell that they lie in, and need no search.
+        """
+        order_N, groups = self._grouped(asked_ND)
+        is_near_N = torch.empty(len(asked_ND), dtype=torch.bool)
+        is_near_N[order_N] = torch.cat(_at_once(self._ask_at_home, groups)) <= square
+        far_F = (~is_near_N).nonzero().flatten()
+        if len(far_F):
+            is_near_N[far_F] = self(asked_ND[far_F]).square_N <= square
+        return is_near_N
+
+    def _grouped(self, asked_ND: Tensor) -> tuple[Tensor, list[Group]]:
+        """Order questions (N,) by the cells that they lie in, and part them into groups, in this order."""
         short_NS, square_N = self._shorten(asked_ND)
         apart_NC = torch.addmm(self._cell_square_C, short_NS, self._cell_CS.T, alpha=-2)
         apart_NC.add_(square_N.unsqueeze(1), alpha=1 - ROUNDING).clamp_min_(0).sqrt_()
@@ -102,7 +143,7 @@ class BankSearch:
         order_N = torch.from_numpy(home_N.argsort(kind="stable"))
         least_NC = apart_NC.sub_(self._radius_C)[order_N].numpy()
         row_NS = torch.cat([-2 * short_NS, torch.ones(len(asked_ND), 1)], dim=1)[order_N]
-        groups = zip(
+        parts = zip(
             torch.split(asked_ND[order_N], GROUP),
             torch.split(row_NS, GROUP),
             torch.split(square_N[order_N], GROUP),
@@ -110,12 +151,7 @@ class BankSearch:
             np.split(home_N[order_N.numpy()], range(GROUP, len(asked_ND), GROUP)),
             strict=True,
         )
-        found = _at_once(self._ask, list(groups))
-        row_N = torch.empty(len(asked_ND), dtype=torch.int64)
-        row_N[order_N] = torch.cat(found)
-        if len(strange_n := (row_N == STRANGE).nonzero().flatten()):
-            row_N[strange_n] = self._compare_with_all(asked_ND[strange_n])
-        return Nearest(self._measure(asked_ND, row_N), row_N)
+        return order_N, [Group(*part) for part in parts]
 
     def _shorten(self, point_ND: Tensor) -> tuple[Tensor, Tensor]:
         """Bring points to their short form (N, S); return it with their squared norms.
@@ -128,26 +164,23 @@ class BankSearch:
         rest_N = (square_N - kept_NA.square().sum(dim=1)).clamp_min(0).sqrt()
         return torch.cat([kept_NA, rest_N.unsqueeze(1)], dim=1).float(), square_N.float()
 
-    def _ask(
-        self,
-        asked_GD: Tensor,
-        row_GS: Tensor,
-        square_G: Tensor,
-        least_GC: npt.NDArray[np.float32],
-        home_G: npt.NDArray[np.int64],
-    ) -> Tensor:
+    def _ask(self, group: Group) -> Tensor:
         """Answer a group with rows: first by what lies at home, then by all that may be nearer; or find it strange."""
-        at_home = np.zeros(least_GC.shape[1], dtype=bool)
-        at_home[home_G] = True
-        line_R, short_GR = self._compare_short(row_GS, at_home)
-        known_G = self._measure(asked_GD, self._order_M[line_R[torch.from_numpy(short_GR.argmin(axis=1))]])
-        needed_GC = least_GC <= known_G.sqrt().mul(1 + ROUNDING).numpy()[:, None]
-        line_R, short_GR = self._compare_short(row_GS, np.any(needed_GC, axis=0))
-        most_G = known_G - square_G + ROUNDING * (square_G + known_G)
+        known_G = self._ask_at_home(group)
+        needed_GC = group.least_GC <= known_G.sqrt().mul(1 + ROUNDING).numpy()[:, None]
+        line_R, short_GR = self._compare_short(group.row_GS, np.any(needed_GC, axis=0))
+        most_G = known_G - group.square_G + ROUNDING * (group.square_G + known_G)
         line_R = line_R[torch.from_numpy(np.flatnonzero((short_GR <= most_G.numpy()[:, None]).any(axis=0)))]
         if len(line_R) > MOST * len(self._cell_M):
-            return torch.full((len(asked_GD),), STRANGE)
-        return self._compare_whole(asked_GD, self._order_M[line_R])
+            return torch.full((len(known_G),), STRANGE)
+        return self._compare_whole(group.asked_GD, self._order_M[line_R])
+
+    def _ask_at_home(self, group: Group) -> Tensor:
+        """Answer a group with squared distances (G,) to the points in its own cells that are nearest in short form."""
+        at_home = np.zeros(group.least_GC.shape[1], dtype=bool)
+        at_home[group.home_G] = True
+        line_R, short_GR = self._compare_short(group.row_GS, at_home)
+        return self._measure(group.asked_GD, self._order_M[line_R[torch.from_numpy(short_GR.argmin(axis=1))]])
 
     def _compare_short(self, row_GS: Tensor, wanted_C: npt.NDArray[np.bool_]) -> tuple[Tensor, npt.NDArray[np.float32]]:
         """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less those of G."""
@@ -184,13 +217,13 @@ class BankSearch:
         return (asked_GD - self.bank_MD.index_select(0, row_G)).square().sum(dim=1)
 
 
-def _at_once(ask: Callable[..., Tensor], groups: list[tuple[Any, ...]]) -> list[Tensor]:
+def _at_once(ask: Callable[[Group], Tensor], groups: list[Group]) -> list[Tensor]:
     """Ask groups on as many threads as torch would use: its own share of them out far smaller pieces of the work."""
     threads = torch.get_num_threads()
     if threads == 1 or len(groups) < 2 * threads:
-        return [ask(*group) for group in groups]
+        return [ask(group) for group in groups]
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        found = list(pool.map(lambda group: ask(*group), groups))
+        found = list(pool.map(ask, groups))
     torch.set_num_threads(threads)  # a thread that is started from now on has all of them again
     return found
 

@@ -13,7 +13,7 @@ Letters: N points of a part, D dimensions, K kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -48,21 +48,22 @@ class Thinning:
         self._owner: list[Tensor] = []
         self._held = 0
         self._radius = 0.0
-        self._measure: Callable[[Tensor], Tensor] | None = None
+        self._kept_now = 0  # of the last thinning, in front of all that is held
+        self._passes: Callable[[Tensor], Tensor] | None = None
         self.seen = 0
         self.bound = 0.0
 
     def add(self, point_ND: Tensor, owner_N: Tensor) -> None:
         """Take points, and whose they are."""
         self.seen += len(point_ND)
-        if self._measure is not None:
-            far_N = self._measure(point_ND) > self._radius**2
+        if self._passes is not None:
+            far_N = ~self._passes(point_ND)
             point_ND, owner_N = point_ND[far_N], owner_N[far_N]
         if len(point_ND):
             self._point.append(point_ND)
             self._owner.append(owner_N)
             self._held += len(point_ND)
-        if self._held > (FIRST if self._measure is None else 2) * self._kept:
+        if self._held > (FIRST if self._passes is None else 2) * self._kept:
             self._thin()
 
     def take(self) -> tuple[Tensor, Tensor]:
@@ -70,6 +71,26 @@ class Thinning:
         point_ND, owner_N = torch.cat(self._point), torch.cat(self._owner)
         self._point, self._owner, self._held = [], [], 0
         return point_ND, owner_N
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is held, in tensors and plain values."""
+        return {
+            "point": torch.cat(self._point) if self._point else None,
+            "owner": torch.cat(self._owner) if self._owner else None,
+            "kept": self._kept_now,
+            "radius": self._radius,
+            "bound": self.bound,
+            "seen": self.seen,
+        }
+
+    def load_state(self, state: dict[str, Any], device: torch.device | str) -> None:
+        """Go on from what ``state`` returned."""
+        self._radius, self.bound, self.seen = state["radius"], state["bound"], state["seen"]
+        if state["point"] is not None:
+            self._point, self._owner = [state["point"].to(device)], [state["owner"].to(device)]
+            self._held = len(state["point"])
+        if state["kept"]:
+            self._let_pass(self._point[0][: state["kept"]])
 
     def _thin(self) -> None:
         point_ND, owner_N = self.take()
@@ -80,10 +101,16 @@ class Thinning:
         radius = float(search_plainly(kept_KD[-1:], kept_KD[:-1], square_K[:-1]).sqrt())
         self.bound = max(self.bound, self._radius) + radius
         self._radius = max(self._radius, radius)
-        arranged = BankSearch(kept_KD) if len(kept_KD) >= LARGE and kept_KD.device.type == "cpu" else None
-        self._measure = (
-            (lambda asked: search_plainly(asked, kept_KD, square_K))
-            if arranged is None
-            else (lambda asked: arranged(asked).square_N)
-        )
         self._point, self._owner, self._held = [kept_KD], [owner_N[picks]], len(picks)
+        self._let_pass(kept_KD)
+
+    def _let_pass(self, kept_KD: Tensor) -> None:
+        """From now on, pass over what lies within the radius of one of these."""
+        square_K, square_radius = kept_KD.square().sum(dim=1), self._radius**2
+        arranged = BankSearch(kept_KD) if len(kept_KD) >= LARGE and kept_KD.device.type == "cpu" else None
+        self._kept_now = len(kept_KD)
+        self._passes = (
+            (lambda asked: search_plainly(asked, kept_KD, square_K) <= square_radius)
+            if arranged is None
+            else (lambda asked: arranged.within(asked, square_radius))
+        )

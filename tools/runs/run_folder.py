@@ -15,7 +15,7 @@ from tools.configuring.plain_config import read_config, read_json_object, requir
 from tools.configuring.trust import check_trust
 from tools.errors import ConfigError
 
-from .run_files import BEST, CHECKPOINTS, CONFIG, HISTORY, LAST, SAMPLES, TENSORBOARD
+from .run_files import BEST, CHECKPOINTS, COLLECTED, CONFIG, HISTORY, LAST, SAMPLES, TENSORBOARD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +104,11 @@ class RunFolder:
     def last_checkpoint(self) -> Path:
         """The checkpoint of the last whole epoch, that a training goes on from."""
         return self.checkpoints / LAST
+
+    @property
+    def collected(self) -> Path:
+        """What a model that learns in one pass has collected, as long as that pass is not over."""
+        return self.checkpoints / COLLECTED
 
     @property
     def tensorboard(self) -> Path:

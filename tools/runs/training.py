@@ -18,6 +18,7 @@ from callbacks.training.finish import FinishWithCalibration
 from callbacks.training.history import History, read_rows
 from callbacks.training.last import LastCheckpoint
 from datamodules.files.csv_text import csv_text
+from models.one_pass import OnePassModel
 from tools.configuring.build import build, check_arguments
 from tools.configuring.config import parse_override
 from tools.errors import ConfigError
@@ -126,7 +127,11 @@ def complete(
 
 def how_to_go_on(folder: RunFolder) -> str:
     """Say what a run that is ended leaves."""
-    far = "every whole epoch is kept" if folder.last_checkpoint.is_file() else "no epoch was whole yet"
+    far = "no epoch was whole yet"
+    if folder.last_checkpoint.is_file():
+        far = "every whole epoch is kept"
+    elif folder.collected.is_file():
+        far = "most of what was collected is kept"
     return f"{far} in {folder.path}; go on with: loupe train resume={folder.path}"
 
 
@@ -252,6 +257,8 @@ def _fit(
 ) -> float:
     """Train with calibration after every epoch, keeping the best and the last; return the seconds of all parts."""
     resolved: Any = OmegaConf.to_container(config, resolve=True)
+    if isinstance(module, OnePassModel):
+        module.keep_in(folder.collected)
     others = [build(entry, f"callbacks.{name}") for name, entry in config.callbacks.items() if name != "evaluation"]
     if module.patience is not None:
         others.append(EarlyStopping(module.monitor, mode="max", patience=module.patience, strict=False))

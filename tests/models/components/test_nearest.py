@@ -102,3 +102,15 @@ def test_plain_search_is_exact() -> None:
     bank, asked = like_patches(700, 40, seed=1), like_patches(90, 40, seed=2)
     found = search_plainly(asked, bank, bank.square().sum(dim=1)).sqrt()
     torch.testing.assert_close(found, torch.cdist(asked, bank).amin(dim=1), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_it_tells_which_are_within_a_distance(share: float) -> None:
+    bank = like_patches(3000, 60, seed=1)
+    asked = torch.cat([like_patches(400, 60, seed=2), 30 * normal(30, 60, seed=3)])
+    true_N = torch.cdist(asked.double(), bank.double(), compute_mode="donot_use_mm_for_euclid_dist").amin(dim=1)
+    # Between two distances that occur, so that rounding decides nothing.
+    order_N = true_N.sort().values
+    place = round(share * (len(order_N) - 2))
+    radius = float(order_N[place : place + 2].mean())
+    assert torch.equal(BankSearch(bank).within(asked, radius**2), true_N <= radius)
