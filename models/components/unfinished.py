@@ -35,7 +35,7 @@ class Unfinished:
         """Read what was kept; empty where nothing was, or nothing that can be read."""
         try:
             kept: dict[str, Any] = torch.load(self.path, "cpu", weights_only=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the fit can begin anew
             tell(f"{self.path} cannot be read ({error}); all images are collected anew.")

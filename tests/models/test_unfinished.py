@@ -47,12 +47,16 @@ def test_a_bank_that_was_ended_becomes_the_one_of_a_fit_that_nobody_touched(
     whole.fit()
     collect(module_in(tmp_path / "ended.pt", **options), ended)
     again = module_in(tmp_path / "ended.pt", **options)
-    described = []
-    describe = again.describe
-    monkeypatch.setattr(again, "describe", lambda image: described.append(image) or describe(image))
+    described, describe = [], again.describe
+
+    def noted(image_B3HW: torch.Tensor) -> torch.Tensor:
+        described.append(len(image_B3HW))
+        return describe(image_B3HW)
+
+    monkeypatch.setattr(again, "describe", noted)
     collect(again, BATCHES)
     again.fit()
-    assert len(described) == BATCHES - ended
+    assert described == [4] * (BATCHES - ended)
     assert again.learnt == whole.learnt
     assert torch.equal(again.model.image_M, whole.model.image_M)
     assert torch.equal(again.model.bank_MD, whole.model.bank_MD)
