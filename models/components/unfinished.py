@@ -6,6 +6,7 @@ A file is written once in a while, and no more often than it takes little of the
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,7 +56,8 @@ class Unfinished:
             torch.save(state, draft)
             draft.replace(self.path)
         except (OSError, RuntimeError) as error:  # torch's writer raises the latter where the disk is full
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             tell(f"What was collected could not be kept in {self.path} ({error}); if ended, the fit begins anew.")
             self._pause = float("inf")
             return
