@@ -118,15 +118,13 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
             parts_BP = torch.split(distance_BP, counts, dim=1)
             worst_BS = torch.stack([part_BP.argmax(dim=1) for part_BP in parts_BP], dim=1)
             worst_BS = worst_BS + worst_BS.new_tensor([sum(counts[:place]) for place in range(len(counts))])
+            distances_Bhw = [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)]
             worst_BSD = patch_BPD.gather(1, worst_BS.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
             return Matches(
                 distance_BS=distance_BP.gather(1, worst_BS),
                 index_BS=self.nearest(worst_BSD.flatten(0, 1)).view(worst_BS.shape),
                 worst_BSD=worst_BSD,
-                map_BHW=self._map(
-                    [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)],
-                    image_B3HW.shape[-2:],
-                ),
+                map_BHW=self._map(distances_Bhw, image_B3HW.shape[-2:]),
             )
 
     def _map(self, distances_Bhw: list[Tensor], size: Sequence[int]) -> Tensor:
@@ -169,8 +167,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     def _squares(self) -> Tensor:
         """Return the squared norms of the bank (M,): noted ones, or in a graph as a part of it.
 
-        There a runtime computes them, once, of the bank that it holds, which a half-precision form has rounded: squares
-        of any other bank would not cancel with the products.
+        There a runtime computes them, once, of the bank that it holds: those of one that was not rounded would not cancel.
         """
         return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
 

@@ -141,7 +141,8 @@ def _begin_anew(folder: RunFolder, config: DictConfig) -> RunFolder:
     rewind_events(folder.tensorboard, {})
     known = folder.samples.is_file() and (folder.path / ENVIRONMENT).is_file()
     module, datamodule = prepare(config, saved_data(folder, config) if known else None)
-    print(f"Run {folder.path}\nNo epoch of it was whole: beginning anew")
+    how = "going on with what was collected" if folder.collected.is_file() else "beginning anew"
+    print(f"Run {folder.path}\nNo epoch of it was whole: {how}")
     overrides = folder.read_json(ENVIRONMENT).get("overrides", [])
     environment = _note_part(folder, write_start(folder, config, datamodule, module, overrides))
     return complete(Begun(folder, config, module, datamodule, environment))
