@@ -1,11 +1,11 @@
-"""Feature networks under a plain PatchCore: image AUROC on real pictures, milliseconds per picture, size.
+"""Feature networks under a plain PatchCore: image AUROC on real images, milliseconds per image, size.
 
     python -m benchmarks.backbones --data FOLDER
     python -m benchmarks.backbones --data FOLDER --weights mobilenetv2_100=FILE --weights wide_resnet50_2=FILE
 
 FOLDER holds any of ``fiber/``, ``benchmark/screw/``, ``print3d/`` and ``meta_atom/``; what is missing is left out.
-Pictures are 256x256 (meta-atom tiles 128x128). Maps are averaged over 3x3 cells, brought to the grid of stride 8 and
-concatenated; a bank is a random draw of patches of good pictures; a picture's score is the largest distance of any of
+Images are 256x256 (meta-atom tiles 128x128). Maps are averaged over 3x3 cells, brought to the grid of stride 8 and
+concatenated; a bank is a random draw of patches of good images; an image's score is the largest distance of any of
 its patches to the bank. Every network is treated alike, and none is tuned. Rows repeat the whole over seeds, which
 draw the bank and, on fiber, the split; the interval is the mean over seeds of bootstrap intervals (95 %).
 """
@@ -46,12 +46,12 @@ HALF = ((0.5,) * 3, (0.5,) * 3)
 
 @dataclass(frozen=True)
 class DataSet:
-    """Pictures and how they are split.
+    """Images and how they are split.
 
     Attributes:
         pictures: (N, H, W, 3).
         defective: (N,) whether each is defective.
-        split: From a seed, which pictures make the bank and which are scored.
+        split: From a seed, which images make the bank and which are scored.
     """
 
     pictures: Pictures
@@ -70,17 +70,17 @@ class Candidate:
 
 
 def read_all(paths: Sequence[Path], side: int) -> Pictures:
-    """Read pictures as RGB, resized to side x side."""
+    """Read images as RGB, resized to side x side."""
     return np.stack([to_rgb(resize(scale(read_image(path)), side, side)) for path in track(paths, "reading pictures")])
 
 
 def files(folder: Path) -> list[Path]:
-    """The pictures of a folder and below, sorted."""
+    """The images of a folder and below, sorted."""
     return sorted(path for path in folder.rglob("*") if is_image(path))
 
 
 def fiber(root: Path) -> DataSet:
-    """55 good pictures make the bank, 20 good and 8 defective are scored; the seed splits the good ones."""
+    """55 good images make the bank, 20 good and 8 defective are scored; the seed splits the good ones."""
     with (root / "fiber" / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] in {"good", "defective"}]
     defective = np.array([row["label"] == "defective" for row in rows])
@@ -93,7 +93,7 @@ def fiber(root: Path) -> DataSet:
 
 
 def screw(root: Path) -> DataSet:
-    """Every other good training picture makes the bank; the whole test folder is scored."""
+    """Every other good training image makes the bank; the whole test folder is scored."""
     bank = files(root / "benchmark" / "screw" / "train" / "good")[::2]
     test = files(root / "benchmark" / "screw" / "test")
     return _fixed(bank, test, [path.parent.name != "good" for path in test], 256)
@@ -152,7 +152,7 @@ def _to_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 @torch.inference_mode()
 def patch_scores(bank_NPC: Tensor, test_NPC: Tensor, bank_size: int, seed: int) -> list[float]:
-    """The largest distance of any patch of each test picture to a random draw of ``bank_size`` bank patches."""
+    """The largest distance of any patch of each test image to a random draw of ``bank_size`` bank patches."""
     patches = bank_NPC.flatten(0, 1)
     drawn = torch.randperm(len(patches), generator=torch.Generator().manual_seed(seed))[:bank_size]
     bank = patches[drawn].float()
@@ -179,7 +179,7 @@ def auroc_cell(data: DataSet, embedded: Tensor, bank_size: int, seeds: int) -> s
 
 @torch.inference_mode()
 def milliseconds(candidates: Sequence[Candidate], repeats: int = 40) -> list[float]:
-    """Median time of one 256x256 picture; networks take turns, so that a busy moment hits all alike."""
+    """Median time of one 256x256 image; networks take turns, so that a busy moment hits all alike."""
     picture = torch.rand(1, 3, 256, 256)
     taken: list[list[float]] = [[] for _ in candidates]
     for repeat in range(repeats + 3):

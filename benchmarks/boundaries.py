@@ -1,4 +1,4 @@
-"""What limits grain boundaries: the pictures, the network, or the marks that somebody drew.
+"""What limits grain boundaries: the images, the network, or the marks that somebody drew.
 
 python -m benchmarks.boundaries FOLDER [--out FOLDER] [--rows NAME ...]
 
@@ -9,12 +9,12 @@ squares that they learnt from, both with the threshold that the calibration chos
 * ``F1``: as ``loupe train`` reports it, boundaries within 2 pixels, with its interval over scans;
 * ``at 4``: the same within 4 pixels: a mark drawn a little off no longer counts, a line that is missing still does;
 * ``5 x 5``: all marked pixels count, and hit what lies in the square of 5 x 5 pixels around them;
-* ``Dice``: the mean over pictures;
+* ``Dice``: the mean over images;
 * ``edge``: where one clear edge crosses a line within 6 pixels of its middle, in which share it is 1, or 2, pixels off
-  at most. This takes no truth but the picture, so the people who drew the marks are judged by it too. Lines are drawn
+  at most. This takes no truth but the image, so the people who drew the marks are judged by it too. Lines are drawn
   anew first, 3 pixels wide, whoever drew them.
 
-What chance does is shown by the marks that people drew on another picture.
+What chance does is shown by the marks that people drew on another image.
 
 Needs scikit-image beside Loupe.
 """
@@ -66,13 +66,13 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 REACH = 6.0  # pixels to both sides of a mark that are searched for an edge
 OFFSETS = np.arange(-REACH, REACH + 0.25, 0.5)
-CLEAR_IN_PICTURE, CLEAR_IN_PROFILE = 2.0, 2.5  # times the mean of the picture, and the median of the profile
+CLEAR_IN_PICTURE, CLEAR_IN_PROFILE = 2.0, 2.5  # times the mean of the image, and the median of the profile
 REPORTED = ("boundary_f1", "pixel_dice")
 STRAIGHT = 0.6  # coherence of the structure tensor: below it a mark branches or ends, and has no direction
 
 
 class FewScans(MetallographyDataModule):
-    """The same pictures in the same splits, but for training only those of a few scans."""
+    """The same images in the same splits, but for training only those of a few scans."""
 
     def setup(self, stage: str | None = None) -> None:
         """Leave scans out of the train split."""
@@ -83,7 +83,7 @@ class FewScans(MetallographyDataModule):
 
 
 class Judged(NamedTuple):
-    """Pictures (N, H, W, 3) of a split, what was marked on them, and what people had marked: (N, H, W) both."""
+    """Images (N, H, W, 3) of a split, what was marked on them, and what people had marked: (N, H, W) both."""
 
     picture_NHW3: npt.NDArray[np.uint8]
     predicted_NHW: Mask
@@ -91,7 +91,7 @@ class Judged(NamedTuple):
 
 
 def judge(module: InspectionModel, data: MetallographyDataModule, split: str) -> Judged:
-    """Mark the pictures of a split with the calibrated threshold."""
+    """Mark the images of a split with the calibrated threshold."""
     dataset = data.dataset(data.split_samples(split))
     threshold = float(calibration_of(module).pixel_threshold)
     pictures, predicted, true = [], [], []
@@ -108,7 +108,7 @@ def judge(module: InspectionModel, data: MetallographyDataModule, split: str) ->
 
 
 def edge_profiles(picture_HW3: npt.NDArray[np.uint8], mask_HW: Mask) -> Array:
-    """Strength of colour edges across every straight piece of a line: (P pieces, offsets), 1 is the picture's mean."""
+    """Strength of colour edges across every straight piece of a line: (P pieces, offsets), 1 is the image's mean."""
     lab_HW3 = cv2.cvtColor(np.ascontiguousarray(picture_HW3), cv2.COLOR_RGB2LAB).astype(np.float64)
     slopes = [np.gradient(gaussian_filter(lab_HW3[..., channel], 1.0)) for channel in range(3)]
     edge_HW = np.sqrt(np.sum([down**2 + right**2 for down, right in slopes], axis=0))
@@ -161,7 +161,7 @@ def overlap(judged: Judged, tolerance: float) -> tuple[float, float]:
 
 
 def rows_of_people(judged: Judged) -> list[str]:
-    """Hold the marks that people drew against the edges; then those of another picture against marks and edges."""
+    """Hold the marks that people drew against the edges; then those of another image against marks and edges."""
     edges = near_edges(judged.picture_NHW3, judged.true_NHW)
     another_NHW = np.roll(judged.true_NHW, len(judged.true_NHW) // 2, axis=0)
     by_chance = judged._replace(predicted_NHW=another_NHW)

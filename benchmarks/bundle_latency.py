@@ -1,4 +1,4 @@
-"""Milliseconds per picture of one detector in every form, and of anomalib's own export of the same one beside it.
+"""Milliseconds per image of one detector in every form, and of anomalib's own export of the same one beside it.
 
 python -m benchmarks.bundle_latency RUN [--batches 1 16] [--seconds 3] [--processor-time] [--table FILE]
 
@@ -7,8 +7,8 @@ RUN is a run of PatchCore on a network of timm, with a bundle that holds int8, s
     loupe train data=fiber data.root=PATH backbone=mobilenetv2 backbone.weights=FILE
     loupe export run=RUN precisions=[fp32,int8]
 
-anomalib's model is given the network, its weights, the layers, the picture size and the bank of that run, and exported
-by its own ``to_onnx`` and ``to_openvino``. All forms compute on the processor, from pictures of the model's size to
+anomalib's model is given the network, its weights, the layers, the image size and the bank of that run, and exported
+by its own ``to_onnx`` and ``to_openvino``. All forms compute on the processor, from images of the model's size to
 scores and maps. ``--processor-time`` gives each of them one thread and counts the time that the processor spent on it,
 which holds on a machine in use, too.
 """
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def ours(module: PatchCore, folder: RunFolder, threads: int | None) -> dict[str, Run]:
-    """Return the run in all its forms, from pictures to raw scores and maps."""
+    """Return the run in all its forms, from images to raw scores and maps."""
     compiled = torch.compile(module.model, dynamic=False)
     bundles = {
         f"{runtime} {precision}": Bundle(folder.path / "bundle", runtime=runtime, precision=precision, threads=threads)
@@ -118,7 +118,7 @@ def ours(module: PatchCore, folder: RunFolder, threads: int | None) -> dict[str,
 
 
 def anomalibs(model: PatchCoreModel, size: tuple[int, int], work: Path, threads: int | None) -> dict[str, Run]:
-    """Return anomalib's PatchCore as it exports it: for one picture at a time, several one after the other."""
+    """Return anomalib's PatchCore as it exports it: for one image at a time, several one after the other."""
     network = cast("FeatureListNet", model.backbone.network)
     name = model.backbone.origin["name"]
     peer = Patchcore(

@@ -1,4 +1,4 @@
-"""Every model: trained for a moment on drawn pictures, exported, and its bundle's verdicts held against the test's.
+"""Every model: trained for a moment on drawn images, exported, and its bundle's verdicts held against the test's.
 
 python -m benchmarks.bundle_matrix [--out FOLDER] [--table FILE] [--rows NAME ...]
 
@@ -157,7 +157,7 @@ def said(log: Path, args: list[str]) -> str:
 
 
 def flips(bundle: Bundle, expected: pd.DataFrame, batch: int) -> int:
-    """Count the test pictures on which a bundle's verdict is another than the test's."""
+    """Count the test images on which a bundle's verdict is another than the test's."""
     found = [result.verdict for result in bundle.stream(expected["image_path"], batch_size=batch)]
     return int((expected["verdict"] != found).sum())
 

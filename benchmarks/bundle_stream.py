@@ -1,4 +1,4 @@
-"""Ten thousand files through a bundle's runner, one in a hundred of them no picture: memory, rows, a kill, a resume.
+"""Ten thousand files through a bundle's runner, one in a hundred of them no image: memory, rows, a kill, a resume.
 
 python -m benchmarks.bundle_stream BUNDLE [--pictures 10000]
 """
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def write_pictures(folder: Path, count: int) -> None:
-    """Draw small pictures; every hundredth is damaged, in one of four ways."""
+    """Draw small images; every hundredth is damaged, in one of four ways."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for index in range(count):
@@ -79,7 +79,7 @@ def watch(command: list[str], out: Path, pictures: int, kill_at: float | None = 
 
 
 def _share(record: Path, pictures: int) -> float:
-    """Return the share of the pictures that have a row."""
+    """Return the share of the images that have a row."""
     return record.read_bytes().count(b"\n") / pictures if record.is_file() else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Time of an epoch with the cache of decoded pictures, beside decoding: large BMP and JPEG files, as from cameras.
+"""Time of an epoch with the cache of decoded images, beside decoding: large BMP and JPEG files, as from cameras.
 
 python -m benchmarks.cache [--pictures 24]
 """

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def scored_batch(first: int) -> InspectionBatch:
-    """Draw noise, every eighth picture defective, with scores and maps."""
+    """Draw noise, every eighth image defective, with scores and maps."""
     generator = torch.Generator().manual_seed(first)
     samples = [
         Sample(torch.rand(3, EDGE, EDGE, generator=generator), f"{first + n}.png", "", int((first + n) % 8 == 0))

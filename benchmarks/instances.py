@@ -1,9 +1,9 @@
-"""Instances on real pictures: Mask R-CNN on outlined rings, and beside models that only make maps on outlined pits.
+"""Instances on real images: Mask R-CNN on outlined rings, and beside models that only make maps on outlined pits.
 
 python -m benchmarks.instances --weights MOBILENETV2 [--rings FOLDER] [--spindle FOLDER] [--out FOLDER] [--epochs N]
 
 Both folders in the layout that docs/oring.md describes (labelme). Every run is a ``loupe train`` command, which is
-printed first; the table shows average precision on test pictures of which no part was trained on.
+printed first; the table shows average precision on test images of which no part was trained on.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def row(name: str, folder: Path) -> str:
 
 
 def cell(estimate: dict[str, float | None]) -> str:
-    """Write an estimate with its interval; rings have no good pictures, and hence no AUROC."""
+    """Write an estimate with its interval; rings have no good images, and hence no AUROC."""
     if estimate["value"] is None:
         return "-"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
 def main() -> None:
-    """Run everything that there are pictures for."""
+    """Run everything that there are images for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rings", help="folder with outlined rings")
     parser.add_argument("--spindle", help="folder with outlined pits, and labels.csv with locations")

@@ -39,14 +39,14 @@ class Cell:
     """What one model did on one domain.
 
     Attributes:
-        domain: Which pictures.
+        domain: Which images.
         model: Its config's name.
         overrides: What it was trained with; a cell of other overrides is computed again.
-        image_auroc: Of the test pictures; None where undefined.
+        image_auroc: Of the test images; None where undefined.
         pixel_auroc: Of their pixels.
-        baseline_auroc: Of the pictures' mean brightness, in its better direction.
+        baseline_auroc: Of the images' mean brightness, in its better direction.
         fit_seconds: Training and calibration.
-        milliseconds: Inference, per picture.
+        milliseconds: Inference, per image.
         refused: Why there is nothing of this; empty where there is.
     """
 
@@ -127,7 +127,7 @@ def table(cells: Sequence[Cell]) -> str:
     refused: dict[str, None] = dict.fromkeys(cell.refused for cell in latest.values() if cell.refused)
     numbers = {reason: number for number, reason in enumerate(refused, 1)}
     known = [cell for cell in latest.values() if cell.baseline_auroc is not None]
-    baseline = {cell.domain: cell.baseline_auroc for cell in reversed(known)}  # of the first model, the most pictures
+    baseline = {cell.domain: cell.baseline_auroc for cell in reversed(known)}  # of the first model, the most images
 
     def rows(first: str, second: str, digits: tuple[int, int]) -> list[str]:
         def text(cell: Cell | None) -> str:

@@ -31,7 +31,7 @@ SIDES = ("loupe", "loupe with intervals", "auroc", "average_precision", "best_f1
 
 
 def batches(pictures: int, side: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Smooth maps with noise, and on every fourth picture two regions that score higher; the same on every call."""
+    """Smooth maps with noise, and on every fourth image two regions that score higher; the same on every call."""
     generator = torch.Generator().manual_seed(0)
     for start in range(0, pictures, BATCH):
         number = min(BATCH, pictures - start)
@@ -47,7 +47,7 @@ def batches(pictures: int, side: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 class Loupe:
-    """All metrics from one histogram; with intervals, from 1,000 resamples of the pictures."""
+    """All metrics from one histogram; with intervals, from 1,000 resamples of the images."""
 
     def __init__(self, *, intervals: bool) -> None:
         from callbacks.statistics.histogram import PixelHistogram  # noqa: PLC0415 - each side pays for its own imports

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation that show pages: ``make pictures``.
+"""Draws the images of the documentation that show pages: ``make pictures``.
 
     python -m benchmarks.site_pictures [--out docs/pictures]
 

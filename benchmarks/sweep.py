@@ -54,7 +54,7 @@ def main() -> None:
             "trainer=cpu",
             *([] if given.backbone == "loupe" else ["backbone.weights=none"]),
         ]
-        loupe("train", *common, f"out={folder}/first")  # draws the pictures, and warms the disk
+        loupe("train", *common, f"out={folder}/first")  # draws the images, and warms the disk
         run = loupe("train", *common, f"out={folder}/run")
         print(f"one run: {run.clock:.1f} s, {run.processor:.1f} s of processors", flush=True)
         for name, share in (("shared", 10), ("alone", 0)) if given.alone else (("shared", 10),):

@@ -43,7 +43,7 @@ JOB = r"(?i)(?:^|/)(job[^/]*)/"
 class Print3dDataModule(ViewDataModule):
     """Layers of builds, most of them unlabelled.
 
-    On disk, under ``root``, any folders of pictures. Names of folders say what a layer is:
+    On disk, under ``root``, any folders of images. Names of folders say what a layer is:
 
     * one named in ``good``, ``unknown`` or ``defective``, in any case, labels what is below it;
     * where a ``good`` one lies directly under ``root``, but none named in ``defective``, every other folder beside it
@@ -56,7 +56,7 @@ class Print3dDataModule(ViewDataModule):
     says how much of it may be defective.
 
     ``group`` is the build. Layers in no build's folder are grouped in runs of ``run_length``, in the order of their
-    numbers: neighbouring layers are nearly the same picture. ``kind`` is the group of layers that look alike, as
+    numbers: neighbouring layers are nearly the same image. ``kind`` is the group of layers that look alike, as
     ``kind_pattern`` reads it from the path, or else as ``layer_groups`` finds it. ``machine``, ``job``, ``build`` and
     ``layer`` are kept in the sample table; an unknown machine is empty, an unknown layer -1.
 

@@ -33,7 +33,7 @@ def track(
 
     Args:
         items: What to go through.
-        description: What is being done, for example ``"reading pictures"``.
+        description: What is being done, for example ``"reading images"``.
         total: How many items there are, where ``items`` has no length.
         note: Asked after every item for what is worth knowing, such as a loss.
     """

@@ -1,4 +1,4 @@
-"""The sample table: one row per picture, with everything that a split, a loader or a report has to know about it."""
+"""The sample table: one row per image, with everything that a split, a loader or a report has to know about it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def complete_table(rows: pd.DataFrame) -> pd.DataFrame:
         rows: ``image_path`` (a file), ``name`` (unique, stable: the path below the data set's root) and ``label_index``
             (0 good, 1 defective, -1 unknown); optionally ``split`` (train, calibration, test, or empty to be decided),
             ``mask_path``, ``zones_path``, ``annotation_path``, ``group`` (what a split must never cut; by default the
-            picture itself), ``kind`` (a sub-population), ``defect`` (its type), and any more.
+            image itself), ``kind`` (a sub-population), ``defect`` (its type), and any more.
 
     Raises:
         DataError: A column is missing, or a value is none of those.
@@ -66,14 +66,14 @@ def complete_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def content_hash(table: pd.DataFrame) -> str:
-    """Hash what a run depends on: the bytes of every picture, and its label, split and group; not where it lies."""
+    """Hash what a run depends on: the bytes of every image, and its label, split and group; not where it lies."""
     columns = ["name", "sha256", "label_index", "split", "group", "kind"]
     lines = table[columns].sort_values("name").to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def count_by_split(table: pd.DataFrame) -> pd.DataFrame:
-    """Count pictures: one row per split, one column per label, and the number of groups."""
+    """Count images: one row per split, one column per label, and the number of groups."""
     counts = pd.DataFrame(
         {name: (table["label_index"] == index).groupby(table["split"]).sum() for index, name in LABEL_NAMES.items()}
     )
@@ -82,7 +82,7 @@ def count_by_split(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def limit_table(table: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """Keep at most ``limit`` pictures of every split and label, drawn from ``seed``: for quick tries."""
+    """Keep at most ``limit`` images of every split and label, drawn from ``seed``: for quick tries."""
     shuffled = table.sample(frac=1.0, random_state=seed)
     return shuffled.groupby(["split", "label_index"], sort=False).head(limit).sort_values("name", ignore_index=True)
 

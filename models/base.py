@@ -34,12 +34,12 @@ class Detects(Protocol):
     """A network that finds instances, too."""
 
     def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
-        """Score pictures, and return the detections of each."""
+        """Score images, and return the detections of each."""
 
 
 @runtime_checkable
 class Decides(Protocol):
-    """A post-processor that knows more of a picture than its score and map, such as its kind and zones."""
+    """A post-processor that knows more of an image than its score and map, such as its kind and zones."""
 
     def decide(self, batch: InspectionBatch) -> InspectionBatch:
         """Decide a scored batch, in place."""
@@ -48,22 +48,22 @@ class Decides(Protocol):
 class InspectionModel(AnomalibModule):
     """Base of all models, and their contract.
 
-    * ``self.model`` is a plain ``nn.Module``. In evaluation mode it maps pictures (B, 3, H, W) in [0, 1] to an anomalib
+    * ``self.model`` is a plain ``nn.Module``. In evaluation mode it maps images (B, 3, H, W) in [0, 1] to an anomalib
       ``InferenceBatch`` with raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W): higher is worse, unbounded, never
       thresholded. It does its own normalisation; resizing is the datamodule's.
-    * ``post_processor`` decides (see ``callbacks.Calibration``). Calibration pictures therefore meet ``self.model``
-      alone, test pictures and exports the whole ``forward``.
+    * ``post_processor`` decides (see ``callbacks.Calibration``). Calibration images therefore meet ``self.model``
+      alone, test images and exports the whole ``forward``.
     * The constructor takes plain values only, so that a checkpoint needs no pickled objects.
 
     Attributes:
-        supervision: What the training pictures must bring: ``good`` (good or unlabelled ones suffice), ``labels``,
+        supervision: What the training images must bring: ``good`` (good or unlabelled ones suffice), ``labels``,
             ``masks`` or ``instances``.
         trainer_arguments: What the method dictates to the trainer, such as a single epoch.
-        monitor: The logged value, higher is better, that chooses the checkpoint: how calibration pictures were judged.
+        monitor: The logged value, higher is better, that chooses the checkpoint: how calibration images were judged.
         patience: Epochs without a better value after which training stops; None: never.
-        size_multiple: Both sides of a picture must be a multiple of this; 1 where any size will do.
+        size_multiple: Both sides of an image must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
-        tiling: How parts are cut out of pictures and put together; None: they are judged whole.
+        tiling: How parts are cut out of images and put together; None: they are judged whole.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
             A model that says a type of a whole image detects one instance that is as large as the image.
         nothing: Score and map value where an instance model found nothing, which is never defective;
@@ -82,7 +82,7 @@ class InspectionModel(AnomalibModule):
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
 
     def __init__(self) -> None:
-        # Resizing, decisions, metrics and pictures have rooms of their own: none of anomalib's components are used.
+        # Resizing, decisions, metrics and images have rooms of their own: none of anomalib's components are used.
         super().__init__(pre_processor=False, post_processor=False, evaluator=False, visualizer=False)
         self._embedded: LastSeen[Tensor | None] = LastSeen()  # several measures ask for the same
 
@@ -91,7 +91,7 @@ class InspectionModel(AnomalibModule):
         return {}
 
     def embedding(self, image_B3HW: Tensor) -> Tensor | None:
-        """Describe pictures (B, 3, H, W) in [0, 1] by one vector each (B, D), for maps of a data set.
+        """Describe images (B, 3, H, W) in [0, 1] by one vector each (B, D), for maps of a data set.
 
         None where the method has no natural one.
         """
@@ -105,7 +105,7 @@ class InspectionModel(AnomalibModule):
         return cast("Callable[[Tensor], Tensor]", self.embedding)
 
     def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
-        """Describe pictures by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
+        """Describe images by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
         return self._embedded(image_B3HW, lambda: self._embed_whole(image_B3HW))
 
     def _embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
@@ -115,7 +115,7 @@ class InspectionModel(AnomalibModule):
         return self.embedding(F.interpolate(image_B3HW, size, mode="bilinear", antialias=True))
 
     def bottleneck(self, image_B3HW: Tensor) -> Tensor | None:
-        """Return what a network keeps of pictures (B, 3, H, W) in its middle, to look at: (B, Z, h, w).
+        """Return what a network keeps of images (B, 3, H, W) in its middle, to look at: (B, Z, h, w).
 
         None where the method has nothing of the kind.
         """
@@ -161,7 +161,7 @@ class InspectionModel(AnomalibModule):
         return None if self.not_exportable else plan_single(self.model, self.describer())
 
     def use_tiling(self, tiling: Cutting) -> None:
-        """Judge pictures tile by tile from now on, and learn from tiles.
+        """Judge images tile by tile from now on, and learn from tiles.
 
         Raises:
             ValueError: The network cannot take tiles of this size, or finds instances that nobody could join.
@@ -183,7 +183,7 @@ class InspectionModel(AnomalibModule):
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
 
     def predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
-        """Judge pictures whole or tile by tile, raw; with their detections, if the network makes any."""
+        """Judge images whole or tile by tile, raw; with their detections, if the network makes any."""
         return self._predict(image_B3HW) if self.tiling is None else self.tiling.judge(self._predict, image_B3HW)
 
     def _predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
@@ -195,7 +195,7 @@ class InspectionModel(AnomalibModule):
         return type(prediction)(*full), detections
 
     def on_after_batch_transfer(self, batch: InspectionBatch, dataloader_idx: int) -> InspectionBatch:
-        """Cut training pictures to tiles, where the model works on tiles."""
+        """Cut training images to tiles, where the model works on tiles."""
         del dataloader_idx
         return batch if self.tiling is None or not self.trainer.training else self.tiling.cut_batch(batch)
 
@@ -205,7 +205,7 @@ class InspectionModel(AnomalibModule):
         return self._decided(self.predict(image_B3HW)[0])
 
     def check_images(self, image_B3HW: Tensor) -> None:
-        """Refuse pictures that the network would fail at, or worse, take for something else.
+        """Refuse images that the network would fail at, or worse, take for something else.
 
         Raises:
             ValueError: They have not three channels, or sides that are no multiple of ``size_multiple``.
@@ -219,12 +219,12 @@ class InspectionModel(AnomalibModule):
             )
 
     def on_train_batch_start(self, batch: InspectionBatch, batch_idx: int) -> None:
-        """Check training pictures as all others are."""
+        """Check training images as all others are."""
         del batch_idx
         self.check_images(batch.image)
 
     def validation_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
-        """Score calibration pictures, raw."""
+        """Score calibration images, raw."""
         del args
         self.check_images(batch.image)
         prediction, batch.detections = self.predict(batch.image)

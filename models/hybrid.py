@@ -1,6 +1,6 @@
 """A cheap model that screens, and Mask R-CNN for what it does not pass.
 
-Letters: B pictures of a batch, N calibration pictures, H and W pixels.
+Letters: B images of a batch, N calibration images, H and W pixels.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ ROUNDING = 1e-5  # share by which scores of different runtimes differ, generousl
 
 
 class HybridModel(nn.Module):
-    """Both networks: the second sees only pictures that the first does not pass.
+    """Both networks: the second sees only images that the first does not pass.
 
     Args:
-        screening: From pictures to raw scores and maps.
+        screening: From images to raw scores and maps.
         inspection: Mask R-CNN.
 
     Attributes:
         chosen: The threshold between them, with its promise; None until calibrated. It travels in checkpoints.
-        asked: Takes, of every call, which pictures or tiles were inspected (B,); None: nobody asks.
-        screened: Pictures that the first saw since ``reset``.
-        inspected: Pictures that the second saw.
+        asked: Takes, of every call, which images or tiles were inspected (B,); None: nobody asks.
+        screened: Images that the first saw since ``reset``.
+        inspected: Images that the second saw.
         seconds: What each stage took.
     """
 
@@ -76,16 +76,16 @@ class HybridModel(nn.Module):
         self.seconds = {"screening": 0.0, "inspection": 0.0}
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W); see ``detect``."""
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W); see ``detect``."""
         return self.detect(image_B3HW)[0]
 
     def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
-        """Screen pictures, and inspect those that reach the threshold.
+        """Screen images, and inspect those that reach the threshold.
 
         Returns:
             Scores and maps of Mask R-CNN where it looked; elsewhere the score is -1, below all others, the map 0, and
-            there are no detections. So no threshold of the second stage calls a passed picture defective, unless it
-            calls every picture so.
+            there are no detections. So no threshold of the second stage calls a passed image defective, unless it
+            calls every image so.
         """
         count, _, height, width = image_B3HW.shape
         started = _now(image_B3HW)
@@ -147,16 +147,16 @@ class HybridModel(nn.Module):
 class Hybrid(InspectionModel):
     """Screening and inspection: two models, one calibration, two thresholds.
 
-    Both learn at once: Mask R-CNN from all pictures in every epoch, the screening from the good ones. A screening that
+    Both learn at once: Mask R-CNN from all images in every epoch, the screening from the good ones. A screening that
     fits in one pass collects them during the first epoch and fits at its end; its threshold is then chosen on
-    calibration pictures, and stays. EfficientAD learns in every step, and its threshold is chosen at every calibration.
+    calibration images, and stays. EfficientAD learns in every step, and its threshold is chosen at every calibration.
     The second threshold is the calibration's own, on the scores that ``HybridModel.detect`` makes of both stages.
 
     Args:
-        screening: A model that learns from good pictures alone: in one pass, or EfficientAD.
+        screening: A model that learns from good images alone: in one pass, or EfficientAD.
         inspection: Mask R-CNN.
-        screening_recall: Share of the defective calibration pictures that must be inspected, in (0, 1].
-        pass_share: Share of the good calibration pictures that are passed at most, in [0, 1].
+        screening_recall: Share of the defective calibration images that must be inspected, in (0, 1].
+        pass_share: Share of the good calibration images that are passed at most, in [0, 1].
 
     Raises:
         ValueError: An argument is out of range.
@@ -196,7 +196,7 @@ class Hybrid(InspectionModel):
         self.model: HybridModel = HybridModel(screening.model, inspection.model)
         self.stages = (screening, inspection)  # in a tuple, lest their weights are kept twice
         self.tally = StageTally()
-        self._collected_in: int | None = None  # the epoch whose good pictures a screening of one pass collects
+        self._collected_in: int | None = None  # the epoch whose good images a screening of one pass collects
 
     def origin(self) -> dict[str, str]:
         """Say where the weights of both came from; those of the second under ``inspection_*``."""
@@ -204,7 +204,7 @@ class Hybrid(InspectionModel):
         return screening.origin() | {f"inspection_{name}": value for name, value in inspection.origin().items()}
 
     def embedding(self, image_B3HW: Tensor) -> Tensor | None:
-        """Describe pictures as the screening model does."""
+        """Describe images as the screening model does."""
         return self.stages[0].embedding(image_B3HW)
 
     def export_plan(self, size: tuple[int, int]) -> ExportPlan | None:
@@ -246,7 +246,7 @@ class Hybrid(InspectionModel):
         screening.on_train_start()
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
-        """Teach both: the screening by good pictures, the inspection by all that are outlined."""
+        """Teach both: the screening by good images, the inspection by all that are outlined."""
         del batch_idx
         losses = {f"screening_{name}": loss for name, loss in self._teach_screening(batch).items()}
         losses |= self.stages[1].losses(batch)
@@ -258,7 +258,7 @@ class Hybrid(InspectionModel):
         return total
 
     def _teach_screening(self, batch: InspectionBatch) -> dict[str, Tensor]:
-        """Collect good pictures for a screening of one pass, until it has fitted; return the losses of another."""
+        """Collect good images for a screening of one pass, until it has fitted; return the losses of another."""
         screening = self.stages[0]
         if not isinstance(screening, OnePassModel):
             return screening.losses(batch)[0]
@@ -275,7 +275,7 @@ class Hybrid(InspectionModel):
         """Fit the screening and choose its threshold: before the first calibration, EfficientAD's before every one.
 
         Raises:
-            DataError: There were no good training pictures, or no labelled calibration pictures.
+            DataError: There were no good training images, or no labelled calibration images.
         """
         screening = self.stages[0].to(self.device)
         if self.model.chosen is not None and not getattr(screening, "is_learning", False):
@@ -304,7 +304,7 @@ class Hybrid(InspectionModel):
         return judged
 
     def _screen(self, image_B3HW: Tensor) -> Tensor:
-        """Score pictures (B,) by the first stage alone."""
+        """Score images (B,) by the first stage alone."""
         try:
             prediction, _ = self.stages[0].predict(image_B3HW)
         except UntrainedError as error:

@@ -1,6 +1,6 @@
 """Mask R-CNN: finds each defect of the kinds that it was shown, with its outline (He et al. 2017, arXiv 1703.06870).
 
-Letters: B batch, H and W pixels, D detections of a picture, M side of a mask within its box.
+Letters: B batch, H and W pixels, D detections of an image, M side of a mask within its box.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FPN = "fpn"
 
 
 class MaskRcnnModel(nn.Module):
-    """The network, and what a picture's detections say about it.
+    """The network, and what an image's detections say about it.
 
     Args:
         network: torchvision's, with masks that stay in their boxes.
@@ -54,15 +54,15 @@ class MaskRcnnModel(nn.Module):
         self.origin = origin
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
-        """Score pictures: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), both in [0, 1]; see ``detect``."""
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), both in [0, 1]; see ``detect``."""
         return self.detect(image_B3HW)[0]
 
     def detect(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections]]:
-        """Find instances, and what follows for each picture.
+        """Find instances, and what follows for each image.
 
         Returns:
             ``pred_score``, the score of the surest defect, 0 where there is none; ``anomaly_map``, at every pixel the
-            highest product of a defect's score and its probability there; and the detections of every picture. The part
+            highest product of a defect's score and its probability there; and the detections of every image. The part
             itself is an instance, but no defect.
         """
         height, width = image_B3HW.shape[-2:]
@@ -77,7 +77,7 @@ class MaskRcnnModel(nn.Module):
         return prediction, [detections for _, detections in found]
 
     def losses(self, image_B3HW: Tensor, targets: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Compare what is found on pictures with their targets; in training mode."""
+        """Compare what is found on images with their targets; in training mode."""
         losses: dict[str, Tensor] = self.network(list(image_B3HW), [dict(target) for target in targets])
         return losses
 
@@ -97,7 +97,7 @@ class MaskRcnnModel(nn.Module):
 
 
 def as_arrays(found: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.generic]]:
-    """Take what torchvision found, with masks (D, 1, M, M) in their boxes, to where pictures are put together."""
+    """Take what torchvision found, with masks (D, 1, M, M) in their boxes, to where images are put together."""
     arrays = {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
     arrays["masks"] = arrays["masks"].squeeze(1)
     return {name: value.cpu().numpy() for name, value in arrays.items()}
@@ -109,7 +109,7 @@ def best_score(detections: Detections) -> float:
 
 
 class MaskRcnn(InspectionModel):
-    """Mask R-CNN, on any backbone or as torchvision has it; good pictures are its negatives.
+    """Mask R-CNN, on any backbone or as torchvision has it; good images are its negatives.
 
     Args:
         backbone: Arguments of ``models.features.backbones.Backbone``; unused by torchvision's own network.
@@ -127,8 +127,8 @@ class MaskRcnn(InspectionModel):
             defective, and average precision ranks the unsure ones too: keep it low.
         nms_threshold: Of two boxes with a larger intersection over union, the better is kept.
         mask_threshold: A pixel belongs to an instance from this probability on.
-        limit: Detections per picture, at most.
-        proposals: Boxes of the first stage that the second looks at, in evaluation: the surest of each picture or tile.
+        limit: Detections per image, at most.
+        proposals: Boxes of the first stage that the second looks at, in evaluation: the surest of each image or tile.
         lr: Of SGD.
         momentum: Of SGD.
         weight_decay: Of SGD.
@@ -210,7 +210,7 @@ class MaskRcnn(InspectionModel):
         return self.model.origin
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
-        """Describe pictures (B, D) by the mean of their coarsest features."""
+        """Describe images (B, D) by the mean of their coarsest features."""
         *_, coarsest = self.model.network.backbone(image_B3HW).values()
         described: Tensor = coarsest.mean(dim=(2, 3))
         return described
@@ -233,7 +233,7 @@ class MaskRcnn(InspectionModel):
         return {"optimizer": optimizer, "lr_scheduler": StepLR(optimizer, self.lr_step, self.lr_gamma)}
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor | None:
-        """Learn from a batch; pictures whose instances nobody outlined are passed over."""
+        """Learn from a batch; images whose instances nobody outlined are passed over."""
         del batch_idx
         losses = self.losses(batch)
         if not losses:
@@ -244,7 +244,7 @@ class MaskRcnn(InspectionModel):
         return total
 
     def losses(self, batch: InspectionBatch) -> dict[str, Tensor]:
-        """Compare what is found on the pictures of a batch with their targets; empty where none has one.
+        """Compare what is found on the images of a batch with their targets; empty where none has one.
 
         Raises:
             DivergedError: A loss is not a number any more.

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: small folders of drawn pictures, and the real ones where there are any."""
+"""What tests of several rooms share: small folders of drawn images, and the real ones where there are any."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures beside the checkout."""
+    """The folder of real images beside the checkout."""
     if not REAL_DATA.is_dir():
         pytest.skip("real pictures are absent: expected them in ../shared/data")
     return REAL_DATA
@@ -97,7 +97,7 @@ def draw_plate(seed: int, *, pit: bool = False) -> tuple[npt.NDArray[np.uint8], 
 
 
 def write(path: Path, values: npt.NDArray[np.integer]) -> Path:
-    """Write a picture, folders included."""
+    """Write an image, folders included."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), values)
     return path

@@ -15,6 +15,7 @@ NAMES = re.compile(r"(^|_)(look|looks|door|said|SAID)(_|$)|Look|Door|Said")  # p
 THIRD_PERSON = re.compile(r"[A-Z][a-z]*[^s\W]s\b")  # "Refuses", not "Refuse" or "Compress"
 PICTURED = re.compile(r"(^|_)pictures?(_|$)|Picture")
 PUBLIC = {"EpochPictures"}  # as configs name it
+PICTURE = re.compile(r"(?<![\w/.=`'\"-])[Pp]ictures?(?![\w=/`:]|\.\w)")  # but for keys, names and paths
 CLUMSY = re.compile(r"\b(is|are) no (numbers?|text|picture|image|JSON|measure|folder|file of)\b")
 
 
@@ -31,10 +32,17 @@ def strange_names(tree: ast.AST) -> list[str]:
 
 
 def pictured_names(tree: ast.AST) -> list[str]:
-    """Names of functions and classes that call an image a picture, but for those that configs know."""
+    """Names of functions and classes that call an image an image, but for those that configs know."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     found = [node.name for node in ast.walk(tree) if isinstance(node, kinds) and PICTURED.search(node.name)]
     return [name for name in found if name not in PUBLIC]
+
+
+def pictured_docstrings(tree: ast.AST) -> list[str]:
+    """Docstrings that call an image a picture, which is the word of pages and messages for people who inspect."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds))
+    return [text.splitlines()[0] for text in texts if PICTURE.search(text)]
 
 
 def name_of(node: ast.AST) -> str:
@@ -71,7 +79,7 @@ def clumsy(tree: ast.AST) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("check", [strange_names, pictured_names, not_imperative, clumsy])
+@pytest.mark.parametrize("check", [strange_names, pictured_names, pictured_docstrings, not_imperative, clumsy])
 def test_words(check: object) -> None:
     assert callable(check)
     files = trees()
@@ -87,4 +95,8 @@ def test_the_checks_see_what_they_look_for() -> None:
         "Pictures",
         "image_of_picture",
     ]
+    assert pictured_docstrings(ast.parse('"""A picture of ``pictures``, in docs/pictures."""')) == [
+        "A picture of ``pictures``, in docs/pictures."
+    ]
+    assert pictured_docstrings(ast.parse('"""Images for ``pictures=``, in docs/pictures."""')) == []
     assert (not_imperative(tree), clumsy(tree)) == (["look_at"], ["is no number"])

@@ -1,6 +1,6 @@
-"""Calibration: thresholds in raw score units, chosen on calibration pictures alone, and the decisions made with them.
+"""Calibration: thresholds in raw score units, chosen on calibration images alone, and the decisions made with them.
 
-Letters: N pictures of a batch, H and W pixels.
+Letters: N images of a batch, H and W pixels.
 """
 
 from __future__ import annotations
@@ -50,28 +50,28 @@ class Calibration(nn.Module):
     """The post-processor of every model: ``pred_label = pred_score >= threshold``, likewise for pixels.
 
     Thresholds travel in checkpoints as plain values with what they promise. ``forward`` decides by the thresholds of
-    all pictures, with tensors only, so that it can stand in a graph; ``decide`` knows kinds, zones and regions too, and
+    all images, with tensors only, so that it can stand in a graph; ``decide`` knows kinds, zones and regions too, and
     has the last word in tests and predictions.
 
     Args:
-        policy: Chooses the threshold of pictures.
+        policy: Chooses the threshold of images.
         fallback: Takes over where a policy needs defects and there are none; also for pixels.
         pixel_policy: Chooses the threshold of pixels; None: as ``policy``.
-        scopes: Which parts get thresholds of their own: ``kind`` (sub-populations, for pictures and pixels) and
-            ``zone`` (for pixels, before their picture's kind). Each takes 24 MiB while it is calibrated.
-        least: Calibration pictures of each class that its policy needs, below which a kind or a zone shares the
+        scopes: Which parts get thresholds of their own: ``kind`` (sub-populations, for images and pixels) and
+            ``zone`` (for pixels, before their image's kind). Each takes 24 MiB while it is calibrated.
+        least: Calibration images of each class that its policy needs, below which a kind or a zone shares the
             threshold of all.
         regions: What becomes of a map before its regions are shown and counted.
         probability: How scores become probabilities; ``auto``: wherever enough is known; None: they do not.
-        prior: Share of defective pictures that ``policy`` was told to assume; None: none.
+        prior: Share of defective images that ``policy`` was told to assume; None: none.
 
     Attributes:
-        image: Thresholds for pictures; None until calibrated.
+        image: Thresholds for images; None until calibrated.
         pixel: Thresholds for pixels; None until calibrated.
         map_range: Raw map values that the darkest and the brightest colour stand for; the first is the usual value.
         to_probability: Fitted; None where not asked for, or not possible (``probability_note`` says why).
-        scores: What was seen of every calibration picture.
-        nothing: Score of a picture on which an instance model found nothing, above which all thresholds lie and whose
+        scores: What was seen of every calibration image.
+        nothing: Score of an image on which an instance model found nothing, above which all thresholds lie and whose
             instances decide on pixels; None: no model of instances. Whoever builds the model sets it.
         usual: What the images of the run are like, so that others can be told from them; None where nobody noted it.
         scales: Micrometres per pixel that were usual, by kind and image size; see ``scales.py``.
@@ -123,7 +123,7 @@ class Calibration(nn.Module):
         self.register_buffer("pixel_threshold", torch.tensor(float("nan")))
 
     def forward(self, prediction: InferenceBatch) -> InferenceBatch:
-        """Add decisions by the thresholds of all pictures to raw predictions; tensors only."""
+        """Add decisions by the thresholds of all images to raw predictions; tensors only."""
         score_N, map_NHW = prediction.pred_score, prediction.anomaly_map
         if score_N is None or map_NHW is None:
             raise TypeError("Expected raw scores and maps to decide by, but the model returned none.")
@@ -135,7 +135,7 @@ class Calibration(nn.Module):
         )
 
     def decide(self, batch: InspectionBatch) -> InspectionBatch:
-        """Decide a scored batch by the threshold of each picture's kind and each pixel's zone, in place."""
+        """Decide a scored batch by the threshold of each image's kind and each pixel's zone, in place."""
         image, pixel = self._thresholds()
         batch.pred_label = batch.pred_score >= image.of_kinds(batch.kind, batch.pred_score.device)
         line_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
@@ -146,7 +146,7 @@ class Calibration(nn.Module):
         return batch
 
     def _instance_masks(self, batch: InspectionBatch) -> Tensor:
-        """Unite the instances that are defects, (N, H, W): those whose score reaches the threshold of their picture."""
+        """Unite the instances that are defects, (N, H, W): those whose score reaches the threshold of their image."""
         lines, size = self.image_lines(batch.kind), tuple(batch.anomaly_map.shape[-2:])
         masks = [union(counted(found, line), size) for found, line in zip(batch.detections, lines, strict=True)]
         united = torch.from_numpy(np.stack(masks)).to(batch.anomaly_map.device)
@@ -163,11 +163,11 @@ class Calibration(nn.Module):
         return self._thresholds()[1].plain and self.regions.plain
 
     def image_lines(self, kind_N: Sequence[str]) -> list[float]:
-        """The threshold that each picture's score is compared with."""
+        """The threshold that each image's score is compared with."""
         return [self._thresholds()[0].of_kind(kind) for kind in kind_N]
 
     def good_peaks(self) -> list[float]:
-        """The highest map value of each good calibration picture."""
+        """The highest map value of each good calibration image."""
         return [seen.map_max for seen in self.scores if seen.label_index == GOOD]
 
     def reset(self, device: torch.device | str = "cpu") -> None:
@@ -180,7 +180,7 @@ class Calibration(nn.Module):
         self._parts = {}
 
     def update(self, batch: InspectionBatch) -> None:
-        """See scored calibration pictures."""
+        """See scored calibration images."""
         known_N = batch.has_mask & (batch.label_index >= GOOD)
         judged = self.regions.judged(batch.zones, batch.inside)
         looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
@@ -210,7 +210,7 @@ class Calibration(nn.Module):
         """Choose thresholds from all that was seen since ``reset``.
 
         Raises:
-            ValueError: No picture was labelled, or scores are not finite.
+            ValueError: No image was labelled, or scores are not finite.
         """
         by_kind = "kind" in self.scopes
         self.image = choose_image_thresholds(
@@ -225,7 +225,7 @@ class Calibration(nn.Module):
         self._fit_probability()
 
     def note_embeddings(self, name_N: Sequence[str], embedding_ND: npt.NDArray[np.float32]) -> None:
-        """See embeddings of good calibration pictures."""
+        """See embeddings of good calibration images."""
         self._embedding_of |= dict(zip(name_N, embedding_ND, strict=True))
 
     def note_images(self, samples: pd.DataFrame) -> None:
@@ -331,7 +331,7 @@ class Calibration(nn.Module):
 
 
 class Calibrate(Callback):
-    """Runs a module's ``Calibration`` over the calibration pictures, whenever Lightning validates."""
+    """Runs a module's ``Calibration`` over the calibration images, whenever Lightning validates."""
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start afresh: scores of an earlier epoch belong to another model."""
@@ -351,7 +351,7 @@ class Calibrate(Callback):
             calibration.note_embeddings([outputs.name[index] for index in good], described_ND[good])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose thresholds, and log how well good and defective calibration pictures separate.
+        """Choose thresholds, and log how well good and defective calibration images separate.
 
         With one class alone nothing can be said about that, and nothing is logged.
         """

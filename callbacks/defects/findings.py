@@ -1,4 +1,4 @@
-"""What a test finds, as objects: every predicted defect, every marked one, and where on the pictures they fall."""
+"""What a test finds, as objects: every predicted defect, every marked one, and where on the images they fall."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class ObjectResults(NamedTuple):
     """What was found, as tables.
 
     Attributes:
-        defects: One row per predicted defect, sorted by picture and number: the content of defects.csv. ``true`` says
+        defects: One row per predicted defect, sorted by image and number: the content of defects.csv. ``true`` says
             whether it touches a marked one (empty where nobody knows), ``type`` the type of that.
         marked: One row per marked defect: the content of marked_defects.csv.
-        metrics: See ``object_metrics``; None where no picture's truth is known for every pixel.
-        heat_map: (H, W) int64, in how many pictures a defect was found at each pixel; None where there are none.
+        metrics: See ``object_metrics``; None where no image's truth is known for every pixel.
+        heat_map: (H, W) int64, in how many images a defect was found at each pixel; None where there are none.
     """
 
     defects: pd.DataFrame
@@ -76,8 +76,8 @@ class Findings:
         Args:
             batch: With decisions.
             calibration: That made them.
-            scales: By the names of pictures; those that are missing are measured in pixels of the model's picture.
-            on_good: List regions on pictures that are called good, too, as rules of acceptance need them.
+            scales: By the names of images; those that are missing are measured in pixels of the model's image.
+            on_good: List regions on images that are called good, too, as rules of acceptance need them.
         """
         found_N = find_in_batch(batch, calibration, self.rules, scales, on_good=on_good)
         rows = []
@@ -111,7 +111,7 @@ class Findings:
         """Make tables and figures of everything seen.
 
         Args:
-            types: The type of defect by the name of the picture, where known.
+            types: The type of defect by the name of the image, where known.
             resampling: Of the intervals.
         """
         defects = pd.DataFrame(self._defects, columns=list(COLUMNS))
@@ -138,9 +138,9 @@ def find_in_batch(
     *,
     on_good: bool = False,
 ) -> list[FoundDefects]:
-    """Find the defects of every picture of a decided batch; arguments as in ``Findings``.
+    """Find the defects of every image of a decided batch; arguments as in ``Findings``.
 
-    The verdict on a picture goes before those on its pixels: on one that is called good, nothing is a defect.
+    The verdict on an image goes before those on its pixels: on one that is called good, nothing is a defect.
     """
     good_peaks = sorted(calibration.good_peaks())
     if calibration.nothing is not None and batch.detections is not None:
@@ -201,24 +201,24 @@ def _regions_in(
 
 
 def rows_of(batch: InspectionBatch, index: int, found: FoundDefects) -> list[dict[str, Any]]:
-    """Turn the defects of one picture of a batch into rows of defects.csv; ``true`` and ``type`` are left open."""
+    """Turn the defects of one image of a batch into rows of defects.csv; ``true`` and ``type`` are left open."""
     about = {column: getattr(batch, column)[index] for column in ABOUT} | {"type": "", "true": None}
     return [about | defect.to_dict() for defect in found.defects]
 
 
 def zones_of(batch: InspectionBatch, index: int) -> npt.NDArray[np.uint8] | None:
-    """Zone ids of one picture, (H, W), or None."""
+    """Zone ids of one image, (H, W), or None."""
     return None if batch.zones is None else batch.zones[index].cpu().numpy()
 
 
 def image_scales(samples: pd.DataFrame, height: int, width: int, fit: Fit = SQUASH) -> dict[str, ImageScale]:
-    """The scale of every picture of a surveyed sample table, by name.
+    """The scale of every image of a surveyed sample table, by name.
 
     Args:
-        samples: With ``height`` and ``width`` of the pictures on disk; ``um_per_pixel`` where known.
-        height: Of the model's picture.
+        samples: With ``height`` and ``width`` of the images on disk; ``um_per_pixel`` where known.
+        height: Of the model's image.
         width: The same.
-        fit: How the pictures were brought to that size.
+        fit: How the images were brought to that size.
     """
     if samples.empty or not {"name", "height", "width"} <= set(samples.columns):
         return {}

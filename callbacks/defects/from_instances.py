@@ -1,6 +1,6 @@
 """Defects of an instance model: every instance that counts is one, whatever it touches.
 
-Letters: H and W height and width of the model's picture.
+Letters: H and W height and width of the model's image.
 """
 
 from __future__ import annotations
@@ -69,6 +69,6 @@ def _measured(
 
 
 def _moved(defect: Defect, one: Instance, scale: ImageScale) -> Defect:
-    """Give places in pixels of the picture, not of the crop."""
+    """Give places in pixels of the image, not of the crop."""
     across, down = one.region.left * scale.x + scale.left, one.region.top * scale.y + scale.top
     return replace(defect, x=defect.x + across, y=defect.y + down, left=defect.left + across, top=defect.top + down)

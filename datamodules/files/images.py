@@ -251,5 +251,5 @@ def _narrow(values: npt.NDArray[np.int32], path: str | Path) -> Array:
 
 
 def grey(values: Array) -> Array:
-    """Return a picture's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
+    """Return an image's grey values (H, W), of the same type; of colours, their luma (ITU-R BT.601)."""
     return values if values.ndim == 2 else np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY))

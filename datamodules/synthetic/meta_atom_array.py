@@ -4,7 +4,7 @@ The pillars and their defects are those of the tiles (see ``meta_atom``). What i
 its rows and columns, its pitch, its angle, staggered rows, and seams, where the shots of a mosaic or two write fields
 were joined.
 
-Letters: H and W of the picture, N cells, S side of a patch, in pixels. Points are x before y; the picture's outer
+Letters: H and W of the image, N cells, S side of a patch, in pixels. Points are x before y; the image's outer
 corner is (0, 0).
 """
 
@@ -81,7 +81,7 @@ class Layout:
         return self.contrast == "optical"
 
     def centres(self) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
-        """Return the centre of every cell, row by row, (N, 2), and height and width of the picture around them."""
+        """Return the centre of every cell, row by row, (N, 2), and height and width of the image around them."""
         down = self.pitch * (math.sqrt(0.75) if self.lattice == "hexagonal" else self.aspect)
         row_N, column_N = (index.ravel() for index in np.indices((self.rows, self.columns)))
         shift_N = 0.5 * (row_N % 2) if self.lattice == "hexagonal" else np.zeros(len(row_N))
@@ -114,7 +114,7 @@ class ArrayDrawing:
 
     Attributes:
         image: (H, W, 3) RGB, or (H, W) grey for ``sem``; uint8.
-        mask: (H, W), true where a defect of a cell changed the picture.
+        mask: (H, W), true where a defect of a cell changed the image.
         centre_N2: Of every cell, row by row.
         flaws: By row and column, counted from one.
         seams: Through the whole array.

@@ -1,4 +1,4 @@
-"""One image as the zone detectors see it: grey, without the black frame of a video picture, and once more made small.
+"""One image as the zone detectors see it: grey, without the black frame of a video image, and once more made small.
 
 Letters: H and W of the image without its frame, h and w of the small copy.
 """

@@ -1,6 +1,6 @@
 """What the two stages of a hybrid did in a test, in counts and in sentences: what screening saves, what it misses.
 
-Letters: B pictures of a batch, K tiles of one call, H and W height and width, S side of a tile.
+Letters: B images of a batch, K tiles of one call, H and W height and width, S side of a tile.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def stage_counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def stage_note(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Say in a sentence which pictures the first stage passed, from what ``stage_counts`` returns."""
+    """Say in a sentence which images the first stage passed, from what ``stage_counts`` returns."""
     passed = sum(row["passed"] for row in counts.values())
     total = passed + sum(row["inspected"] for row in counts.values())
     defective = counts[LABEL_NAMES[DEFECTIVE]]["passed"]
@@ -58,7 +58,7 @@ class StageTally:
     """Counts what the first stage passed, over a test.
 
     Attributes:
-        number: What it looked at: tiles, or pictures where they are judged whole.
+        number: What it looked at: tiles, or images where they are judged whole.
         passed: Of these, the ones that the second stage never saw.
         marked: Of these ``number``, the ones that show some of a marked defect.
         marked_passed: Of these, the ones that were passed.
@@ -78,7 +78,7 @@ class StageTally:
 
         Args:
             asked: Of every call of the network, in their order, what was inspected (K,).
-            cutting: How pictures were cut for these calls; None: there was one, with whole pictures.
+            cutting: How images were cut for these calls; None: there was one, with whole images.
             mask_BHW: What is marked.
             known_B: Where that is the truth; elsewhere nothing counts as marked.
         """

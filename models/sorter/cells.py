@@ -1,6 +1,6 @@
-"""The cells of one array: cut from its picture by its lattice, or given as tiles; grey, and relative to their ground.
+"""The cells of one array: cut from its image by its lattice, or given as tiles; grey, and relative to their ground.
 
-Letters: R and C rows and columns of cells, N cells (row by row), S side of a cell, H and W of a picture, in pixels.
+Letters: R and C rows and columns of cells, N cells (row by row), S side of a cell, H and W of an image, in pixels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROUNDS_OF_CENTRING = 2
 MARGIN_OF_CENTRING = 0.1  # of neighbours, in pitches
 AROUND = 0.5  # likewise: the nodes of a lattice may lie at a pillar's rim
 SHARED = 0.03  # of a cell's side: between neighbours, where a sharp edge shows in both
-STRIP = 512  # rows of a picture that are turned to grey at a time
+STRIP = 512  # rows of an image that are turned to grey at a time
 LARGEST_SIDE = 96  # pixels; larger cells are shrunk first: no pillar needs more
 
 
@@ -47,13 +47,13 @@ class ArrayCells:
         name: Of the array.
         grey_NSS: Grey values in [0, 1], (R * C, S, S), row by row; NaN where there is no cell.
         shape: R and C.
-        centre_N2: Centre of every cell, x before y, in pixels of the array's picture, whose outer corner is (0, 0); NaN
+        centre_N2: Centre of every cell, x before y, in pixels of the array's image, whose outer corner is (0, 0); NaN
             for tiles that do not say where they lie.
-        image_HW: The whole picture in grey, in [0, 1]; None where there are only tiles.
-        pitch: Distance of neighbours in pixels of the picture; None likewise.
-        window_N4: The part of the picture that every cell shows, x and y of its first and last corner; None likewise.
+        image_HW: The whole image in grey, in [0, 1]; None where there are only tiles.
+        pitch: Distance of neighbours in pixels of the image; None likewise.
+        window_N4: The part of the image that every cell shows, x and y of its first and last corner; None likewise.
         first: Row and column of the first place.
-        angle: By how many degrees rows sink to the right in the picture; 0 for tiles.
+        angle: By how many degrees rows sink to the right in the image; 0 for tiles.
         rim: Of a cell's side, across and down, that belongs to its neighbours.
     """
 
@@ -86,7 +86,7 @@ def cells_of_image(
     margin: float = 0.1,
     white_level: float | None = None,
 ) -> ArrayCells:
-    """Find the lattice of a picture of an array, and cut its cells.
+    """Find the lattice of an image of an array, and cut its cells.
 
     Args:
         name: Of the array.
@@ -115,7 +115,7 @@ def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float, most: int | Non
     """Cut the cells of a lattice, (N, S, S), upright whatever its angle: turned pixels would be less sharp.
 
     Args:
-        grey_HW: The picture.
+        grey_HW: The image.
         lattice: Its own.
         margin: How much of its neighbours a cell shows on each side, in pitches.
         most: How many are cut, spread evenly; None: all.
@@ -129,7 +129,7 @@ def cut_upright(grey_HW: Plane, lattice: Lattice, margin: float, most: int | Non
 def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
     """Move a lattice so that its typical cell is symmetric about its middle.
 
-    The lattice is where the picture repeats; under light from one side its nodes lie towards a pillar's bright or dark
+    The lattice is where the image repeats; under light from one side its nodes lie towards a pillar's bright or dark
     side, as far as at its darkest corner.
     """
     around_SS = typical(cut_upright(grey_HW, lattice, AROUND, ENOUGH))
@@ -143,7 +143,7 @@ def centred_on_pillars(lattice: Lattice, grey_HW: Plane) -> Lattice:
 def cells_of_tiles(name: str, tiles: Mapping[tuple[int, int], Array], white_level: float | None = None) -> ArrayCells:
     """Lay out tiles by row and column, counted from one.
 
-    Tiles that were cut from one picture with an overlap are laid together again, and the cells are cut anew, each with
+    Tiles that were cut from one image with an overlap are laid together again, and the cells are cut anew, each with
     its pillar in the middle: see ``datamodules.arrays.mosaic``.
 
     Raises:
@@ -206,7 +206,7 @@ def shrunk(tile_NSS: Plane) -> Plane:
 
 
 def relief(cells: ArrayCells) -> Relief:
-    """Return every cell relative to its ground: cells of one picture share its light, tiles have a light of their own.
+    """Return every cell relative to its ground: cells of one image share its light, tiles have a light of their own.
 
     NaN where there is no cell.
     """

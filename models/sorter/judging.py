@@ -41,7 +41,7 @@ class JudgedArray:
         measures: Of the layers.
         gauge: What they were taken against.
         found: Classes, scores and limits.
-        seams: Straight seams of the picture; none where there are only tiles.
+        seams: Straight seams of the image; none where there are only tiles.
     """
 
     present: npt.NDArray[np.intp]
@@ -98,7 +98,7 @@ def chosen(cell_NSS: Plane, index_N: npt.NDArray[np.intp]) -> Plane:
 
 
 def with_seams(found: Sorted, crossed_N: npt.NDArray[np.bool_]) -> Sorted:
-    """Call cells that a seam of the whole picture crosses stitched, unless an earlier layer took them."""
+    """Call cells that a seam of the whole image crosses stitched, unless an earlier layer took them."""
     index = CLASSES.index("Stitching")
     score_N4 = found.score_N4.copy()
     score_N4[crossed_N, index] = np.maximum(score_N4[crossed_N, index], 1.0)

@@ -42,7 +42,7 @@ class Relief(NamedTuple):
 
 
 def shared_relief(grey_NSS: Plane, shape: tuple[int, int]) -> Relief:
-    """Return cells of one picture relative to their ground; NaN where there is no cell.
+    """Return cells of one image relative to their ground; NaN where there is no cell.
 
     They share its light: ground and light are medians over 5 x 5 cells of the darkest and the brightest tenth of a
     cell, so that a hole does not count as more light.

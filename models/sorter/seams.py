@@ -1,10 +1,10 @@
-"""Seams of a picture: straight lines along which two shots of a microscope, or two write fields, were joined.
+"""Seams of an image: straight lines along which two shots of a microscope, or two write fields, were joined.
 
 The optics blur every pillar over several pixels, so that only a seam changes from one pixel to the next along a whole
 line. It is looked for piece by piece, a piece as long as a cell, and the pieces of one line vote together: a seam too
 faint in any one cell shows over many.
 
-Letters: H and W of the picture, G pieces (one for each row, or column, of cells), L places between pixels.
+Letters: H and W of the image, G pieces (one for each row, or column, of cells), L places between pixels.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Plane = npt.NDArray[np.float32]
 
 STRONGEST = 6.0  # standard deviations that one piece may vote with: no speck of dirt makes a line alone
 GAP = 1.0  # votes that a piece without a step costs the line that runs over it
-MIN_VOTES = 25.0  # of a line, or MIN_PART of what it could have: never reached in pictures without seams
+MIN_VOTES = 25.0  # of a line, or MIN_PART of what it could have: never reached in images without seams
 MIN_PART = 0.8
 SHOWN = 2  # pixels of a cell's window beyond a seam, so that it counts
 MIN_PIECES = 3  # of a line
-MIN_LENGTH = 5  # pitches along each side of the picture: in less, the edges of pillars in line look like a seam
+MIN_LENGTH = 5  # pitches along each side of the image: in less, the edges of pillars in line look like a seam
 RIVAL = 0.35  # of a line's votes: another line with as many is a rival
 MOST_RIVALS = 3  # seams of one mosaic that run the same way, beside the one
 BLOCK = 8  # pixels along a side of the blocks of JPEG (ITU-T T.81)
@@ -34,8 +34,8 @@ class Seam(NamedTuple):
     """A straight seam.
 
     Attributes:
-        upright: Whether it runs down the picture, or across.
-        place: Its x, or y, in pixels of the picture, whose outer corner is (0, 0).
+        upright: Whether it runs down the image, or across.
+        place: Its x, or y, in pixels of the image, whose outer corner is (0, 0).
         start: Where it begins along its direction, in pixels.
         end: Where it ends.
         votes: How clearly it shows, in standard deviations, summed over its pieces.
@@ -55,7 +55,7 @@ class Seam(NamedTuple):
 
 
 def find_seams(image_HW: Plane, pitch: float) -> list[Seam]:
-    """Find the straight seams of a picture of an array, upright and level, clearest first.
+    """Find the straight seams of an image of an array, upright and level, clearest first.
 
     Args:
         image_HW: Grey values, any scale.
@@ -69,8 +69,8 @@ def cells_on(seams: list[Seam], window_N4: Floats) -> npt.NDArray[np.bool_]:
     """Tell which cells show a seam: those whose window a seam crosses, not merely along its rim.
 
     Args:
-        seams: Of the picture.
-        window_N4: x and y of the first and the last corner of what every cell shows, in pixels of the picture.
+        seams: Of the image.
+        window_N4: x and y of the first and the last corner of what every cell shows, in pixels of the image.
     """
     crossed = np.zeros(len(window_N4), dtype=np.bool_)
     for seam in seams:
@@ -136,7 +136,7 @@ def step_of(piece_HW: Plane) -> Floats:
 def piece_votes(excess_GL: Floats) -> Floats:
     """Return how many standard deviations each piece of each line stands out, (G, L).
 
-    A picture that was once a JPEG has steps between its blocks: lines are compared with those of the same phase.
+    An image that was once a JPEG has steps between its blocks: lines are compared with those of the same phase.
     """
     votes: Floats = np.empty_like(excess_GL)
     for phase in range(BLOCK):
@@ -144,7 +144,7 @@ def piece_votes(excess_GL: Floats) -> Floats:
         median = np.median(alike)
         deviation = max(1.4826 * float(np.median(np.abs(alike - median))), 1e-9)
         votes[:, phase::BLOCK] = np.minimum((alike - median) / deviation - GAP, STRONGEST)
-    votes[:, :2] = votes[:, -2:] = -STRONGEST  # the picture's own border
+    votes[:, :2] = votes[:, -2:] = -STRONGEST  # the image's own border
     return np.where(excess_GL > 0, votes, -GAP)
 
 

@@ -31,7 +31,7 @@ class SortedArray:
         table: One row per cell: ``array, row, col, x, y, class, score``, ``score_missing`` to ``score_irregular``,
             ``reason``, every feature, ``inconsistency``, ``outlier`` and ``rank`` (1 the least consistent).
         layers: With their limits.
-        seams: Straight seams of the picture; none where there are only tiles.
+        seams: Straight seams of the image; none where there are only tiles.
         grey_NSS: The cells in grey, in the order of the table.
     """
 

@@ -116,7 +116,7 @@ def test_folders_below_a_class_are_groups(picture_folder: Path) -> None:
     rows, _ = table(picture_folder)
     assert rows["group"]["good/part 0/000.png"] == rows["group"]["good/part 0/004.png"] == "part 0"
     assert rows["group"].nunique() == 5  # four parts, and no group
-    assert rows["group"]["pit/part 3/020.png"] == "part 3"  # a part is one part, whatever its pictures show
+    assert rows["group"]["pit/part 3/020.png"] == "part 3"  # a part is one part, whatever its images show
     assert str(rows.loc["pit/part 3/020.png", "mask_path"]).endswith("masks/pit/part 3/020_mask.png")
     data = FolderDataModule(root=str(picture_folder))
     data.setup()

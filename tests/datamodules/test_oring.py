@@ -30,7 +30,7 @@ OUTLINE = {"polygons": [{"points": [{"x": 4, "y": 5}, {"x": 14, "y": 5}, {"x": 1
 
 
 def picture(path: Path, seed: int = 0, width: int = 40) -> Path:
-    """Write a picture with a content of its own: equal files would share a group."""
+    """Write an image with a content of its own: equal files would share a group."""
     path.parent.mkdir(parents=True, exist_ok=True)
     own = [zlib.crc32(path.as_posix().encode()), seed]
     values = np.random.default_rng(own).integers(0, 255, (32, width, 3), dtype=np.uint8)

@@ -28,7 +28,7 @@ def test_optional_columns_get_their_defaults() -> None:
     table = complete_table(rows())
     for column in ("split", "mask_path", "zones_path", "annotation_path", "kind", "defect"):
         assert (table[column] == "").all()
-    assert (table["group"] == table["name"]).all()  # a picture of no group is a group of its own
+    assert (table["group"] == table["name"]).all()  # an image of no group is a group of its own
     table = complete_table(rows(group=["a", None, "", "a", np.nan, "b"], kind=[7] * 6, split="test", more=range(6)))
     assert table["group"].tolist() == ["a", "good/001.png", "good/002.png", "a", "good/004.png", "b"]
     assert table["kind"].tolist() == ["7"] * 6

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Pictures this small only wait for a second thread."""
+    """Images this small only wait for a second thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""What tests of several models start from: smooth pictures, batches of them, and two backbones."""
+"""What tests of several models start from: smooth images, batches of them, and two backbones."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ RESNET: dict[str, Any] = {
 
 
 def pictures(count: int, seed: int = 0, size: tuple[int, int] = (64, 64)) -> torch.Tensor:
-    """Draw smooth pictures (count, 3, H, W) in [0, 1]."""
+    """Draw smooth images (count, 3, H, W) in [0, 1]."""
     coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
     return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
 
 
 def batch(image_B3HW: torch.Tensor) -> InspectionBatch:
-    """Make a batch of good pictures."""
+    """Make a batch of good images."""
     return collate([Sample(image, f"{index}.png", f"/{index}.png", 0) for index, image in enumerate(image_B3HW)])

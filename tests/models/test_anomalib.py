@@ -35,7 +35,7 @@ OURS = {
 
 
 class Mean(nn.Module):
-    """The least model there is: a picture is as bad as it is bright."""
+    """The least model there is: an image is as bad as it is bright."""
 
     def forward(self, image_B3HW: torch.Tensor) -> InferenceBatch:
         map_BHW = image_B3HW.mean(dim=1)

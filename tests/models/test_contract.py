@@ -1,6 +1,6 @@
 """What every model keeps, whatever it is: found in ``configs/model``, so that a new one is tested by existing.
 
-Each is trained once, through the pieces of ``loupe train``, on a few small drawn pictures.
+Each is trained once, through the pieces of ``loupe train``, on a few small drawn images.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def test_half_precision_keeps_scores(fitted: Fitted) -> None:
     share = 0.5 if fitted.config.choices.model == "efficient_ad_m" else 0.1
     tolerance = max(share * float(score.max() - score.min()), 0.02 * float(score.abs().max()))
     difference = (half_score - score).abs()
-    # Whether a detector keeps the only box of a picture is a matter of yes or no: most scores stay.
+    # Whether a detector keeps the only box of an image is a matter of yes or no: most scores stay.
     worst = difference.median() if isinstance(fitted.module.model, Detects) else difference.max()
     assert float(worst) <= tolerance
 

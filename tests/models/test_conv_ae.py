@@ -149,7 +149,7 @@ def test_the_worst_share_of_pixels_sees_a_small_defect() -> None:
     pit[10:12, 10:12] = 60.0
     maps = torch.stack([noisy, pit])
     norms = maps.flatten(1).norm(dim=1)
-    assert norms[0] > norms[1]  # the seed's score takes the pit for the better picture
+    assert norms[0] > norms[1]  # the seed's score takes the pit for the better image
     tops = top_mean(maps, 0.001)
     assert tops[1] > tops[0]
     assert tops[1].item() == pytest.approx(60.0)

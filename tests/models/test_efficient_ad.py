@@ -145,11 +145,11 @@ def test_penalty_pictures_come_from_any_folder_or_from_nowhere(tmp_path: Path) -
     assert batch.shape == (20, 3, 32, 48)
     assert 0 <= float(batch.min()) < float(batch.max()) <= 1
     read = PenaltyImages(str(write_folder(tmp_path / "any")), 4, 32, 32, seed=0).draw(4)
-    assert float(read.flatten(2).std(dim=2).max()) < 0.1  # plain pictures, as those of the folder
+    assert float(read.flatten(2).std(dim=2).max()) < 0.1  # plain images, as those of the folder
 
 
 def loader(count: int, batch_size: int, **options: Any) -> DataLoader[InspectionBatch]:
-    """Good pictures: stripes that stay, noise that changes."""
+    """Good images: stripes that stay, noise that changes."""
     stripes = torch.zeros(3, 64, 64)
     stripes[:, :, ::8] = 0.6
     generator = torch.Generator().manual_seed(3)

@@ -39,7 +39,7 @@ def hybrid(threshold: float | None = None) -> Hybrid:
 
 
 def pictures() -> Tensor:
-    """Draw six pictures of noise, of which the last ones have more and more contrast."""
+    """Draw six images of noise, of which the last ones have more and more contrast."""
     noise = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
     return 0.5 + noise * torch.linspace(0.3, 1, 6).view(-1, 1, 1, 1)
 
@@ -129,7 +129,7 @@ def test_one_kind_of_label_is_enough_and_none_is_refused() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("tiling", [None, Tiling(size=32, overlap=0.25, batch=3)])
 def test_what_the_screening_passed_is_counted_with_what_is_marked_there(tiling: Tiling | None) -> None:
-    """Against looking at every tile by hand: noise of contrast that grows along the picture, marked in three places."""
+    """Against looking at every tile by hand: noise of contrast that grows along the image, marked in three places."""
     module = hybrid()
     image = pictures()[[5]].expand(2, -1, -1, -1).clone()
     image[:, :, :, :32] = 0.5

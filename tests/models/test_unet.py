@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {"depth": 2, "width": 4}
 
 
 def spotted(count: int, seed: int = 0, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
-    """Grey noise, with a brighter square in each picture, and where it is."""
+    """Grey noise, with a brighter square in each image, and where it is."""
     generator = torch.Generator().manual_seed(seed)
     image = 0.4 + 0.05 * torch.randn(count, 1, size, size, generator=generator)
     mask = torch.zeros(count, size, size, dtype=torch.bool)

@@ -30,7 +30,7 @@ STATE = "post_processor._extra_state"
 
 
 def write_labels(folder: Path, count: int = 16, *, label: str = "good") -> Path:
-    """Write pictures that no run has seen, every other one with a pit, and labels of them."""
+    """Write images that no run has seen, every other one with a pit, and labels of them."""
     lines = ["image,label,picked"]
     for index in range(count):
         values, _ = draw_plate(500 + index, pit=index % 2 == 1)
@@ -133,7 +133,7 @@ def test_a_label_of_no_image_names_it(run: Path, tmp_path: Path, capsys: pytest.
 
 
 def desk_labels(folder: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Label forty new pictures as the page does, by what they are; return the journal."""
+    """Label forty new images as the page does, by what they are; return the journal."""
     (folder / "new").mkdir()
     for index in range(40):
         values, _ = draw_plate(900 + index, pit=index % 4 == 3)

@@ -1,4 +1,4 @@
-"""Comparing runs: the same pictures by their bytes, tables that agree with scikit-learn, refusals that say why."""
+"""Comparing runs: the same images by their bytes, tables that agree with scikit-learn, refusals that say why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``loupe distill``: weights from pictures, the same from the same seed, whatever happens in between."""
+"""``loupe distill``: weights from images, the same from the same seed, whatever happens in between."""
 
 from __future__ import annotations
 

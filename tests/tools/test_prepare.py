@@ -102,7 +102,7 @@ def test_a_parts_tiles_stay_in_one_split(prepared: Path) -> None:
 
 
 def test_tiles_show_their_part_of_the_picture_and_cover_every_outline(prepared: Path, source: Path) -> None:
-    """Around the ring, pixels are the picture's own; clipped outlines put together fill what the whole ones fill."""
+    """Around the ring, pixels are the image's own; clipped outlines put together fill what the whole ones fill."""
     for split in SPLITS:
         content = load(prepared, split)
         coco = COCO(str(prepared / "annotations" / f"{split}.json"))

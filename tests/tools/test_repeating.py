@@ -1,4 +1,4 @@
-"""Repeated trainings: every part a run, every picture tested once over the folds, finished parts kept."""
+"""Repeated trainings: every part a run, every image tested once over the folds, finished parts kept."""
 
 from __future__ import annotations
 

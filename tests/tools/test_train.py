@@ -143,7 +143,7 @@ def test_testing_again_gives_the_same_numbers(run: Path, tmp_path: Path, capsys:
 
 
 def test_other_batches_round_differently_at_most(run: Path, tmp_path: Path) -> None:
-    """36 pictures by fives leave a batch of one, which is multiplied by another routine: maps part at 1e-5."""
+    """36 images by fives leave a batch of one, which is multiplied by another routine: maps part at 1e-5."""
     assert main(["test", f"run={run}", f"out={tmp_path}", "data.batch_size=5", "report=false"]) == 0
     found, wanted = (pd.read_csv(folder / "predictions.csv") for folder in (tmp_path, run))
     assert (found[["name", "verdict"]] == wanted[["name", "verdict"]]).all(axis=None)

@@ -59,7 +59,7 @@ def export(trained: Trained) -> Path:
 
     Raises:
         ConfigError: The checkpoint or a value of the config is not usable.
-        DataError: There are no calibration pictures, or the bundle disagrees with the checkpoint.
+        DataError: There are no calibration images, or the bundle disagrees with the checkpoint.
     """
     members = members_of(trained)
     if not members or trained.folder is None:

@@ -45,14 +45,14 @@ AIR = 6  # pixels between the inclusions of an area and its outline
 
 @dataclass(frozen=True)
 class MeasuredScan:
-    """A scan that was measured, with the pictures of its page; pixels are not kept.
+    """A scan that was measured, with the images of its page; pixels are not kept.
 
     Attributes:
         name: Of the scan.
         shape: Height and width in pixels.
         measured: Its inclusions and areas.
         layers: ``data:`` addresses, see ``ScanContent``; none where no page is wanted.
-        overview: Small picture for the page of all.
+        overview: Small image for the page of all.
         thumbnails: Of its areas.
         image: ``data:`` address of what lies below the layers.
         figures: More of them than those of inclusions.

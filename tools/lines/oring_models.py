@@ -126,7 +126,7 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
 
 
 def _of_bundle(path: str, asked: Asked) -> tuple[Search, str]:
-    """Open a bundle: its graphs judge tiles, whatever picture size it was exported for."""
+    """Open a bundle: its graphs judge tiles, whatever image size it was exported for."""
     from tools.runner.bundle import Bundle  # noqa: PLC0415 - geometry alone does without any runtime
     from tools.runner.composition import compose  # noqa: PLC0415
     from tools.runner.network import open_graphs  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The rules' last word on a decided picture: accepted, rework, rejected or unknown, with reasons."""
+"""The rules' last word on a decided image: accepted, rework, rejected or unknown, with reasons."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def accept(
     part: Measures | None = None,
     inspected: Inspected | None = None,
 ) -> Result:
-    """Judge the part on a picture by its defects, as they are listed.
+    """Judge the part on an image by its defects, as they are listed.
 
     Args:
-        result: The picture, decided, or why it could not be.
+        result: The image, decided, or why it could not be.
         acceptance: The rules; None: there are none, and the result stays as it is.
         measuring: How defects are listed.
         part: Measures of the part, where anybody took them.

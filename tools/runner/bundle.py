@@ -34,7 +34,7 @@ class Bundle(Judge):
         runtime: ``onnxruntime`` or ``openvino``; None: whichever is installed, in the order of ``spec.json``.
         precision: ``fp32``, or ``fp16`` and ``int8`` where they were exported.
         threads: For the graph; None: as many as the runtime thinks best.
-        image_threshold: In place of every threshold for pictures, in raw score units.
+        image_threshold: In place of every threshold for images, in raw score units.
         pixel_threshold: In place of every threshold for pixels.
 
     Attributes:

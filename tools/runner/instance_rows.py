@@ -1,6 +1,6 @@
-"""Instances as plain rows: box, outline, run lengths, area, class, score and tiles, in pixels of the picture as read.
+"""Instances as plain rows: box, outline, run lengths, area, class, score and tiles, in pixels of the image as read.
 
-Letters: H and W height and width of a picture.
+Letters: H and W height and width of an image.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def instance_row(
     """Turn an instance into plain values.
 
     Args:
-        number: Within its part or picture, from 1.
-        one: Its region, mask and box in pixels of the picture.
+        number: Within its part or image, from 1.
+        one: Its region, mask and box in pixels of the image.
         size: H and W.
         whole: Area that its own is a share of, in square pixels.
         classes: Names of labels, from label 1.
@@ -69,7 +69,7 @@ def instance_row(
 
 
 def rows_of_instances(result: Result) -> list[dict[str, Any]]:
-    """Turn the defects that an instance model found on a picture into rows, in pixels of the picture as read."""
+    """Turn the defects that an instance model found on an image into rows, in pixels of the image as read."""
     whole = result.size[0] * result.size[1]
     return [
         instance_row(number, one, result.size, whole, result.classes)
@@ -78,7 +78,7 @@ def rows_of_instances(result: Result) -> list[dict[str, Any]]:
 
 
 def overlay_of_instances(result: Result, image_HW3: Array) -> Array:
-    """Draw them over the picture at its full size, with boxes, numbers, classes and scores: (H, W, 3) RGB uint8.
+    """Draw them over the image at its full size, with boxes, numbers, classes and scores: (H, W, 3) RGB uint8.
 
     Args:
         result: See there.
@@ -93,7 +93,7 @@ def overlay_of_instances(result: Result, image_HW3: Array) -> Array:
 
 
 def _placed(result: Result) -> list[Instance]:
-    """Lay the defects of a picture, whose boxes are laid onto it already, onto it."""
+    """Lay the defects of an image, whose boxes are laid onto it already, onto it."""
     if result.mask is None:
         return []
     placed = (_through(one, result.placed)._replace(box=one.box) for one in result.counted)
@@ -133,12 +133,12 @@ def outline_of(one: Instance) -> list[list[float]]:
 
 
 def on_image(one: Instance, seen: tuple[int, int], size: tuple[int, int]) -> Instance:
-    """Lay an instance that was found on a picture of another size onto the picture as read; its box, too.
+    """Lay an instance that was found on an image of another size onto the image as read; its box, too.
 
     Args:
         one: In pixels of what was judged.
         seen: Height and width of that.
-        size: H and W of the picture as read.
+        size: H and W of the image as read.
     """
     if seen == size:
         return one

@@ -1,6 +1,6 @@
 """From files to verdicts, in four stages that the parity gate compares: read, prepare, infer, decide.
 
-Letters: B batch, H and W height and width of the model's pictures.
+Letters: B batch, H and W height and width of the model's images.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ NOT_FINITE = (
 
 
 class Prepared(NamedTuple):
-    """A picture that was read, or why it could not be.
+    """An image that was read, or why it could not be.
 
     ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
     and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
@@ -72,10 +72,10 @@ class Prepared(NamedTuple):
 
 
 class Judge:
-    """Judges pictures by whatever turns a batch of them into raw scores and maps.
+    """Judges images by whatever turns a batch of them into raw scores and maps.
 
     Args:
-        infer: From pictures (B, 3, H, W) in [0, 1] to raw scores and maps.
+        infer: From images (B, 3, H, W) in [0, 1] to raw scores and maps.
         decision: The thresholds.
         size: Height and width of what ``infer`` takes.
         white_level: Stored value that means white; None: what the file's type can hold.
@@ -87,7 +87,7 @@ class Judge:
         classes: Names of the labels of detections, from label 1; none: no types are told.
         instances: Whether detections are instances, which are the defects then; otherwise they say types alone.
         measure_part: Measures the part on an image, as stored (H, W) or (H, W, 3), for these rules; None: nobody does.
-        views: From pictures (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
+        views: From images (B, 3, H, W) to what the model went by, by name: ``reconstruction`` (B, C, H, W) in [0, 1],
             ``bottleneck`` (B, Z, h, w); None: it shows nothing.
         zoning: Finds the zones of images that come without any; None: nobody does.
         fit: How images of other proportions are brought to ``size``.
@@ -95,8 +95,8 @@ class Judge:
 
     Attributes:
         shows: Pixels along the longer side of what a page shows of images; 0: no page does. Set by who makes one.
-        members: By kind, who judges its pictures instead, from the same input; set by whoever has such models.
-        find_kind: Tells the kind of a picture of which nobody says it, from its name, its stored values and
+        members: By kind, who judges its images instead, from the same input; set by whoever has such models.
+        find_kind: Tells the kind of an image of which nobody says it, from its name, its stored values and
             ``white_level``; None: nobody can.
         places: Tells machine, job, build and number of a layer by its path; None: images are no layers of prints.
         arrays: Judges cells within their arrays, once these have met; None: every image is judged alone. Set by whoever
@@ -146,15 +146,15 @@ class Judge:
         self.places: LayerPlaces | None = None
 
     def __call__(self, image: str | Path | Array, *, kind: str = "", zones: str | Path | Array | None = None) -> Result:
-        """Judge one picture: a path, or an array (H, W) or (H, W, 3) RGB of 8 or 16 bits.
+        """Judge one image: a path, or an array (H, W) or (H, W, 3) RGB of 8 or 16 bits.
 
         Args:
             image: What to judge.
             kind: The sub-population whose threshold holds.
-            zones: Zone ids of the picture (H, W) uint8, or a file with them, where thresholds differ by zone.
+            zones: Zone ids of the image (H, W) uint8, or a file with them, where thresholds differ by zone.
 
         Raises:
-            UnreadableImageError: The picture cannot be read.
+            UnreadableImageError: The image cannot be read.
         """
         values = image if isinstance(image, np.ndarray) else self.read(image)
         name = "" if isinstance(image, np.ndarray) else str(image)
@@ -169,13 +169,13 @@ class Judge:
         batch_size: int = 1,
         readers: int = 0,
     ) -> Iterator[Result]:
-        """Judge pictures one after the other, in bounded memory; one that cannot be read yields a result that says why.
+        """Judge images one after the other, in bounded memory; one that cannot be read yields a result that says why.
 
         Args:
             images: Paths, arrays (frames of a camera, say), or what ``find_images`` yields; may be endless.
             kind: The sub-population whose threshold holds.
-            batch_size: Pictures that are judged together.
-            readers: Threads that read ahead; 0: a picture is asked for only when it is needed, for live cameras.
+            batch_size: Images that are judged together.
+            readers: Threads that read ahead; 0: an image is asked for only when it is needed, for live cameras.
         """
         for prepared in self.batches(images, batch_size, readers, kind):
             yield from self.judge(prepared, [kind] * len(prepared))
@@ -183,12 +183,12 @@ class Judge:
     def batches(
         self, images: Iterable[str | Path | Array | InputImage], batch_size: int, readers: int, kind: str = ""
     ) -> Iterator[list[Prepared]]:
-        """Read and resize pictures of a kind, in batches."""
+        """Read and resize images of a kind, in batches."""
         named = (_named(image, index) for index, image in enumerate(images))
         return in_batches(read_ahead(named, partial(self.read_named, kind=kind), readers, 2 * batch_size), batch_size)
 
     def read(self, image: str | Path) -> Array:
-        """Read a picture as stored: (H, W) grey or (H, W, 3) RGB.
+        """Read an image as stored: (H, W) grey or (H, W, 3) RGB.
 
         Raises:
             UnreadableImageError: It cannot be read.
@@ -196,7 +196,7 @@ class Judge:
         return read_image(image)
 
     def read_named(self, image: InputImage, kind: str = "") -> Prepared:
-        """Read and resize a picture, or say why it cannot be."""
+        """Read and resize an image, or say why it cannot be."""
         try:
             values = image.read()
             prepared = self._prepared(image.name, image.place, values, kind)
@@ -229,7 +229,7 @@ class Judge:
     def judge(
         self, images: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None] | None = None
     ) -> list[Result]:
-        """Judge prepared pictures, all in one batch.
+        """Judge prepared images, all in one batch.
 
         Args:
             images: What was read.

@@ -1,4 +1,4 @@
-"""The defects of judged pictures, measured as the test of the run measured them: in pixels of the file."""
+"""The defects of judged images, measured as the test of the run measured them: in pixels of the file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COLUMNS = (*ABOUT, *MEASURES)
 
 @dataclass(frozen=True)
 class Measuring:
-    """Lists what is defective on a judged picture.
+    """Lists what is defective on a judged image.
 
     Attributes:
         rules: What is merged to one defect, what is too small, and how severe it is.
-        good_peaks: The highest map value of each good calibration picture, ascending.
+        good_peaks: The highest map value of each good calibration image, ascending.
         um_per_pixel: Micrometres per pixel of the files; None where nobody said.
     """
 
@@ -51,7 +51,7 @@ class Measuring:
         return result.um_per_pixel if self.um_per_pixel is None else self.um_per_pixel
 
     def __call__(self, result: Result) -> list[Defect]:
-        """List the defects of a picture, decided, from the top; none where it is called good: see ``Result.marks``."""
+        """List the defects of an image, decided, from the top; none where it is called good: see ``Result.marks``."""
         return self.measure(result) if result.marks else []
 
     def measure(self, result: Result) -> list[Defect]:

@@ -31,15 +31,15 @@ LINE_EVERY_S = 10.0  # of progress, in a log
 
 
 class Options(NamedTuple):
-    """How to go through the pictures.
+    """How to go through the images.
 
     Attributes:
         kind: The sub-population whose thresholds hold; empty: all.
-        batch_size: Pictures judged together.
+        batch_size: Images judged together.
         readers: Threads that read ahead.
         every: Of a video, one frame in so many.
-        overlays: Pictures to draw the map over.
-        masks: Pictures whose mask is written.
+        overlays: Images to draw the map over.
+        masks: Images whose mask is written.
         limit: Stop after so many; None: at the end.
         page: Images that ``index.html`` shows at most; 0: there is no page.
         lot: Name of the lot or batch, for its certificate; empty: left open.
@@ -148,7 +148,7 @@ def predict(
     options: Options | None = None,
     sink: Sink | None = None,
 ) -> Summary:
-    """Judge every picture of ``sources`` that has no row in ``out`` yet.
+    """Judge every image of ``sources`` that has no row in ``out`` yet.
 
     A call that was interrupted leaves whole rows; the same call again goes on behind them.
 

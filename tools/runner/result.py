@@ -1,4 +1,4 @@
-"""What is said about pictures: by a model, raw; and in the end, decided."""
+"""What is said about images: by a model, raw; and in the end, decided."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class Prediction(NamedTuple):
-    """Raw scores (B,) and maps (B, H, W), both float32; per picture what an instance model found, or None.
+    """Raw scores (B,) and maps (B, H, W), both float32; per image what an instance model found, or None.
 
-    Boxes and masks of detections are in pixels of the model's picture. ``distance_B`` says how far out the embedding of
-    each picture lies, where whatever judges knows that; ``embedding_BD`` are the embeddings that a graph gives.
+    Boxes and masks of detections are in pixels of the model's image. ``distance_B`` says how far out the embedding of
+    each image lies, where whatever judges knows that; ``embedding_BD`` are the embeddings that a graph gives.
     """
 
     score_B: Array
@@ -45,8 +45,8 @@ class Region(NamedTuple):
     """A connected region that is called defective.
 
     Attributes:
-        box: Left, top, right, bottom (both last ones excluded), in pixels of the picture as it was read.
-        area: Share of the picture that it covers, in (0, 1].
+        box: Left, top, right, bottom (both last ones excluded), in pixels of the image as it was read.
+        area: Share of the image that it covers, in (0, 1].
         peak: Highest map value in it.
     """
 
@@ -57,12 +57,12 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The verdict on one picture, or why there is none.
+    """The verdict on one image, or why there is none.
 
     Attributes:
         picture: Its path, or what the caller named it.
         place: Where its overlay goes, below the folder of overlays.
-        score: Raw, higher is worse; NaN where the picture could not be read.
+        score: Raw, higher is worse; NaN where the image could not be read.
         threshold: Defective where ``score >= threshold``.
         defective: The verdict.
         probability: Of being defective, where it could be fitted honestly.
@@ -71,13 +71,13 @@ class Result:
         size: Height and width as read, in pixels.
         input_3HW: What the model saw, RGB in [0, 1].
         anomaly_map: (H, W) raw map values at the model's size.
-        mask: (H, W) True where the map reaches the threshold for pixels, whatever the verdict on the picture.
+        mask: (H, W) True where the map reaches the threshold for pixels, whatever the verdict on the image.
         regions: Connected regions of the mask, the worst first; see ``marks``.
         detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
-            of the picture as read), ``label``, ``score``, and ``mask``, its part of the model's picture, at ``region``.
+            of the image as read), ``label``, ``score``, and ``mask``, its part of the model's image, at ``region``.
         unusual: Which of its facts no image of the training had, and what is usual; empty where all are usual.
         facts: Of the file, and the level of its map; empty where the model noted nothing of its training images.
-        type: That the model tells of a picture that it calls defective; empty where it tells none.
+        type: That the model tells of an image that it calls defective; empty where it tells none.
         searched: Whether an instance model looked: then its instances are the defects, and the mask is theirs.
         classes: Names of the labels of detections, from label 1; an empty one is no defect.
         zones_HW: (H, W) zone ids at the model's size; None where there are none.
@@ -85,10 +85,10 @@ class Result:
         defects: As defects.csv lists them; None where nobody has measured them yet.
         acceptance: What the rules say of the part; None where there are no rules.
         known: The facts that they went by; None where there are no rules, or nothing is known.
-        placement: How the picture lies in what the model saw; None where it could not be read.
+        placement: How the image lies in what the model saw; None where it could not be read.
         read: Reads it once more, as it is shown: (H, W, 3) RGB uint8 in its own size; None where nobody can.
         shown: What a page shows of it, (h, w, 3) RGB uint8; None where there is no page.
-        layer: Machine, job, build and number of a layer of a print; None where the picture is none.
+        layer: Machine, job, build and number of a layer of a print; None where the image is none.
         error: Why there is no verdict; empty if there is one.
     """
 
@@ -124,7 +124,7 @@ class Result:
 
     @property
     def placed(self) -> Placement:
-        """How the picture lies in what the model saw; squashed, where nobody said."""
+        """How the image lies in what the model saw; squashed, where nobody said."""
         if self.placement is not None:
             return self.placement
         seen = self.size if self.mask is None else (self.mask.shape[0], self.mask.shape[1])
@@ -134,7 +134,7 @@ class Result:
     def marks(self) -> bool:
         """Tell whether the regions of the mask are defects: listed, outlined and counted.
 
-        They are where the picture is called defective, and wherever rules judge a part by its defects; on a picture
+        They are where the image is called defective, and wherever rules judge a part by its defects; on an image
         that is called good, and that no rules judge, nothing is one.
         """
         return self.defective or self.acceptance is not None
@@ -153,7 +153,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """``good`` or ``defective``; empty where the picture could not be read."""
+        """``good`` or ``defective``; empty where the image could not be read."""
         if self.error:
             return ""
         return "defective" if self.defective else "good"

@@ -1,6 +1,6 @@
 """Results on disk, row by row: what is written is whole, whatever happens, and a second call goes on where one stopped.
 
-``predictions.jsonl`` is the record: one line per picture, written after the files that belong to it.
+``predictions.jsonl`` is the record: one line per image, written after the files that belong to it.
 ``predictions.csv`` holds the same in columns, and ``defects.csv`` a row for each defect; both are made again from it
 where a call goes on.
 """
@@ -86,17 +86,17 @@ class Writer:
         folder: Is made if it is not there.
         about: What judges, in plain values: where a folder holds results of something else, nothing is mixed.
         map_range: Raw map values of the darkest and the brightest colour of overlays.
-        overlays: Pictures to draw the map over.
-        masks: Pictures whose mask is written, as large as the picture.
+        overlays: Images to draw the map over.
+        masks: Images whose mask is written, as large as the image.
         measuring: How defects are listed; None: they are not.
         usual: What images of the training are like; None: nobody noted it.
         sink: Takes every row, too; None: nobody does.
         images: Of a page at most; 0: there is none.
-        layered: Whether pictures are layers of prints, with machine, job, build and number.
+        layered: Whether images are layers of prints, with machine, job, build and number.
 
     Attributes:
         images: Those of the page.
-        done: Names of the pictures that earlier calls judged.
+        done: Names of the images that earlier calls judged.
         rows: How many there are, earlier ones included.
         defective: Rows called defective, earlier ones included.
         failed: Rows that hold an error, earlier ones included.
@@ -162,7 +162,7 @@ class Writer:
         self._open.close()
 
     def write(self, result: Result) -> None:
-        """Write what belongs to a picture, and then its row."""
+        """Write what belongs to an image, and then its row."""
         if result.anomaly_map is not None and result.mask is not None:
             if _wanted(self.overlays, result) and (drawn := drawn_over(result, self.map_range)) is not None:
                 self._save("overlays", result, ".jpg", drawn[..., ::-1])

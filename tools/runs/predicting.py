@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def predict(trained: Trained) -> RunFolder:
-    """Judge every picture of ``source``; write predictions.csv, predictions.jsonl, defects.csv, overlays and masks.
+    """Judge every image of ``source``; write predictions.csv, predictions.jsonl, defects.csv, overlays and masks.
 
     Raises:
         ConfigError: The checkpoint is not usable, or ``out`` holds results of something else.

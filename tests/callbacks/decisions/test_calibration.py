@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def scored_batch(scores: list[float], labels: list[int], masks: list[bool | None] | None = None) -> InspectionBatch:
-    """Pictures of 8x8 with given scores; a map is its score on a square of 2x2 and a tenth of it elsewhere."""
+    """Images of 8x8 with given scores; a map is its score on a square of 2x2 and a tenth of it elsewhere."""
     samples = []
     for index, label in enumerate(labels):
         mask = torch.zeros(8, 8, dtype=torch.bool)
@@ -158,7 +158,7 @@ def test_a_checkpoint_of_an_earlier_version_says_so() -> None:
 
 
 def test_defective_pictures_alone_give_thresholds_that_say_what_they_rest_on() -> None:
-    """As in sets where every picture shows a defect: pixels still tell good from defective."""
+    """As in sets where every image shows a defect: pixels still tell good from defective."""
     batch = scored_batch([4.0, 7.0, 9.0], [1, 1, 1], masks=[True] * 3)
     calibration = calibrated(batch)
     assert calibration.image is not None

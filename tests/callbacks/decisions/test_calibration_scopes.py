@@ -29,7 +29,7 @@ def zones_of_halves() -> Tensor:
 def batch_of(
     rows: list[tuple[float, int, str]], *, zones: bool = False, ground: tuple[float, float] = (0, 0)
 ) -> InspectionBatch:
-    """Pictures by score, label and kind: a map is its score on the defect, and the ground of each half elsewhere."""
+    """Images by score, label and kind: a map is its score on the defect, and the ground of each half elsewhere."""
     samples, maps = [], []
     for index, (score, label, kind) in enumerate(rows):
         mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)

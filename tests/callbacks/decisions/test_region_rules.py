@@ -60,7 +60,7 @@ def test_pixels_beside_the_border_of_zones_are_not_judged() -> None:
     values = np.zeros((40, 40), np.float32)
     values[5:9, 18:22] = 9.0  # on the border: the border's own anomaly
     values[20:24, 5:9] = 9.0  # inside a zone
-    values[30:34, 0:4] = 9.0  # at the edge of the picture, which is not a border between zones
+    values[30:34, 0:4] = 9.0  # at the edge of the image, which is not a border between zones
     found = mask(RegionRules(erode=3), values, 5.0, zones=zones)
     assert not found[5:9].any()
     assert found[20:24, 5:9].all()

@@ -106,11 +106,11 @@ def test_zone_severity_and_confidence() -> None:
     rules = DefectRules(severity=[{"name": "core", "zones": [1]}, {"name": "other"}])
     (one,) = find_defects(mask, values, rules, zones_HW=zones, good_peaks=[0.5, 1.0, 1.5, 2.0]).defects
     assert (one.zone, one.severity) == (1, "core")
-    assert one.confidence == 3 / 5  # three of four good pictures stay below
+    assert one.confidence == 3 / 5  # three of four good images stay below
 
 
 def test_confidence_is_one_minus_the_conformal_chance() -> None:
-    """On average over calibration sets, a new good picture's peak reaches a confidence of c with a chance of 1 - c."""
+    """On average over calibration sets, a new good image's peak reaches a confidence of c with a chance of 1 - c."""
     generator = np.random.default_rng(0)
     confidences = [confidence_of(peaks[0], sorted(peaks[1:])) for peaks in generator.random((4000, 20))]
     for level in (0.5, 0.8, 0.95):

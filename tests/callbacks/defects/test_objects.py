@@ -48,7 +48,7 @@ def test_the_zone_is_where_most_of_it_lies() -> None:
 
 
 def tables(groups: int = 40, seed: int = 0, names: str = "part") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Groups of three pictures: two good ones with a false object now and then, and one with four defects."""
+    """Groups of three images: two good ones with a false object now and then, and one with four defects."""
     generator = np.random.default_rng(seed)
     marked, pictures = [], []
     for group in range(groups):

@@ -1,4 +1,4 @@
-"""The atlas: a fair, bounded draw of pictures, and maps of their embeddings."""
+"""The atlas: a fair, bounded draw of images, and maps of their embeddings."""
 
 from __future__ import annotations
 

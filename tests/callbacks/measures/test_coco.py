@@ -38,7 +38,7 @@ SIZE = 160
 
 
 def ellipses(generator: np.random.Generator, count: int) -> list[tuple[float, float, float, float]]:
-    """Draw centres and axes, from a few pixels to most of the picture, so that every size of COCO's occurs."""
+    """Draw centres and axes, from a few pixels to most of the image, so that every size of COCO's occurs."""
     return [
         (*generator.uniform(20, SIZE - 20, 2), *np.exp(generator.uniform(np.log(3), np.log(90), 2)))
         for _ in range(count)
@@ -58,7 +58,7 @@ def instances_of(shapes: list[tuple[float, float, float, float]], labels: list[i
 
 
 def seen(classes: int = 1, pictures: int = 24, seed: int = 0) -> Instances:
-    """Make detections near the truth, missing ones and false ones; some pictures have no defect, some no detection."""
+    """Make detections near the truth, missing ones and false ones; some images have no defect, some no detection."""
     generator = np.random.default_rng(seed)
     instances = Instances()
     for picture in range(pictures):
@@ -101,7 +101,7 @@ def test_every_value_is_that_of_pycocotools(classes: int) -> None:
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("classes", [1, 2])
 def test_resampling_starts_from_the_same_average_precision(kind: Kind, classes: int) -> None:
-    """With every group drawn once, and with one part's pictures alone, as pycocotools computes them."""
+    """With every group drawn once, and with one part's images alone, as pycocotools computes them."""
     instances = seen(classes)
     rankings, holding_G = rank(instances, evaluate(instances, kind))
     once = np.ones((1, len(holding_G)))

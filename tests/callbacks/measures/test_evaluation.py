@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Brightest(nn.Module):
-    """Scores a picture by its brightest pixel, and every pixel by itself."""
+    """Scores an image by its brightest pixel, and every pixel by itself."""
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         map_BHW = image_B3HW.mean(dim=1) * 10

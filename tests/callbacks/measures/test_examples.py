@@ -1,4 +1,4 @@
-"""Examples: the worst mistakes first, a fair draw of the rest, whatever the order of the pictures."""
+"""Examples: the worst mistakes first, a fair draw of the rest, whatever the order of the images."""
 
 from __future__ import annotations
 

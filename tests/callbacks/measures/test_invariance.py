@@ -1,4 +1,4 @@
-"""Figures depend on pictures alone, not on their names, order or batches; thresholds never on test labels."""
+"""Figures depend on images alone, not on their names, order or batches; thresholds never on test labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Brightest(nn.Module):
-    """Scores a picture by its brightest pixel, and every pixel by itself."""
+    """Scores an image by its brightest pixel, and every pixel by itself."""
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         map_BHW = image_B3HW.mean(dim=1) * 10
@@ -45,7 +45,7 @@ class BrightestModel(InspectionModel):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Pictures of two kinds, with bright spots whose masks are known, in groups of two, split once and for all."""
+    """Images of two kinds, with bright spots whose masks are known, in groups of two, split once and for all."""
     folder = tmp_path_factory.mktemp("spots")
     rng = np.random.default_rng(0)
     for name, count in (("good", 64), ("spot", 48)):
@@ -168,7 +168,7 @@ def test_defects_lie_on_the_heat_map_and_in_the_table(usual: tuple[Results, dict
     assert figures is not None
     assert figures.heat_map is not None
     assert figures.heat_map.shape == (32, 32)
-    assert figures.heat_map.sum() == defects["area"].sum()  # the pictures are as large as the model's
+    assert figures.heat_map.sum() == defects["area"].sum()  # the images are as large as the model's
     assert found["found"] == results.tables["marked_defects"]["found"].sum()
     assert found["false_per_picture"]["objects"] == defects["true"].eq(other=False).sum()
     assert set(defects.loc[defects["true"].eq(other=True), "type"]) == {"spot"}

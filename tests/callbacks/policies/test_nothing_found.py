@@ -1,4 +1,4 @@
-"""A picture on which an instance model finds nothing is not defective, whatever a policy would gain by it."""
+"""An image on which an instance model finds nothing is not defective, whatever a policy would gain by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every policy against brute force over random scores with ties, of one class, and of 1 to 100,000 pictures."""
+"""Every policy against brute force over random scores with ties, of one class, and of 1 to 100,000 images."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ SIZES = [2, 3, 7, 40, 300]
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 def test_choices_equal_exhaustive_search(size: int, *, ties: bool) -> None:
-    """The same pictures are called defective as at the threshold that an exhaustive search finds."""
+    """The same images are called defective as at the threshold that an exhaustive search finds."""
     for seed in range(10):
         score, label = draw(size, seed, ties=ties)
 
@@ -123,7 +123,7 @@ def test_choices_equal_exhaustive_search(size: int, *, ties: bool) -> None:
                 same(F1(beta, prior), lowest_best(score, label, by_hand))
         same(Recall(0.9), recall_by_hand(score, label, Recall(0.9)))
         same(Recall(1.0), recall_by_hand(score, label, Recall(1.0)))
-        # Between the scores of good pictures, Normal and its kin sit just above one: defects in that gap are called.
+        # Between the scores of good images, Normal and its kin sit just above one: defects in that gap are called.
         for policy, rate in ((FalsePositiveRate(0.05), 0.05), (Normal(0.75), 0.25)):
             good = score[label == 0]
             assert (good >= policy.choose(score, label).value).sum() == (good >= fpr_by_hand(score, label, rate)).sum()
@@ -171,7 +171,7 @@ def test_scores_of_any_number_and_class_are_judged_or_refused(policy: Policy) ->
             assert isinstance(chosen, Threshold)
             assert float(np.float32(chosen.value)) == chosen.value
             assert (chosen.n_good, chosen.n_defective) == ((label == 0).sum(), (label == 1).sum())
-            # Neither order nor unlabelled pictures matter.
+            # Neither order nor unlabelled images matter.
             order = np.random.default_rng(1).permutation(size)
             assert policy.choose(np.append(score[order], 9.0), np.append(label[order], -1)) == chosen
 

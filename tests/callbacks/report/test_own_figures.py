@@ -1,4 +1,4 @@
-"""Figures of any measure: charts and pictures that the page knows nothing else about."""
+"""Figures of any measure: charts and images that the page knows nothing else about."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_several_data_sets_are_never_ranked_together() -> None:
     page = render_sweep(content(*trials))
     said = words(page)
     assert "Ranked best by AUROC on calibration pictures: padim on easy (0.990); patchcore on hard (0.900)." in said
-    assert "0.935" not in said  # no mean over data sets: other pictures are not harder by the same amount
+    assert "0.935" not in said  # no mean over data sets: other images are not harder by the same amount
     assert page.count("Ranking by AUROC") == 2 * 3  # one per data set, in three widths
     assert page.count('class="n best"') == 2
 

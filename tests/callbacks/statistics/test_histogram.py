@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def maps_and_masks(
     number: int = 10, side: int = 48, scale: float = 1.0, offset: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Smooth maps with blobs of several sizes that score higher; every third picture is good."""
+    """Smooth maps with blobs of several sizes that score higher; every third image is good."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(number, 1, side, side, generator=generator)
     maps = torch.nn.functional.avg_pool2d(noise, 3, stride=1, padding=1)[:, 0]

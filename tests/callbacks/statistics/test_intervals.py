@@ -73,7 +73,7 @@ def test_copies_of_pictures_inside_a_group_do_not_narrow_the_interval() -> None:
     copied = image_intervals(np.tile(score, 5), np.tile(label, 5), np.tile(group, 5), 0.5, resampling)
     for name, estimate in once.items():
         assert copied[name].to_dict() == pytest.approx(estimate.to_dict(), abs=1e-12)
-    # As pictures of their own, the copies would count as evidence.
+    # As images of their own, the copies would count as evidence.
     alone = image_intervals(np.tile(score, 5), np.tile(label, 5), np.arange(300), 0.5, resampling)
     assert alone["auroc"].high - alone["auroc"].low < (once["auroc"].high - once["auroc"].low) / 1.5
 

@@ -77,7 +77,7 @@ def test_no_prediction_scores_zero_and_no_truth_is_undefined() -> None:
 
 def test_estimates_are_those_of_all_pictures_and_their_intervals_cover_them() -> None:
     pairs = [(blobs(seed), blobs(seed) ^ (blobs(seed + 50, 0.05))) for seed in range(12)]
-    pairs.append((blobs(99, 0.1), np.zeros_like(blobs(0))))  # false marks on a good picture
+    pairs.append((blobs(99, 0.1), np.zeros_like(blobs(0))))  # false marks on a good image
     predicted, true = (np.stack(masks) for masks in zip(*pairs, strict=True))
     meter = OverlapMeter()
     meter.update(predicted[:5], true[:5], [f"g{index % 4}" for index in range(5)])

@@ -31,7 +31,7 @@ def test_values_equal_scikit_learn() -> None:
 
 
 def test_the_bootstrap_resamples_both_alike() -> None:
-    """The same draws of groups, picture by picture, through scikit-learn."""
+    """The same draws of groups, image by image, through scikit-learn."""
     first, second = judged(0, 1.5), judged(1, 0.8)
     resampling = Resampling(resamples=60)
     defective_G = np.bincount(GROUP, weights=LABEL) > 0
@@ -79,7 +79,7 @@ def test_two_perfect_detectors_are_not_certain_to_be_equal() -> None:
     found = paired_differences(first, second, LABEL, GROUP, FAST)
     assert found["auroc"].value == 0
     assert found["auroc"].low < 0 < found["auroc"].high
-    assert found["recall"].low == found["recall"].high == 0  # the same verdicts on every picture
+    assert found["recall"].low == found["recall"].high == 0  # the same verdicts on every image
 
 
 def test_unknown_pictures_and_missing_classes() -> None:

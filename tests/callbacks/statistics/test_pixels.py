@@ -97,7 +97,7 @@ def test_intervals_surround_the_fine_values() -> None:
 def test_intervals_are_those_of_resampled_pictures(offset: float) -> None:
     maps, masks = maps_and_masks()
     estimates = pixel_intervals(streamed(maps + offset, masks, parts(24)), offset + 1.55, Resampling(400))
-    # Plainly: draw groups (each holds a defective picture), pool their pixels, let scikit-learn rate them.
+    # Plainly: draw groups (each holds a defective image), pool their pixels, let scikit-learn rate them.
     generator = np.random.default_rng(0)
     score, truth = maps.numpy().reshape(12, -1), masks.numpy().reshape(12, -1)
     drawn = [generator.integers(12, size=12) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""TensorBoard while a model learns: chosen epochs alone, calibration pictures alone, and within the budget."""
+"""TensorBoard while a model learns: chosen epochs alone, calibration images alone, and within the budget."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.uint8]
 def draw_array(
     rows: int, columns: int, *, pitch: float = 40.0, missing: float = 0.0, bright: bool = False, seed: int = 0
 ) -> tuple[Bytes, Floats]:
-    """Draw discs with a rim in uneven light, and return the picture and the centre of every cell (R, C, 2)."""
+    """Draw discs with a rim in uneven light, and return the image and the centre of every cell (R, C, 2)."""
     rng = np.random.default_rng(seed)
     height, width = round((rows + 0.6) * pitch), round((columns + 0.8) * pitch)
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -46,7 +46,7 @@ def draw_array(
 
 
 def moved(picture: Bytes, centres: Floats, degrees: float, factor: float) -> tuple[Bytes, Floats]:
-    """Turn a picture (clockwise as seen) and scale it, all of it kept, with black corners; move the centres along."""
+    """Turn an image (clockwise as seen) and scale it, all of it kept, with black corners; move the centres along."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D((0, 0), -degrees, factor)
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ matrix[:, :2].T
@@ -145,7 +145,7 @@ def test_tiles_are_equal_and_show_their_pillar_in_the_middle() -> None:
 
 
 def test_a_turned_array_gives_upright_tiles() -> None:
-    """Tiles of the turned picture equal those of the straight one, but for the interpolation."""
+    """Tiles of the turned image equal those of the straight one, but for the interpolation."""
     picture, centres = draw_array(8, 8, pitch=48)
     turned, _ = moved(picture, centres, 10, 1)
     straight_tiles = cut_tiles(picture, find_lattice(picture, (8, 8)), 0).astype(float)

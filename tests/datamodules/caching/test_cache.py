@@ -47,7 +47,7 @@ def test_cached_samples_are_the_read_ones(domain: str, tmp_path: Path) -> None:
 
 
 def deep_folder(root: Path, seed: int = 0) -> pd.DataFrame:
-    """Write 16-bit pictures, good and defective, and list them."""
+    """Write 16-bit images, good and defective, and list them."""
     rng = np.random.default_rng(seed)
     for name in ("good", "pit", "masks/pit"):
         (root / name).mkdir(parents=True, exist_ok=True)

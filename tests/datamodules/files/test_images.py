@@ -128,7 +128,7 @@ def test_lossy_pictures_are_read_as_other_readers_do(kind: str) -> None:
     assert np.abs(decode_image(data, "a picture").astype(int) - theirs[..., ::-1]).max() <= 3
 
 
-# What a viewer does to show the picture upright (EXIF 2.32, tag 274).
+# What a viewer does to show the image upright (EXIF 2.32, tag 274).
 UPRIGHT: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     1: lambda x: x,
     2: np.fliplr,
@@ -194,7 +194,7 @@ WHOLE = {kind: data for kind, (data, _) in EXACT.items()} | {"JPEG": with_pillow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_file_cut_short_is_refused_or_read_whole(kind: str) -> None:
-    """The last bytes of some formats hold no pixels; but what is read must never be half a picture."""
+    """The last bytes of some formats hold no pixels; but what is read must never be half an image."""
     data = WHOLE[kind]
     whole = decode_image(data, "a picture")
     refused = 0

@@ -91,7 +91,7 @@ def test_an_inverted_mask_is_told_from_a_large_defect() -> None:
     assert not is_inverted(mask_facts(mask, grey))
     assert is_inverted(mask_facts(~mask, grey))
     large = np.zeros(mask.shape, np.bool_)
-    large[10:150, 10:190] = True  # most of the picture, but not its border
+    large[10:150, 10:190] = True  # most of the image, but not its border
     assert not is_inverted(mask_facts(large, grey))
 
 

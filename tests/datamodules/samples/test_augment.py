@@ -1,4 +1,4 @@
-"""Augmentation: everything with a place moves along with its picture."""
+"""Augmentation: everything with a place moves along with its image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def sample() -> Sample:
-    """A picture whose red is its own mask, with zones and two instances."""
+    """An image whose red is its own mask, with zones and two instances."""
     mask = torch.zeros(12, 16, dtype=torch.bool)
     mask[2:5, 3:9] = True
     other = torch.zeros(12, 16, dtype=torch.bool)

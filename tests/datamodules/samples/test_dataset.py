@@ -74,7 +74,7 @@ def test_a_row_becomes_a_sample(picture_folder: Path) -> None:
     assert sample.mask.dtype == torch.bool
     np.testing.assert_array_equal(sample.mask, resize_mask(read_mask(table["mask_path"][6]), 32, 24))
     inside, outside = sample.image[:, sample.mask].mean(), sample.image[:, ~sample.mask].mean()
-    assert float(inside) > float(outside) + 0.2  # mask and picture lie on one another
+    assert float(inside) > float(outside) + 0.2  # mask and image lie on one another
 
 
 def test_at_its_own_size_a_picture_is_its_values(picture_folder: Path) -> None:

@@ -106,7 +106,7 @@ def test_single_pictures_are_divided_to_within_the_stated_bound(count: int, shar
 
 @pytest.mark.parametrize("seed", range(60))
 def test_shares_of_groups_are_within_the_stated_bound(seed: int) -> None:
-    """One stratum, groups of one to fifteen pictures."""
+    """One stratum, groups of one to fifteen images."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 16, 25)
     rows = table(int(sizes.sum()), group=np.repeat([f"g{index}" for index in range(25)], sizes))
@@ -140,7 +140,7 @@ def test_defects_are_divided_between_calibration_and_test(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_groups_with_defects_avoid_the_train_split(seed: int) -> None:
-    """Training would not use a defective picture, and neither would anyone else."""
+    """Training would not use a defective image, and neither would anyone else."""
     rows = table(120, label_index=[0, 0, 0, 1] * 10 + [0] * 80, group=[f"g{index // 4}" for index in range(120)])
     done = split_table(rows, 0.2, 0.3, seed)
     assert set(counts(done, 1)) == {"calibration", "test"}
@@ -235,7 +235,7 @@ def test_tables_without_copies_keep_their_groups() -> None:
 
 
 def fold_rows() -> pd.DataFrame:
-    """60 groups of three pictures; a fifth of the groups is defective; the data brings splits of its own."""
+    """60 groups of three images; a fifth of the groups is defective; the data brings splits of its own."""
     rows = [
         {"image_path": f"{g}_{i}.png", "name": f"{g}_{i}.png", "label_index": int(g % 5 == 0), "group": f"g{g:02}",
          "split": "test" if g > 40 else "train", "kind": "ab"[g % 2]}

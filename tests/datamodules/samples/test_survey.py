@@ -83,7 +83,7 @@ def test_masks_and_zones_are_held_against_their_pictures(tmp_path: Path) -> None
     assert survey_mask(low, (20, 30), mask_on=0) is None
 
     problems = survey_beside(paths, [(20, 30)] * 6, survey_zones, "reading zones")
-    assert [problem.path for problem in problems] == [small, missing]  # a picture may have no zone at all
+    assert [problem.path for problem in problems] == [small, missing]  # an image may have no zone at all
     assert "zone map of 30x10 pixels for a picture of 30x20" in problems[0].problem
 
 

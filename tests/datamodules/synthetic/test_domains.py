@@ -1,4 +1,4 @@
-"""What every domain owes: the same pictures every time, exact masks, and no shortcut to the label."""
+"""What every domain owes: the same images every time, exact masks, and no shortcut to the label."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_severity_is_how_much_changes(name: str, defect: str) -> None:
 
 @pytest.mark.parametrize("name", DOMAINS)
 def test_label_cannot_be_read_from_brightness_or_file_size(name: str) -> None:
-    """A hundred pictures of each label, from many groups; `test_no_shortcut_at_full_size` draws more and larger."""
+    """A hundred images of each label, from many groups; `test_no_shortcut_at_full_size` draws more and larger."""
     assert_no_shortcut(name, size=64, numbers=range(0, 400, 4))
 
 

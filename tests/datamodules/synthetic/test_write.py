@@ -90,7 +90,7 @@ def test_a_write_cut_short_is_incomplete_and_repeating_it_gives_the_same_bytes(t
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     write_dataset(whole, "fiber", SIZE, good=5, defective=3, seed=9)
     cut.mkdir()
-    (cut / "masks").write_bytes(b"")  # a file where a folder must be: stops the write at the first defective picture
+    (cut / "masks").write_bytes(b"")  # a file where a folder must be: stops the write at the first defective image
     with pytest.raises(FileExistsError):
         write_dataset(cut, "fiber", SIZE, good=5, defective=3, seed=9)
     assert not is_complete(cut)

@@ -67,7 +67,7 @@ def test_a_small_folder_is_neither_lost_nor_as_loud_as_a_large_one() -> None:
 
 @pytest.mark.parametrize("extent", [600, 60])
 def test_scale_stays_between_twice_enlarged_and_four_times_shrunk(extent: int) -> None:
-    """On a picture of one slope the slope of a crop tells the scale it was cut at."""
+    """On an image of one slope the slope of a crop tells the scale it was cut at."""
     ramp = np.repeat(np.arange(extent, dtype=np.float32)[None], extent, axis=0) * (255 / extent)
     slope = np.dstack([ramp] * 3).astype(np.uint8)
     size, scales = 64, []
@@ -82,7 +82,7 @@ def test_scale_stays_between_twice_enlarged_and_four_times_shrunk(extent: int) -
 
 
 def test_a_cut_shows_what_is_there() -> None:
-    """Upright, at scale one, a cut is the picture itself or its mirror image; any cut keeps a flat picture flat."""
+    """Upright, at scale one, a cut is the image itself or its mirror image; any cut keeps a flat image flat."""
     flat = np.full((50, 80, 3), 77, np.uint8)
     assert all((cut_square(flat, 32, np.random.default_rng(seed)) == 77).all() for seed in range(20))
 

@@ -27,7 +27,7 @@ def normal(total: int, dimensions: int, seed: int) -> Tensor:
 
 
 def clustered(total: int, dimensions: int, seed: int) -> Tensor:
-    """Draw tight clusters of very different sizes, far from the origin: what patches of pictures look like."""
+    """Draw tight clusters of very different sizes, far from the origin: what patches of images look like."""
     centers = 5 * normal(12, dimensions, seed) + 3
     weights = torch.arange(1.0, 13).square()
     index = torch.multinomial(weights, total, replacement=True, generator=torch.Generator().manual_seed(seed))

@@ -49,7 +49,7 @@ def corners(overlap: int) -> list[tuple[int, int]]:
 
 
 def look(truth: Tensor, corner: tuple[int, int], scores: list[float] | None = None) -> Detections:
-    """See what a perfect detector sees of (D, H, W) masks on one tile, which may reach beyond the picture."""
+    """See what a perfect detector sees of (D, H, W) masks on one tile, which may reach beyond the image."""
     padded = torch.nn.functional.pad(truth, (0, TILE, 0, TILE))
     y, x = corner
     masks = padded[:, y : y + TILE, x : x + TILE]
@@ -60,7 +60,7 @@ def look(truth: Tensor, corner: tuple[int, int], scores: list[float] | None = No
 
 @pytest.mark.parametrize("overlap", [4, 10, 20])
 def test_what_many_tiles_saw_a_part_of_becomes_the_defects_that_there_are(overlap: int) -> None:
-    """One defect within a tile, one larger than two, a line through the whole picture, and two close to each other."""
+    """One defect within a tile, one larger than two, a line through the whole image, and two close to each other."""
     line = torch.zeros(SIZE, dtype=torch.bool)
     line[84:87] = True
     truth = torch.stack([blob(12, 12, 4), blob(45, 60, 25), line, blob(10, 80, 5), blob(10, 92, 5)])
@@ -74,7 +74,7 @@ def test_what_many_tiles_saw_a_part_of_becomes_the_defects_that_there_are(overla
 
 def test_masks_that_do_not_agree_where_both_tiles_look_stay_apart() -> None:
     left, right = torch.zeros(2, 1, 20, 20, dtype=torch.bool)
-    left[0, 2:6, 10:20] = True  # reaches into the shared columns 12 to 19 of the picture
+    left[0, 2:6, 10:20] = True  # reaches into the shared columns 12 to 19 of the image
     right[0, 5:12, 0:9] = True  # the row 5 is all that they share
     parts, offsets = [detections(left), detections(right)], [(0, 0), (0, 12)]
     shared, smaller = 8, 4 * 8

@@ -1,4 +1,4 @@
-"""Tiles: no seams, the same maps as whole pictures, one instance per defect, and memory bounded by the tiles."""
+"""Tiles: no seams, the same maps as whole images, one instance per defect, and memory bounded by the tiles."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Prediction(NamedTuple):
 
 
 class Position(nn.Module):
-    """Adds position embeddings, resized to the pictures' grid as vision transformers do, and an unused parameter."""
+    """Adds position embeddings, resized to the images' grid as vision transformers do, and an unused parameter."""
 
     def __init__(self) -> None:
         super().__init__()

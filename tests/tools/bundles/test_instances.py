@@ -1,4 +1,4 @@
-"""The runner lays instances onto their picture as Mask R-CNN does, and drops what the graph keeps for safety."""
+"""The runner lays instances onto their image as Mask R-CNN does, and drops what the graph keeps for safety."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def found(count: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """Detections as the network gives them, from the surest."""
     generator = torch.Generator().manual_seed(seed)
     corner, side = torch.rand(2, count, 2, generator=generator)
-    first = corner * 40 - 5  # some reach beyond the picture
+    first = corner * 40 - 5  # some reach beyond the image
     boxes = torch.cat([first, first + 1 + 30 * side], dim=1)
     scores = torch.rand(count, generator=generator).mul(0.9).add(0.06).sort(descending=True).values
     labels = torch.randint(1, 3, (count,), generator=generator)

@@ -1,4 +1,4 @@
-"""The gate: what is planted in a bundle is caught, and named by its stage and its picture."""
+"""The gate: what is planted in a bundle is caught, and named by its stage and its image."""
 
 from __future__ import annotations
 
@@ -150,6 +150,6 @@ def test_plain_values_are_named_by_their_place() -> None:
 
 def test_errors_are_shares_of_the_range() -> None:
     assert relative(0.1, 10, 12, 11) == pytest.approx(0.05)
-    assert relative(0.1, 10, 12, 20) == pytest.approx(0.01)  # beyond the range: widened to the picture's own
+    assert relative(0.1, 10, 12, 20) == pytest.approx(0.01)  # beyond the range: widened to the image's own
     assert relative(0.0, 1, 1, 1) == 0
     assert relative(0.1, 10, 10, 10) == pytest.approx(0.1)  # no range at all

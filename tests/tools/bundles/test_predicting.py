@@ -1,4 +1,4 @@
-"""Streams of pictures to files: every row whole, none lost, none twice, in memory that does not grow."""
+"""Streams of images to files: every row whole, none lost, none twice, in memory that does not grow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def thresholds(image: float = 0.5, pixel: float = 0.5) -> dict[str, object]:
 
 
 def by_brightness(image_B3HW: Array) -> Prediction:
-    """A detector of bright pictures: a judge needs no network."""
+    """A detector of bright images: a judge needs no network."""
     return Prediction(image_B3HW.mean(axis=(1, 2, 3)), image_B3HW.mean(axis=1))
 
 
@@ -94,7 +94,7 @@ def test_every_picture_has_one_row_in_order(tmp_path: Path) -> None:
     assert len(masks) == len(defective)
     mask = cv2.imread(str(masks[0]), cv2.IMREAD_UNCHANGED)
     assert mask is not None
-    assert mask.shape == (20, 24)  # as large as the picture
+    assert mask.shape == (20, 24)  # as large as the image
 
 
 def test_regions_are_in_pixels_of_the_picture() -> None:

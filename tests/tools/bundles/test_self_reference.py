@@ -1,4 +1,4 @@
-"""The runner judges pictures by themselves as the model does."""
+"""The runner judges images by themselves as the model does."""
 
 from __future__ import annotations
 

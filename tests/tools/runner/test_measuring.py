@@ -22,7 +22,7 @@ MEASURING = Measuring(RULES, [1.0, 2.0, 5.0], um_per_pixel=0.5)
 
 
 def result(name: str, *boxes: tuple[int, int, int, int]) -> Result:
-    """A judged picture of 64 by 128 pixels, whose map has 32 by 32; boxes: top, left, height and width on the map."""
+    """A judged image of 64 by 128 pixels, whose map has 32 by 32; boxes: top, left, height and width on the map."""
     mask = np.zeros((32, 32), dtype=bool)
     for top, left, height, width in boxes:
         mask[top : top + height, left : left + width] = True

@@ -102,7 +102,7 @@ def test_24_combinations_are_the_same_on_two_processes_and_on_two_nodes(
 def test_the_same_trial_is_shipped_however_many_work(
     cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Among settings that are equal: thresholds do not change how calibration pictures rank."""
+    """Among settings that are equal: thresholds do not change how calibration images rank."""
     common = ["sweep", *SMALL, *EQUAL, f"out={tmp_path}", f"data.root={tmp_path / 'drawn'}"]
     ways = {f"workers{count}": f"sweep.workers={count}" for count in (1, 2, 4)} | {"ray": f"sweep.address={cluster}"}
     for name, way in ways.items():
