@@ -104,7 +104,7 @@ def draw(look: Look, rng: np.random.Generator, *, defective: bool) -> Floats:
 def furthest(one: Path, other: Path) -> str:
     """Say how far the scores of two runs on the same images lie apart at most, and how many verdicts differ."""
     tables = [pd.read_csv(run / "predictions.csv").set_index("name") for run in (one, other)]
-    both = tables[0].join(tables[1], rsuffix="_hand", how="outer")
+    both = tables[0].join(tables[1].add_suffix("_hand"), how="outer")
     apart = float((both["score"] - both["score_hand"]).abs().max(skipna=False))
     return f"scores {apart:g} and {int((both['verdict'] != both['verdict_hand']).sum())} verdicts of {len(both)}"
 

@@ -83,6 +83,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         403: "The request comes from somewhere else",
         404: "There is no such model, or it tells no such kind apart",
         408: "The request took too long to arrive",
+        409: "The address and the form name two models or kinds",
         413: "The request is too large",
         422: "The request lacks something, or means nothing",
         429: "Too much is waiting; try again",
@@ -123,7 +124,7 @@ async def models(request: Request) -> list[Model]:
 def _agreed(key: str, address: str, form: str) -> str:
     """Take what the address or the form says, which must not contradict each other."""
     if address and form and address != form:
-        raise RefusedError(422, f"Expected one {key}, but found {address!r} in the address and {form!r} in the form.")
+        raise RefusedError(409, f"Expected one {key}, but found {address!r} in the address and {form!r} in the form.")
     return address or form
 
 

@@ -195,7 +195,7 @@ def test_requests_that_mean_nothing_are_refused_in_a_sentence(server: Running) -
             422,
             "Expected a form with images",
         ),
-        (server.ask("POST", "/predict?model=one", *named(model="two")), 422, "Expected one model, but found 'one' in"),
+        (server.ask("POST", "/predict?model=one", *named(model="two")), 409, "Expected one model, but found 'one' in"),
         (server.ask("POST", "/predict", *named(model="two")), 404, "Expected model to be one of"),
         (server.ask("POST", "/predict", *named(kind="two")), 404, "Expected kind to be empty"),
         (server.get("/predict"), 405, "Expected another method at /predict, but found GET"),
