@@ -208,15 +208,21 @@ def test_folders_of_others_are_left_alone(source: Path, tmp_path: Path, capsys: 
         ([], 2, "Expected one domain, but found none"),
         (["orings"], 2, "did you mean 'loupe prepare oring'?"),
         (["oring"], 2, "Expected a value for"),
-        (["oring", "source=/no/such", "out=/tmp/x", "tiel=3"], 2, "did you mean 'tile'?"),
-        (["oring", "source=/no/such", "out=/tmp/x", "tile=big"], 2, "to be a whole number"),
-        (["oring", "source=/no/such", "out=/tmp/x", "overlap=640"], 1, "overlap at least 0 and below tile"),
-        (["oring", "source=/no/such", "out=/tmp/x"], 1, "found none at /no/such"),
+        (["oring", "source=/no/such", "out=new", "tiel=3"], 2, "did you mean 'tile'?"),
+        (["oring", "source=/no/such", "out=new", "tile=big"], 2, "to be a whole number"),
+        (["oring", "source=/no/such", "out=new", "overlap=640"], 1, "overlap at least 0 and below tile"),
+        (["oring", "source=/no/such", "out=new"], 1, "found none at /no/such"),
     ],
 )
 def test_mistakes_say_what_to_do(
-    args: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+    args: list[str],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["prepare", *args]) == status
     assert message in capsys.readouterr().err
 
