@@ -41,6 +41,7 @@ PROCEDURES = (
     *(f"tests/tools/{room}/" for room in ("bundles", "labelling", "lines", "runs", "serving", "sweeps")),
     *(f"tests/tools/test_{name}.py" for name in ("distill", "found_zones", "growing", "kept_epoch", "precision")),
     *(f"tests/tools/test_{name}.py" for name in ("python_page", "resuming", "signals", "tiling")),
+    *(f"tests/tools/test_{name}.py" for name in ("calibrate", "compare", "extend", "repeating", "train_efficient_ad")),
     "tests/test_docs.py",
 )
 LONGEST = ("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/", "")

@@ -159,6 +159,7 @@ def test_a_checkpoint_alone_gives_the_same_scores(fitted: Fitted) -> None:
     assert again.origin() == fitted.module.origin()
 
 
+@pytest.mark.procedure
 def test_the_same_seed_gives_the_same_scores(fitted: Fitted, tmp_path: Path) -> None:
     config = OmegaConf.merge(fitted.config, {"out": str(tmp_path), "data": {"root": fitted.datamodule.root}})
     again = fit(config)  # type: ignore[arg-type]  # two dictionaries merge to one

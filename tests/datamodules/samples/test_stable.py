@@ -196,6 +196,7 @@ def _copy_of_real(rng: np.random.Generator, source: Path, target: Path, count: i
         assert cv2.imwrite(str(target / f"_new {number:03}{source.suffix.lower()}"), shifted)
 
 
+@pytest.mark.procedure
 @pytest.mark.parametrize(
     ("kind", "name", "where", "options"),
     [
