@@ -6,10 +6,11 @@ globular fragments along the direction of working (type B, see ``stringers``) by
 that sulphides (A) and silicates (C) are not told apart and are rated by the limits of A. It says "E45-like" wherever it
 is shown, and is not a rating by that standard.
 
-Rules: E45-13, Table 1 in its regression form, ``log10 severity = a log10 x - b`` (A: 0.5605 and 1.179, B: 0.4626 and
-0.871, x the length in micrometres; D: 0.5 and 0.301, x the number: 1, 4, 9, 16 make 0.5, 1, 1.5, 2), severities rounded
-down to halves; widths of Table 2 in micrometres (A thin 2 to 4, heavy to 12; B thin 2 to 9, heavy to 15; D thin 2 to 8,
-heavy to 13; larger ones are oversized).
+Rules, after E45-13, whose text was not at hand to compare them with, and type B from memory: Table 1 in its regression
+form, ``log10 severity = a log10 x - b`` (A: 0.5605 and 1.179, B: 0.4626 and 0.871, x the length in micrometres; D: 0.5
+and 0.301, x the number: 1, 4, 9, 16 make 0.5, 1, 1.5, 2), severities rounded down to halves; widths of Table 2 in
+micrometres (A thin 2 to 4, heavy to 12; B thin 2 to 9, heavy to 15; D thin 2 to 8, heavy to 13; larger ones are
+oversized).
 
 Letters: N inclusions, I inclusions or rows of a type, K fields.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .gaps import Floats
 
+CAVEAT = "After ASTM E45-13, but not compared with its text; no rating by that standard."
 FIELD_UM = 0.5**0.5 * 1000  # side of a field of 0.50 mm2
 GLOBULAR = 2.0  # ratio of the axes below which an inclusion is of type D
 NARROWEST = 2.0  # micrometres; thinner ones are not rated

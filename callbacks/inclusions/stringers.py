@@ -1,7 +1,8 @@
-"""Fragments in a row, which ASTM E45 rates as one inclusion, a stringer of type B.
+"""Fragments in a row, which are rated as one inclusion, a stringer, as type B of ASTM E45.
 
-Rules: E45-13, definition of a stringer: three or more inclusions of type B, aligned parallel to the direction of hot
-working, offset by no more than 15 micrometres, with less than 40 between neighbours.
+Rules, as E45-13 is remembered to define a stringer, whose text was not at hand: three or more inclusions of type B,
+aligned parallel to the direction of hot working, offset by no more than 15 micrometres, with less than 40 between
+neighbours. Compare them with the standard before a rating counts.
 
 Letters: N inclusions, F fragments, P pairs of them that are near, S stringers.
 """

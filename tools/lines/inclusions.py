@@ -21,7 +21,7 @@ import pandas as pd
 from callbacks.inclusions.measures import MEASURES, FoundArea, MeasuredMap
 from callbacks.inclusions.order_keys import FINAL, KEYS
 from callbacks.inclusions.ranking import decile_text, ranked
-from callbacks.inclusions.rating import e45_like
+from callbacks.inclusions.rating import CAVEAT, e45_like
 from callbacks.inclusions.sizes import size_distribution
 from callbacks.report.charts.scan_figures import distribution
 from callbacks.report.scan_layers import level_map, shrinking, thumbnail, value_layer
@@ -190,6 +190,7 @@ def summary_of(scans: Sequence[MeasuredScan], ordered: Ordered, um_per_pixel: fl
                 "areas": [ordered.number_of[id(area)] for area in scan.measured.areas],
                 "sizes": size_distribution(scan.measured.table["area"].to_numpy(float), scan.shape, um_per_pixel),
                 "e45_like": e45_like(scan.measured.table, scan.shape, um_per_pixel) if um_per_pixel else None,
+                "e45_like_caveat": CAVEAT,
             }
             for scan in scans
         },
