@@ -133,7 +133,8 @@ class RegionShape:
             width = float(np.median(every)) if len(every) >= FEWEST else area / max(length, 1e-9)
         else:
             width = float(np.median(seen))
-        return Extent(size, min(width, size), length, area)
+        # A zone may hold no more of a scratch than its end, or a corner of that: it is as wide there as it is.
+        return Extent(size, min(width, size) if whole else width, length, area)
 
     def _profile_of_masks(self, rough: float) -> tuple[Floats, Floats, Floats]:
         """Measure widths on the masks themselves."""

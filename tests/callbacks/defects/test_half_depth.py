@@ -64,6 +64,23 @@ def test_scratches_are_as_wide_as_they_were_drawn(um: float) -> None:
         assert is_scratch(found)
 
 
+def test_the_end_of_a_scratch_in_a_zone_is_as_wide_as_the_scratch() -> None:
+    """Scratches are judged by their width: a zone that holds 3 um of one must not make it 3 um wide."""
+    (found,) = measure(draw("scratch", 6.0, np.random.default_rng(8)))
+    x_P, y_P, _ = found.points
+    x_S, y_S, width_S = found.profile
+    along_2 = np.array([x_S[-1] - x_S[0], y_S[-1] - y_S[0]]) / math.hypot(x_S[-1] - x_S[0], y_S[-1] - y_S[0])
+    far_P, far_S = x_P * along_2[0] + y_P * along_2[1], x_S * along_2[0] + y_S * along_2[1]
+    corner_P = (far_P > far_P.max() - 3 / UM) & (
+        y_P * along_2[0] - x_P * along_2[1] > np.median(y_P * along_2[0] - x_P * along_2[1])
+    )
+    part = found.within(corner_P, far_S > far_P.max() - 3 / UM)
+    assert part is not None
+    assert part.size < 5.0
+    assert part.width == pytest.approx(6.0, abs=0.6)
+    assert np.isfinite(width_S).any()
+
+
 def test_two_things_in_one_region_are_two_and_nothing_is_none() -> None:
     rng = np.random.default_rng(0)
     plane = rng.normal(100, 1.5, (60, 80)).astype(np.float32)
