@@ -121,8 +121,11 @@ def test_neighbours_of_the_bank_are_its_nearest() -> None:
 
 
 def test_a_picture_scores_the_same_alone_and_among_others() -> None:
-    module = fitted()
-    image = pictures(4, seed=5)
+    assert_the_same_alone(fitted(), pictures(4, seed=5))
+
+
+def assert_the_same_alone(module: PatchCore, image: torch.Tensor) -> None:
+    """Each image of a batch has the score and the map that it has by itself."""
     score, anomaly_map = predict(module, image)
     for index in range(4):
         score_1, map_1 = predict(module, image[index : index + 1])

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from models.components.sizes import resized
 from models.patchcore import PatchCore
 
-from .test_patchcore import ARGUMENTS, batch, pictures, predict
+from .test_patchcore import ARGUMENTS, assert_the_same_alone, batch, pictures, predict
 
 
 def fitted(scales: tuple[float, ...] = (1, 1.5), num_neighbors: int = 9, exact: bool = False) -> PatchCore:
@@ -61,12 +61,7 @@ def test_a_full_bank_knows_its_images_in_every_size() -> None:
 
 
 def test_an_image_scores_the_same_alone_and_among_others() -> None:
-    module, image = fitted(), pictures(4, seed=5)
-    score, anomaly_map = predict(module, image)
-    for index in range(4):
-        score_1, map_1 = predict(module, image[index : index + 1])
-        torch.testing.assert_close(score_1[0], score[index], atol=1e-5, rtol=0)
-        torch.testing.assert_close(map_1[0], anomaly_map[index], atol=1e-5, rtol=0)
+    assert_the_same_alone(fitted(), pictures(4, seed=5))
 
 
 def test_patches_of_all_sizes_are_of_their_image() -> None:

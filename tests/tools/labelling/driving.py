@@ -8,12 +8,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.browsing import opened
 from tools.labelling.journal import JOURNAL, read_journal
 from tools.labelling.queue import Scored, nearest_first
 
@@ -103,20 +104,9 @@ def visiting(
     browser: Browser, server: Labelling, size: dict[str, int] = MEDIUM, *, dark: bool = False
 ) -> Iterator[Page]:
     """Open the page; at the end, nothing foreign was asked and the console is empty."""
-    scheme: Literal["dark", "light"] = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": size["width"], "height": size["height"]}, color_scheme=scheme)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(server.address)
-    page.wait_for_selector("canvas[data-image]")
-    yield page
-    assert [url for url in asked if not url.startswith((server.address, "data:", f"blob:{server.address}"))] == []
-    assert said == []
-    context.close()
+    with opened(browser, server.address, "", size, dark=dark) as page:
+        page.wait_for_selector("canvas[data-image]")
+        yield page
 
 
 def press(page: Page, key: str) -> tuple[str, str]:

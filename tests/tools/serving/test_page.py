@@ -10,7 +10,9 @@ import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from tests.browsing import opened
 
 from .conftest import layer, png, serving
 from .test_api import huge_png, predicted
@@ -31,21 +33,9 @@ def visiting(
     browser: Browser, server: Running, path: str = "/", size: dict[str, int] = MEDIUM, *, dark: bool = False
 ) -> Iterator[Page]:
     """Open a page as a person of their own; at the end, nothing foreign was asked and the console is empty."""
-    scheme: Literal["dark", "light"] = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": size["width"], "height": size["height"]}, color_scheme=scheme)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(server.address + path)
-    yield page
-    page.wait_for_load_state("networkidle")
-    assert asked
-    assert [url for url in asked if not url.startswith((server.address, "data:", f"blob:{server.address}"))] == []
-    assert said == []
-    context.close()
+    with opened(browser, server.address, path, size, dark=dark) as page:
+        yield page
+        page.wait_for_load_state("networkidle")
 
 
 def drop(page: Page, files: list[Path]) -> None:
