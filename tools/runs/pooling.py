@@ -86,7 +86,7 @@ def _read(name: str, seed: int, run: RunFolder) -> pd.DataFrame:
 def read_predictions(path: Path) -> pd.DataFrame:
     """Read predictions.csv; names, groups and kinds are words."""
     table = pd.read_csv(path, dtype={"group": str, "kind": str, "name": str})
-    return map_texts(table, bare).fillna({"group": "", "kind": ""})
+    return map_texts(table.fillna({"group": "", "kind": ""}), bare)
 
 
 def by_rate(rates: Mapping[str, Estimate]) -> list[tuple[str, Estimate]]:
