@@ -136,12 +136,12 @@ class InspectionDataModule(LightningDataModule, ABC):
             raise DataError(f"Expected data.limit to be at least 1 or null, but found {self.limit}.")
         if self.white_level is not None and not 0 < self.white_level < math.inf:
             raise DataError(f"Expected data.white_level to be above 0 or null, but found {self.white_level}.")
-        least = {
+        minimum_of = {
             "batch_size": (self.batch_size, 1),
             "num_workers": (self.num_workers or 0, 0),
             "mask_on": (self.mask_on, 0),
         }
-        for key, (found, minimum) in least.items():
+        for key, (found, minimum) in minimum_of.items():
             if found < minimum:
                 raise DataError(f"Expected data.{key} to be at least {minimum}, but found {found}.")
         for key, share in (("calibration_share", self.calibration_share), ("test_share", self.test_share)):
@@ -350,9 +350,11 @@ class InspectionDataModule(LightningDataModule, ABC):
         table = self.split_samples(split)
         read = self.dataset(table)
         dataset: SizedDataset[Sample] = read if self.cache is None else CachedDataset(read, table, self.cache)
-        if (kept := cache_in_use()) is not None:
+        if (memory := cache_in_use()) is not None:
             keys = content_keys(table, f"{type(read).__qualname__} {read.reading!r}")
-            dataset = DatasetInMemory(dataset, [f"{key} {row}" for key, row in zip(keys, read.rows, strict=True)], kept)
+            dataset = DatasetInMemory(
+                dataset, [f"{key} {row}" for key, row in zip(keys, read.rows, strict=True)], memory
+            )
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed = self.seed if shuffle else None

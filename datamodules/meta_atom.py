@@ -149,7 +149,7 @@ class MetaAtomDataModule(ViewDataModule):
         classes = spelt_as_files(classes, {str(row["array"]) for row in rows})
         there = {Cell(str(row["array"]), int(str(row["row"])), int(str(row["col"]))) for row in rows}
         problems += strange_classes(Path(self.root).expanduser() / "labels.csv", set(classes) - there, rows)
-        kept = []
+        labelled = []
         for row in rows:
             name = classes.get(Cell(str(row["array"]), int(str(row["row"])), int(str(row["col"]))), "").lower()
             if name not in verdicts:
@@ -165,8 +165,8 @@ class MetaAtomDataModule(ViewDataModule):
                 continue
             mask = masks.get(Path(str(row["image_path"])).stem, "")
             defect = {"defect": name, "mask_path": mask} if label == DEFECTIVE else {}
-            kept.append({**row, "label_index": label, **defect})
-        return kept
+            labelled.append({**row, "label_index": label, **defect})
+        return labelled
 
     def _verdicts(self) -> dict[str, int | None]:
         """Return the label of every class, in lower case; None for those to leave out."""

@@ -225,17 +225,17 @@ def survey_views(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, l
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         surveyed = list(track(pool.map(survey_rows, todo), "reading images", total=len(todo)))
     problems = [one for rows in surveyed for one in rows if isinstance(one, UnreadableImageError)]
-    kept = {
+    facts_of = {
         row: asdict(found)
         for rows, found_rows in zip(todo, surveyed, strict=True)
         for row, found in zip(rows, found_rows, strict=False)  # one error stands for all parts of its file
         if isinstance(found, ImageFacts)
     }
-    if not kept:
+    if not facts_of:
         first = problems[0] if problems else "there are no pictures at all"
         raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
-    rows = sorted(kept)
-    facts = pd.DataFrame([kept[row] for row in rows], columns=list(ImageFacts.__annotations__))
+    rows = sorted(facts_of)
+    facts = pd.DataFrame([facts_of[row] for row in rows], columns=list(ImageFacts.__annotations__))
     return table.iloc[rows].reset_index(drop=True).assign(**facts), problems
 
 

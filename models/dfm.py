@@ -163,9 +163,9 @@ class DFM(OnePassModel):
             DataError: Fewer than two are left.
         """
         del read
-        kept_N = torch.tensor([path not in paths for path in self.learnt])
+        stays_N = torch.tensor([path not in paths for path in self.learnt])
         self.learnt = [path for path in self.learnt if path not in paths]
-        self._span(self.feature_ND[kept_N.to(self.device)])
+        self._span(self.feature_ND[stays_N.to(self.device)])
 
     def _take(self) -> Tensor:
         """Give all features that were collected, and forget them."""
@@ -181,6 +181,6 @@ class DFM(OnePassModel):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Take a checkpoint, also of an earlier version, which kept no features."""
-        kept_ND = state_dict.setdefault(f"{prefix}feature_ND", torch.empty(0, 0))
-        self.feature_ND = torch.empty_like(kept_ND, device=self.feature_ND.device)
+        stored_ND = state_dict.setdefault(f"{prefix}feature_ND", torch.empty(0, 0))
+        self.feature_ND = torch.empty_like(stored_ND, device=self.feature_ND.device)
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -147,7 +147,7 @@ class Layered(OnePassModel):
             raise ValueError(f"Expected model.cell_size to be 24 to {LARGEST} pixels, but found {cell_size}.")
         if standards < 1:
             raise ValueError(f"Expected model.standards to be at least 1, but found {standards}.")
-        self.kept = standards
+        self.standards = standards
         self.learn = learn
         self.seed = seed
         self.model: LayeredModel = LayeredModel(cell_size)
@@ -179,7 +179,7 @@ class Layered(OnePassModel):
             raise DataError(
                 f"Expected at least {MIN_CELLS} training cells, to know what is usual, but found {len(self._seen)}."
             )
-        chosen = np.unique(np.linspace(0, len(arrays) - 1, self.kept).round().astype(int))
+        chosen = np.unique(np.linspace(0, len(arrays) - 1, self.standards).round().astype(int))
         self.model.take([judge_array(arrays[index], self.seed).standard for index in chosen])
         self._seen = []
 

@@ -114,12 +114,12 @@ class OnePassModel(InspectionModel):
 
     def _go_on(self, unfinished: Unfinished) -> list[str]:
         """Take what was collected before; return of which images it is."""
-        if not (kept := unfinished.load()):
+        if not (state := unfinished.load()):
             return []
-        self.load_collecting_state(kept["state"])
-        torch.set_rng_state(kept["draws"])
-        tell(f"{len(kept['paths']):,} images were collected before; the fit goes on after them.")
-        before: list[str] = kept["paths"]
+        self.load_collecting_state(state["state"])
+        torch.set_rng_state(state["draws"])
+        tell(f"{len(state['paths']):,} images were collected before; the fit goes on after them.")
+        before: list[str] = state["paths"]
         return before
 
     def on_train_end(self) -> None:

@@ -370,10 +370,10 @@ class PatchCore(OnePassModel):
         place_I = (~gone_I).cumsum(0) - 1
         place_I[-1] = -1
         image_M = self.model.image_M.cpu()
-        kept_M = ~gone_I[image_M]
-        check_something(int(kept_M.sum()), "patches of a bank")
+        stays_M = ~gone_I[image_M]
+        check_something(int(stays_M.sum()), "patches of a bank")
         self.learnt = [path for path in self.learnt if path not in paths]
-        self.model.set_bank(self.model.bank_MD[kept_M.to(self.device)], place_I[image_M[kept_M]])
+        self.model.set_bank(self.model.bank_MD[stays_M.to(self.device)], place_I[image_M[stays_M]])
 
     def _images_of(self, picks: list[int], total: int) -> Tensor:
         """Tell of which image picks of collected patches are, by its place in ``learnt``, to which those are added."""

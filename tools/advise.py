@@ -71,6 +71,6 @@ def check(config: DictConfig) -> None:
         raise ConfigError(f"Expected swap to be one of {', '.join(SWAPS)}, or null, but found {config.swap!r}.")
     if config.labels is not None and config.journal is not None:
         raise ConfigError("Expected labels= or journal=, but found both; give the one that counts.")
-    for key, least in (("folds", 2), ("epochs", 1), ("next", 0)):
-        if not isinstance(config[key], int) or config[key] < least:
-            raise ConfigError(f"Expected {key} to be a whole number of at least {least}, but found {config[key]!r}.")
+    for key, minimum in (("folds", 2), ("epochs", 1), ("next", 0)):
+        if not isinstance(config[key], int) or config[key] < minimum:
+            raise ConfigError(f"Expected {key} to be a whole number of at least {minimum}, but found {config[key]!r}.")

@@ -90,8 +90,8 @@ def _act(words: Sequence[str], options: Sequence[str], *, show: bool) -> None:
         folder = leaderboard.existing_sweep(folders[0])
         own, noted = [f"out={folder.parent}", f"name={folder.name}"], last_plan(folder)
         origin = None if is_own(noted, last_mark(folder)) else folder  # what somebody else typed may name code
-        kept = [arg for arg in noted if arg.partition("=")[0] not in {"out", "name"}]
-        _sweep([*own, *kept, *options], show=show, origin=origin)  # a folder that was moved goes on where it is
+        repeated = [arg for arg in noted if arg.partition("=")[0] not in {"out", "name"}]
+        _sweep([*own, *repeated, *options], show=show, origin=origin)  # a folder that was moved goes on where it is
     elif action == "best":
         given = _options(options, {"metric": leaderboard.OBJECTIVE, "data": ""})
         best = leaderboard.best_run(folders[0], given["metric"], given["data"] or None)

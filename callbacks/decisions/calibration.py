@@ -59,7 +59,7 @@ class Calibration(nn.Module):
         pixel_policy: Chooses the threshold of pixels; None: as ``policy``.
         scopes: Which parts get thresholds of their own: ``kind`` (sub-populations, for images and pixels) and
             ``zone`` (for pixels, before their image's kind). Each takes 24 MiB while it is calibrated.
-        least: Calibration images of each class that its policy needs, below which a kind or a zone shares the
+        min_images: Calibration images of each class that its policy needs, below which a kind or a zone shares the
             threshold of all.
         regions: What becomes of a map before its regions are shown and counted.
         probability: How scores become probabilities; ``auto``: wherever enough is known; None: they do not.
@@ -87,7 +87,7 @@ class Calibration(nn.Module):
         fallback: Policy,
         pixel_policy: Policy | None = None,
         scopes: Sequence[str] = (),
-        least: int = 10,
+        min_images: int = 10,
         regions: RegionRules | None = None,
         probability: Choice | None = None,
         prior: float | None = None,
@@ -95,13 +95,13 @@ class Calibration(nn.Module):
         super().__init__()
         if prior is not None and not hasattr(policy, "prior"):
             raise ValueError(f"Expected threshold.prior with f1 or cost, but {policy!r} assumes no share of defects.")
-        if least < 1:
-            raise ValueError(f"Expected threshold.least to be at least 1 picture, but found {least}.")
+        if min_images < 1:
+            raise ValueError(f"Expected threshold.min_images to be at least 1 picture, but found {min_images}.")
         self.policy = policy
         self.fallback = fallback
         self.pixel_policy = of_pixels(pixel_policy or policy, policy)
         self.scopes = check_scopes(scopes)
-        self.least = least
+        self.min_images = min_images
         self.regions = regions or RegionRules()
         self.probability = probability
         self.image: Scoped | None = None
@@ -214,10 +214,10 @@ class Calibration(nn.Module):
         """
         by_kind = "kind" in self.scopes
         self.image = choose_image_thresholds(
-            self.policy, self.fallback, self.scores, self.least, by_kind=by_kind, nothing=self.nothing
+            self.policy, self.fallback, self.scores, self.min_images, by_kind=by_kind, nothing=self.nothing
         )
         self.pixel = choose_pixel_thresholds(
-            self.pixel_policy, self.fallback, self._everything, self._parts, self.least, self.nothing
+            self.pixel_policy, self.fallback, self._everything, self._parts, self.min_images, self.nothing
         )
         self.image_threshold.fill_(self.image.all.value)
         self.pixel_threshold.fill_(self.pixel.all.value)

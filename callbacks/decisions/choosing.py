@@ -36,7 +36,7 @@ def choose_image_thresholds(
     policy: Policy,
     fallback: Policy,
     seen_N: Sequence[Seen],
-    least: int,
+    min_images: int,
     *,
     by_kind: bool,
     nothing: float | None = None,
@@ -47,7 +47,7 @@ def choose_image_thresholds(
         policy: The rule asked for.
         fallback: Takes over where the rule needs defects and there are none.
         seen_N: Calibration images.
-        least: Images of each class that the policy needs, below which a kind shares the threshold of all.
+        min_images: Images of each class that the policy needs, below which a kind shares the threshold of all.
         by_kind: Whether kinds get thresholds of their own.
         nothing: The score of images on which nothing was found, which no threshold reaches; None: there is none.
 
@@ -62,7 +62,7 @@ def choose_image_thresholds(
     for kind in sorted(set(kind_N.tolist()) - {""}) if by_kind else ():
         score, label = score_N[kind_N == kind], label_N[kind_N == kind]
         good, defective = int((label == GOOD).sum()), int((label == DEFECTIVE).sum())
-        if why := too_few(policy, f"kind {kind!r}", good, defective, least):
+        if why := too_few(policy, f"kind {kind!r}", good, defective, min_images):
             kinds[kind] = stand_in(everywhere, why, good, defective)
         else:
             kinds[kind] = choose_threshold(policy, score, label, fallback, nothing)
@@ -74,7 +74,7 @@ def choose_pixel_thresholds(
     fallback: Policy,
     everything: PixelEvidence,
     parts: Mapping[tuple[Scope, str], PixelEvidence],
-    least: int,
+    min_images: int,
     nothing: float | None = None,
 ) -> Scoped:
     """Choose a threshold for all pixels, and for every kind and zone that has enough images of its own.
@@ -84,7 +84,7 @@ def choose_pixel_thresholds(
         fallback: Takes over where the rule needs defects and none is marked.
         everything: All that was seen.
         parts: The same, for each kind and zone.
-        least: As in `choose_image_thresholds`; images in which the part is marked count as defective.
+        min_images: As in `choose_image_thresholds`; images in which the part is marked count as defective.
         nothing: As there, of pixels.
 
     Raises:
@@ -93,7 +93,7 @@ def choose_pixel_thresholds(
     everywhere = everything.choose(policy, fallback, nothing)
     chosen: dict[Scope, dict[str, Threshold]] = {"kind": {}, "zone": {}}
     for (scope, name), part in sorted(parts.items()):
-        if why := too_few(policy, f"{scope} {name!r}", part.good, part.marked, least):
+        if why := too_few(policy, f"{scope} {name!r}", part.good, part.marked, min_images):
             chosen[scope][name] = stand_in(everywhere, why, part.good, part.marked)
         else:
             chosen[scope][name] = part.choose(policy, fallback, nothing)

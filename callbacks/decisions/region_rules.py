@@ -101,11 +101,11 @@ class RegionRules:
         """Keep the regions that hold a strong pixel and are large enough."""
         number, region_HW = regions_of(weak_HW)
         area = np.bincount(region_HW.ravel(), minlength=number)
-        kept = np.zeros(number, dtype=bool)
-        kept[region_HW[strong_HW]] = True
-        kept &= area >= self.min_area
-        kept[0] = False  # the ground
-        chosen: npt.NDArray[np.bool_] = kept[region_HW]
+        passes_R = np.zeros(number, dtype=bool)
+        passes_R[region_HW[strong_HW]] = True
+        passes_R &= area >= self.min_area
+        passes_R[0] = False  # the ground
+        chosen: npt.NDArray[np.bool_] = passes_R[region_HW]
         return chosen
 
 

@@ -114,7 +114,9 @@ def check_scopes(scopes: Sequence[str]) -> tuple[Scope, ...]:
     return cast("tuple[Scope, ...]", tuple(scopes))
 
 
-def too_few(policy: Policy, name: str, good: int, defective: int, least: int, unit: str = "pictures") -> str | None:
+def too_few(
+    policy: Policy, name: str, good: int, defective: int, min_images: int, unit: str = "pictures"
+) -> str | None:
     """Say why a scope gets no threshold of its own; None where it does.
 
     Args:
@@ -122,19 +124,19 @@ def too_few(policy: Policy, name: str, good: int, defective: int, least: int, un
         name: Of the scope, such as ``kind 'small'``.
         good: Calibration images of the scope without defects.
         defective: And with.
-        least: How many the policy should see of each class that it needs.
+        min_images: How many the policy should see of each class that it needs.
         unit: What is counted.
     """
     missing = [
         f"{count} {label}"
         for needed, count, label in ((policy.needs_good, good, "good"), (policy.needs_defects, defective, "defective"))
-        if needed and count < least
+        if needed and count < min_images
     ]
     if not missing:
         return None
     return (
-        f"{name[0].upper()}{name[1:]} has only {' and '.join(missing)} calibration {unit}, where at least {least} are "
-        "asked for (threshold.least): the threshold of all stands in. "
+        f"{name[0].upper()}{name[1:]} has only {' and '.join(missing)} calibration {unit}, where at least {min_images} "
+        "are asked for (threshold.min_images): the threshold of all stands in. "
     )
 
 

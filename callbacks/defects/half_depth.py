@@ -70,7 +70,7 @@ class Patch(NamedTuple):
 
 
 def outlines(
-    plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, least_HW: Plane | None = None, largest_filled: int = 150
+    plane_HW: Plane, seed_HW: Mask, noise: float = 0.0, faintest_HW: Plane | None = None, largest_filled: int = 150
 ) -> list[Patch]:
     """Find the true outlines of regions.
 
@@ -78,7 +78,7 @@ def outlines(
         plane_HW: The image, grey, in any unit; at best without what is usual (shading, borders of zones).
         seed_HW: Where a model marks something; what a region holds need not fill it.
         noise: Standard deviation that the ground has at least, in the image's unit: rounding alone gives some.
-        least_HW: How deep a thing has to be at a pixel, where it lies by an edge that is never quite taken away.
+        faintest_HW: How deep a thing has to be at a pixel, where it lies by an edge that is never quite taken away.
         largest_filled: Pixels up to which a region is filled: a filter marks a disc wider than its window at the edge.
 
     Returns:
@@ -93,13 +93,15 @@ def outlines(
         columns = slice(max(left - MARGIN, 0), left + width + MARGIN)
         label_hw = label_HW[rows, columns]
         found += _within(plane_HW[rows, columns], label_hw == region, label_hw > 0, (columns.start, rows.start), noise)
-    return found if least_HW is None else [patch for patch in found if abs(patch.depth) >= _asked(patch, least_HW)]
+    return (
+        found if faintest_HW is None else [patch for patch in found if abs(patch.depth) >= _asked(patch, faintest_HW)]
+    )
 
 
-def _asked(patch: Patch, least_HW: Plane) -> float:
+def _asked(patch: Patch, faintest_HW: Plane) -> float:
     """Return how deep a patch has to be: what is asked for at most of its pixels."""
     x_P, y_P = patch.pixels()
-    return float(np.median(least_HW[y_P.astype(int), x_P.astype(int)]))
+    return float(np.median(faintest_HW[y_P.astype(int), x_P.astype(int)]))
 
 
 def of_mask(mask_HW: Mask) -> list[Patch]:
@@ -128,22 +130,22 @@ def _filled(seed_HW: Mask, largest: int) -> Mask:
     return filled_HW > 0
 
 
-def _with_plateaus(plane_HW: Plane, seed_HW: Mask, least: float, largest: int) -> Mask:
+def _with_plateaus(plane_HW: Plane, seed_HW: Mask, faintest: float, largest: int) -> Mask:
     """Add what lies bright or dark between a region's arcs: a filter marks the edge of a wide disc, and not all of it.
 
     Args:
         plane_HW: The image, about 0 where nothing is.
         seed_HW: What is marked.
-        least: That a pixel differs by.
+        faintest: That a pixel differs by.
         largest: Pixels of what is added, across.
     """
     found_HW = seed_HW.copy()
-    if not least or not seed_HW.any():
+    if not faintest or not seed_HW.any():
         return found_HW
     beside_HW = cv2.dilate(seed_HW.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     smooth_HW = cv2.GaussianBlur(plane_HW, (0, 0), 1.0)
     for sign in (-1.0, 1.0):
-        unmarked_HW = (sign * smooth_HW >= least) & ~seed_HW
+        unmarked_HW = (sign * smooth_HW >= faintest) & ~seed_HW
         number, label_HW, box_R5, _ = cv2.connectedComponentsWithStats(unmarked_HW.astype(np.uint8), connectivity=4)
         edge_HW = (cv2.erode(unmarked_HW.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0) & unmarked_HW
         edge_R = np.bincount(label_HW[edge_HW], minlength=number)

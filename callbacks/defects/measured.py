@@ -166,13 +166,13 @@ def find_defects(
     region_P = region_HW[outline_HW]
     merged_R = merge_near(region_P - 1, centre_P2, number - 1, rules.merge_gap)
     area_D = np.bincount(merged_R, weights=np.bincount(region_HW.ravel())[1:]) * scale.x * scale.y
-    kept = np.flatnonzero(area_D >= rules.min_area)
+    large_K = np.flatnonzero(area_D >= rules.min_area)
     place_D = np.zeros(area_D.size + 1, dtype=np.int32)
-    place_D[kept + 1] = np.arange(1, kept.size + 1)
+    place_D[large_K + 1] = np.arange(1, large_K.size + 1)
     label_HW = place_D[np.concatenate([[0], merged_R + 1])[region_HW]]
-    fragments_D = np.bincount(merged_R)[kept]
-    outline_D = _split(label_HW[outline_HW], centre_P2, kept.size)
-    pixels_D = _split(label_HW[label_HW > 0], np.argwhere(label_HW > 0), kept.size)
+    fragments_D = np.bincount(merged_R)[large_K]
+    outline_D = _split(label_HW[outline_HW], centre_P2, large_K.size)
+    pixels_D = _split(label_HW[label_HW > 0], np.argwhere(label_HW > 0), large_K.size)
     measured = [
         _measure(index, pixels_P2, outline_P2, int(fragments), map_HW, scale, zones_HW, good_peaks)
         for index, (pixels_P2, outline_P2, fragments) in enumerate(zip(pixels_D, outline_D, fragments_D, strict=True))

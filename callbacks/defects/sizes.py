@@ -72,8 +72,10 @@ def middle_line(x_P: Floats, y_P: Floats, scale: Scale, step: float) -> Axis:
     slices = max(int(np.ptp(along_P) / (BIN * unit)), 1)
     bin_P = np.minimum(((along_P - along_P.min()) / (np.ptp(along_P) + 1e-9) * slices).astype(int), slices - 1)
     count_S = np.bincount(bin_P, minlength=slices)
-    kept = count_S > 0
-    x_S, y_S = (np.bincount(bin_P, weights=values, minlength=slices)[kept] / count_S[kept] for values in (x_P, y_P))
+    filled_S = count_S > 0
+    x_S, y_S = (
+        np.bincount(bin_P, weights=values, minlength=slices)[filled_S] / count_S[filled_S] for values in (x_P, y_P)
+    )
     x_S, y_S = _smoothed(x_S), _smoothed(y_S)
     bent = float(np.hypot(np.diff(x_S) * scale.x, np.diff(y_S) * scale.y).sum())
     ends = float(np.ptp(along_P)) / slices + step * unit

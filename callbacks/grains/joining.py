@@ -50,8 +50,8 @@ def close_by_blocks(
         rows, columns = slice(top, top + block), slice(left, left + block)
         seams = (_seam(top), columns), (rows, _seam(left))
         pairs += [same_grains(grain_HW[seam], _part(found_hw, seam, first)) for seam in seams]
-        kept = slice(top, top + block + SEAM), slice(left, left + block + SEAM)
-        grain_HW[kept] = _part(found_hw, kept, first)
+        window = slice(top, top + block + SEAM), slice(left, left + block + SEAM)
+        grain_HW[window] = _part(found_hw, window, first)
     return _joined(grain_HW, np.concatenate(pairs), count)
 
 

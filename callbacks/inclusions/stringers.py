@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OFFSET_UM = 15.0  # that neighbours are apart across the axis, at most
 GAP_UM = 40.0  # between the ends of neighbours along it, below
-LEAST = 3  # fragments
+MIN_FRAGMENTS = 3  # fragments
 AGREEING = 0.5  # length of the mean direction of elongated inclusions, 0 to 1, from which they have one
 ELONGATED = 2.0  # ratio of the axes of an inclusion that shows a direction
 
@@ -54,7 +54,7 @@ def working_axis(table: pd.DataFrame) -> float | None:
     """
     some = table[table["major"] >= ELONGATED * table["minor"]]
     weight_N = some["longest"].to_numpy(float)
-    if len(some) < LEAST:
+    if len(some) < MIN_FRAGMENTS:
         return None
     mean = (weight_N * np.exp(2j * np.radians(some["orientation"].to_numpy(float)))).sum() / weight_N.sum()
     return float(np.degrees(np.angle(mean)) / 2 % 180) if abs(mean) >= AGREEING else None
@@ -72,7 +72,7 @@ def stringers_of(
         um_per_pixel: Micrometres per pixel.
     """
     place_F = np.flatnonzero(chosen_N)
-    if len(place_F) < LEAST:
+    if len(place_F) < MIN_FRAGMENTS:
         return []
     some = table.iloc[place_F]
     way = np.radians(axis)
@@ -82,7 +82,7 @@ def stringers_of(
     half_F = _half_extent(some, axis) * um_per_pixel
     group_F = _joined(along_F, across_F, half_F)
     found = []
-    for group in np.flatnonzero(np.bincount(group_F) >= LEAST):
+    for group in np.flatnonzero(np.bincount(group_F) >= MIN_FRAGMENTS):
         inside = np.flatnonzero(group_F == group)
         length = (along_F + half_F)[inside].max() - (along_F - half_F)[inside].min()
         width = some["narrowest"].to_numpy(float)[inside].max() * um_per_pixel

@@ -55,13 +55,13 @@ class AtlasMaker:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._kept: list[_Entry] = []
+        self._entries: list[_Entry] = []
 
     def wanted(self, names: Sequence[str]) -> list[int]:
         """Tell which images of a batch may be kept: only they need an embedding."""
         if self.size == 0:
             return []
-        worst = self._kept[0].rank if len(self._kept) == self.size else -1.0
+        worst = self._entries[0].rank if len(self._entries) == self.size else -1.0
         return [index for index, name in enumerate(names) if name_rank(name) > worst]
 
     def update(
@@ -78,20 +78,20 @@ class AtlasMaker:
             name = batch.name[index]
             image = batch.image[index].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
             embedding = None if embedding_ND is None else embedding_ND[row]
-            heapq.heappush(self._kept, _Entry(name_rank(name), name, thumbnail(image), embedding))
-            if len(self._kept) > self.size:
-                heapq.heappop(self._kept)
+            heapq.heappush(self._entries, _Entry(name_rank(name), name, thumbnail(image), embedding))
+            if len(self._entries) > self.size:
+                heapq.heappop(self._entries)
 
     def atlas(self) -> Atlas | None:
         """Return what was kept; None where nothing was."""
-        if not self._kept:
+        if not self._entries:
             return None
-        kept = sorted(self._kept, key=lambda entry: entry.name)
-        embeddings = [entry.embedding for entry in kept if entry.embedding is not None]
+        entries = sorted(self._entries, key=lambda entry: entry.name)
+        embeddings = [entry.embedding for entry in entries if entry.embedding is not None]
         return Atlas(
-            tuple(entry.name for entry in kept),
-            np.stack([entry.thumbnail for entry in kept]),
-            np.stack(embeddings) if len(embeddings) == len(kept) else None,
+            tuple(entry.name for entry in entries),
+            np.stack([entry.thumbnail for entry in entries]),
+            np.stack(embeddings) if len(embeddings) == len(entries) else None,
         )
 
 

@@ -75,7 +75,7 @@ class ExampleGallery:
     def __init__(self, size: int, categories: Sequence[str] = (*JUDGED, *RANKED), *, on_good: bool = False) -> None:
         self.size = size
         self.on_good = on_good
-        self._kept: dict[Category, list[tuple[float, str, Example]]] = {
+        self._heaps: dict[Category, list[tuple[float, str, Example]]] = {
             category: [] for category in (*JUDGED, *RANKED) if category in categories
         }
 
@@ -93,18 +93,18 @@ class ExampleGallery:
                 self._keep(category, priority(category, score, batch.name[index], threshold), batch, index)
 
     def _keep(self, category: Category, rank: float, batch: InspectionBatch, index: int) -> None:
-        if category not in self._kept:
+        if category not in self._heaps:
             return
-        name, kept = batch.name[index], self._kept[category]
-        if len(kept) < self.size:
-            heapq.heappush(kept, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
-        elif kept and (rank, name) > kept[0][:2]:
-            heapq.heapreplace(kept, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
+        name, heap = batch.name[index], self._heaps[category]
+        if len(heap) < self.size:
+            heapq.heappush(heap, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
+        elif heap and (rank, name) > heap[0][:2]:
+            heapq.heapreplace(heap, (rank, name, example_of(batch, index, category, on_good=self.on_good)))
 
     def examples(self) -> tuple[Example, ...]:
         """Return what was kept, category by category, first rank first."""
-        ranked = (sorted(kept, key=lambda entry: entry[:2], reverse=True) for kept in self._kept.values())
-        return tuple(example for kept in ranked for _, _, example in kept)
+        ranked = (sorted(heap, key=lambda entry: entry[:2], reverse=True) for heap in self._heaps.values())
+        return tuple(example for heap in ranked for _, _, example in heap)
 
 
 def categorise(label_index: int, *, verdict: bool) -> Category | None:

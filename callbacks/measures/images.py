@@ -30,7 +30,7 @@ REPORTED_AS = {
     "aupro_05": "aupro_0.05",
 }
 THRESHOLDS = "sweep"
-"""The table of every distinct score as a threshold."""
+"""The table of every distinct score as a threshold, named as other programs know its file."""
 
 
 class Images(ContextMeasure):

@@ -62,7 +62,7 @@ class Learning:
         kept_epoch: Whose network was kept, counted from 1 as in ``history.csv`` and TensorBoard.
         monitor: The logged value that chose it; higher is better.
         value: Of the kept epoch; None where nothing could be logged.
-        kept: Which epoch was kept and why, in a sentence.
+        reason: Which epoch was kept and why, in a sentence.
         learned: False where signs say no; None where the calibration images cannot tell; else True.
         headline: The doubts in a few loud words; empty where there are none.
         doubts: The signs, in sentences.
@@ -72,7 +72,7 @@ class Learning:
     kept_epoch: int
     monitor: str
     value: float | None
-    kept: str
+    reason: str
     learned: bool | None
     headline: str
     doubts: tuple[str, ...]
@@ -119,7 +119,7 @@ def how_it_went(rows: Rows, kept_epoch: int, monitor: str, rivals: Rivals) -> Le
         kept_epoch=kept_epoch,
         monitor=monitor,
         value=value if known else None,
-        kept=_why(rows, kept_epoch, monitor, value if known else None),
+        reason=_why(rows, kept_epoch, monitor, value if known else None),
         learned=_learned(signs, known or len(series(rows, LOSS)) > 1),
         headline=next((words for says, words in HEADLINES.items() if says in {sign.says for sign in signs}), ""),
         doubts=tuple(sign.sentence for sign in signs),
@@ -211,6 +211,11 @@ def _words(monitor: str) -> tuple[str, str]:
 def objective_name(monitor: str) -> str:
     """Say in words what chose the epoch."""
     return _words(monitor)[0]
+
+
+def with_reason(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's ``training`` with today's keys: runs of before call the ``reason`` of the epoch ``kept``."""
+    return {"reason" if key == "kept" else key: value for key, value in training.items()}
 
 
 def loud(training: Mapping[str, Any]) -> list[str]:

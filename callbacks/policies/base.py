@@ -2,7 +2,7 @@
 
 Scores are compared in float32, which is what models and bundles compute in: each policy rounds them to float32 first
 and returns a value that float32 holds exactly. So for float32 scores the decision on each calibration image is
-the one in the sweep's table, whether it is compared in float32 or in float64.
+the one in the table of thresholds, whether it is compared in float32 or in float64.
 """
 
 from __future__ import annotations

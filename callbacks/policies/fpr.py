@@ -52,13 +52,13 @@ class FalsePositiveRate(Policy):
     def _promise(self, n_good: int, allowed: int) -> str:
         """Say what holds for new good images, and how many calibration images the rate asked for would take."""
         confidence = 0.95 if self.confidence is None else self.confidence
-        kept = most_beyond(n_good, allowed, confidence)
+        bound = most_beyond(n_good, allowed, confidence)
         promise = (
-            f" On new good pictures from the same process the rate of false alarms is at most {kept:.2g} with "
+            f" On new good pictures from the same process the rate of false alarms is at most {bound:.2g} with "
             f"{confidence:.0%} confidence, as far as {n_good} of them can tell. It promises nothing about defective "
             "ones."
         )
-        if kept > self.rate:
+        if bound > self.rate:
             needed = samples_needed(self.rate, confidence)
             promise += (
                 f" {n_good} good pictures cannot back a rate of {self.rate:g} in this way: that takes at least "

@@ -51,8 +51,8 @@ class Recall(Policy):
         missable = n_defective - ceil(Fraction(str(self.recall)) * n_defective)
         if self.confidence is not None:
             missable = allowed_with_confidence(n_defective, 1 - self.recall, self.confidence) or 0
-        kept = at_or_above(counts.positive) >= n_defective - missable
-        value = float(np.float32(counts.threshold[int(np.flatnonzero(kept)[-1])]))
+        enough_T = at_or_above(counts.positive) >= n_defective - missable
+        value = float(np.float32(counts.threshold[int(np.flatnonzero(enough_T)[-1])]))
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
         if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
             promise += self._promise(n_defective, missable)
@@ -61,13 +61,13 @@ class Recall(Policy):
     def _promise(self, n_defective: int, missable: int) -> str:
         """Say what holds for new defects, and how many calibration defects the recall asked for would take."""
         confidence = 0.95 if self.confidence is None else self.confidence
-        kept = 1 - most_beyond(n_defective, missable, confidence)
+        bound = 1 - most_beyond(n_defective, missable, confidence)
         promise = (
-            f" On new defective pictures from the same process the recall is at least {kept:.3f} with "
+            f" On new defective pictures from the same process the recall is at least {bound:.3f} with "
             f"{confidence:.0%} confidence, as far as {n_defective} of them can tell. It promises nothing about good "
             "ones."
         )
-        if kept < self.recall < 1:
+        if bound < self.recall < 1:
             needed = samples_needed(1 - self.recall, confidence)
             promise += (
                 f" {n_defective} defective pictures cannot back a recall of {self.recall:g}: that takes at least "

@@ -227,13 +227,13 @@ def _difference(name: str, estimate: Estimate, limit: float) -> dict[str, str | 
 
 def _curves(content: CompareContent, *, roc: bool) -> list[tuple[str, Markup]]:
     """Draw the curves of every run, with the points of their verdicts."""
-    sweeps = [precision_recall_f1(judged.score_N, content.label_N) for judged in content.judged]
+    tables = [precision_recall_f1(judged.score_N, content.label_N) for judged in content.judged]
     points = []
     for estimates in content.comparison.estimates:
         recall, precision, fpr = (defined(estimates[key].value) for key in ("recall", "precision", "fpr"))
         points.append((fpr or 0.0, recall or 0.0) if roc else (recall or 0.0, 1.0 if precision is None else precision))
     draw = roc_curves if roc else precision_recall_curves
-    return drawn(WIDTHS, lambda width: draw(sweeps, points, width))
+    return drawn(WIDTHS, lambda width: draw(tables, points, width))
 
 
 def _dispute(dispute: Dispute) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class ReportContent:
         config: The resolved config, as YAML.
         map_range: Raw map values that the darkest and brightest colour stand for.
         warnings: Sentences that a reader must not miss, such as untrained features.
-        tables: Of all measures, by name, such as ``sweep``.
+        tables: Of all measures, by name, such as ``defects``.
         figures: Of all measures.
         files: Names of the other files that measures wrote.
         maps: Where the images of the atlas lie among each other.

@@ -8,7 +8,7 @@ import numpy as np
 
 from callbacks.measures.learning import LOSS, objective_name, series
 
-from .charts.curves import colour_scale, precision_recall_figure, roc_figure, sweep_figure
+from .charts.curves import colour_scale, precision_recall_figure, roc_figure, threshold_figure
 from .charts.defect_figures import heat_map_image, size_recall_figure
 from .charts.learning_figure import learning_figure
 from .charts.live import live_data, rug
@@ -53,21 +53,21 @@ def figures_of(view: ReportView) -> dict[str, Any]:
 
 
 def _curves(view: ReportView) -> dict[str, Any]:
-    """Return the sweep, precision over recall and the ROC; empty where there are no defective images."""
-    threshold, sweep, counts, limits = view.threshold, view.sweep, view.counts, view.limits
+    """Draw thresholds, precision over recall and the ROC; empty where there are no defective images."""
+    threshold, table, counts, limits = view.threshold, view.threshold_table, view.counts, view.limits
     precision, recall, fpr = defined(counts.precision), defined(counts.recall) or 0.0, counts.fpr or 0.0
     at = [np.nan if precision is None else precision, recall, counts.f1 or 0.0]
     point = None if precision is None else (recall, precision)
     empty: list[tuple[str, Any]] = []
-    there = counts.defective > 0 and len(sweep) > 0
+    there = counts.defective > 0 and len(table) > 0
     return {
-        "sweep_figures": drawn(HERO_WIDTHS, lambda w: sweep_figure(sweep, threshold, at, limits, w))
+        "threshold_figures": drawn(HERO_WIDTHS, lambda w: threshold_figure(table, threshold, at, limits, w))
         if there
         else empty,
-        "pr_figures": drawn(WIDTHS, lambda w: precision_recall_figure(sweep, point, w)) if there else empty,
-        "roc_figures": drawn(WIDTHS, lambda w: roc_figure(sweep, (fpr, recall), w)) if there and counts.good else empty,
+        "pr_figures": drawn(WIDTHS, lambda w: precision_recall_figure(table, point, w)) if there else empty,
+        "roc_figures": drawn(WIDTHS, lambda w: roc_figure(table, (fpr, recall), w)) if there and counts.good else empty,
         "at_threshold": _at_threshold(counts, view.written_threshold),
-        "best_f1": _best(sweep, view.axis_decimals) if there else None,
+        "best_f1": _best(table, view.axis_decimals) if there else None,
     }
 
 
@@ -87,8 +87,8 @@ def _learning(content: ReportContent) -> list[tuple[str, Any]]:
     loss, objective = (series(content.history, name) for name in (LOSS, training.get("monitor", "")))
     if not training or max(len(loss), len(objective)) < 2:
         return []
-    kept, name = training["kept_epoch"], objective_name(training["monitor"])
-    return drawn(HERO_WIDTHS, lambda width: learning_figure(loss, objective, kept, name, width))
+    epoch, name = training["kept_epoch"], objective_name(training["monitor"])
+    return drawn(HERO_WIDTHS, lambda width: learning_figure(loss, objective, epoch, name, width))
 
 
 def _at_threshold(counts: Confusion, threshold: str) -> str:
@@ -99,8 +99,8 @@ def _at_threshold(counts: Confusion, threshold: str) -> str:
     )
 
 
-def _best(sweep: pd.DataFrame, decimals: int) -> str:
-    row = sweep.iloc[int(sweep["f1"].to_numpy().argmax())]
+def _best(table: pd.DataFrame, decimals: int) -> str:
+    row = table.iloc[int(table["f1"].to_numpy().argmax())]
     return f"{share(row['f1'])} at {score(row['threshold'], decimals)}"
 
 

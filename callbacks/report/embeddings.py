@@ -50,8 +50,8 @@ def embedding_maps(
     pca = PCA(count, random_state=seed)
     principal = pca.fit_transform(embedding_ND.astype(np.float64))
     plane = np.pad(principal, ((0, 0), (0, max(0, 2 - count))))[:, :2]
-    kept = float(pca.explained_variance_ratio_[:2].sum())
-    pca_note = f"Distances are true as far as two directions show them: they hold {100 * kept:.0f} % of all variance."
+    share = float(pca.explained_variance_ratio_[:2].sum())
+    pca_note = f"Distances are true as far as two directions show them: they hold {100 * share:.0f} % of all variance."
     perplexity = min(_PERPLEXITY, (len(embedding_ND) - 1) / 3)
     start = 1e-4 * plane / max(float(plane[:, 0].std()), 1e-12)  # as scikit-learn's own start by PCA, for any D
     method = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=iterations)

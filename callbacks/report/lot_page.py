@@ -193,12 +193,12 @@ def _breakable(name: str) -> str:
 
 
 def _without(images: Sequence[ShownImage]) -> str:
-    kept = sum(one.shown for one in images)
+    on_page = sum(one.shown for one in images)
     linked = sum(bool(one.image) and not one.image.startswith("data:") for one in images)
     told = []
-    if kept < len(images):
+    if on_page < len(images):
         told.append(
-            f"{kept:,} of {len(images):,} images are shown, those called defective and those nearest to the "
+            f"{on_page:,} of {len(images):,} images are shown, those called defective and those nearest to the "
             "threshold before others; the list below has all."
         )
     if linked:

@@ -37,7 +37,7 @@ function countsAt(threshold, scope) {
   return counts;
 }
 
-// --- The sweep under the pointer ---
+// --- The threshold under the pointer ---
 
 function sentence(threshold) {
   const { tp, fp, tn, fn } = countsAt(threshold, 0);
@@ -46,10 +46,10 @@ function sentence(threshold) {
     `${plural(fp, "false alarm")}, ${whole(tn)} passed.`;
 }
 
-for (const figure of data ? document.querySelectorAll("#sweep svg") : []) {
+for (const figure of data ? document.querySelectorAll("#thresholds svg") : []) {
   const hover = figure.querySelector(".hover"), width = figure.viewBox.baseVal.width;
   if (!hover) continue;
-  const output = byId("sweep-readout"), atRest = output.textContent;
+  const output = byId("at-threshold"), atRest = output.textContent;
   figure.addEventListener("pointermove", (event) => {
     const box = figure.getBoundingClientRect();
     const x = Math.min(Math.max((event.clientX - box.left) / box.width * width, data.left), width - data.right);

@@ -56,7 +56,7 @@ def _draw(drawn: Drawn, ring: Ring, colour: tuple[int, int, int], name: str, wor
         cv2.polylines(drawn, [np.rint(points * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4)
     box = ring.box
     cv2.rectangle(drawn, (box.left, box.top), (box.right - 1, box.bottom - 1), colour, thick)
-    for at, mark in ((ring.thickness.least_at, "thin"), (ring.thickness.greatest_at, "thick")):
+    for at, mark in ((ring.thickness.thinnest_at, "thin"), (ring.thickness.thickest_at, "thick")):
         _spoke(drawn, ring, math.radians(at), mark, size)
     if ring.fin is not None:
         outline = ring.outer if ring.fin.side == "outer" else ring.inner

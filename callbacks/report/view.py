@@ -42,7 +42,7 @@ class ReportView:
         limits: Of the axis of scores: test, calibration and threshold lie within.
         axis_decimals: That tell places on that axis apart.
         decimals: That tell the scores of test images apart.
-        sweep: As in sweep.csv; empty without one.
+        threshold_table: As in sweep.csv; empty without one.
         atlas: Thumbnails of test images; None without.
         defects: Marked defects and where any were found; None without.
         examples: Worst first in each category.
@@ -58,7 +58,7 @@ class ReportView:
     limits: tuple[float, float]
     axis_decimals: int
     decimals: int
-    sweep: pd.DataFrame
+    threshold_table: pd.DataFrame
     atlas: Atlas | None
     defects: DefectFigures | None
     examples: tuple[Example, ...]

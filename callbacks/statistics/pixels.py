@@ -64,8 +64,8 @@ def pixel_intervals(
         ValueError: Where the images came without group names.
     """
     counts = histogram.counts()
-    kept = sum(int(image.negative.sum() + image.positive.sum()) for image in histogram.pictures)
-    if kept != int(counts.negative.sum() + counts.positive.sum()):
+    counted = sum(int(image.negative.sum() + image.positive.sum()) for image in histogram.pictures)
+    if counted != int(counts.negative.sum() + counts.positive.sum()):
         raise ValueError(
             "Expected a coarse histogram for every picture, but some came without a group; give group_N to "
             "PixelHistogram.update, the picture's path where pictures stand alone."

@@ -50,5 +50,5 @@ def threshold_table(counts: ScoreCounts, most_rows: int | None = None) -> pd.Dat
     table["f1"] = f_score(counts.negative, counts.positive)
     if most_rows is None or len(table) <= most_rows:
         return table
-    kept = np.unique(np.linspace(0, len(table) - 1, most_rows).astype(int))
-    return table.iloc[kept].reset_index(drop=True)
+    chosen = np.unique(np.linspace(0, len(table) - 1, most_rows).astype(int))
+    return table.iloc[chosen].reset_index(drop=True)

@@ -81,12 +81,12 @@ class Usual:
         found = {name: find_limits(name, value_NF[:, fact], codes) for fact, name in enumerate(FACTS)}
         # Left-out images lie a little further out than fresh ones: by this, no set is compared.
         value_NF[:, list(FACTS).index(EMBEDDING)] = np.nan
-        kept = _spread(np.isfinite(value_NF[:, list(FACTS).index(LEVEL)]))
+        chosen = _spread(np.isfinite(value_NF[:, list(FACTS).index(LEVEL)]))
         return cls(
             {name: limits for name, limits in found.items() if limits is not None},
-            np.vectorize(rounded, otypes=[np.float64])(value_NF[kept]) if len(kept) else value_NF[kept],
-            codes[kept],
-            tuple(kind_N[index] for index in kept) if kind_N else ("",) * len(kept),
+            np.vectorize(rounded, otypes=[np.float64])(value_NF[chosen]) if len(chosen) else value_NF[chosen],
+            codes[chosen],
+            tuple(kind_N[index] for index in chosen) if kind_N else ("",) * len(chosen),
             level_range,
         )
 

@@ -126,12 +126,12 @@ def projector_images(thumbnail_AhwC: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).float().div(255)
 
 
-def log_curve(writer: SummaryWriter, name: str, sweep: pd.DataFrame, step: int | None = None) -> None:
-    """Log the exact sweep, thinned to as many points as TensorBoard draws."""
-    sweep = sweep.dropna(subset=["precision", "recall"]) if len(sweep) else sweep
-    if sweep.empty:
+def log_curve(writer: SummaryWriter, name: str, table: pd.DataFrame, step: int | None = None) -> None:
+    """Log the exact table of thresholds, thinned to as many points as TensorBoard draws."""
+    table = table.dropna(subset=["precision", "recall"]) if len(table) else table
+    if table.empty:
         return
-    rows = sweep.iloc[np.unique(np.linspace(0, len(sweep) - 1, CURVE_POINTS).astype(int))]
+    rows = table.iloc[np.unique(np.linspace(0, len(table) - 1, CURVE_POINTS).astype(int))]
     tp, fp, tn, fn, precision, recall = (
         rows[name].to_numpy() for name in ("tp", "fp", "tn", "fn", "precision", "recall")
     )

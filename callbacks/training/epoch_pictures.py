@@ -124,7 +124,7 @@ def stride(max_epochs: int | None) -> int:
 
 
 def log_calibration(writer: SummaryWriter, calibration: Calibration, examples: Sequence[Example], epoch: int) -> None:
-    """Log the sweep as a precision-recall curve, the confusion matrix and the worst calibration images.
+    """Log every threshold as a precision-recall curve, the confusion matrix and the worst calibration images.
 
     Args:
         writer: Of TensorBoard's events.

@@ -248,9 +248,9 @@ def _best(found: list[_Found], grid: tuple[int, int] | None) -> _Found:
     """Return what fits a grid best; None: what looks most like an array."""
     fits = [one for one in found if grid is not None and one.grid == tuple(grid)] or found
     scores = [one.score(grid) for one in fits]
-    least = max(scores) - (1 - SAME_SCORE) * abs(max(scores))
+    near_best = max(scores) - (1 - SAME_SCORE) * abs(max(scores))
     # Those that cover the same pillars differ little in that; then the middle of a pillar is where it is symmetric.
-    alike = [one for one, score in zip(fits, scores, strict=True) if score >= least]
+    alike = [one for one, score in zip(fits, scores, strict=True) if score >= near_best]
     return max(alike, key=lambda one: one.symmetry)
 
 

@@ -132,8 +132,8 @@ def autocorrelation(relief_HW: Plane) -> tuple[Plane, Plane]:
     spectrum = fft.rfft2(relief_HW * np.outer(*fades), s=shape)
     both = fft.irfft2(spectrum.real**2 + spectrum.imag**2, s=shape)
     alone = [fft.irfft(np.abs(fft.rfft(fade, n)) ** 2, n) for fade, n in zip(fades, shape, strict=True)]
-    kept = [np.arange(-(length // 2), length // 2) for length in relief_HW.shape]
-    left = np.outer(*(part[shift] / part[0] for part, shift in zip(alone, kept, strict=True)))
-    ratio = both[np.ix_(*kept)] / np.maximum(left, 1e-3)
+    shifts = [np.arange(-(length // 2), length // 2) for length in relief_HW.shape]
+    left = np.outer(*(part[shift] / part[0] for part, shift in zip(alone, shifts, strict=True)))
+    ratio = both[np.ix_(*shifts)] / np.maximum(left, 1e-3)
     middle = max(float(ratio[relief_HW.shape[0] // 2, relief_HW.shape[1] // 2]), 1e-12)
     return np.asarray(ratio / middle, dtype=np.float32), np.asarray(np.clip(left, 0, 1), dtype=np.float32)

@@ -66,12 +66,12 @@ def straighten_index(index_N2: Index) -> tuple[Index, Stagger]:
 
 def fullness(index_N2: Index) -> float:
     """Return the share of the places of a rectangle that hold a cell, rows and columns with few cells left out."""
-    kept = index_N2
+    inner_N2 = index_N2
     for axis in (0, 1):
-        line, count = np.unique(kept[:, axis], return_counts=True)
-        kept = kept[np.isin(kept[:, axis], line[count >= EDGE * np.median(count)])]
-    if not len(kept):
+        line, count = np.unique(inner_N2[:, axis], return_counts=True)
+        inner_N2 = inner_N2[np.isin(inner_N2[:, axis], line[count >= EDGE * np.median(count)])]
+    if not len(inner_N2):
         return 0.0
-    columns, rows = np.ptp(kept, axis=0) + 1
+    columns, rows = np.ptp(inner_N2, axis=0) + 1
     # What was left out counts against a numbering: a parallelogram is full once its corners are cut off.
-    return float(len(kept) ** 2 / (columns * rows * len(index_N2)))
+    return float(len(inner_N2) ** 2 / (columns * rows * len(index_N2)))

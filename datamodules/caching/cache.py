@@ -56,22 +56,22 @@ class CachedDataset(SizedDataset[Sample]):
         path = self.folder / self.keys[index][:2] / f"{self.keys[index]}.pt"
         row = self.dataset.rows[index]
         try:
-            kept = _unpack(torch.load(path, weights_only=True))
+            stored = _unpack(torch.load(path, weights_only=True))
         except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError):  # missing, or cut short by a kill
             sample = self.dataset[index]
             _write(path, sample)
             return sample
         return Sample(
-            image=kept["image"],
+            image=stored["image"],
             name=row.name,
             image_path=row.image_path,
             label_index=row.label_index,
-            mask=kept["mask"],
-            zones=kept["zones"],
+            mask=stored["mask"],
+            zones=stored["zones"],
             group=row.group,
             kind=row.kind,
-            target=kept["target"],
-            frame=None if kept["frame"] is None else Part(*kept["frame"]),
+            target=stored["target"],
+            frame=None if stored["frame"] is None else Part(*stored["frame"]),
         )
 
 

@@ -41,21 +41,21 @@ class SampleCache:
 
     def get(self, key: str) -> Sample | None:
         """Return a sample, every bit as it was given; None where it was not kept."""
-        kept = self._samples.get(key)
-        if kept is None:
+        stored = self._samples.get(key)
+        if stored is None:
             return None
-        eight_bit = kept.image.dtype == torch.uint8
-        return _copy(kept, kept.image.float().div_(255) if eight_bit else kept.image)
+        eight_bit = stored.image.dtype == torch.uint8
+        return _copy(stored, stored.image.float().div_(255) if eight_bit else stored.image)
 
     def put(self, key: str, sample: Sample) -> None:
         """Keep a sample, with eight bits per value of its image where nothing is lost by that."""
         eight_bit = sample.image.mul(255).round().to(torch.uint8)
         exact = torch.equal(eight_bit.float().div_(255), sample.image)
-        kept = _copy(sample, eight_bit if exact else sample.image)
-        size = _size(kept)
+        stored = _copy(sample, eight_bit if exact else sample.image)
+        size = _size(stored)
         if self.size + size <= self.limit_bytes:
             self.size += size
-            self._samples[key] = kept
+            self._samples[key] = stored
 
 
 class DatasetInMemory(SizedDataset["Sample"]):
@@ -84,10 +84,10 @@ class DatasetInMemory(SizedDataset["Sample"]):
 
 
 @contextmanager
-def keeping(kept: SampleCache | None) -> Iterator[None]:
+def keeping(cache: SampleCache | None) -> Iterator[None]:
     """Let every datamodule inside the block keep its samples here; None: nowhere."""
     global _in_use  # noqa: PLW0603 - a sweep around a run is not a choice of the run's, and stays out of its config
-    before, _in_use = _in_use, kept
+    before, _in_use = _in_use, cache
     try:
         yield
     finally:

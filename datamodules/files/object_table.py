@@ -86,8 +86,8 @@ def _pixels_of(label_HW: Labels, min_area: int) -> _Pixels:
     number_K = flat[place_K]
     area_L = np.bincount(number_K)
     large_L = area_L > min_area
-    kept = large_L[number_K]
-    place_K, number_K = place_K[kept], number_K[kept]
+    large_K = large_L[number_K]
+    place_K, number_K = place_K[large_K], number_K[large_K]
     place_K = place_K[np.argsort(number_K, kind="stable")]
     label_N = np.flatnonzero(large_L)
     area_N = area_L[label_N]

@@ -96,16 +96,16 @@ def relabelled(
     rows: list[dict[str, object]], labels: Mapping[Path, Relabelled], problems: list[UnreadableImageError]
 ) -> list[dict[str, object]]:
     """Give rows the labels that a table says; leave out those of which it says that nobody can tell."""
-    kept = []
+    rows_now = []
     by_path = {str(path): one for path, one in labels.items()}
     for row in rows:
         one = by_path.get(str(row["image_path"]))
         if one is None:
-            kept.append(row)
+            rows_now.append(row)
         elif one.label_index is None:
             problem = f"is labelled {one.word} in {TABLE}"
             problems.append(UnreadableImageError(str(row["image_path"]), problem, "label it good or defective"))
         else:
             defect = (one.defect or str(row["defect"]) or "defect") if one.label_index == DEFECTIVE else ""
-            kept.append({**row, "label_index": one.label_index, "defect": defect})
-    return kept
+            rows_now.append({**row, "label_index": one.label_index, "defect": defect})
+    return rows_now

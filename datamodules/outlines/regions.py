@@ -98,8 +98,8 @@ def mask_rings(mask_HW: Mask) -> tuple[Points, ...]:
         of_stack = Counter(id(stack) for stack, _ in pairs)
         of_run = Counter(run for _, run in pairs)
         going_on = {run: stack for stack, run in pairs if of_stack[id(stack)] == of_run[run] == 1}
-        kept = {id(stack) for stack in going_on.values()}
-        done += [stack for stack in growing if id(stack) not in kept]
+        continued = {id(stack) for stack in going_on.values()}
+        done += [stack for stack in growing if id(stack) not in continued]
         growing = [going_on.get(run) or _Stack(column, []) for run in runs]
         for stack, run in zip(growing, runs, strict=True):
             stack.runs.append(run)

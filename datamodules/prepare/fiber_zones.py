@@ -81,8 +81,8 @@ class FiberZones:
         names = [path.relative_to(root) for path in paths]
         kinds = [name.parent.as_posix() if name.parent != Path() else "" for name in names]
         priors = priors_by_kind(kinds, self.core_um, self.cladding_um, self.aspect)
-        kept = None if self.weights is None else Path(self.weights).expanduser()
-        faces, agreement = find_all(paths, kinds, priors, None if kept is None else read_weights(kept))
+        weights_path = None if self.weights is None else Path(self.weights).expanduser()
+        faces, agreement = find_all(paths, kinds, priors, None if weights_path is None else read_weights(weights_path))
         scales = scales_of(faces, priors, by_kind=self.scale == "kind")
         for face, name, scale in track(list(zip(faces, names, scales, strict=True)), "writing zones"):
             self._write_face(out, face, name, scale)
@@ -97,7 +97,7 @@ class FiberZones:
         _write_csv(out / "excluded.csv", listed)
         found = sum(face.found for face in faces)
         if agreement:
-            add_to_file(kept or out / "weights.json", agreement, found, fresh=kept is None)
+            add_to_file(weights_path or out / "weights.json", agreement, found, fresh=weights_path is None)
         return Prepared(
             out,
             len(faces),

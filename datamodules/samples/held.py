@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLES = "samples.csv"
-KEPT = (CALIBRATION, TEST)  # what must not grow either
+HELD_BACK = (CALIBRATION, TEST)  # what must not grow either
 
 
 def read_earlier(path: str) -> pd.DataFrame:
@@ -62,19 +62,19 @@ def hold_splits(
     groups = dict(zip(earlier["group"], earlier["split"], strict=True))
     groups |= dict(zip(table["group"][~new], held[~new], strict=True))
     bound = table["group"].map(groups).fillna(UNASSIGNED)
-    out = new & (bound.isin(KEPT) | table["split"].isin(KEPT))
+    out = new & (bound.isin(HELD_BACK) | table["split"].isin(HELD_BACK))
     problems = [
         UnreadableImageError(path, f"is new beside the {split or own} images of {name}", "drop data.split_from for it")
         for path, split, own in zip(table["image_path"][out], bound[out], table["split"][out], strict=True)
     ]
     table = table.assign(split=held.where(~new, TRAIN))[~out].reset_index(drop=True)
-    here = {split: int(((held == split) & ~new).sum()) for split in KEPT}
-    before = {split: int((earlier["split"] == split).sum()) for split in KEPT}
+    here = {split: int(((held == split) & ~new).sum()) for split in HELD_BACK}
+    before = {split: int((earlier["split"] == split).sum()) for split in HELD_BACK}
     if not here[TEST]:
         raise DataError(
             f"Expected test images of {name} in this data, byte by byte, but found none of its {before[TEST]}; set "
             "data.root to the folder that has them, or drop data.split_from."
         )
-    there = " and ".join(f"{here[split]} of its {before[split]} {split} images" for split in reversed(KEPT))
+    there = " and ".join(f"{here[split]} of its {before[split]} {split} images" for split in reversed(HELD_BACK))
     added = int((new & ~out).sum())
     return table, problems, [f"Splits are those of {name}: {there} are here; {added} new images go to training."]

@@ -94,8 +94,8 @@ class Ring:
             "inner_diameter": 2 * self.inner.radius,
             "centre_distance": math.hypot(self.outer.x - self.inner.x, self.outer.y - self.inner.y),
             "mean_thickness": self.thickness.mean,
-            "min_thickness": self.thickness.least,
-            "max_thickness": self.thickness.greatest,
+            "min_thickness": self.thickness.smallest,
+            "max_thickness": self.thickness.largest,
             "ovality": float(diameter.max() - diameter.min()),
             "flash": 0.0 if self.fin is None else self.fin.height,
             "gap": sum(gap.width for gap in self.gaps),
@@ -193,11 +193,11 @@ def _calm(away_N: Floats, calm_N: Floats) -> Floats:
 
 def _beside_gaps(away_N: Floats, gaps: tuple[Gap, ...], radius: float) -> Floats:
     """Leave out the rays through gaps and their walls: where the body ends it is not thin."""
-    kept_N = away_N.copy()
+    whole_N = away_N.copy()
     for gap in gaps:
         half = math.degrees((gap.width / 2 + WALL) / radius)
-        kept_N[np.abs((np.arange(RAYS) * 360 / RAYS - gap.at + 180) % 360 - 180) <= half] = np.nan
-    return kept_N
+        whole_N[np.abs((np.arange(RAYS) * 360 / RAYS - gap.at + 180) % 360 - 180) <= half] = np.nan
+    return whole_N
 
 
 def _filled(outline: Outline, away_N: Floats) -> tuple[Floats, Floats]:

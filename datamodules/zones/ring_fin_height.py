@@ -34,7 +34,7 @@ NEAR = 7.0  # pixels to both sides of the outline that tell its blur
 BLURS = np.geomspace(0.5, 4.0, 22)  # standard deviations that are tried, in pixels
 SHIFTS = (-0.1, 0.0, 0.1)  # pixels by which the plain outline may lie elsewhere
 FITTED = 3.0  # standard deviations of the blur below the blurred tip from which widths are compared
-LEAST_FITTED = 4.0  # pixels
+MIN_FITTED = 4.0  # pixels
 ABOVE = 4.0  # standard deviations above it to which they are
 FLANK = 0.5  # of the fin's brightness at the lowest width that is compared: its flank
 ALIKE = 2.5  # neighbouring widths whose noise is one
@@ -156,7 +156,7 @@ def _fit_plain(plain_M: Floats, offset_M: Floats) -> Fit:
 
 def _below(blur: float) -> float:
     """Return how far below a blurred tip widths are compared."""
-    return max(FITTED * blur, LEAST_FITTED)
+    return max(FITTED * blur, MIN_FITTED)
 
 
 def _flanks(alone_TM: Floats, foot_T: Mask, offset_M: Floats, tip: float, blur: float) -> Mask:

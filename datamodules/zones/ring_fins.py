@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .ring_outline import Outline
 
 SURE = 5.0  # standard deviations of the edges from which something stands out
-LEAST = 1.5  # pixels: what is lower is not told from noise
+MIN_HEIGHT = 1.5  # pixels: what is lower is not told from noise
 ALONG = 0.5  # pixels between places at which a notch is looked at
 ACROSS = 0.5  # pixels between samples
 FOOT = 12.0  # pixels along the outline to both sides of a fin that may belong to it
@@ -110,8 +110,8 @@ def _peak(away_N: Floats) -> tuple[float, float] | None:
     steady = running_median(away_N, 3)
     if not np.isfinite(steady).any():
         return None
-    steady = np.where(steady > np.maximum(SURE * local_noise(away_N), LEAST), steady, -np.inf)
+    steady = np.where(steady > np.maximum(SURE * local_noise(away_N), MIN_HEIGHT), steady, -np.inf)
     at = int(np.nanargmax(steady))
-    if steady[at] < LEAST:
+    if steady[at] < MIN_HEIGHT:
         return None
     return at * 2 * math.pi / len(away_N), float(steady[at])

@@ -114,11 +114,11 @@ def _cuts(bare_RT: Floats, cosine: float) -> tuple[Gap, ...]:
     return tuple(sorted(set(found), key=lambda gap: gap.at))
 
 
-def _flanks(smooth_T: Floats, first: int, last: int, least: float) -> tuple[int, int]:
+def _flanks(smooth_T: Floats, first: int, last: int, level: float) -> tuple[int, int]:
     """Go on to both sides until the body is whole again."""
-    while first > 0 and smooth_T[first] > least:
+    while first > 0 and smooth_T[first] > level:
         first -= 1
-    while last < len(smooth_T) and smooth_T[last - 1] > least:
+    while last < len(smooth_T) and smooth_T[last - 1] > level:
         last += 1
     return max(first - 1, 0), min(last + 1, len(smooth_T))
 

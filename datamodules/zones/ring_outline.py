@@ -21,7 +21,7 @@ ROUNDS = 30
 FINEST = 0.1  # pixels: residuals are never taken for smaller
 DETRENDED = 31  # rays: what lasts longer is form, not noise
 SCATTERED = 121  # rays, 30 degrees, over which noise is alike
-LEAST_TRUST = 0.02
+MIN_TRUST = 0.02
 DIAMETERS = 720  # directions, over half a turn, in which an outline is measured
 
 
@@ -109,8 +109,8 @@ def _trust(at_N: Floats, known: Mask, away: Floats) -> Floats:
     scattered = np.full(len(at_N), np.nan)
     scattered[known] = away
     scatter_N = local_noise(scattered)[known]
-    trust: Floats = np.clip((np.nanmin(scatter_N) / scatter_N) ** 2, LEAST_TRUST, 1.0)
-    return np.nan_to_num(trust, nan=LEAST_TRUST)
+    trust: Floats = np.clip((np.nanmin(scatter_N) / scatter_N) ** 2, MIN_TRUST, 1.0)
+    return np.nan_to_num(trust, nan=MIN_TRUST)
 
 
 def local_noise(away_N: Floats) -> Floats:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .ring_ground import Mask
 
 DIRT = 0.08  # of the largest piece: smaller ones are dirt
-LEAST = 60  # pixels of the small copy that a ring covers
+MIN_AREA = 60  # pixels of the small copy that a ring covers
 ROUND = 0.6  # 4 pi area / perimeter^2 of a hole: the gussets between rings that touch stay below 0.3
 HOLE = 0.02  # of what a ring surrounds
 SEEN = 0.5  # of a turn that has to be seen of an open ring
@@ -50,7 +50,7 @@ def find_pieces(mask_hw: Mask) -> tuple[list[Piece], int]:
     """
     count, found_hw, statistics, _ = cv2.connectedComponentsWithStats(mask_hw.astype(np.uint8), connectivity=8)
     area = statistics[1:, cv2.CC_STAT_AREA]
-    large = [label + 1 for label in range(count - 1) if area[label] >= max(LEAST, DIRT * int(area.max()))]
+    large = [label + 1 for label in range(count - 1) if area[label] >= max(MIN_AREA, DIRT * int(area.max()))]
     pieces: list[Piece] = []
     strange = 0
     for label in large:
@@ -97,8 +97,8 @@ def _all_holes(mask_hw: Mask) -> list[Mask]:
 
 def _holes(mask_hw: Mask, surrounded: float) -> list[Mask]:
     """List the holes that make rings: round, and of some size."""
-    least = max(HOLE * surrounded, 9)
-    found = [hole for hole in _all_holes(mask_hw) if hole.sum() >= least and _roundness(hole) >= ROUND]
+    min_area = max(HOLE * surrounded, 9)
+    found = [hole for hole in _all_holes(mask_hw) if hole.sum() >= min_area and _roundness(hole) >= ROUND]
     largest = max((int(hole.sum()) for hole in found), default=0)
     return [hole for hole in found if hole.sum() >= 0.2 * largest]
 

@@ -60,23 +60,23 @@ def source_measures(values: Array, background: int | None = None) -> dict[str, f
     (inner_x, inner_y), inner_radius = cv2.minEnclosingCircle(inner)
     dx, dy = float(outer_x - inner_x), float(outer_y - inner_y)
     apart, middle = math.hypot(dx, dy), (float(outer_radius) + float(inner_radius)) / 2
-    least, greatest = contour_distances(outer, inner)
+    smallest, largest = contour_distances(outer, inner)
     around, area = cv2.arcLength(outer, closed=True), int(np.count_nonzero(mask_HW))
     return {
         "center_dist": apart,
-        "thickness_range": greatest - least,
-        "thickness_ratio": greatest / least if least > 0 else NO_RATIO,
+        "thickness_range": largest - smallest,
+        "thickness_ratio": largest / smallest if smallest > 0 else NO_RATIO,
         "eccentricity_pct": 100 * apart / middle if middle > 0 else 0.0,
         "circularity_outer": 4 * math.pi * cv2.contourArea(outer) / around**2 if around > 0 else 0.0,
         "outer_radius": float(outer_radius),
         "inner_radius": float(inner_radius),
         "ring_thickness": float(outer_radius) - float(inner_radius),
         "mean_radius": middle,
-        "min_thickness": least,
+        "min_thickness": smallest,
         "annular_area_k": area / 1000,
         "center_dx": dx,
         "center_dy": dy,
-        "max_thickness": greatest,
+        "max_thickness": largest,
         "annular_area": float(area),
     }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 THINNER = 31  # rays, 7.75 degrees: a dent or flat is as long; what is shorter is a notch
 THICKER = 241  # rays, 60 degrees: what stands out over less is flash, and no thickness of the body
 SURE = 5.0  # standard deviations from which a change is one
-LEAST = 0.5  # pixels: smaller changes do not count
+MIN_CHANGE = 0.5  # pixels: smaller changes do not count
 ALIKE = 6.0  # pixels along an outline over which noise is alike, where brightness is averaged along it
 
 
@@ -31,18 +31,18 @@ class Thickness(NamedTuple):
     Attributes:
         profile_N: Ray by ray about the middle of both centres; fins and notches left out.
         mean: Outer minus inner mean radius.
-        least: Smallest.
-        greatest: Largest.
-        least_at: Where the ring is thinnest, in degrees, counted from the right towards the bottom, 0 to 360.
-        greatest_at: Where it is thickest.
+        smallest: Smallest.
+        largest: Largest.
+        thinnest_at: Where the ring is thinnest, in degrees, counted from the right towards the bottom, 0 to 360.
+        thickest_at: Where it is thickest.
     """
 
     profile_N: Floats
     mean: float
-    least: float
-    greatest: float
-    least_at: float
-    greatest_at: float
+    smallest: float
+    largest: float
+    thinnest_at: float
+    thickest_at: float
 
 
 def measure_thickness(outer: Outline, inner: Outline, away_outer_N: Floats, away_inner_N: Floats) -> Thickness:
@@ -62,10 +62,10 @@ def measure_thickness(outer: Outline, inner: Outline, away_outer_N: Floats, away
     return Thickness(
         profile_N=profile_N,
         mean=outer.radius - inner.radius,
-        least=max(float(profile_N[thin]), 0.0),
-        greatest=float(profile_N[thick]),
-        least_at=360.0 * thin / RAYS,
-        greatest_at=360.0 * thick / RAYS,
+        smallest=max(float(profile_N[thin]), 0.0),
+        largest=float(profile_N[thick]),
+        thinnest_at=360.0 * thin / RAYS,
+        thickest_at=360.0 * thick / RAYS,
     )
 
 
@@ -112,4 +112,6 @@ def _sure(grown_N: Floats, noise_N: Floats, window: int, radius: float) -> Float
     """Return medians over a window where they are more than noise, whose values are alike over some pixels."""
     independent = max(window * min(2 * math.pi * radius / RAYS / ALIKE, 1.0), 1.0)
     middle_N = np.nan_to_num(running_median(grown_N, window))
-    return np.where(np.abs(middle_N) > np.maximum(SURE * 1.25 * noise_N / math.sqrt(independent), LEAST), middle_N, 0.0)
+    return np.where(
+        np.abs(middle_N) > np.maximum(SURE * 1.25 * noise_N / math.sqrt(independent), MIN_CHANGE), middle_N, 0.0
+    )

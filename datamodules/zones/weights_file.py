@@ -23,8 +23,8 @@ def read_weights(path: Path) -> dict[str, float]:
     Raises:
         DataError: It is something else.
     """
-    kept = _read(path)
-    return as_weights({name: entry[0] for name, entry in kept.items()}) if kept else dict(DEFAULT_WEIGHTS)
+    stored = _read(path)
+    return as_weights({name: entry[0] for name, entry in stored.items()}) if stored else dict(DEFAULT_WEIGHTS)
 
 
 def add_to_file(path: Path, agreement: Mapping[str, float], images: int, *, fresh: bool = False) -> None:
@@ -41,19 +41,19 @@ def add_to_file(path: Path, agreement: Mapping[str, float], images: int, *, fres
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        kept = {} if fresh else _read(path)
+        stored = {} if fresh else _read(path)
         for method, value in agreement.items():
-            before, seen = kept.get(method, (0.0, 0))
-            kept[method] = ((before * seen + value * images) / (seen + images), seen + images)
-        text = {method: {"agreement": value, "images": seen} for method, (value, seen) in sorted(kept.items())}
+            before, seen = stored.get(method, (0.0, 0))
+            stored[method] = ((before * seen + value * images) / (seen + images), seen + images)
+        text = {method: {"agreement": value, "images": seen} for method, (value, seen) in sorted(stored.items())}
         write_whole(path, (json.dumps(text, indent=2) + "\n").encode())
 
 
 def _read(path: Path) -> dict[str, tuple[float, int]]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        kept = {str(method): (float(entry["agreement"]), int(entry["images"])) for method, entry in values.items()}
-        if strange := [method for method, (value, seen) in kept.items() if not 0 <= value <= 1 or seen < 0]:
+        stored = {str(method): (float(entry["agreement"]), int(entry["images"])) for method, entry in values.items()}
+        if strange := [method for method, (value, seen) in stored.items() if not 0 <= value <= 1 or seen < 0]:
             raise ValueError(f"agreement of {strange[0]} is not between 0 and 1")
     except FileNotFoundError:
         return {}
@@ -62,4 +62,4 @@ def _read(path: Path) -> dict[str, tuple[float, int]]:
             f"Expected {path} to hold the weights of zone detectors as Loupe writes them, but could not read it: "
             f"{error!r}; delete it, or name another file."
         ) from error
-    return kept
+    return stored

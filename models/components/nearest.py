@@ -72,14 +72,14 @@ class Group(NamedTuple):
         asked_GD: The questions.
         row_GS: Their short form, ready to be multiplied.
         square_G: Their squared norms.
-        least_GC: The least distance that a point of each cell may have.
+        nearest_GC: The least distance that a point of each cell may have.
         home_G: The cells that they lie in.
     """
 
     asked_GD: Tensor
     row_GS: Tensor
     square_G: Tensor
-    least_GC: npt.NDArray[np.float32]
+    nearest_GC: npt.NDArray[np.float32]
     home_G: npt.NDArray[np.int64]
 
 
@@ -141,13 +141,13 @@ class BankSearch:
         apart_NC.add_(square_N.unsqueeze(1), alpha=1 - ROUNDING).clamp_min_(0).sqrt_()
         home_N = apart_NC.numpy().argmin(axis=1)  # NumPy finds places of minima several times faster than torch
         order_N = torch.from_numpy(home_N.argsort(kind="stable"))
-        least_NC = apart_NC.sub_(self._radius_C)[order_N].numpy()
+        nearest_NC = apart_NC.sub_(self._radius_C)[order_N].numpy()
         row_NS = torch.cat([-2 * short_NS, torch.ones(len(asked_ND), 1)], dim=1)[order_N]
         parts = zip(
             torch.split(asked_ND[order_N], GROUP),
             torch.split(row_NS, GROUP),
             torch.split(square_N[order_N], GROUP),
-            np.split(least_NC, range(GROUP, len(asked_ND), GROUP)),
+            np.split(nearest_NC, range(GROUP, len(asked_ND), GROUP)),
             np.split(home_N[order_N.numpy()], range(GROUP, len(asked_ND), GROUP)),
             strict=True,
         )
@@ -159,15 +159,15 @@ class BankSearch:
         In double precision, for the rest is a difference.
         """
         centred_ND = point_ND.double() - self._centre_D
-        kept_NA = centred_ND @ self._axis_DA
+        along_NA = centred_ND @ self._axis_DA
         square_N = centred_ND.square().sum(dim=1)
-        rest_N = (square_N - kept_NA.square().sum(dim=1)).clamp_min(0).sqrt()
-        return torch.cat([kept_NA, rest_N.unsqueeze(1)], dim=1).float(), square_N.float()
+        rest_N = (square_N - along_NA.square().sum(dim=1)).clamp_min(0).sqrt()
+        return torch.cat([along_NA, rest_N.unsqueeze(1)], dim=1).float(), square_N.float()
 
     def _ask(self, group: Group) -> Tensor:
         """Answer a group with rows: first by what lies at home, then by all that may be nearer; or find it strange."""
         known_G = self._ask_at_home(group)
-        needed_GC = group.least_GC <= known_G.sqrt().mul(1 + ROUNDING).numpy()[:, None]
+        needed_GC = group.nearest_GC <= known_G.sqrt().mul(1 + ROUNDING).numpy()[:, None]
         line_R, short_GR = self._compare_short(group.row_GS, np.any(needed_GC, axis=0))
         most_G = known_G - group.square_G + ROUNDING * (group.square_G + known_G)
         line_R = line_R[torch.from_numpy(np.flatnonzero((short_GR <= most_G.numpy()[:, None]).any(axis=0)))]
@@ -177,7 +177,7 @@ class BankSearch:
 
     def _ask_at_home(self, group: Group) -> Tensor:
         """Answer a group with squared distances (G,) to the points in its own cells that are nearest in short form."""
-        at_home = np.zeros(group.least_GC.shape[1], dtype=bool)
+        at_home = np.zeros(group.nearest_GC.shape[1], dtype=bool)
         at_home[group.home_G] = True
         line_R, short_GR = self._compare_short(group.row_GS, at_home)
         return self._measure(group.asked_GD, self._order_M[line_R[torch.from_numpy(short_GR.argmin(axis=1))]])
@@ -202,15 +202,15 @@ class BankSearch:
 
     def _compare_with_all(self, asked_ND: Tensor) -> Tensor:
         """Answer questions that are near to nothing, with rows: so much may be nearest that a choice saves nothing."""
-        least_N, row_N = torch.full((len(asked_ND),), torch.inf), torch.zeros(len(asked_ND), dtype=torch.int64)
+        lowest_N, row_N = torch.full((len(asked_ND),), torch.inf), torch.zeros(len(asked_ND), dtype=torch.int64)
         doubled_ND = -2 * asked_ND
         for first in range(0, len(self.bank_MD), ROWS):
             rows = slice(first, first + ROWS)
             apart_NR = torch.addmm(self._square_M[rows], doubled_ND, self.bank_MD[rows].T)
             best_N = torch.from_numpy(apart_NR.numpy().argmin(axis=1))
             found_N = apart_NR.gather(1, best_N.unsqueeze(1)).squeeze(1)
-            row_N = torch.where(found_N < least_N, best_N + first, row_N)
-            least_N = torch.minimum(least_N, found_N)
+            row_N = torch.where(found_N < lowest_N, best_N + first, row_N)
+            lowest_N = torch.minimum(lowest_N, found_N)
         return row_N
 
     def _measure(self, asked_GD: Tensor, row_G: Tensor) -> Tensor:

@@ -42,13 +42,13 @@ class Thinning:
     """
 
     def __init__(self, wanted: int, choose: Callable[[Tensor, int], list[int]]) -> None:
-        self._kept = SPARE * wanted
+        self._capacity = SPARE * wanted
         self._choose = choose
         self._point: list[Tensor] = []
         self._owner: list[Tensor] = []
         self._held = 0
         self._radius = 0.0
-        self._kept_now = 0  # of the last thinning, in front of all that is held
+        self._thinned = 0  # of the last thinning, in front of all that is held
         self._passes: Callable[[Tensor], Tensor] | None = None
         self.seen = 0
         self.bound = 0.0
@@ -63,7 +63,7 @@ class Thinning:
             self._point.append(point_ND)
             self._owner.append(owner_N)
             self._held += len(point_ND)
-        if self._held > (FIRST if self._passes is None else 2) * self._kept:
+        if self._held > (FIRST if self._passes is None else 2) * self._capacity:
             self._thin()
 
     def take(self) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ class Thinning:
         return {
             "point": torch.cat(self._point) if self._point else None,
             "owner": torch.cat(self._owner) if self._owner else None,
-            "kept": self._kept_now,
+            "kept": self._thinned,
             "radius": self._radius,
             "bound": self.bound,
             "seen": self.seen,
@@ -94,23 +94,23 @@ class Thinning:
 
     def _thin(self) -> None:
         point_ND, owner_N = self.take()
-        picks = self._choose(point_ND, self._kept)
-        kept_KD = point_ND[picks]
-        square_K = kept_KD.square().sum(dim=1)
+        picks = self._choose(point_ND, self._capacity)
+        chosen_KD = point_ND[picks]
+        square_K = chosen_KD.square().sum(dim=1)
         # The last one picked was the farthest of all from those before it.
-        radius = float(search_plainly(kept_KD[-1:], kept_KD[:-1], square_K[:-1]).sqrt())
+        radius = float(search_plainly(chosen_KD[-1:], chosen_KD[:-1], square_K[:-1]).sqrt())
         self.bound = max(self.bound, self._radius) + radius
         self._radius = max(self._radius, radius)
-        self._point, self._owner, self._held = [kept_KD], [owner_N[picks]], len(picks)
-        self._let_pass(kept_KD)
+        self._point, self._owner, self._held = [chosen_KD], [owner_N[picks]], len(picks)
+        self._let_pass(chosen_KD)
 
-    def _let_pass(self, kept_KD: Tensor) -> None:
+    def _let_pass(self, chosen_KD: Tensor) -> None:
         """From now on, pass over what lies within the radius of one of these."""
-        square_K, square_radius = kept_KD.square().sum(dim=1), self._radius**2
-        arranged = BankSearch(kept_KD) if len(kept_KD) >= LARGE and kept_KD.device.type == "cpu" else None
-        self._kept_now = len(kept_KD)
+        square_K, square_radius = chosen_KD.square().sum(dim=1), self._radius**2
+        arranged = BankSearch(chosen_KD) if len(chosen_KD) >= LARGE and chosen_KD.device.type == "cpu" else None
+        self._thinned = len(chosen_KD)
         self._passes = (
-            (lambda asked: search_plainly(asked, kept_KD, square_K) <= square_radius)
+            (lambda asked: search_plainly(asked, chosen_KD, square_K) <= square_radius)
             if arranged is None
             else (lambda asked: arranged.within(asked, square_radius))
         )

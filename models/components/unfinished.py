@@ -35,13 +35,13 @@ class Unfinished:
     def load(self) -> dict[str, Any]:
         """Read what was kept; empty where nothing was, or nothing that can be read."""
         try:
-            kept: dict[str, Any] = torch.load(self.path, "cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(self.path, "cpu", weights_only=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the fit can begin anew
             tell(f"{self.path} cannot be read ({error}); all images are collected anew.")
             return {}
-        return kept
+        return state
 
     def is_due(self) -> bool:
         """Tell whether there is enough that would be lost."""

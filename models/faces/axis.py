@@ -26,7 +26,7 @@ LARGEST = 0.4  # radii of the cladding: the largest thing over the axis that a r
 GROUND = 0.6  # ... by what the cladding is as far out as this
 EDGE = 0.15  # of the core's radius on either side of its edge, where a fit would smear it
 RIM = 0.77  # of the core's radius: from here to its edge it is asked what the core is like without what covers the axis
-LEAST = 6.0  # grey levels that medians may differ from a fit in any case: rings of a glass fiber are fainter
+MIN_CONTRAST = 6.0  # grey levels that medians may differ from a fit in any case: rings of a glass fiber are fainter
 STEP = 15.0  # grey levels, or ...
 NOISES = 6.0  # ... standard deviations, within so many pixels ...
 WITHIN = 2  # ... on either side: an edge of something; light itself changes more slowly ...
@@ -55,7 +55,7 @@ class Curve(NamedTuple):
     @property
     def tolerance(self) -> float:
         """Grey levels that the median of a ring may differ by."""
-        return max(2.0 * self.scatter, LEAST)
+        return max(2.0 * self.scatter, MIN_CONTRAST)
 
 
 def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane, core: float | None) -> Floats:

@@ -93,12 +93,12 @@ def marked(face: FaceView, region_HW: Plane, line_HW: Plane, lines: Lines) -> Ma
 
     At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is not a defect.
     """
-    shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), SMOOTH)) >= face.least_HW
+    shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), SMOOTH)) >= face.faintest_HW
     larger_HW = np.maximum(region_HW, line_HW)
     strong_HW = (larger_HW >= lines.strong) & (agreed(region_HW, line_HW) >= lines.both)
     number, label_HW = cv2.connectedComponents(((larger_HW >= lines.weak) & shown_HW).astype(np.uint8), connectivity=8)
-    kept = np.zeros(number, dtype=np.bool_)
-    kept[label_HW[strong_HW & shown_HW]] = True
-    kept[0] = False
-    chosen: Mask = kept[label_HW]
+    passes_R = np.zeros(number, dtype=np.bool_)
+    passes_R[label_HW[strong_HW & shown_HW]] = True
+    passes_R[0] = False
+    chosen: Mask = passes_R[label_HW]
     return chosen

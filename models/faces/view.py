@@ -38,7 +38,7 @@ BAND = 0.3  # of its own radius on either side of an edge, that is near it at mo
 OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are at least partly the core's own
 RESTLESS = 6.0  # times what an edge leaves at most of its pixels ...
 PER_CENT = 75.0  # ... which are so many, is a thing of its own ...
-LEAST_SHARE, MOST_SHARE = 0.2, 0.45  # ... but no less and no more than these parts of the edge's step
+MIN_SHARE, MAX_SHARE = 0.2, 0.45  # ... but no less and no more than these parts of the edge's step
 SMOOTH = 0.8  # pixels of blur before that is asked
 CLADDING_BORDER, CORE_BORDER = 1, 2
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
@@ -52,14 +52,14 @@ class FaceView(NamedTuple):
         zone_HW: 1 core, 2 cladding, 3 ferrule; all 3 where no cladding was found.
         border_HW: Where zones meet: 1 about the cladding's edge, 2 about the core's, 0 elsewhere.
         radius: Of the cladding, in pixels: the unit of the detectors' lengths.
-        least_HW: How far a thing by an edge differs from what is usual at least, in grey levels; 0 away from edges.
+        faintest_HW: How far a thing by an edge differs from what is usual at least, in grey levels; 0 away from edges.
     """
 
     flat_HW: Plane
     zone_HW: npt.NDArray[np.uint8]
     border_HW: npt.NDArray[np.uint8]
     radius: float
-    least_HW: Plane
+    faintest_HW: Plane
 
     @property
     def inner_HW(self) -> Mask:  # noqa: N802 - a shape, not a word
@@ -91,16 +91,16 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
     x, y = np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5
     flat_HW = without_profile(grey_HW, cladding, core)
     left_HW = np.abs(cv2.GaussianBlur(flat_HW, (0, 0), SMOOTH))
-    border_HW, least_HW = np.zeros(grey_HW.shape, dtype=np.uint8), np.zeros(grey_HW.shape, dtype=np.float32)
+    border_HW, faintest_HW = np.zeros(grey_HW.shape, dtype=np.uint8), np.zeros(grey_HW.shape, dtype=np.float32)
     for number, shape in ((CLADDING_BORDER, cladding), (CORE_BORDER, core)):
         if shape is not None:
             distance_HW = shape.distance(x, y)
             reach = min(border * cladding.radius, BAND * shape.radius)
             near_HW = np.abs(distance_HW - 1.0) * shape.radius <= reach
             border_HW[near_HW] = number
-            least_HW[near_HW] = _least(left_HW[near_HW], _step(grey_HW, distance_HW))
+            faintest_HW[near_HW] = _faintest(left_HW[near_HW], _step(grey_HW, distance_HW))
     zone_HW = zone_map(cladding, core, (height, width))
-    return FaceView(flat_HW, zone_HW, border_HW, cladding.radius, least_HW)
+    return FaceView(flat_HW, zone_HW, border_HW, cladding.radius, faintest_HW)
 
 
 def without_profile(grey_HW: Plane, cladding: Ellipse, core: Ellipse | None = None) -> Plane:
@@ -162,7 +162,7 @@ def _centres(size: tuple[int, ...], rows: slice, columns: slice) -> tuple[Floats
     return x[None], y[:, None]
 
 
-def _least(left_P: Plane, step: float) -> float:
+def _faintest(left_P: Plane, step: float) -> float:
     """Return how far a thing on an edge differs from what is usual at least, in grey levels.
 
     What the fit of an edge leaves all along it says how well it fits: several times as much is no part of the edge.
@@ -172,7 +172,7 @@ def _least(left_P: Plane, step: float) -> float:
         step: Of brightness, at the edge.
     """
     usual = RESTLESS * float(np.percentile(left_P, PER_CENT)) if len(left_P) else 0.0
-    return min(max(usual, LEAST_SHARE * step), MOST_SHARE * step)
+    return min(max(usual, MIN_SHARE * step), MAX_SHARE * step)
 
 
 def _step(grey_HW: Plane, distance_HW: Floats) -> float:

@@ -150,15 +150,15 @@ def _thin_block(block: Block, hidden_NC: Tensor, wanted_ND: Tensor, count: int) 
     hidden_mean, wanted_mean = hidden_NC.mean(dim=0), wanted_ND.mean(dim=0)
     covariance_CC = torch.cov(hidden_NC.T, correction=0)
     cross_CD = (hidden_NC - hidden_mean).T @ (wanted_ND - wanted_mean) / len(hidden_NC)
-    kept = choose_channels(covariance_CC, cross_CD @ _quiet_axes(wanted_ND), count)
-    kept_KK = covariance_CC[kept][:, kept]
-    ridge_KK = 1e-5 * kept_KK.diagonal().mean() * torch.eye(len(kept), dtype=torch.float64)
-    weight_KD = torch.linalg.solve(kept_KK + ridge_KK, cross_CD[kept])
-    bias_D = wanted_mean - hidden_mean[kept] @ weight_KD
+    chosen = choose_channels(covariance_CC, cross_CD @ _quiet_axes(wanted_ND), count)
+    chosen_KK = covariance_CC[chosen][:, chosen]
+    ridge_KK = 1e-5 * chosen_KK.diagonal().mean() * torch.eye(len(chosen), dtype=torch.float64)
+    weight_KD = torch.linalg.solve(chosen_KK + ridge_KK, cross_CD[chosen])
+    bias_D = wanted_mean - hidden_mean[chosen] @ weight_KD
     widen, filter_ = block.widen, block.filter
     return Block(
-        widen._replace(weight=widen.weight[kept], bias=widen.bias[kept]),
-        filter_._replace(weight=filter_.weight[kept], bias=filter_.bias[kept], groups=len(kept)),
+        widen._replace(weight=widen.weight[chosen], bias=widen.bias[chosen]),
+        filter_._replace(weight=filter_.weight[chosen], bias=filter_.bias[chosen], groups=len(chosen)),
         Layer(weight_KD.T[:, :, None, None].float(), bias_D.float(), bounded=False),
         block.skip,
     )

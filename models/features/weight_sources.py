@@ -51,13 +51,13 @@ def find_weights(name: str, weights: str) -> Source | None:
         folder = _folder_of(address.partition("/")[0])
         if folder is not None:
             return Source(_one_file(folder, address), _facts_of(address.partition("/")[0]))
-        kept = in_folder(name)
-        if kept is not None:
-            return Source(kept, {})
+        path = in_folder(name)
+        if path is not None:
+            return Source(path, {})
         raise WeightsError(_not_installed(address.partition("/")[0]))
     if weights == "hub":
-        kept = in_folder(name)
-        return None if kept is None else Source(kept, {})
+        path = in_folder(name)
+        return None if path is None else Source(path, {})
     return Source(Path(weights).expanduser(), {})
 
 

@@ -91,12 +91,12 @@ class SharedWork:
             compute: The step itself.
         """
         key = _key(self, step, inputs)
-        kept = self.load(key)
-        if kept is None:
+        stored = self.load(key)
+        if stored is None:
             computed = list(compute())
             self.save(key, computed)
             return self.named(key, computed)
-        return self.named(key, [tensor.to(_device(inputs)) for tensor in kept])
+        return self.named(key, [tensor.to(_device(inputs)) for tensor in stored])
 
     def remember_order(
         self, step: str, inputs: Sequence[Input], count: int, compute: Callable[[], Sequence[int]]
@@ -110,9 +110,9 @@ class SharedWork:
             compute: Gives exactly ``count``.
         """
         key = _key(self, step, inputs)
-        kept = self.load(key)
-        if kept is not None and len(kept[0]) >= count:
-            known: list[int] = kept[0][:count].tolist()
+        stored = self.load(key)
+        if stored is not None and len(stored[0]) >= count:
+            known: list[int] = stored[0][:count].tolist()
             return known
         picked = list(compute())
         self.save(key, [torch.tensor(picked, dtype=torch.int64)])
@@ -122,14 +122,14 @@ class SharedWork:
         """Return the tensors kept under a key; None where there are none, or not whole ones."""
         path = self._path(key)
         try:
-            kept = load_file(path)
+            tensors = load_file(path)
             os.utime(path)  # used now
-            names = sorted(kept, key=lambda name: int(name.partition(" ")[0]))
+            names = sorted(tensors, key=lambda name: int(name.partition(" ")[0]))
         except Exception:  # noqa: BLE001 - missing, deleted by another process, cut short by a kill: all mean computing
             return None
         self.hits += 1
         # Cloned, since a tensor that torch did not align itself may round differently in the next product.
-        return [kept[name].clone(memory_format=_format(name.endswith(_LAST))) for name in names]
+        return [tensors[name].clone(memory_format=_format(name.endswith(_LAST))) for name in names]
 
     def named(self, key: str, tensors: list[Tensor]) -> list[Tensor]:
         """Name the results of a step after its key, but for those that have a name, such as an input handed back."""

@@ -21,7 +21,7 @@ ODD = [
     *("data.image_size=[64,64,3]", "data.image_size=[0,0]", "data.image_size=[1000000,64]"),
     *("data.limit=1e3", "data.limit=0", "data.good=[0]", "data.white_level=inf", "data.white_level=nan", "out="),
     *("name=../x", "id=../../escape", "id=a/b", "id=..", "name=/etc/x", "data._target_=os.system", "data.augment=x"),
-    *("threshold.probability=plat", "threshold.least=0", "threshold.scopes=[x]", "trainer.max_epochs=0"),
+    *("threshold.probability=plat", "threshold.min_images=0", "threshold.scopes=[x]", "trainer.max_epochs=0"),
     *("trainer.max_epochs=-5", "trainer.accelerator=abacus", "trainer.precision=17", "+trainer.callbacks=[x]"),
     *("callbacks.evaluation.resamples=1", "callbacks.evaluation.overlap=0", "+callbacks.more=x", "repeat=0"),
     *("~callbacks.evaluation", "model.coreset_ratio=nan", "model.num_neighbors=0", "backbone.layers=[9]", "folds=1"),

@@ -81,7 +81,7 @@ def test_a_speck_on_the_edge_of_a_lit_core_is_seen_and_the_edge_is_not(core_um: 
         face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
         seed = marked(face, *responses(face, Filters()), Lines())
         y, x = np.mgrid[:320, :320] + 0.5
-        found = outlines(face.flat_HW, seed & (np.hypot(x - middle, y - middle) < 60 / um), 1.5, face.least_HW)
+        found = outlines(face.flat_HW, seed & (np.hypot(x - middle, y - middle) < 60 / um), 1.5, face.faintest_HW)
         assert len(found) == len(planted)
         for patch in found:
             px, py = patch.pixels()

@@ -43,7 +43,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     out = root.parent / "runs"
     words = [f"data.root={root}", "data.zones=find", "data.core_um=50", "data.image_size=[64,64]", f"out={out}"]
-    model = ["data=fiber", "model.coreset_ratio=0.02", "threshold.scopes=[zone]", "threshold.least=2", "trainer=cpu"]
+    model = [
+        "data=fiber",
+        "model.coreset_ratio=0.02",
+        "threshold.scopes=[zone]",
+        "threshold.min_images=2",
+        "trainer=cpu",
+    ]
     more = ["data.num_workers=0", "callbacks.evaluation.resamples=10", "report=false", "id=one"]
     assert main(["train", *words, *model, *more]) == 0
     return out / "fiber-patchcore" / "one"

@@ -127,7 +127,7 @@ def test_a_bundle_names_it_on_its_card(run: Path, tmp_path: Path) -> None:
     assert main(["export", f"run={run}", f"out={tmp_path / 'b'}", "pictures=6", "samples=2"]) == 0
     training = json.loads((run / "metrics.json").read_text())["training"]
     card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
-    assert training["kept"] in card
+    assert training["reason"] in card
     spec = json.loads((tmp_path / "b" / "spec.json").read_text())
     assert spec["made"]["epoch"] == training["kept_epoch"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from callbacks.measures.data_problems import SECTION
-from callbacks.measures.learning import loud
+from callbacks.measures.learning import loud, with_reason
 from callbacks.statistics.novelty import FACTS
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _training(spec: Mapping[str, Any]) -> str:
     """Name the epoch that the bundle holds, and say why it is that one, as far as the run tells."""
     training = spec["metrics"].get("training")
     if training:
-        return f"{training['kept']} Epochs count from 1; calibration images alone chose."
+        return f"{with_reason(training)['reason']} Epochs count from 1; calibration images alone chose."
     epoch = spec["made"]["epoch"]
     return f"The checkpoint is that of epoch {epoch}, counted from 1; nothing says that its run kept this one."
 

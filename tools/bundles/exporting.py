@@ -30,8 +30,8 @@ from tools.runs.trained import members_of
 from .agreement import TOLERANCES
 from .calibration_images import find_calibration_images
 from .card import write_card
-from .cases import calibration_cases, challenge_cases, write_values
 from .challenges import write_challenges
+from .compared_images import images_of_calibration, images_of_challenges, write_values
 from .composing import composition_of, plan_of
 from .good_images import write_good
 from .graphs import write_forms, write_safetensors
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tools.runs.trained import Trained
 
     from .calibration_images import CalibrationImages
-    from .cases import Case
+    from .compared_images import ComparedImage
 
 QUANTISED_ON = 300  # calibration images at most: what NNCF itself takes
 
@@ -106,17 +106,17 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
     part.mkdir()  # by itself, since a temporary folder would keep colleagues out
     try:
         with tempfile.TemporaryDirectory() as work:
-            cases = calibration_cases(datamodule, config.pictures, Path(work) / "views")
-            cases += challenge_cases(write_challenges(Path(work) / "challenges"), datamodule.reading)
+            compared = images_of_calibration(datamodule, config.pictures, Path(work) / "views")
+            compared += images_of_challenges(write_challenges(Path(work) / "challenges"), datamodule.reading)
             fill(part, trained, module, images, composition)
-            parity = conclude(compare(module, part, cases))
+            parity = conclude(compare(module, part, compared))
             write_json(part / "parity.json", parity)
             evidence = out.with_name(f"{out.name}.parity.json")
             if not parity["passed"]:
                 write_json(evidence, parity)  # all that is left of it
             require_parity(parity, evidence)
             write_good(part, datamodule, config.good)
-            add_evidence(part, cases, config.samples, parity, images.notes)
+            add_evidence(part, compared, config.samples, parity, images.notes)
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -194,15 +194,17 @@ def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, An
     return [{INPUT: image} for image in images]
 
 
-def add_evidence(folder: Path, cases: Sequence[Case], count: int, parity: dict[str, Any], notes: Sequence[str]) -> None:
+def add_evidence(
+    folder: Path, images: Sequence[ComparedImage], count: int, parity: dict[str, Any], notes: Sequence[str]
+) -> None:
     """Add samples with what is expected of them, and the model card; renew the checksums."""
     bundle = load_runner(folder).Bundle(folder)
-    chosen = choose_samples([case for case in cases if case.label_index >= 0] or list(cases), count)
+    chosen = choose_samples([image for image in images if image.label_index >= 0] or list(images), count)
     (folder / SAMPLES).mkdir()
     expected = {}
-    for index, case in enumerate(chosen):
-        label = {0: "good", 1: "defective"}.get(case.label_index, "unknown")
-        path = write_values(folder / SAMPLES / f"{index:02}_{label}", case.values())
+    for index, image in enumerate(chosen):
+        label = {0: "good", 1: "defective"}.get(image.label_index, "unknown")
+        path = write_values(folder / SAMPLES / f"{index:02}_{label}", image.values())
         result = bundle(path)
         expected[path.name] = {
             "score": result.score,
@@ -228,10 +230,10 @@ def expect_anew(folder: Path) -> None:
     write_json(folder / EXPECTED, about)
 
 
-def choose_samples(cases: Sequence[Case], count: int) -> list[Case]:
+def choose_samples(images: Sequence[ComparedImage], count: int) -> list[ComparedImage]:
     """Choose samples: half of them defective where there are any, evenly over the rest."""
-    defective = [case for case in cases if case.label_index == 1][: count // 2]
-    good = [case for case in cases if case.label_index != 1][: count - len(defective)]
+    defective = [image for image in images if image.label_index == 1][: count // 2]
+    good = [image for image in images if image.label_index != 1][: count - len(defective)]
     return good + defective
 
 

@@ -98,8 +98,8 @@ class Instances(nn.Module):
         found = heads.postprocess_detections(*heads.box_predictor(pooled), proposals, images.image_sizes)
         boxes_D4, scores_D, labels_D = (values[0] for values in found)  # from the surest
         first = torch.arange(scores_D.shape[0], device=scores_D.device) == 0  # a len is traced as a constant
-        kept = torch.where((scores_D > self.score_threshold) | first)[0]
-        boxes_D4, scores_D, labels_D = boxes_D4[kept], scores_D[kept], labels_D[kept]
+        chosen = torch.where((scores_D > self.score_threshold) | first)[0]
+        boxes_D4, scores_D, labels_D = boxes_D4[chosen], scores_D[chosen], labels_D[chosen]
         cells = heads.mask_head(heads.mask_roi_pool(features, [boxes_D4], images.image_sizes))
         masks_DCMM = heads.mask_predictor(cells).sigmoid()
         index_D111 = labels_D.view(-1, 1, 1, 1).expand(-1, 1, *masks_DCMM.shape[2:])
@@ -267,13 +267,13 @@ def write_int8(onnx_path: Path, path: Path, images: Sequence[dict[str, Any]]) ->
     whole = openvino.convert_model(str(onnx_path))
     convolutions = [node for node in whole.get_ordered_ops() if node.get_type_name() in CONVOLUTIONS]
     maps = [node for node in convolutions if node.get_output_partial_shape(0)[1] == 1]
-    kept = [node.get_friendly_name() for node in (*convolutions[:IN_FULL_PRECISION], *maps)]
+    in_full = [node.get_friendly_name() for node in (*convolutions[:IN_FULL_PRECISION], *maps)]
     model = nncf.quantize(
         whole,
         nncf.Dataset(images),
         subset_size=len(images),
         preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(names=kept, types=NEVER_INT8, validate=False),
+        ignored_scope=nncf.IgnoredScope(names=in_full, types=NEVER_INT8, validate=False),
     )
     openvino.save_model(model, str(path), compress_to_fp16=False)
 

@@ -18,7 +18,7 @@ from datamodules.progress import track
 from datamodules.samples.batch import Sample, collate
 
 from .agreement import FULL, Agreement, sum_up
-from .cases import graph_cases
+from .compared_images import images_for_graphs
 from .shipping import load_runner
 from .stages import STAGES, Difference, compare_inputs, compare_pixels, compare_plain
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
     from models.base import InspectionModel
 
-    from .cases import Case
+    from .compared_images import ComparedImage
 
 BATCHES = (1, 8)  # sizes by turns: a graph may hold for one and not for the other
 
@@ -51,11 +51,11 @@ class Comparison:
     agreements: list[Agreement] = field(default_factory=list)
 
 
-def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Comparison:
-    """Judge cases, all or those that ``graph_cases`` names, by the checkpoint and by each form of the bundle."""
+def compare(module: InspectionModel, folder: Path, images: Sequence[ComparedImage]) -> Comparison:
+    """Judge images, all or those that ``images_for_graphs`` names, by the checkpoint and by each form of the bundle."""
     runner = load_runner(folder)
     spec = runner.specification.read_spec(folder)
-    judged = graph_cases(cases, tiles_in(spec["composition"]))
+    judged = images_for_graphs(images, tiles_in(spec["composition"]))
     comparison = Comparison()
     bundles = []
     for form in spec["forms"]:
@@ -63,12 +63,12 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
         comparison.agreements.append(Agreement(form["runtime"], form["precision"]))
     for words in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
         comparison.differences.append(("spec.json", Difference("thresholds", 1.0, words)))
-    for chunk in track(_chunks(cases), "comparing checkpoint and bundle"):
+    for chunk in track(_chunks(images), "comparing checkpoint and bundle"):
         samples, prepared = [], []
-        for case in chunk:
-            pair = _compare_reading(bundles[0], case, comparison)
-            if pair is not None and case.name in judged:
-                samples.append((case, pair[0]))
+        for image in chunk:
+            pair = _compare_reading(bundles[0], image, comparison)
+            if pair is not None and image.name in judged:
+                samples.append((image, pair[0]))
                 prepared.append(pair[1])
         if not samples:
             continue
@@ -76,9 +76,9 @@ def compare(module: InspectionModel, folder: Path, cases: Sequence[Case]) -> Com
         zones = [None if sample.zones is None else sample.zones.numpy() for _, sample in samples]
         for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
             found = bundle.judge(prepared, expected.kind, zones)
-            agreement.rows += _rows([case for case, _ in samples], expected, found, len(samples))
+            agreement.rows += _rows([image for image, _ in samples], expected, found, len(samples))
     for bundle, agreement in zip(bundles, comparison.agreements, strict=True):
-        _find_exchanged_colours(bundle, agreement, {case.name: case for case in cases}, comparison)
+        _find_exchanged_colours(bundle, agreement, {image.name: image for image in images}, comparison)
     return comparison
 
 
@@ -134,28 +134,30 @@ def require_parity(parity: dict[str, Any], path: Path) -> None:
     )
 
 
-def _compare_reading(bundle: Any, case: Case, comparison: Comparison) -> tuple[Sample, Any] | None:
+def _compare_reading(bundle: Any, image: ComparedImage, comparison: Comparison) -> tuple[Sample, Any] | None:
     """Compare the stages before the graph; None where both sides refuse the image, or one does."""
-    sample = case.sample()
-    (prepared,) = next(bundle.batches([case.path], 1, 0))
+    sample = image.sample()
+    (prepared,) = next(bundle.batches([image.path], 1, 0))
     if not isinstance(sample, Sample) or prepared.image_3HW is None:
         if isinstance(sample, Sample) or f"{sample.problem}; {sample.remedy}" != prepared.error:
             refused = f"refused by the bundle only ({prepared.error})" if prepared.error else "refused by Loupe only"
-            comparison.differences.append((case.name, Difference("reading", float("inf"), refused)))
+            comparison.differences.append((image.name, Difference("reading", float("inf"), refused)))
         return None
-    difference = compare_pixels(case.values(), bundle.read(case.path))
+    difference = compare_pixels(image.values(), bundle.read(image.path))
     difference = difference or compare_inputs(sample.image.numpy(), prepared.image_3HW)
     if difference is not None:
-        comparison.differences.append((case.name, difference))
+        comparison.differences.append((image.name, difference))
     return sample, prepared
 
 
-def _find_exchanged_colours(bundle: Any, agreement: Agreement, cases: dict[str, Case], comparison: Comparison) -> None:
+def _find_exchanged_colours(
+    bundle: Any, agreement: Agreement, images: dict[str, ComparedImage], comparison: Comparison
+) -> None:
     """Where a graph disagrees on an image in full precision, see whether it agrees once red and blue are exchanged."""
     if agreement.precision != FULL or comparison.differences:
         return
     row = max(agreement.rows, key=lambda row: abs(row["found"] - row["score"]))
-    sample = cases[row["picture"]].sample()
+    sample = images[row["picture"]].sample()
     if not sum_up(agreement)["failed"] or not isinstance(sample, Sample):
         return
     swapped = bundle.infer(np.ascontiguousarray(sample.image.numpy()[None, ::-1])).score_B[0]
@@ -171,14 +173,14 @@ def _judge(module: InspectionModel, samples: list[Sample]) -> InspectionBatch:
 
 
 def _rows(
-    cases: Sequence[Case], expected: InspectionBatch, found: Sequence[Any], batch: int
+    images: Sequence[ComparedImage], expected: InspectionBatch, found: Sequence[Any], batch: int
 ) -> Iterator[dict[str, Any]]:
-    for index, (case, result) in enumerate(zip(cases, found, strict=True)):
+    for index, (image, result) in enumerate(zip(images, found, strict=True)):
         map_HW = expected.anomaly_map[index].numpy()
         score = float(expected.pred_score[index])
         yield {
-            "picture": case.name,
-            "label_index": case.label_index,
+            "picture": image.name,
+            "label_index": image.label_index,
             "batch": batch,
             "score": score,
             "found": result.score,
@@ -191,10 +193,10 @@ def _rows(
         }
 
 
-def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+def _chunks(images: Sequence[ComparedImage]) -> Iterator[Sequence[ComparedImage]]:
     first = 0
     for size in cycle(BATCHES):
-        if first >= len(cases):
+        if first >= len(images):
             return
-        yield cases[first : first + size]
+        yield images[first : first + size]
         first += size

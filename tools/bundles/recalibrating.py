@@ -36,8 +36,8 @@ def take_thresholds(bundle: Path, run: RunFolder) -> str:
     """
     spec = read_spec(bundle)
     known = run.read_json(CALIBRATION)
-    kept = bundle.with_name(f"{bundle.name}.{BEFORE}")
-    shutil.copy2(bundle / SPEC, kept)
+    former = bundle.with_name(f"{bundle.name}.{BEFORE}")
+    shutil.copy2(bundle / SPEC, former)
     spec["thresholds"] |= {key: known[key] for key in TAKEN if key in known}
     write_whole(bundle / SPEC, (json.dumps(spec, indent=2, allow_nan=False) + "\n").encode(), durable=True)
     expect_anew(bundle)
@@ -48,4 +48,4 @@ def take_thresholds(bundle: Path, run: RunFolder) -> str:
     write_checksums(bundle)
     archive = write_zip(bundle) if bundle.with_name(f"{bundle.name}.zip").is_file() else None
     also = f" and {archive.name}" if archive is not None else ""
-    return f"Bundle {bundle}{also}: new thresholds in {SPEC}, the graphs as they were; {kept} is the one from before."
+    return f"Bundle {bundle}{also}: new thresholds in {SPEC}, the graphs as they were; {former} is the one from before."

@@ -1,4 +1,4 @@
-"""Classes that lie in another room than when a run was written: its config names them as they were called then."""
+"""Classes and keys that are called otherwise than when a run was written: its config names them as they were then."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from omegaconf import OmegaConf
 from .trust import TARGET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from omegaconf import DictConfig
 
 MOVED = {
@@ -20,9 +22,12 @@ MOVED = {
 }
 """Every class that a config named in a release, and that has moved since."""
 
+KEYS = {"callbacks.decisions.calibration.Calibration": {"least": "min_images"}}
+"""What a class takes under another name than before."""
+
 
 def with_new_names(config: DictConfig) -> DictConfig:
-    """Return the config of a run, its classes named as they are called today."""
+    """Return the config of a run, its classes and their keys named as they are called today."""
     values = OmegaConf.to_container(config, resolve=False)
     waiting: list[Any] = [values]
     while waiting:
@@ -30,7 +35,15 @@ def with_new_names(config: DictConfig) -> DictConfig:
         if isinstance(holder, dict):
             if isinstance(target := holder.get(TARGET), str):
                 holder[TARGET] = MOVED.get(target, target)
+                _rename(holder, KEYS.get(holder[TARGET], {}))
             waiting.extend(holder.values())
         elif isinstance(holder, list):
             waiting.extend(holder)
     return cast("DictConfig", OmegaConf.create(values))
+
+
+def _rename(values: dict[Any, Any], names: Mapping[str, str]) -> None:
+    """Rename keys in place, in their order; a name of today that is there already stays."""
+    renamed = {names.get(key, key): value for key, value in values.items() if names.get(key) not in values}
+    values.clear()
+    values.update(renamed)

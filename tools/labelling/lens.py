@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .desk import Desk
     from .items import Item
 
-KEPT = 16
+MOST_LAYERS = 16
 CANDIDATES = 48  # good images that are compared
 
 
@@ -54,7 +54,7 @@ class Lens:
         self._opener = opener
         self._judge: Judge | None = None
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Layers] = OrderedDict()
+        self._layers: OrderedDict[str, Layers] = OrderedDict()
 
     @property
     def there(self) -> bool:
@@ -77,8 +77,8 @@ class Lens:
         """
         if self._opener is None:
             return None
-        if (kept := self._kept.get(item.name)) is not None:
-            return kept
+        if (layers := self._layers.get(item.name)) is not None:
+            return layers
         if not self._lock.acquire(blocking=False):
             raise BusyError
         try:
@@ -91,9 +91,9 @@ class Lens:
             if not result.placed.whole:
                 layer = result.placed.values_on_disk(layer)
             drawn = Layers(png_of(layer), png_of(result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255))
-            self._kept[item.name] = drawn
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._layers[item.name] = drawn
+            while len(self._layers) > MOST_LAYERS:
+                self._layers.popitem(last=False)
             return drawn
         finally:
             self._lock.release()
@@ -102,7 +102,7 @@ class Lens:
         """Look by the model as it is on the disk by now; what was seen by the one before is forgotten."""
         with self._lock:
             self._judge = None
-            self._kept.clear()
+            self._layers.clear()
             self._open_now()
 
     def _open(self) -> None:

@@ -136,16 +136,16 @@ def return_labels(
 class _Keeper:
     """Writes below a root, and keeps what was there before the first time."""
 
-    def __init__(self, root: Path, kept: Path) -> None:
+    def __init__(self, root: Path, backups: Path) -> None:
         self.root = root
-        self.kept = kept
+        self.backups = backups
 
     def write(self, path: Path, data: bytes) -> None:
         self.keep(path)
         write_whole(path, data, durable=True)
 
     def keep(self, path: Path) -> None:
-        place = self.kept / path.relative_to(self.root)
+        place = self.backups / path.relative_to(self.root)
         if path.is_file() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, place)

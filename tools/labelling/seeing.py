@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .items import Item
 
-KEPT = 12  # encoded images that stay in memory
+MOST_SENT = 12  # encoded images that stay in memory
 LOW, HIGH = 0.1, 99.9  # percentiles between which a deep image is shown at first
 LEVEL = 1  # of compression: the line is short, and people wait
 DEEP = 65535
@@ -64,7 +64,7 @@ class Sights:
 
     def __init__(self, white_level: float | None = None) -> None:
         self.white_level = white_level
-        self._kept: OrderedDict[tuple[str, str], Sent] = OrderedDict()
+        self._sent: OrderedDict[tuple[str, str], Sent] = OrderedDict()
         self._lock = Lock()
 
     def image(self, path: Path, box: str = "") -> Sent:
@@ -75,14 +75,14 @@ class Sights:
         """
         key = (str(path), box)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._sent:
+                self._sent.move_to_end(key)
+                return self._sent[key]
         sent = encoded(stored(path, box), self.white_level)
         with self._lock:
-            self._kept[key] = sent
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._sent[key] = sent
+            while len(self._sent) > MOST_SENT:
+                self._sent.popitem(last=False)
         return sent
 
 

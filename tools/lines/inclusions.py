@@ -82,10 +82,10 @@ def find_scans(sources: Sequence[str], problems: list[UnreadableImageError], wha
     for source in sources:
         path = Path(source).expanduser().resolve()
         found = walk_images(path, problems) if path.is_dir() else [path] if path.is_file() else []
-        kept = [one for one in found if not path.is_dir() or not in_mask_folder(one.relative_to(path).parts[:-1])]
-        if not kept:
+        images = [one for one in found if not path.is_dir() or not in_mask_folder(one.relative_to(path).parts[:-1])]
+        if not images:
             raise DataError(f"Expected source to name {what}, but found none at {source}.")
-        paths += [one for one in kept if one not in paths]
+        paths += [one for one in images if one not in paths]
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.name}" for path in paths]
     return dict(zip(_told_apart(names), paths, strict=True))

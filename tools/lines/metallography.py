@@ -76,14 +76,14 @@ class MetallographyLine:
     mode: Mode = "default"
     neighbour: int = 50
     shapes: str | None = None
-    least_area: int = 3
+    min_area: int = 3
     um_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
-        if self.neighbour < 1 or self.least_area < 0:
+        if self.neighbour < 1 or self.min_area < 0:
             raise ConfigError(
-                f"Expected neighbour to be at least 1 and least_area at least 0, but found {self.neighbour} and "
-                f"{self.least_area}."
+                f"Expected neighbour to be at least 1 and min_area at least 0, but found {self.neighbour} and "
+                f"{self.min_area}."
             )
         if self.um_per_pixel is not None and not 0 < self.um_per_pixel < float("inf"):
             raise ConfigError(f"Expected um_per_pixel to be above 0, or null, but found {self.um_per_pixel}.")
@@ -125,7 +125,7 @@ class MetallographyLine:
         """Measure a scan (RGB): its inclusions, with what its page shows, and its grains; write its images."""
         chain = analyse(image_HW3, stages.inclusions, stages.boundaries, method=self.inpaint)
         label_HW = object_labels(chain.inclusion_HW)
-        table = object_table(label_HW, min_area=self.least_area)
+        table = object_table(label_HW, min_area=self.min_area)
         shape_N = stages.shapes(label_HW, table) if stages.shapes else None
         measured = measure_map(table, mode=self.mode, neighbour=self.neighbour, shape_N=shape_N)
         scan = drawn_scan(name, label_HW, measured, page=page)

@@ -65,8 +65,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as error:
         number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
-        kept = "".join(getattr(error, "__notes__", ())) or "nothing had begun yet"
-        print(f"predict: ended by {number.name}; {kept}", file=sys.stderr)
+        notes = "".join(getattr(error, "__notes__", ())) or "nothing had begun yet"
+        print(f"predict: ended by {number.name}; {notes}", file=sys.stderr)
         return 128 + number
     except Exception as error:
         if os.environ.get(DEBUG, "0") not in {"", "0"}:

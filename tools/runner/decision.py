@@ -138,12 +138,12 @@ def _by_scope(scopes: dict[str, Any], instead: float | None) -> dict[str, np.flo
 def _keep_regions(weak_HW: Mask, strong_HW: Mask, min_area: int) -> Mask:
     """Keep the regions of a mask that hold a strong pixel and are large enough."""
     count, region_HW = cv2.connectedComponents(weak_HW.astype(np.uint8), connectivity=8)
-    kept_R = np.zeros(count, dtype=bool)
-    kept_R[region_HW[strong_HW]] = True
-    kept_R &= np.bincount(region_HW.ravel(), minlength=count) >= min_area
-    kept_R[0] = False  # the ground
-    kept_HW: Mask = kept_R[region_HW]
-    return kept_HW
+    passes_R = np.zeros(count, dtype=bool)
+    passes_R[region_HW[strong_HW]] = True
+    passes_R &= np.bincount(region_HW.ravel(), minlength=count) >= min_area
+    passes_R[0] = False  # the ground
+    passes_HW: Mask = passes_R[region_HW]
+    return passes_HW
 
 
 def _away_from_borders(zones_HW: Array, distance: int) -> Mask:

@@ -188,8 +188,8 @@ def shapes_of(
 ) -> list[RegionShape]:
     """Find the true outlines of what is marked, and join the fragments of scratches."""
     units = Units() if scale is None else Units(scale.x, scale.y)
-    least = None if face is None else face.least_HW
-    patches = outlines(plane_HW, marks.seed_HW, 0.0 if face is None else noise_of(face), least)
+    faintest_HW = None if face is None else face.faintest_HW
+    patches = outlines(plane_HW, marks.seed_HW, 0.0 if face is None else noise_of(face), faintest_HW)
     return join_fragments([RegionShape((patch,), plane_HW, units) for patch in patches])
 
 

@@ -43,11 +43,11 @@ class Familiar:
         self._flagged += bool(row["unusual"])
         self._first = self._first or (f"{row['image_path']}: {row['unusual']}" if row["unusual"] else "")
         self._seen += 1
-        kept = {"image_path": row["image_path"], "facts": row["facts"]}
+        entry = {"image_path": row["image_path"], "facts": row["facts"]}
         if len(self._drawn) < RESERVOIR:
-            self._drawn.append(kept)
+            self._drawn.append(entry)
         elif (place := self._draw.randrange(self._seen)) < RESERVOIR:
-            self._drawn[place] = kept
+            self._drawn[place] = entry
 
     def conclude(self, path: Path | None = None) -> list[str]:
         """Write what was found to ``path``, if there is one; return the sentences that nobody should miss."""

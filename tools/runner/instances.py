@@ -32,7 +32,7 @@ def judge_instances(
         The score of the surest defect, (); the map (H, W); and the detections.
     """
     sure = found["scores"] > np.float32(rules["score_threshold"])
-    kept = {name: values[sure] for name, values in found.items()}
-    map_HW, detections = lay(kept, size, rules["mask_threshold"], rules["part"])
+    likely = {name: values[sure] for name, values in found.items()}
+    map_HW, detections = lay(likely, size, rules["mask_threshold"], rules["part"])
     scores = [one.score for one in detections if one.label != rules["part"]]
     return np.asarray(max(scores, default=0.0), np.float32), map_HW, detections

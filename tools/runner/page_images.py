@@ -44,7 +44,7 @@ class PageImages:
         self.folder = folder / FOLDER
         self.most = most
         self.limits = limits
-        self._kept: list[tuple[bool, float, str]] = []
+        self._waiting: list[tuple[bool, float, str]] = []
         self._held = 0
 
     def keep(self, result: Result) -> dict[str, Any] | None:
@@ -65,9 +65,9 @@ class PageImages:
         if not self.most or not isinstance(page := row.get("page"), dict):
             return
         called = row.get("verdict") == "defective"
-        heapq.heappush(self._kept, (called, -abs(row["score"] - row["threshold"]), str(page["name"])))
-        while len(self._kept) > self.most:
-            _, _, name = heapq.heappop(self._kept)
+        heapq.heappush(self._waiting, (called, -abs(row["score"] - row["threshold"]), str(page["name"])))
+        while len(self._waiting) > self.most:
+            _, _, name = heapq.heappop(self._waiting)
             if ".." not in name.split("/") and not name.startswith("/"):  # a record may have been edited
                 for suffix in (IMAGE, LAYER):
                     (self.folder / f"{name}{suffix}").unlink(missing_ok=True)

@@ -34,12 +34,12 @@ def whole_rows(path: Path) -> Iterator[dict[str, Any]]:
         return
     part = path.with_name(f".{path.name}.{os.getpid()}")
     seen: set[str] = set()
-    with part.open("wb") as kept:
+    with part.open("wb") as file:
         for line in _lines(path):
             row = _row(line)
             if row is not None and row[NAME] not in seen:
                 seen.add(row[NAME])
-                kept.write(line + b"\n")
+                file.write(line + b"\n")
                 yield row
     if _same(part, path):
         part.unlink()

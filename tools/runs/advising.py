@@ -239,10 +239,10 @@ def _figures(measured: Measured) -> str:
 
 
 def _advice(best: Compared, compared: list[Compared], trained: Trained, found: Candidates) -> str:
-    least = min(compared, key=lambda one: one.measured.errors.value)
+    fewest = min(compared, key=lambda one: one.measured.errors.value)
     if best.name == NOW:
         says = "Leave the run as it is: no other way errs less on these labels by more than chance explains."
-        return says if least.name == NOW else f"{says} Label more to tell {least.name} from it."
+        return says if fewest.name == NOW else f"{says} Label more to tell {fewest.name} from it."
     sure = (
         ""
         if best.gain.low > 0

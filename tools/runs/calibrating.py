@@ -91,9 +91,9 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
     if config.dry:
         return "\n".join([*lines, *_values(before, after), "Nothing was changed (dry=true)."])
     note = str(config.note) or f"calibrated by {len(labelled)} labels of {config.labels}"
-    kept = keep_thresholds(folder, after, Move(None, None, "", who, note), probability)
+    note_of_run = keep_thresholds(folder, after, Move(None, None, "", who, note), probability)
     _keep_labels(folder, labelled)
-    return "\n".join([*lines, kept])
+    return "\n".join([*lines, note_of_run])
 
 
 def read_wanted(path: Path, *, random: bool) -> pd.DataFrame:
@@ -159,8 +159,8 @@ def refit(calibration: Calibration, seen_N: Sequence[Seen]) -> tuple[dict[str, A
     fitted = fit_seen(calibration.probability, calibration.policy, seen_N)
     if isinstance(fitted, str):
         return None, [f"The probability of a defect stays as it was: {fitted}"]
-    kept = {"probability": fitted.to_dict(), "probability_note": ""}
-    return kept, [f"The probability of a defect was fitted anew ({fitted.method}). {fitted.promise}"]
+    entry = {"probability": fitted.to_dict(), "probability_note": ""}
+    return entry, [f"The probability of a defect was fitted anew ({fitted.method}). {fitted.promise}"]
 
 
 def choose(calibration: Calibration, seen_N: Sequence[Seen]) -> Scoped:
@@ -174,7 +174,7 @@ def choose(calibration: Calibration, seen_N: Sequence[Seen]) -> Scoped:
             calibration.policy,
             calibration.fallback,
             seen_N,
-            calibration.least,
+            calibration.min_images,
             by_kind="kind" in calibration.scopes,
             nothing=calibration.nothing,
         )

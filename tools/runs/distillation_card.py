@@ -42,11 +42,11 @@ def card(
     """
     size = sum(value.numel() for value in load_file(weights).values())
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    kept = ", ".join(f"`{key}={value}`" for key, value in origin.items())
+    settings = ", ".join(f"`{key}={value}`" for key, value in origin.items())
     rows = {
         "File": f"`{weights.name}`, {weights.stat().st_size:,} bytes, half precision, sha256 `{digest}`",
         "Network": f"{student}, {size:,} parameters",
-        "Teacher": f"{kept}, `layers={list(config.teacher.layers)}`; its licence holds for what is learnt from it",
+        "Teacher": f"{settings}, `layers={list(config.teacher.layers)}`; its licence holds for what is learnt from it",
         "Held-out loss": f"{held_out[-1]:.4f} at the end; 1 is what the mean would give",
         "Made by": f"Loupe {importlib.metadata.version('loupe-inspect')}, torch {torch.__version__}",
     }

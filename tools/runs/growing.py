@@ -211,8 +211,8 @@ def _settle(asked: Growing, module: OnePassModel, before: State, verb: str, imag
     _note(asked.folder, {**entry, "knew": before.knows, "before": held})
     about = Move(None, None, "", asked.who, why, verb)
     probability = {key: known[key] for key in PROBABILITY if key in known} if known else None
-    kept = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict(), probability)
-    return "\n".join([*[line for line in lines if line], kept, f"{asked.folder.path / JOURNAL} keeps which images."])
+    outcome = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict(), probability)
+    return "\n".join([*[line for line in lines if line], outcome, f"{asked.folder.path / JOURNAL} keeps which images."])
 
 
 def _held(folder: RunFolder) -> dict[str, Any]:

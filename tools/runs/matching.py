@@ -113,11 +113,11 @@ def on_test_images(runs: Sequence[TestedRun], earlier: pd.DataFrame, name: str) 
         The runs, and sentences about runs that did not test all of these images.
     """
     held = set(earlier.loc[earlier["split"] == TEST, "sha256"])
-    kept = [replace(run, judged=run.judged[[key.split("/", 1)[0] in held for key in run.judged.index]]) for run in runs]
-    tested = [len({key.split("/", 1)[0] for key in run.judged.index}) for run in kept]
-    return kept, [
+    cut = [replace(run, judged=run.judged[[key.split("/", 1)[0] in held for key in run.judged.index]]) for run in runs]
+    tested = [len({key.split("/", 1)[0] for key in run.judged.index}) for run in cut]
+    return cut, [
         f"{run.folder.path.name} tested {count} of the {len(held)} test images of {name}."
-        for run, count in zip(kept, tested, strict=True)
+        for run, count in zip(cut, tested, strict=True)
         if count < len(held)
     ]
 

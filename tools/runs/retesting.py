@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from lightning import seed_everything
 
+from callbacks.measures.learning import with_reason
 from callbacks.training.history import read_rows
 from datamodules.errors import DataError
 from datamodules.table import TEST, read_table
@@ -126,5 +127,5 @@ def course_of(trained: Trained) -> tuple[dict[str, Any], Rows]:
     """Return how the training of a run's best checkpoint went, and its history; nothing of another checkpoint."""
     if trained.tested is None:
         return {}, {}
-    course: dict[str, Any] = trained.tested.read_json(METRICS).get(SECTION, {})
+    course = with_reason(trained.tested.read_json(METRICS).get(SECTION, {}))
     return course, read_rows(trained.tested.history) if course else {}

@@ -89,7 +89,7 @@ def run_test(
         view = ReportView.of(
             report_content(config, results, calibration, datamodule, environment, notes, provenance.history)
         )
-    sentences = [provenance.training.get("kept", ""), *doubts, verdict(view)]
+    sentences = [provenance.training.get("reason", ""), *doubts, verdict(view)]
     print("\n".join(filter(None, [*sentences, counted(results.metrics), *results.notes])))
     write_results(folder, results, calibration.summary() | module.own_thresholds(), environment, datamodule)
     log_results(folder.tensorboard, results, calibration, provenance.epoch, provenance.chosen)

@@ -37,8 +37,8 @@ class Trained(NamedTuple):
     @property
     def tested(self) -> RunFolder | None:
         """The run whose figures are those of this very checkpoint; None for any but the one that it kept and tested."""
-        kept = self.folder is not None and self.checkpoint.resolve() == self.folder.best_checkpoint.resolve()
-        return self.folder if kept else None
+        is_best = self.folder is not None and self.checkpoint.resolve() == self.folder.best_checkpoint.resolve()
+        return self.folder if is_best else None
 
 
 def find_trained(verb: str, args: Sequence[str], changeable: Sequence[str]) -> Trained:

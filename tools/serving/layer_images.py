@@ -11,7 +11,7 @@ from datamodules.files.images import read_image
 from datamodules.files.suffixes import is_image
 
 EDGE = 640  # pixels along the longer side
-KEPT = 300
+MOST_LAYERS = 300
 QUALITY = 82
 
 
@@ -44,7 +44,7 @@ def overlay_of(path: Path, folder: Path) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MOST_LAYERS)
 def _encoded(path: Path, changed: int, white_level: float | None) -> bytes:
     del changed  # an image that changes is read again
     return encode(preview(read_image(path), white_level, EDGE), quality=QUALITY)

@@ -135,11 +135,11 @@ class Sight:
                 drawn["outline"] = encode(outline_layer(mask_HW, size), lossless=True)
                 if result.zones_HW is not None and result.zones_HW.any():
                     drawn["zones"] = encode(zone_layer(_zones(result.zones_HW, result.placed), size), lossless=True)
-        kept = result.input_3HW if served.judge.views is not None else None
+        input_3HW = result.input_3HW if served.judge.views is not None else None
         plain = replace(
             result, input_3HW=None, anomaly_map=None, mask=None, detections=(), zones_HW=None, read=None, shown=None
         )
-        return Shown(plain, served.name, drawn, kept, None if small is None else describe(small))
+        return Shown(plain, served.name, drawn, input_3HW, None if small is None else describe(small))
 
 
 def views_of(shown: Shown, served: Served) -> dict[str, bytes]:

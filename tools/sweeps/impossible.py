@@ -99,5 +99,5 @@ def _others(composer: Composer, setting: Mapping[str, str], value: Value) -> lis
     leading = [axis for axis in composer.axes if axis.key not in composer.followers]
     key = composer.followers.get(value[0], value[0])
     drawn = [{axis.key: axis.draw(rng) for axis in leading} | {key: setting[key]} for _ in range(_OTHERS)]
-    kept = [one for one in map(composer.effective, [setting, *drawn]) if one.get(value[0]) == value[1]]
-    return [composer.config(one) for one in kept]
+    meant = [one for one in map(composer.effective, [setting, *drawn]) if one.get(value[0]) == value[1]]
+    return [composer.config(one) for one in meant]

@@ -159,8 +159,8 @@ def _pairs(settings: DictConfig) -> tuple[tuple[str, ...], ...]:
 
 def _check(settings: DictConfig) -> None:
     """Refuse values that no sweep can run with."""
-    at_least: dict[str, float] = {"trials": 1, "minutes": 0, "workers": 0, "cpus": 1, "gpus": 0, "share_gib": 0}
-    for key, minimum in at_least.items():
+    minimum_of: dict[str, float] = {"trials": 1, "minutes": 0, "workers": 0, "cpus": 1, "gpus": 0, "share_gib": 0}
+    for key, minimum in minimum_of.items():
         value: Any = settings[key]
         if value is not None and not value >= minimum:
             raise ConfigError(f"Expected sweep.{key} to be at least {minimum:g}, but found {value}.")

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "data_identity", "data_places", "measure", "run_trial", "write_page"]
 
-_kept = SampleCache(2**29)  # half a GiB of every process: some 2,700 images of 256 x 256
+_samples = SampleCache(2**29)  # half a GiB of every process: some 2,700 images of 256 x 256
 
 
 def data_identity(config: dict[str, Any]) -> str:
@@ -151,7 +151,7 @@ def _sharing(work: SharedWork | None) -> list[Callback]:
 @contextmanager
 def _decoded(work: SharedWork | None) -> Iterator[None]:
     """Share decoded images with other trials of this process, where anything is shared."""
-    with keeping(None if work is None else _kept):
+    with keeping(None if work is None else _samples):
         yield
 
 

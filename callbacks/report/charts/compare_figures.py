@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .curves import Point, kept_pixels, unit_grid
+from .curves import Point, pixels_to_draw, unit_grid
 from .svg import Axis, circle, element, figure, line, polyline, text, tick_label
 
 if TYPE_CHECKING:
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 46
 
 
-def roc_curves(sweeps: Sequence[pd.DataFrame], at: Sequence[Point], width: float) -> Markup:
+def roc_curves(tables: Sequence[pd.DataFrame], at: Sequence[Point], width: float) -> Markup:
     """Recall over false-positive rate of several runs; a dot where each run's own verdicts lie.
 
     Args:
-        sweeps: As `callbacks.statistics.threshold_table.precision_recall_f1` gives them, with both classes.
+        tables: As `callbacks.statistics.threshold_table.precision_recall_f1` gives them, with both classes.
         at: False-positive rate and recall of the verdicts.
         width: Of the drawing, in pixels.
     """
     curves = []
-    for sweep in sweeps:
-        fp, tp = (sweep[name].to_numpy(dtype=np.float64)[::-1] for name in ("fp", "tp"))
+    for table in tables:
+        fp, tp = (table[name].to_numpy(dtype=np.float64)[::-1] for name in ("fp", "tp"))
         curves.append([(0.0, 0.0), *zip((fp / fp[-1]).tolist(), (tp / tp[-1]).tolist(), strict=True)])
     chance = [(0.0, 0.0), (1.0, 1.0)]
     return _square(curves, chance, at, ("false-positive rate", "recall"), width, "ROC of every run")
 
 
-def precision_recall_curves(sweeps: Sequence[pd.DataFrame], at: Sequence[Point], width: float) -> Markup:
+def precision_recall_curves(tables: Sequence[pd.DataFrame], at: Sequence[Point], width: float) -> Markup:
     """Precision over recall of several runs, in steps; arguments as in `roc_curves`, with recall and precision."""
     curves = []
-    for sweep in sweeps:
-        recall = np.append(sweep["recall"].to_numpy(dtype=np.float64), 0.0)[::-1]
-        precision = sweep["precision"].to_numpy(dtype=np.float64)[::-1]
+    for table in tables:
+        recall = np.append(table["recall"].to_numpy(dtype=np.float64), 0.0)[::-1]
+        precision = table["precision"].to_numpy(dtype=np.float64)[::-1]
         curves.append([p for i, value in enumerate(precision) for p in ((recall[i], value), (recall[i + 1], value))])
-    prevalence = float(sweeps[0]["precision"].iloc[0])
+    prevalence = float(tables[0]["precision"].iloc[0])
     chance = [(0.0, prevalence), (1.0, prevalence)]
     return _square(curves, chance, at, ("recall", "precision"), width, "Precision over recall of every run")
 
@@ -80,7 +80,7 @@ def _square(
     for number, curve in enumerate(curves):
         pixels = [(x(float(a)), y(float(b))) for a, b in curve]
         parts.append(
-            element("g", {"class": f"run{number}"}, polyline([pixels[i] for i in kept_pixels(pixels)], "curve"))
+            element("g", {"class": f"run{number}"}, polyline([pixels[i] for i in pixels_to_draw(pixels)], "curve"))
         )
     for number, (a, b) in enumerate(at):
         parts.append(element("g", {"class": f"run{number}"}, circle(x(a), y(b), 4.5, "spot")))

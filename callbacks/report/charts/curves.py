@@ -1,6 +1,6 @@
-"""Curves and bars of the report: the threshold sweep, precision-recall, ROC, intervals and the colour scale.
+"""Curves and bars of the report: every threshold, precision-recall, ROC, intervals and the colour scale.
 
-Shape letters: T rows of the sweep, in ascending order of their thresholds.
+Shape letters: T rows of the table of thresholds, in ascending order of their thresholds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 24, 46
-_MOST_ROWS = 1500  # of a sweep that are drawn one by one; beyond that, several share each pixel
+_MOST_ROWS = 1500  # of a table that are drawn one by one; beyond that, several share each pixel
 
 
 class Interval(NamedTuple):
@@ -61,8 +61,8 @@ def step_corners(threshold_T: FloatArray, value_T: FloatArray, low: float, high:
     return corners
 
 
-def kept_rows(x_T: FloatArray, value_T: FloatArray) -> npt.NDArray[np.int64]:
-    """Return rows that must be drawn so that a long sweep looks like itself, to the pixel.
+def rows_to_draw(x_T: FloatArray, value_T: FloatArray) -> npt.NDArray[np.int64]:
+    """Return rows that must be drawn so that a long table looks like itself, to the pixel.
 
     Args:
         x_T: Pixel of each row, ascending.
@@ -82,11 +82,11 @@ def kept_rows(x_T: FloatArray, value_T: FloatArray) -> npt.NDArray[np.int64]:
     return np.array(sorted(keep), dtype=np.int64)
 
 
-def sweep_figure(sweep: pd.DataFrame, threshold: float, at: Sequence[float], limits: Point, width: float) -> Markup:
+def threshold_figure(table: pd.DataFrame, threshold: float, at: Sequence[float], limits: Point, width: float) -> Markup:
     """Precision, recall and F1 over every threshold.
 
     Args:
-        sweep: As in sweep.csv, with at least one defective image.
+        table: As in sweep.csv, with at least one defective image.
         threshold: The calibrated one, raw score units.
         at: Precision (NaN where nothing is called), recall and F1 at that threshold.
         limits: Lowest and highest score on the axis.
@@ -94,12 +94,12 @@ def sweep_figure(sweep: pd.DataFrame, threshold: float, at: Sequence[float], lim
     """
     height = 300.0
     x, y = Axis(*limits, _LEFT, width - _RIGHT), Axis(0, 1, height - _BOTTOM, _TOP)
-    row_T = sweep["threshold"].to_numpy(dtype=np.float64)
-    curves = [sweep[name].to_numpy(dtype=np.float64) for name in ("precision", "recall", "f1")]
+    row_T = table["threshold"].to_numpy(dtype=np.float64)
+    curves = [table[name].to_numpy(dtype=np.float64) for name in ("precision", "recall", "f1")]
     pixel_T = np.array([x(value) for value in row_T])
     drawn = []
     for name, curve in zip(("precision", "recall", "f1"), curves, strict=True):
-        keep = kept_rows(pixel_T, curve)
+        keep = rows_to_draw(pixel_T, curve)
         corners = step_corners(row_T[keep], curve[keep], *limits)
         if name != "precision":  # with nothing called defective, precision is 0/0, the others are 0
             corners += [(corners[-1][0], 0.0), (limits[1], 0.0)]
@@ -117,16 +117,16 @@ def sweep_figure(sweep: pd.DataFrame, threshold: float, at: Sequence[float], lim
     return figure(width, height, "Precision, recall and F1 over the threshold", described, *body)
 
 
-def precision_recall_figure(sweep: pd.DataFrame, at: Point | None, width: float) -> Markup:
+def precision_recall_figure(table: pd.DataFrame, at: Point | None, width: float) -> Markup:
     """Precision over recall in steps, so that the area under the line is the average precision.
 
     Args:
-        sweep: As in sweep.csv, with at least one defective image.
+        table: As in sweep.csv, with at least one defective image.
         at: Recall and precision at the calibrated threshold; None where nothing is called defective.
         width: Of the drawing, in pixels at full size.
     """
-    recall = np.append(sweep["recall"].to_numpy(dtype=np.float64), 0.0)[::-1]
-    precision = sweep["precision"].to_numpy(dtype=np.float64)[::-1]
+    recall = np.append(table["recall"].to_numpy(dtype=np.float64), 0.0)[::-1]
+    precision = table["precision"].to_numpy(dtype=np.float64)[::-1]
     corners = [p for i, value in enumerate(precision) for p in ((recall[i], value), (recall[i + 1], value))]
     prevalence = float(precision[-1])
     chance = [(0.0, prevalence), (1.0, prevalence)]
@@ -134,15 +134,15 @@ def precision_recall_figure(sweep: pd.DataFrame, at: Point | None, width: float)
     return _unit_figure(corners, chance, at, names, width, "Precision over recall")
 
 
-def roc_figure(sweep: pd.DataFrame, at: Point, width: float) -> Markup:
+def roc_figure(table: pd.DataFrame, at: Point, width: float) -> Markup:
     """True-positive rate over false-positive rate; the area under the line is the AUROC.
 
     Args:
-        sweep: As in sweep.csv, with good and defective images.
+        table: As in sweep.csv, with good and defective images.
         at: False-positive rate and recall at the calibrated threshold.
         width: Of the drawing, in pixels at full size.
     """
-    fp, tp = (sweep[name].to_numpy(dtype=np.float64)[::-1] for name in ("fp", "tp"))
+    fp, tp = (table[name].to_numpy(dtype=np.float64)[::-1] for name in ("fp", "tp"))
     corners = [(0.0, 0.0), *zip((fp / fp[-1]).tolist(), (tp / tp[-1]).tolist(), strict=True)]
     chance = [(0.0, 0.0), (1.0, 1.0)]
     names = ("false-positive rate", "recall")
@@ -161,7 +161,7 @@ def _unit_figure(
     height = min(width, 330.0)
     x, y = Axis(0, 1, _LEFT, width - _RIGHT), Axis(0, 1, height - _BOTTOM, _TOP)
     pixel_T = [(x(float(a)), y(float(b))) for a, b in corners]
-    keep = kept_pixels(pixel_T)
+    keep = pixels_to_draw(pixel_T)
     parts = [
         *unit_grid(x, y, names[0], width),
         text(0, 12, names[1], "label"),
@@ -175,7 +175,7 @@ def _unit_figure(
     return figure(width, height, title, described, *parts)
 
 
-def kept_pixels(pixel_T: Sequence[Point]) -> list[int]:
+def pixels_to_draw(pixel_T: Sequence[Point]) -> list[int]:
     """Return points of a line without those that repeat the one before or lie between neighbours on a straight way."""
     keep: list[int] = []
     for index, (x, y) in enumerate(pixel_T):

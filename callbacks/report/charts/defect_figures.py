@@ -131,7 +131,7 @@ def _rug(x: Axis, side_D: FloatArray, found_D: npt.NDArray[np.bool_], top: float
     groups = []
     for name, rows, at in (("found", found_D, top), ("missed", ~found_D, top + 13)):
         sides = np.sort(side_D[rows])
-        kept = sides[np.unique(np.linspace(0, sides.size - 1, _MOST_MARKS).astype(int))] if sides.size else sides
-        marks = [line(x(log10(side)), at, x(log10(side)), at + 11, "score") for side in kept.tolist()]
+        drawn = sides[np.unique(np.linspace(0, sides.size - 1, _MOST_MARKS).astype(int))] if sides.size else sides
+        marks = [line(x(log10(side)), at, x(log10(side)), at + 11, "score") for side in drawn.tolist()]
         groups.append(element("g", {"class": f"rug {name}"}, *marks))
     return groups

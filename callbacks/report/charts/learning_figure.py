@@ -47,13 +47,13 @@ class _Panel(NamedTuple):
     top: float
 
 
-def learning_figure(loss_E: Curve, objective_E: Curve, kept: int, objective: str, width: float) -> Markup:
+def learning_figure(loss_E: Curve, objective_E: Curve, kept_epoch: int, objective: str, width: float) -> Markup:
     """Draw loss and objective over the epochs.
 
     Args:
         loss_E: May be empty.
         objective_E: May be empty, where nothing ranks epochs.
-        kept: The epoch whose network is used.
+        kept_epoch: The epoch whose network is used.
         objective: Its name in words.
         width: Of the drawing, in pixels at full size.
     """
@@ -62,10 +62,10 @@ def learning_figure(loss_E: Curve, objective_E: Curve, kept: int, objective: str
     first, last = _ends([curve for _, _, curve in drawn])
     x = Axis(first, last, _LEFT, width - _RIGHT)
     bottom = panels[-1].top + _PANEL
-    body = [part for panel in panels for part in _draw(panel, x, kept)]
-    rule = line(x(kept), _HEAD - 8, x(kept), bottom, "threshold")
-    name = text(x(kept), _HEAD - 26, f"epoch {kept} kept", "strong", _anchor(x(kept), width))
-    described = f"Epochs {first} to {last}; epoch {kept} was kept."
+    body = [part for panel in panels for part in _draw(panel, x, kept_epoch)]
+    rule = line(x(kept_epoch), _HEAD - 8, x(kept_epoch), bottom, "threshold")
+    name = text(x(kept_epoch), _HEAD - 26, f"epoch {kept_epoch} kept", "strong", _anchor(x(kept_epoch), width))
+    described = f"Epochs {first} to {last}; epoch {kept_epoch} was kept."
     return figure(width, bottom + _FOOT, "Learning curve", described, rule, *body, name, *_epochs(x, bottom, width))
 
 
@@ -104,13 +104,13 @@ def _shares(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, min(low, 1 - _MINIMUM)), min(1.0, max(high, _MINIMUM))
 
 
-def _draw(panel: _Panel, x: Axis, kept: int) -> list[Markup]:
+def _draw(panel: _Panel, x: Axis, kept_epoch: int) -> list[Markup]:
     grid = [line(x.start, y, x.end, y, "grid") for y, _ in panel.ticks]
     words = [text(x.start - 7, y + 4, label, "tick", "end") for y, label in panel.ticks]
     corners = [(x(epoch), panel.to(value)) for epoch, value in panel.curve]
     shown = corners if len(corners) <= _MOST_DOTS else []
     small = [circle(a, b, 2, f"small {panel.kind}") for a, b in shown]
-    dots = [circle(x(epoch), panel.to(value), 4.5, "dot") for epoch, value in panel.curve if epoch == kept]
+    dots = [circle(x(epoch), panel.to(value), 4.5, "dot") for epoch, value in panel.curve if epoch == kept_epoch]
     name = text(0, panel.top - 10, panel.name, "label on")
     return [*grid, *words, name, polyline(corners, f"curve {panel.kind}"), *small, *dots]
 

@@ -50,7 +50,7 @@ def batch_of(
 
 
 def calibrated(batch: InspectionBatch, **options: Any) -> Calibration:
-    calibration = Calibration(F1(), Normal(), **({"least": 2} | options))
+    calibration = Calibration(F1(), Normal(), **({"min_images": 2} | options))
     calibration.reset()
     calibration.update(batch)
     calibration.choose()
@@ -112,7 +112,7 @@ def test_each_zone_is_decided_by_its_own_threshold() -> None:
     assert "Zone '2' has only 0 defective" in zone.pixel.zone["2"].promise
     assert torch.equal(zone.decide(batch).pred_mask[2:, :, : SIDE // 2], batch.gt_mask[2:, :, : SIDE // 2])
     assert not zone.decides_plainly
-    good = Calibration(Normal(0.5), Normal(), scopes=["zone"], least=2)
+    good = Calibration(Normal(0.5), Normal(), scopes=["zone"], min_images=2)
     good.update(batch)
     good.choose()
     assert good.pixel is not None
@@ -188,7 +188,8 @@ def test_the_summary_has_the_agreed_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"scopes": ["group"]}, "kind, zone, but found 'group'"), ({"least": 0}, "at least 1")]
+    ("options", "message"),
+    [({"scopes": ["group"]}, "kind, zone, but found 'group'"), ({"min_images": 0}, "at least 1")],
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -39,7 +39,7 @@ class BrightestModel(InspectionModel):
         super().__init__()
         self.model = Brightest()
         self.post_processor = Calibration(
-            F1(), Normal(), scopes=["kind"], least=3, regions=RegionRules(min_area=3), probability="platt"
+            F1(), Normal(), scopes=["kind"], min_images=3, regions=RegionRules(min_area=3), probability="platt"
         )
 
 

@@ -32,20 +32,22 @@ def test_a_network_that_learns_is_not_doubted(seed: int) -> None:
     kept = int(np.argmax(objectives)) + 1
     found = how_it_went(rows(objectives), kept, MONITOR, Rivals(0.5, 0.55, Estimate(objectives[-1], 0.51, 1.0)))
     assert (found.epochs, found.kept_epoch, found.value, found.learned) == (12, kept, objectives[-1], True)
-    assert found.kept == f"Kept epoch 12 of 12: it has the highest AUROC of the calibration images, {found.value:.3f}."
+    assert (
+        found.reason == f"Kept epoch 12 of 12: it has the highest AUROC of the calibration images, {found.value:.3f}."
+    )
     assert loud(found.to_dict()) == []
     json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_of_equals_the_last_and_how_many_there_are() -> None:
     found = how_it_went(rows([0.7, 0.9, 0.9, 0.8]), 3, MONITOR, CHANCE)
-    assert "Kept epoch 3 of 4" in found.kept
-    assert "2 epochs have it, and the last of them is kept" in found.kept
+    assert "Kept epoch 3 of 4" in found.reason
+    assert "2 epochs have it, and the last of them is kept" in found.reason
 
 
 def test_where_nothing_ranks_epochs_that_is_said_and_the_loss_alone_judges() -> None:
     found = how_it_went(rows([None] * 3), 3, MONITOR, Rivals())
-    assert found.kept == (
+    assert found.reason == (
         "Kept epoch 3 of 3, the last: without good and defective calibration images, no epoch can be ranked above "
         "another."
     )
@@ -89,7 +91,7 @@ def test_what_is_perfect_from_the_first_epoch_on_is_no_standstill() -> None:
 def test_nan_is_no_value() -> None:
     found = how_it_went(rows([math.nan, math.nan]), 2, MONITOR, CHANCE)
     assert found.value is None
-    assert "the last" in found.kept
+    assert "the last" in found.reason
     assert series(rows([0.5, math.nan, 0.7]), MONITOR) == [(1, 0.5), (3, 0.7)]
 
 
@@ -109,4 +111,4 @@ def test_separability_is_the_auroc_of_the_better_direction(seed: int) -> None:
 
 def test_an_unknown_monitor_is_named_as_it_is() -> None:
     found: Learning = how_it_went({1: {"val/x": 3.0}}, 1, "val/x", Rivals())
-    assert "highest val/x, 3.000" in found.kept
+    assert "highest val/x, 3.000" in found.reason

@@ -89,8 +89,8 @@ def test_a_fin_is_as_high_as_drawn_though_blur_takes_its_tip(fin: float, blur: f
 
 def test_where_it_is_thin_is_where_the_hole_moved_to() -> None:
     ring = find_rings(replace(PLAIN, shift=(0.0, 9.0)).draw()).rings[0]
-    assert ring.thickness.least_at == pytest.approx(90.0, abs=6.0)  # towards the bottom
-    assert ring.thickness.greatest_at == pytest.approx(270.0, abs=6.0)
+    assert ring.thickness.thinnest_at == pytest.approx(90.0, abs=6.0)  # towards the bottom
+    assert ring.thickness.thickest_at == pytest.approx(270.0, abs=6.0)
 
 
 def test_a_slanted_cut_is_a_gap() -> None:
@@ -113,7 +113,7 @@ def test_a_dent_is_in_the_least_thickness_and_a_notch() -> None:
     drawn = PLAIN.draw()
     cv2.circle(drawn, (255 + 190 + 52, 239), 60, 20, -1, cv2.LINE_AA)  # bites 8 pixels into the outer outline
     ring = find_rings(drawn).rings[0]
-    assert ring.thickness.least < ring.thickness.mean - 3
+    assert ring.thickness.smallest < ring.thickness.mean - 3
     assert ring.notch is not None
     assert ring.notch.height == pytest.approx(8.0, abs=1.5)
     assert 2 * ring.outer.radius == pytest.approx(2 * PLAIN.outer, abs=0.3)
@@ -132,7 +132,7 @@ def test_specks_on_the_body_are_no_notches(depth: int, reach: int, brighter: int
     plain = find_rings(PLAIN.draw()).rings[0]
     assert ring.notch is None
     assert ring.circularity == pytest.approx(plain.circularity, abs=2e-3)
-    assert ring.thickness.least == pytest.approx(plain.thickness.least, abs=0.5)
+    assert ring.thickness.smallest == pytest.approx(plain.thickness.smallest, abs=0.5)
 
 
 def test_touching_rings_are_taken_apart_and_read_row_by_row() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from callbacks.decisions.calibration import calibration_of
 from tools.bundles.calibration_images import find_calibration_images
-from tools.bundles.cases import Case, calibration_cases, challenge_cases
 from tools.bundles.challenges import write_challenges
+from tools.bundles.compared_images import ComparedImage, images_of_calibration, images_of_challenges
 from tools.bundles.parity import ParityError, compare, conclude, require_parity
 from tools.bundles.shipping import write_checksums
 from tools.bundles.stages import compare_inputs, compare_pixels, compare_plain, relative
@@ -33,17 +33,17 @@ def module(trained: Trained) -> InspectionModel:
 
 
 @pytest.fixture(scope="module")
-def cases(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+def images(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> list[ComparedImage]:
     folder = tmp_path_factory.mktemp("cases")
     datamodule = find_calibration_images(trained).datamodule
     names = {"odd.png", "checkered.png", "colours.png", "colour_16.png", "cut.png"}
     challenges = [path for path in write_challenges(folder / "challenges") if path.name in names]
-    return calibration_cases(datamodule, 6, folder / "views") + challenge_cases(challenges, datamodule.reading)
+    return images_of_calibration(datamodule, 6, folder / "views") + images_of_challenges(challenges, datamodule.reading)
 
 
-def gate(module: InspectionModel, bundle: Path, cases: list[Case]) -> dict[str, Any]:
+def gate(module: InspectionModel, bundle: Path, images: list[ComparedImage]) -> dict[str, Any]:
     write_checksums(bundle)
-    return conclude(compare(module, bundle, cases))
+    return conclude(compare(module, bundle, images))
 
 
 def keep_one_form(bundle: Path) -> dict[str, Any]:
@@ -60,12 +60,12 @@ def plant(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, cases: list[Case]) -> None:
-    parity = gate(module, bundle, cases)
+def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, images: list[ComparedImage]) -> None:
+    parity = gate(module, bundle, images)
     require_parity(parity, bundle)
     assert {form["form"] for form in parity["forms"]} == {"onnxruntime fp32", "openvino fp32"}
     for form in parity["forms"]:
-        assert form["pictures"] == len(cases) - 1  # one is refused on both sides
+        assert form["pictures"] == len(images) - 1  # one is refused on both sides
         assert form["score_error"] < 1e-5
         assert form["map_error"] < 1e-4
         assert not form["flips"]
@@ -88,11 +88,11 @@ def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, cases: l
     ],
 )
 def test_a_planted_change_is_named(
-    module: InspectionModel, bundle: Path, cases: list[Case], file: str, old: str, new: str, stage: str
+    module: InspectionModel, bundle: Path, images: list[ComparedImage], file: str, old: str, new: str, stage: str
 ) -> None:
     keep_one_form(bundle)
     plant(bundle / "loupe_runner" / file, old, new)
-    parity = gate(module, bundle, cases)
+    parity = gate(module, bundle, images)
     assert not parity["passed"]
     assert parity["stages"][0]["stage"] == stage
     with pytest.raises(ParityError, match=f"they part at {stage}, .*worst: {parity['stages'][0]['worst']}"):
@@ -100,19 +100,21 @@ def test_a_planted_change_is_named(
 
 
 @pytest.mark.parametrize("level", ["image", "pixel"])
-def test_a_rounded_threshold_is_named(module: InspectionModel, bundle: Path, cases: list[Case], level: str) -> None:
+def test_a_rounded_threshold_is_named(
+    module: InspectionModel, bundle: Path, images: list[ComparedImage], level: str
+) -> None:
     spec = keep_one_form(bundle)
     exact = spec["thresholds"][level]["all"]["value"]
     spec["thresholds"][level]["all"]["value"] = round(exact, 2)
     (bundle / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(ParityError, match=rf"part at thresholds, .*{level}\.all\.value is {round(exact, 2)}"):
-        require_parity(gate(module, bundle, cases), bundle)
+        require_parity(gate(module, bundle, images), bundle)
 
 
 def test_a_checkpoint_with_another_threshold_is_another_checkpoint(
-    module: InspectionModel, bundle: Path, cases: list[Case]
+    module: InspectionModel, bundle: Path, images: list[ComparedImage]
 ) -> None:
-    assert conclude(compare(module, bundle, cases[:1]))["passed"]
+    assert conclude(compare(module, bundle, images[:1]))["passed"]
     summary = calibration_of(module).summary()
     assert json.loads((bundle / "spec.json").read_text())["thresholds"] == summary
 

@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"{number:02}.png,{'defective' if marks else 'good'},g{number}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     words = [f"data.root={root}", "data.zones=find", "data.core_um=50", "data.image_size=[64,64]", "report=false"]
-    model = ["data=fiber", "model.coreset_ratio=0.02", "threshold.least=2", "trainer=cpu", "data.num_workers=0"]
+    model = ["data=fiber", "model.coreset_ratio=0.02", "threshold.min_images=2", "trainer=cpu", "data.num_workers=0"]
     quick = ["callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", f"out={root.parent / 'runs'}"]
     assert main(["train", *words, *model, *quick, "id=one"]) == 0
     return root.parent / "runs" / "fiber-patchcore" / "one"

@@ -12,11 +12,11 @@ from callbacks.report.charts.curves import (
     Interval,
     colour_scale,
     interval_bar,
-    kept_rows,
     precision_recall_figure,
     roc_figure,
+    rows_to_draw,
     step_corners,
-    sweep_figure,
+    threshold_figure,
 )
 from callbacks.report.charts.svg import Axis
 from callbacks.statistics.threshold_table import precision_recall_f1
@@ -77,7 +77,7 @@ def test_the_operating_point_stands_where_it_should_and_is_left_out_when_nothing
 def test_the_drawn_sweep_is_right_between_scores_too(name: str, measure: Callable[..., float]) -> None:
     score, label = scores(1)
     limits = (float(score.min()) - 0.3, float(score.max()) + 0.3)
-    drawn = sweep_figure(precision_recall_f1(score, label), 0.5, (0.5, 0.5, 0.5), limits, WIDTH)
+    drawn = threshold_figure(precision_recall_f1(score, label), 0.5, (0.5, 0.5, 0.5), limits, WIDTH)
     corners = line_of(drawn, f"curve {name}")
     x, y = Axis(*limits, 34, WIDTH - 10), Axis(0, 1, 300 - 46, 24)
     middles = (np.sort(score)[:-1] + np.sort(score)[1:]) / 2
@@ -90,7 +90,7 @@ def test_the_drawn_sweep_is_right_between_scores_too(name: str, measure: Callabl
 def test_f1_and_recall_fall_to_zero_beyond_the_highest_score_where_precision_ends() -> None:
     score, label = scores(2)
     limits = (float(score.min()) - 1, float(score.max()) + 1)
-    drawn = sweep_figure(precision_recall_f1(score, label), 0.5, (float("nan"), 0, 0), limits, WIDTH)
+    drawn = threshold_figure(precision_recall_f1(score, label), 0.5, (float("nan"), 0, 0), limits, WIDTH)
     highest = Axis(*limits, 34, WIDTH - 10)(float(score.max()))
     assert tuple(line_of(drawn, "curve f1")[-1]) == (WIDTH - 10, 300 - 46)
     assert tuple(line_of(drawn, "curve recall")[-1]) == (WIDTH - 10, 300 - 46)
@@ -106,13 +106,13 @@ def test_step_corners_hold_each_value_back_to_the_score_before() -> None:
 def test_a_long_sweep_is_thinned_without_losing_an_extreme() -> None:
     rng = np.random.default_rng(0)
     x, curve = np.sort(rng.uniform(0, 500, 100_000)), rng.uniform(0, 1, 100_000)
-    kept = kept_rows(x, curve)
+    kept = rows_to_draw(x, curve)
     assert kept.size <= 4 * 501
     assert {0, x.size - 1, int(curve.argmin()), int(curve.argmax())} <= set(kept.tolist())
     columns = pd.Series(curve).groupby(np.floor(x))
     thinned = pd.Series(curve[kept]).groupby(np.floor(x[kept]))
     pd.testing.assert_frame_equal(columns.agg(["min", "max"]), thinned.agg(["min", "max"]))
-    assert kept_rows(x[:50], curve[:50]).tolist() == list(range(50))
+    assert rows_to_draw(x[:50], curve[:50]).tolist() == list(range(50))
 
 
 def test_an_interval_bar_draws_its_numbers() -> None:

@@ -78,7 +78,7 @@ def test_the_page_shows_it_and_says_which_epoch_was_kept(contents: type[Contents
         "kept_epoch": 4,
         "monitor": "calibration/objective",
         "value": 0.9,
-        "kept": said,
+        "reason": said,
         "learned": True,
         "headline": "",
         "doubts": [],

@@ -29,7 +29,7 @@ MOST_TILES = 96  # that a checkpoint and each form of its bundle judge
 MIN_TILED = 4  # images, however many tiles each has
 
 
-class Case(NamedTuple):
+class ComparedImage(NamedTuple):
     """One image, as both sides come by it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Case(NamedTuple):
     sample: Callable[[], Sample | UnreadableImageError]
 
 
-def calibration_cases(datamodule: InspectionDataModule, limit: int, folder: Path) -> list[Case]:
+def images_of_calibration(datamodule: InspectionDataModule, limit: int, folder: Path) -> list[ComparedImage]:
     """Take calibration images, at most ``limit`` of them, evenly from those of each label.
 
     Samples that are not whole files are written to ``folder``, for the runner to read.
@@ -55,44 +55,44 @@ def calibration_cases(datamodule: InspectionDataModule, limit: int, folder: Path
     table = spread(datamodule.split_samples(CALIBRATION), limit)
     dataset = datamodule.dataset(table)
     views = dataset.views if isinstance(dataset, ViewDataset) else [None] * len(table)
-    cases = []
+    images = []
     for index, (row, view) in enumerate(zip(dataset.rows, views, strict=True)):
         read: Callable[[], Array] = partial(read_image, row.image_path)
         path = Path(row.image_path)
         if view is not None and (view.box or view.before_path or view.after_path):
             read = partial(read_view, row.image_path, view)
             path = write_values(folder / f"{index:05}", read())
-        cases.append(Case(row.name, path, row.label_index, read, partial(dataset.__getitem__, index)))
-    return cases
+        images.append(ComparedImage(row.name, path, row.label_index, read, partial(dataset.__getitem__, index)))
+    return images
 
 
-def challenge_cases(paths: Sequence[Path], reading: Reading) -> list[Case]:
+def images_of_challenges(paths: Sequence[Path], reading: Reading) -> list[ComparedImage]:
     """Take files of no known label, read as ``loupe predict`` reads them."""
     dataset = FileDataset(paths, reading)
     return [
-        Case(path.name, path, UNKNOWN, partial(read_image, path), partial(dataset.__getitem__, index))
+        ComparedImage(path.name, path, UNKNOWN, partial(read_image, path), partial(dataset.__getitem__, index))
         for index, path in enumerate(paths)
     ]
 
 
-def graph_cases(cases: Sequence[Case], tiles: int) -> frozenset[str]:
-    """Name the cases that graphs are compared on: all, or of tiled images as many as take a minute or two.
+def images_for_graphs(images: Sequence[ComparedImage], tiles: int) -> frozenset[str]:
+    """Name the images that graphs are compared on: all, or of tiled images as many as take a minute or two.
 
     The others are compared up to what the graph is given. To the graph every tile is an image: few images are many.
 
     Args:
-        cases: Of known labels first.
+        images: Of known labels first.
         tiles: Of an image; 1 where it is judged whole.
     """
     if tiles <= 1:
-        return frozenset(case.name for case in cases)
+        return frozenset(image.name for image in images)
     most = max(MOST_TILES // tiles, MIN_TILED)
-    known = [case for case in cases if case.label_index != UNKNOWN]
-    rest = [case for case in cases if case.label_index == UNKNOWN]
-    first = sorted(rest, key=lambda case: case.name.partition(".")[0] != "colours")[: max(1, most // 4)]
-    defective = [case for case in known if case.label_index == 1][: (most - len(first)) // 2]
-    good = [case for case in known if case.label_index != 1][: most - len(first) - len(defective)]
-    return frozenset(case.name for case in (*good, *defective, *first))
+    known = [image for image in images if image.label_index != UNKNOWN]
+    rest = [image for image in images if image.label_index == UNKNOWN]
+    first = sorted(rest, key=lambda image: image.name.partition(".")[0] != "colours")[: max(1, most // 4)]
+    defective = [image for image in known if image.label_index == 1][: (most - len(first)) // 2]
+    good = [image for image in known if image.label_index != 1][: most - len(first) - len(defective)]
+    return frozenset(image.name for image in (*good, *defective, *first))
 
 
 def spread(table: pd.DataFrame, limit: int) -> pd.DataFrame:
