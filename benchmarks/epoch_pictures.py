@@ -20,7 +20,7 @@ from callbacks.policies.normal import Normal
 from callbacks.training.epoch_pictures import WORST, log_calibration
 from datamodules.samples.batch import InspectionBatch, Sample, collate
 
-PICTURES, EDGE, BATCH = 320, 256, 16
+IMAGES, EDGE, BATCH = 320, 256, 16
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     calibration, gallery = Calibration(F1(), Normal()), ExampleGallery(4, WORST)
     calibration.reset()
     collecting = 0.0
-    for first in range(0, PICTURES, BATCH):
+    for first in range(0, IMAGES, BATCH):
         batch = scored_batch(first)
         calibration.update(batch)
         start = time.process_time()
@@ -41,7 +41,7 @@ def main() -> None:
         log_calibration(writer, calibration, gallery.examples(), epoch=9)
         logging = time.process_time() - start
     once = collecting + logging  # of processor time, which other programs do not stretch
-    print(f"{PICTURES} calibration pictures of {EDGE}x{EDGE}: {once:.2f} s a log ({collecting:.2f} s collecting)")
+    print(f"{IMAGES} calibration pictures of {EDGE}x{EDGE}: {once:.2f} s a log ({collecting:.2f} s collecting)")
     for epochs, seconds in ((20, 1), (50, 5), (100, 30)):
         whole = epochs * seconds
         spent = min(20 * once, max(5.0, 0.01 * whole))

@@ -130,7 +130,7 @@ class Caller:
 def of_predict(bundle: Bundle, folder: Path, out: Path) -> float:
     """Judge a folder as ``loupe predict`` does; return images per second."""
     summary = predict(bundle, [str(folder)], out, Options(overlays="none"))
-    return summary.pictures / summary.seconds
+    return summary.images / summary.seconds
 
 
 def of_server(port: int, forms: Sequence[tuple[bytes, str]], callers: int) -> float:

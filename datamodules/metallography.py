@@ -189,20 +189,20 @@ class MetallographyDataModule(ViewDataModule):
         Raises:
             UnreadableImageError: It has a form that no option allows.
         """
-        values, picture = mask_of_bytes(mask), decoded(str(image))
+        values, pixels = mask_of_bytes(mask), decoded(str(image))
         form = mask_form(values, self.mask_on)
         black = self.mask_foreground == "black"
         self._check_form(mask, form, int(values.max()), set_is_inverted)
         if not black:
             check_whole(mask, values, form.above)
         view = View(mask_above=form.above, mask_inverted=black)
-        if values.shape == picture.shape[:2]:
+        if values.shape == pixels.shape[:2]:
             return view
-        sizes = f"{values.shape[1]}x{values.shape[0]} pixels for a picture of {picture.shape[1]}x{picture.shape[0]}"
+        sizes = f"{values.shape[1]}x{values.shape[0]} pixels for a picture of {pixels.shape[1]}x{pixels.shape[0]}"
         if self.mask_sizes == "refuse":
             remedy = "export it at the size of its picture, or set data.mask_sizes=align"
             raise UnreadableImageError(mask, f"is a mask of {sizes}", remedy)
-        box = align((values > form.above) != black, grey(picture))
+        box = align((values > form.above) != black, grey(pixels))
         if box is None:
             raise UnreadableImageError(mask, f"is a mask of {sizes}, and fits nowhere clearly", "export it again")
         return view._replace(mask_box=box.text)

@@ -18,7 +18,8 @@ CONSTANTS = re.compile(r"(^|_)(LOOK|DOOR|SAID|KEPT|LEAST|CASE|CASES)(_|$)")
 GUESSABLE = {"kept_epoch"}  # the epoch whose network is used, as metrics.json names it
 THIRD_PERSON = re.compile(r"[A-Z][a-z]*[^s\W]s\b")  # "Refuses", not "Refuse" or "Compress"
 PICTURED = re.compile(r"(^|_)pictures?(_|$)|Picture")
-PUBLIC = {"EpochPictures"}  # as configs name it
+PUBLIC = {"EpochPictures", "penalty_pictures"}  # as configs name them
+OF_EPOCHS = "callbacks/training/epoch_pictures.py"  # whose ``pictures`` a config names, too
 PICTURE = re.compile(r"(?<![\w/.=`'\"-])[Pp]ictures?(?![\w=/`:]|\.\w)")  # but for keys, names and paths
 CLUMSY = re.compile(r"\b(is|are) no (numbers?|text|picture|image|JSON|measure|folder|file of)\b")
 
@@ -37,10 +38,14 @@ def strange_names(tree: ast.AST) -> list[str]:
 
 
 def pictured_names(tree: ast.AST) -> list[str]:
-    """Names of functions and classes that call an image an image, but for those that configs know."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    found = [node.name for node in ast.walk(tree) if isinstance(node, kinds) and PICTURED.search(node.name)]
-    return [name for name in found if name not in PUBLIC]
+    """Names that call an image a picture, but for those that configs know."""
+    names = (name_of(node) for node in ast.walk(tree))
+    return [name for name in names if PICTURED.search(name) and name not in PUBLIC]
+
+
+def swept_names(tree: ast.AST) -> list[str]:
+    """Names with sweep for anything but an experiment over many settings, of which tools alone know."""
+    return [name for node in ast.walk(tree) if "sweep" in (name := name_of(node)).lower()]
 
 
 def pictured_docstrings(tree: ast.AST) -> list[str]:
@@ -89,17 +94,27 @@ def test_words(check: object) -> None:
     assert callable(check)
     files = trees()
     assert len(files) > 300, "the test looks in the wrong place"
-    assert {path: found for path, tree in files if (found := check(tree))} == {}
+    found = {path: names for path, tree in files if (names := check(tree))}
+    known = {OF_EPOCHS: ["pictures", "pictures"]} if check is pictured_names else {}
+    assert found == known
+
+
+def test_a_sweep_is_an_experiment() -> None:
+    """Thresholds are not swept in names, though their table keeps the file name that other programs read."""
+    rooms = [(path, tree) for path, tree in trees() if not path.startswith(("tools/", "callbacks/report/sweep_"))]
+    assert {path: found for path, tree in rooms if (found := swept_names(tree))} == {}
+    assert swept_names(ast.parse("def f(sweep): ...\nSweeps = 1\n")) == ["Sweeps", "sweep"]
 
 
 def test_the_checks_see_what_they_look_for() -> None:
-    code = 'def look_at(said):\n    """Refuses what is no number; there is no text."""\n    a.door = 1\n'
+    code = (
+        'def look_at(said):\n    """Refuses what is no number; there is no text."""\n    a.door = kept_N = LEAST = 1\n'
+    )
     tree = ast.parse(code)
-    assert sorted(strange_names(tree)) == ["door", "look_at", "said"]
-    assert pictured_names(ast.parse("class Pictures:\n    def image_of_picture(self): ...\n")) == [
-        "Pictures",
-        "image_of_picture",
-    ]
+    assert sorted(strange_names(tree)) == ["LEAST", "door", "kept_N", "look_at", "said"]
+    assert strange_names(ast.parse("showcase = leased = kept_epoch = Casement = 1")) == []
+    code = "class Pictures:\n    def image_of_picture(self, picture_HW): ...\n"
+    assert pictured_names(ast.parse(code)) == ["Pictures", "image_of_picture", "picture_HW"]
     assert pictured_docstrings(ast.parse('"""A picture of ``pictures``, in docs/pictures."""')) == [
         "A picture of ``pictures``, in docs/pictures."
     ]

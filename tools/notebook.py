@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from callbacks.report.pictures import RgbImage, data_uri
+from callbacks.report.overlays import RgbImage, data_uri
 from datamodules.errors import UnreadableImageError
 from datamodules.files.images import Array, read_image, scale, to_rgb
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from callbacks.policies.base import PICTURES, count_float32, describe_calls
+from callbacks.policies.base import IMAGES, count_float32, describe_calls
 from callbacks.policies.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def calls_of(scoped: Scoped, seen_N: Sequence[Seen], kind: str = "") -> str:
     """Say what the threshold of images does to those of the calibration, or to those of one kind."""
     of_kind = [seen for seen in seen_N if not kind or seen.kind == kind]
     counts = count_float32([seen.score for seen in of_kind], [seen.label_index for seen in of_kind])
-    return describe_calls(counts, scoped.of_kind(kind), PICTURES)
+    return describe_calls(counts, scoped.of_kind(kind), IMAGES)
 
 
 def set_pixel_threshold(scoped: Scoped, value: float, note: str, kind: str = "") -> Scoped:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from callbacks.statistics.curves import FloatArray
 
-PICTURES = "pictures"
+IMAGES = "pictures"
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Policy(ABC):
     needs_defects: ClassVar[bool] = False
 
     @abstractmethod
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose a threshold from counts per distinct score or bin; ``unit`` names the samples in the promise.
 
         Raises:
             ValueError: Where samples that the rule needs are missing, or a score is infinite.
         """
 
-    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
+    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = IMAGES) -> Threshold:
         """Choose as `choose_from_counts` does, but above the score of samples on which nothing was found.
 
         Such samples are not defective, whatever a rule would gain by calling them so.

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .base import PICTURES, Policy, Threshold, count_float32
+from .base import IMAGES, Policy, Threshold, count_float32
 from .normal import Normal
 from .prevalence import describe_few
 from .recall import Recall
@@ -51,7 +51,7 @@ def choose_threshold_from_counts(
     policy: Policy,
     counts: ScoreCounts,
     fallback: Policy = _NORMAL,
-    unit: str = PICTURES,
+    unit: str = IMAGES,
     nothing: float | None = None,
 ) -> Threshold:
     """`choose_threshold` from counts, as a pixel histogram gives them; ``unit`` names the samples in the promise."""
@@ -80,5 +80,5 @@ def name_of(policy: Policy) -> str:
 def _chosen(policy: Policy, counts: ScoreCounts, unit: str, nothing: float | None) -> Threshold:
     """Choose, and say where that rests on few good images; of pixels, whoever knows their images says it."""
     chosen = policy.choose_from_counts(counts, unit) if nothing is None else policy.choose_above(counts, nothing, unit)
-    few = describe_few(chosen.n_good) if unit == PICTURES and policy.needs_good else ""
+    few = describe_few(chosen.n_good) if unit == IMAGES and policy.needs_good else ""
     return replace(chosen, promise=chosen.promise + few)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import beta
 
-from .base import PICTURES, Policy, Threshold, describe_calls, just_above_all_but
+from .base import IMAGES, Policy, Threshold, describe_calls, just_above_all_but
 from .tolerance import check_share
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ class Conformal(Policy):
         """Refuse what is not a chance."""
         check_share("alpha", self.alpha)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose by the rank of the good scores; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         alpha = Fraction(str(self.alpha))
         allowed = floor(alpha * (n_good + 1)) - 1
         value, _ = just_above_all_but(counts, max(allowed, 0))
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one image are not exchangeable with those of another
+        if unit == IMAGES:  # pixels of one image are not exchangeable with those of another
             low, high = false_positive_band(n_good, max(allowed, 0))
             promise += (
                 f" A new good picture from the same process reaches it with a chance of at most "

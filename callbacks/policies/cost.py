@@ -9,7 +9,7 @@ import numpy as np
 
 from callbacks.statistics.curves import at_or_above
 
-from .base import MOST, PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
+from .base import IMAGES, MOST, Policy, Threshold, describe_calls, in_the_gap_below
 from .tolerance import check_share
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Cost(Policy):
         if self.prior is not None:
             check_share("prior", self.prior)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose the least expected cost; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         prior = n_defective / (n_good + n_defective) if self.prior is None else self.prior

@@ -9,7 +9,7 @@ import numpy as np
 
 from callbacks.statistics.curves import f_score
 
-from .base import MOST, PICTURES, Policy, Threshold, describe_calls, in_the_gap_below
+from .base import IMAGES, MOST, Policy, Threshold, describe_calls, in_the_gap_below
 from .prevalence import check_prior, describe_prior, weights_of
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class F1(Policy):
         """Write it as Python would, the share only where it is given."""
         return f"F1(beta={self.beta!r})" if self.prior is None else f"F1(beta={self.beta!r}, prior={self.prior!r})"
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose the best F-beta; see `Policy.choose_from_counts`."""
         return self._choose(counts, unit, self._f_score(counts, self.beta))
 
-    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = PICTURES) -> Threshold:
+    def choose_above(self, counts: ScoreCounts, nothing: float, unit: str = IMAGES) -> Threshold:
         """Choose the best F-beta of all thresholds above ``nothing``; see `Policy.choose_above`."""
         f_T = np.where(counts.threshold > nothing, self._f_score(counts, self.beta), -1.0)
         if f_T.size and f_T.max() >= 0:

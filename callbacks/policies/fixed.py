@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .base import PICTURES, Policy, Threshold, describe_calls
+from .base import IMAGES, Policy, Threshold, describe_calls
 
 if TYPE_CHECKING:
     from callbacks.statistics.curves import ScoreCounts
@@ -29,7 +29,7 @@ class Fixed(Policy):
         if not abs(self.value) <= float(np.finfo(np.float32).max):
             raise ValueError(f"Expected value to be finite in float32, but got {self.value}.")
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose nothing; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         value = float(np.float32(self.value))

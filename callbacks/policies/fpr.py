@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING
 
-from .base import PICTURES, Policy, Threshold, describe_calls, just_above_all_but
+from .base import IMAGES, Policy, Threshold, describe_calls, just_above_all_but
 from .tolerance import allowed_with_confidence, check_share, most_beyond, samples_needed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class FalsePositiveRate(Policy):
         if self.confidence is not None:
             check_share("confidence", self.confidence)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose the lowest threshold that keeps the rate; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         allowed = floor(Fraction(str(self.rate)) * n_good)
@@ -45,7 +45,7 @@ class FalsePositiveRate(Policy):
             allowed = allowed_with_confidence(n_good, self.rate, self.confidence) or 0
         value, _ = just_above_all_but(counts, allowed)
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
+        if unit == IMAGES:  # pixels of one image resemble each other: for them this does not follow
             promise += self._promise(n_good, allowed)
         return Threshold(value, repr(self), promise, n_good, n_defective)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .base import PICTURES, Policy, Threshold, called_at, describe_calls
+from .base import IMAGES, Policy, Threshold, called_at, describe_calls
 
 if TYPE_CHECKING:
     from callbacks.statistics.curves import ScoreCounts
@@ -86,7 +86,7 @@ class Grid(Policy):
         means = self.start is None or self.stop is None
         return " (a range by the mean scores of good and defective ones)" if means else ""
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose the candidate of the best F1; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         table = [confusion_row(counts, candidate) for candidate in self.candidates(counts)]

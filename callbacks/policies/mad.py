@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import PICTURES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
+from .base import IMAGES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
 
 if TYPE_CHECKING:
     from callbacks.statistics.curves import FloatArray, ScoreCounts
@@ -35,7 +35,7 @@ class MedianMad(Policy):
         """Refuse a number of deviations that is not positive."""
         check_k(self.k)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose median plus k MAD; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         score, count = good_scores(counts)
@@ -47,7 +47,7 @@ class MedianMad(Policy):
             f"Were their scores normal, {NormalDist().cdf(-self.k):.2g} of new good ones would reach it; for other "
             f"shapes nothing is promised, nor about defective {unit}. It rests on {n_good} good {unit}."
         )
-        if unit == PICTURES and n_good < _ENOUGH:
+        if unit == IMAGES and n_good < _ENOUGH:
             promise += f" {n_good} good pictures tell a MAD only roughly; it takes {_ENOUGH} for about 10 %."
         return Threshold(value, repr(self), promise, n_good, n_defective)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import PICTURES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
+from .base import IMAGES, Policy, Threshold, above_the_usual, check_k, describe_calls, good_scores
 
 if TYPE_CHECKING:
     from callbacks.statistics.curves import ScoreCounts
@@ -32,7 +32,7 @@ class MeanSigma(Policy):
         """Refuse a number of deviations that is not positive."""
         check_k(self.k)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose mean plus k sigma; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         score, count = good_scores(counts)
@@ -45,7 +45,7 @@ class MeanSigma(Policy):
             f"good ones would reach it; whatever their distribution, at most {1 / (1 + self.k**2):.2g} would (Cantelli)"
             f", if {n_good} {unit} told both numbers exactly. It promises nothing about defective {unit}."
         )
-        if unit == PICTURES and n_good < _ENOUGH:
+        if unit == IMAGES and n_good < _ENOUGH:
             promise += (
                 f" {n_good} good pictures tell a standard deviation to about "
                 f"{1 / np.sqrt(2 * max(n_good - 1, 1)):.0%}; it takes {_ENOUGH} for 10 %."

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from .base import PICTURES, Policy, Threshold, just_above_all_but
+from .base import IMAGES, Policy, Threshold, just_above_all_but
 
 if TYPE_CHECKING:
     from callbacks.statistics.curves import ScoreCounts
@@ -43,7 +43,7 @@ class Normal(Policy):
         # As written in decimal: in binary, (1 - 0.9) * 10 is a little below 1, and one image would be lost.
         return 1 - Fraction(str(self.quantile))
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose by the quantile of the good scores; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         allowed = floor(self._tail * n_good)
@@ -52,7 +52,7 @@ class Normal(Policy):
             f"Of good {unit}, a share of {float(self._tail):.4g} may reach it; of the {n_good} in the calibration set, "
             f"{reached} do. It promises nothing about defective {unit}."
         )
-        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
+        if unit == IMAGES:  # pixels of one image resemble each other: for them this does not follow
             chance = (allowed + 1) / (n_good + 1)
             promise += (
                 f" A new good picture from the same process reaches it with a chance of {chance:.2g} at most, on "

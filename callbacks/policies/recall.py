@@ -11,7 +11,7 @@ import numpy as np
 
 from callbacks.statistics.curves import at_or_above
 
-from .base import PICTURES, Policy, Threshold, describe_calls
+from .base import IMAGES, Policy, Threshold, describe_calls
 from .tolerance import allowed_with_confidence, check_share, most_beyond, samples_needed
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Recall(Policy):
             check_share("confidence", self.confidence)
             check_share("recall, where a confidence is asked for,", self.recall)
 
-    def choose_from_counts(self, counts: ScoreCounts, unit: str = PICTURES) -> Threshold:
+    def choose_from_counts(self, counts: ScoreCounts, unit: str = IMAGES) -> Threshold:
         """Choose the highest threshold that keeps the recall; see `Policy.choose_from_counts`."""
         n_good, n_defective = self.require(counts, unit)
         missable = n_defective - ceil(Fraction(str(self.recall)) * n_defective)
@@ -54,7 +54,7 @@ class Recall(Policy):
         enough_T = at_or_above(counts.positive) >= n_defective - missable
         value = float(np.float32(counts.threshold[int(np.flatnonzero(enough_T)[-1])]))
         promise = f"On the calibration set: {describe_calls(counts, value, unit)}."
-        if unit == PICTURES:  # pixels of one image resemble each other: for them this does not follow
+        if unit == IMAGES:  # pixels of one image resemble each other: for them this does not follow
             promise += self._promise(n_defective, missable)
         return Threshold(value, repr(self), promise, n_good, n_defective)
 

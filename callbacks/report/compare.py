@@ -12,8 +12,8 @@ from callbacks.statistics.threshold_table import precision_recall_f1
 
 from .charts.compare_figures import difference_bar, precision_recall_curves, roc_curves
 from .gallery import Panel
+from .overlays import MARKED_COLOUR, PREDICTED_COLOUR, data_uri, enlarged, overlay
 from .page import WIDTHS, drawn, render_page
-from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, data_uri, enlarged, overlay
 from .wording import DASH, defined, interval_name, plural, share, span
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from .breaking import breakable
 from .charts.doctor_figures import shortcut_figure
-from .pictures import MARKED_COLOUR, Mask, RgbImage, data_uri, overlay
+from .overlays import MARKED_COLOUR, Mask, RgbImage, data_uri, overlay
 from .wording import DASH, percent, plural, share, span
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Shot(NamedTuple):
     """One image of a contact sheet: what is written under it, the image (H, W, 3), and its mask (H, W), if any."""
 
     caption: str
-    picture: RgbImage
+    image: RgbImage
     mask: Mask | None
 
 
@@ -140,7 +140,7 @@ def _written(finding: Finding) -> dict[str, Any]:
 def _drawn(sheet: Sheet) -> dict[str, Any]:
     """Return images as addresses, masks outlined, in sets of those that stand together."""
     shots = [
-        {"caption": shot.caption, "source": data_uri(_outlined(shot), 320), "size": shot.picture.shape[:2]}
+        {"caption": shot.caption, "source": data_uri(_outlined(shot), 320), "size": shot.image.shape[:2]}
         for shot in sheet.shots
     ]
     sets = [shots[start : start + sheet.together] for start in range(0, len(shots), sheet.together)]
@@ -148,5 +148,5 @@ def _drawn(sheet: Sheet) -> dict[str, Any]:
 
 
 def _outlined(shot: Shot) -> RgbImage:
-    nothing = np.zeros(shot.picture.shape[:2], np.float32)
-    return shot.picture if shot.mask is None else overlay(shot.picture, nothing, 0, 1, shot.mask)
+    nothing = np.zeros(shot.image.shape[:2], np.float32)
+    return shot.image if shot.mask is None else overlay(shot.image, nothing, 0, 1, shot.mask)

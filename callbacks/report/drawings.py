@@ -15,8 +15,8 @@ from .charts.live import live_data, rug
 from .charts.scatter import LEVELS, map_figures
 from .charts.score_figure import score_figure
 from .charts.sprite import sprite
+from .overlays import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
 from .page import HERO_WIDTHS, WIDTHS, drawn
-from .pictures import MARKED_COLOUR, PREDICTED_COLOUR, colour_map
 from .wording import defined, plural, score, share
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from callbacks.measures.examples import JUDGED, RANKED
 from datamodules.table import LABEL_NAMES
 
-from .pictures import data_uri, enlarged, panels_of
+from .overlays import data_uri, enlarged, panels_of
 from .wording import distance, plural, score
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from datamodules.files.images import resize, scale, to_rgb
 
-from .pictures import PREDICTED_COLOUR, colour_map
+from .overlays import PREDICTED_COLOUR, colour_map
 
 if TYPE_CHECKING:
     from datamodules.files.fitting import Placement

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from callbacks.measures.figures import Chart, ImageFigure
 
 from .charts.line_chart import line_chart, names_of_lines
+from .overlays import data_uri
 from .page import WIDTHS, drawn
-from .pictures import data_uri
 from .sections import own_files, own_tables, sections
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 if TYPE_CHECKING:
-    from callbacks.report.pictures import Mask, RgbImage
+    from callbacks.report.overlays import Mask, RgbImage
     from datamodules.files.objects import Labels
 
 LEVELS = 24  # colours from blue to red

@@ -66,13 +66,13 @@ class PixelHistogram:
         count: (2, bins) int64, good and defect pixels per fine bin; may be summed over processes.
         overlap: (bins,) int64, region weights per fine bin in units of ``1 / REGION_UNIT``; may be summed over
             processes.
-        pictures: The coarse histogram of each image that came with a group name, in the order they came.
+        images: The coarse histogram of each image that came with a group name, in the order they came.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.count = torch.zeros(2, bin_count(FINE_BITS), dtype=torch.int64, device=device)
         self.overlap = torch.zeros(bin_count(FINE_BITS), dtype=torch.int64, device=device)
-        self.pictures: list[ImageHistogram] = []
+        self.images: list[ImageHistogram] = []
 
     @torch.no_grad()
     def update(self, map_NHW: Tensor, mask_NHW: Tensor, group_N: Sequence[str] | None = None) -> None:
@@ -108,7 +108,7 @@ class PixelHistogram:
         self._count(fine_NP.flatten(), fine_NP[mask_NP], torch.from_numpy(weight_D).to(device))
         if group_N is not None:
             coarse_NP = (fine_NP >> (FINE_BITS - COARSE_BITS)).cpu().numpy()
-            self.pictures += _coarse_histograms(coarse_NP, mask_NP.cpu().numpy(), weight_D, group_N)
+            self.images += _coarse_histograms(coarse_NP, mask_NP.cpu().numpy(), weight_D, group_N)
 
     @torch.no_grad()
     def update_pixels(self, value_P: Tensor, defect_P: Tensor) -> None:
@@ -138,7 +138,7 @@ class PixelHistogram:
         """Add all that another histogram has seen."""
         self.count += other.count.to(self.count.device)
         self.overlap += other.overlap.to(self.overlap.device)
-        self.pictures += other.pictures
+        self.images += other.images
 
     def counts(self) -> ScoreCounts:
         """Good and defect pixels per used bin, ascending; ``threshold`` is the lowest number that each bin can hold."""

@@ -64,14 +64,14 @@ def pixel_intervals(
         ValueError: Where the images came without group names.
     """
     counts = histogram.counts()
-    counted = sum(int(image.negative.sum() + image.positive.sum()) for image in histogram.pictures)
+    counted = sum(int(image.negative.sum() + image.positive.sum()) for image in histogram.images)
     if counted != int(counts.negative.sum() + counts.positive.sum()):
         raise ValueError(
             "Expected a coarse histogram for every picture, but some came without a group; give group_N to "
             "PixelHistogram.update, the picture's path where pictures stand alone."
         )
     values = pixel_metrics(counts, histogram.overlaps(), threshold)
-    groups = _CoarseGroups(histogram.pictures)
+    groups = _CoarseGroups(histogram.images)
     all_once, overlap_1U = groups.counts(np.ones((1, groups.defective_G.size)))
     edge = None if threshold is None else _matching_edge(all_once, counts, threshold)
     coarse = pixel_metrics(all_once, overlap_1U, edge)

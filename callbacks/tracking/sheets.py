@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from callbacks.report.pictures import enlarged, panels_of
+from callbacks.report.overlays import enlarged, panels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from callbacks.measures.examples import Example
-    from callbacks.report.pictures import RgbImage
+    from callbacks.report.overlays import RgbImage
 
 PANEL = 128  # pixels of the longest edge of an image on a sheet
 GAP = 6

@@ -26,12 +26,12 @@ class Mosaic(NamedTuple):
     """Tiles laid together.
 
     Attributes:
-        picture: (H, W) or (H, W, 3), as stored.
+        image: (H, W) or (H, W, 3), as stored.
         top: Of every row of tiles, in pixels of the image.
         left: Of every column.
     """
 
-    picture: Array
+    image: Array
     top: list[int]
     left: list[int]
 

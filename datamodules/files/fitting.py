@@ -205,8 +205,8 @@ def network_input(
 ) -> npt.NDArray[np.float32]:
     """Turn stored values, (H, W) or (H, W, 3), into what every model takes: (3, height, width) float32 in [0, 1]."""
     placement = place((values.shape[0], values.shape[1]), (height, width), fit)
-    picture = to_rgb(fit_values(scale(values, white_level), placement))
-    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    rgb = to_rgb(fit_values(scale(values, white_level), placement))
+    planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))
     return planes.astype(np.float32) / np.float32(255) if planes.dtype == np.uint8 else planes
 
 

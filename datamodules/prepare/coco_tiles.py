@@ -52,7 +52,7 @@ class Cut(NamedTuple):
     problems: list[UnreadableImageError]
 
 
-def tile_entry(picture: CutImage, tile: Tile, outlines: Sequence[Outline], parts: Collection[str]) -> TileEntry:
+def tile_entry(source: CutImage, tile: Tile, outlines: Sequence[Outline], parts: Collection[str]) -> TileEntry:
     """Describe a tile, with the outlines that reach into it, clipped to it; those of ``parts`` are not defects."""
     found, defective = [], False
     for outline in outlines:
@@ -63,14 +63,14 @@ def tile_entry(picture: CutImage, tile: Tile, outlines: Sequence[Outline], parts
         if annotation is not None:
             found.append((outline.label or "defect", annotation))
             defective |= not is_part(outline, parts)
-    label = "unknown" if picture.label_index == UNKNOWN else "defective" if defective else "good"
+    label = "unknown" if source.label_index == UNKNOWN else "defective" if defective else "good"
     image = {
-        "file_name": f"{picture.stem}_y{tile.y:04}_x{tile.x:04}.png",
+        "file_name": f"{source.stem}_y{tile.y:04}_x{tile.x:04}.png",
         "width": tile.width,
         "height": tile.height,
         "label": label,
-        "kind": picture.kind,
-        "group": picture.group,
+        "kind": source.kind,
+        "group": source.group,
         "x": tile.x,
         "y": tile.y,
     }

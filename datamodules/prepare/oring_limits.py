@@ -123,7 +123,7 @@ class OringLimits:
         """
         measured, problems = measure_images(images, self.mm_per_pixel)
         prepared = self.write_from(measured, out)
-        return replace(prepared, pictures=len(images), left_out=[*left_out, *problems])
+        return replace(prepared, images=len(images), left_out=[*left_out, *problems])
 
     def write_from(self, measured: Mapping[str, Sequence[Measures]], out: Path) -> Prepared:
         """Write the limits of good parts that were measured, by kind.
@@ -141,7 +141,7 @@ class OringLimits:
         counted = ", ".join(f"{count} of {kind}" if kind else f"{count}" for kind, count in counts.items())
         return Prepared(
             out=out,
-            pictures=0,
+            images=0,
             tiles={},
             left_out=[],
             next_step=f"loupe predict line=oring {shlex.quote(f'limits={out}')} source=PATH out=DIR",

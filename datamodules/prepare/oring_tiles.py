@@ -119,7 +119,7 @@ class OringTiles:
         _write_json(out / SUMMARY, {"prepared_by": PREPARED_BY, "complete": True, **summary}, indent=2)
         return Prepared(
             out=out,
-            pictures=len(images),
+            images=len(images),
             tiles={split: summary["splits"][split]["tiles"] for split in SPLITS},
             left_out=problems,
             next_step=f"loupe train data=oring {shlex.quote(f'data.root={out}')}",

@@ -18,7 +18,7 @@ class Prepared:
 
     Attributes:
         out: The folder.
-        pictures: How many were cut.
+        images: How many were cut.
         tiles: How many there are by split, or under one name where nothing is split.
         left_out: Files, or parts of files, that could not be used, and why.
         next_step: The command that trains on it.
@@ -27,7 +27,7 @@ class Prepared:
     """
 
     out: Path
-    pictures: int
+    images: int
     tiles: dict[str, int]
     left_out: Sequence[UnreadableImageError]
     next_step: str

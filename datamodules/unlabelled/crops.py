@@ -80,21 +80,21 @@ class CropSource:
     """An endless supply of crops; what is drawn depends on the arguments and the seed alone.
 
     Attributes:
-        pictures: RGB images by folder. A folder's chance grows with the root of its size, so that neither the one
+        images: RGB images by folder. A folder's chance grows with the root of its size, so that neither the one
             with twelve images nor the one with four hundred decides alone. May be empty where ``drawn_share`` is 1.
         size: Side of a crop in pixels.
         drawn_share: Share of crops from images drawn by rule.
         patch_share: Share of crops with a pasted patch of another crop.
     """
 
-    pictures: Mapping[str, Sequence[RgbImage]]
+    images: Mapping[str, Sequence[RgbImage]]
     size: int = 192
     drawn_share: float = 0.35
     patch_share: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuse a source that could never draw."""
-        if not any(self.pictures.values()) and self.drawn_share < 1:
+        if not any(self.images.values()) and self.drawn_share < 1:
             raise DataError("Expected pictures to crop, found none; name folders with pictures or set drawn_share=1.")
 
     def draw(self, count: int, seed: Sequence[int]) -> RgbImage:
@@ -116,7 +116,7 @@ class CropSource:
         return vary_light(image, rng)
 
     def _pick(self, rng: np.random.Generator) -> RgbImage:
-        folders = [some for some in self.pictures.values() if some]
+        folders = [some for some in self.images.values() if some]
         weights = np.sqrt([len(some) for some in folders])
         folder = folders[int(rng.choice(len(folders), p=weights / weights.sum()))]
         return folder[int(rng.integers(len(folder)))]

@@ -23,9 +23,9 @@ def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Te
     Whatever ``judge`` is, the result turns with the image.
     """
     maps = []
-    for picture_BCHW, flipped in ((image_BCHW, False), (image_BCHW.flip(-1), True)):
+    for turned_BCHW, flipped in ((image_BCHW, False), (image_BCHW.flip(-1), True)):
         for quarters in range(4):
-            map_BHW = torch.rot90(judge(torch.rot90(picture_BCHW, quarters, (-2, -1))), -quarters, (-2, -1))
+            map_BHW = torch.rot90(judge(torch.rot90(turned_BCHW, quarters, (-2, -1))), -quarters, (-2, -1))
             maps.append(map_BHW.flip(-1) if flipped else map_BHW)
     return torch.stack(maps).mean(dim=0)
 

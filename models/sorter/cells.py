@@ -152,7 +152,7 @@ def cells_of_tiles(name: str, tiles: Mapping[tuple[int, int], Array], white_leve
     if (mosaic := lay_together(tiles)) is not None:
         grid = len(mosaic.top), len(mosaic.left)
         try:
-            cells = cells_of_image(name, mosaic.picture, grid, white_level=white_level)
+            cells = cells_of_image(name, mosaic.image, grid, white_level=white_level)
         except LatticeError:
             pass  # the tiles themselves are all there is to go by
         else:

@@ -229,7 +229,7 @@ def test_a_score_that_is_not_finite_is_an_error_row(value: float, where: str, tm
 
     judge = Judge(odd, Decision(thresholds()), (16, 16), None, {"judge": "odd"})
     summary = predict(judge, [str(write_pictures(tmp_path / "in", 5))], tmp_path / "out")
-    assert (summary.pictures, summary.failed) == (5, 1)
+    assert (summary.images, summary.failed) == (5, 1)
     rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     assert "not finite" in rows[0]["error"]
     assert "verdict" not in rows[0]
@@ -253,7 +253,7 @@ def test_kinds_that_there_are_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="there are: large, small"):
         predict(judge, [source], tmp_path / "out", Options(kind="smal"))
-    assert predict(judge, [source], tmp_path / "out", Options(kind="small")).pictures == 2
+    assert predict(judge, [source], tmp_path / "out", Options(kind="small")).images == 2
 
 
 @pytest.mark.parametrize("how", ["empty", "noise", "cut", "gone", "folder", "text", "list", "bomb", "foreign", "deep"])

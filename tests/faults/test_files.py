@@ -74,7 +74,7 @@ def test_prediction_waits_for_no_pipe(name: str, chosen: bool, tmp_path: Path) -
     make("pipe", folder / name)
     sources = [str(folder / name), str(folder / "b.png")] if chosen else [str(folder)]
     summary = predict(make_judge(), sources, tmp_path / "out")
-    assert summary.pictures - summary.failed == 1
+    assert summary.images - summary.failed == 1
     if chosen:
         assert "not a file" in str(rows_of(tmp_path / "out")[0]["error"])
 
@@ -146,7 +146,7 @@ def test_a_large_member_costs_nothing(head: str, tmp_path: Path) -> None:
         archive.writestr("b.png", good.tobytes())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     summary = predict(make_judge(), [str(path)], tmp_path / "out")
-    assert (summary.pictures, summary.failed) == (2, 1)
+    assert (summary.images, summary.failed) == (2, 1)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
 
@@ -157,7 +157,7 @@ def test_an_archive_stays_open_until_all_is_read(tmp_path: Path) -> None:
             values = np.arange(400, dtype=np.uint8).reshape(20, 20) % (index + 9)
             archive.writestr(f"{index:02}.png", cv2.imencode(".png", values)[1].tobytes())
     summary = predict(make_judge(), [str(path)], tmp_path / "out")
-    assert (summary.pictures, summary.failed) == (40, 0)
+    assert (summary.images, summary.failed) == (40, 0)
 
 
 def test_large_labels_are_refused(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_the_second_writer_is_refused(tmp_path: Path, source: Path) -> None:
         predict(make_judge(), [str(source)], out)
     assert not (out / "predictions.csv").exists()
     owner.release()
-    assert predict(make_judge(), [str(source)], out).pictures == COUNT
+    assert predict(make_judge(), [str(source)], out).images == COUNT
     assert not (out / ".lock").exists()
 
 
@@ -89,14 +89,14 @@ def test_a_killed_writer_owns_nothing(tmp_path: Path, source: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == -9
     assert (out / ".lock").exists()
-    assert predict(make_judge(), [str(source)], out).pictures == COUNT
+    assert predict(make_judge(), [str(source)], out).images == COUNT
 
 
 def test_the_same_folder_three_times_counts_each_image_once(tmp_path: Path, source: Path) -> None:
     out = tmp_path / "out"
     for turn in range(3):
         summary = predict(make_judge(), [str(source)], out)
-        assert (summary.pictures, summary.earlier) == (COUNT, COUNT if turn else 0)
+        assert (summary.images, summary.earlier) == (COUNT, COUNT if turn else 0)
         assert names(out) == [f"{index:03}.png" for index in range(COUNT)]
 
 
@@ -132,7 +132,7 @@ def test_a_record_is_read_whatever_happened_to_it(tampering: str, tmp_path: Path
     predict(make_judge(), [str(source)], out, Options(limit=11))
     TAMPERING[tampering](out / "predictions.jsonl")
     for _ in range(2):
-        assert predict(make_judge(), [str(source)], out).pictures == COUNT
+        assert predict(make_judge(), [str(source)], out).images == COUNT
         assert sorted(names(out)) == sorted(names(whole))
         rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
         assert len({row["image_path"] for row in rows}) == len(rows) == COUNT

@@ -148,10 +148,14 @@ def output_folder(trained: Trained) -> Path:
 
 
 def fill(
-    folder: Path, trained: Trained, module: InspectionModel, pictures: CalibrationImages, composition: Mapping[str, Any]
+    folder: Path,
+    trained: Trained,
+    module: InspectionModel,
+    calibration_images: CalibrationImages,
+    composition: Mapping[str, Any],
 ) -> None:
     """Write all that is judged: graphs, spec, runner, checksums."""
-    config, datamodule = trained.config, pictures.datamodule
+    config, datamodule = trained.config, calibration_images.datamodule
     precisions = [name for name in TOLERANCES if name in {"fp32", *config.precisions}]
     with working("writing graphs"):
         tiles = composition.get("tiles")
@@ -166,7 +170,7 @@ def fill(
         "environment": {} if trained.folder is None else trained.folder.read_json(ENVIRONMENT),
         "epoch": read_checkpoint(trained.checkpoint).epoch if module.has_epochs else None,
     }
-    spec = describe(module, config, pictures, forms, composition, evidence, cloud)
+    spec = describe(module, config, calibration_images, forms, composition, evidence, cloud)
     if cloud is not None:
         write_json(folder / CLOUD_FILE, cloud.to_dict())
     write_json(folder / SPEC, spec)

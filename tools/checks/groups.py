@@ -12,7 +12,7 @@ from datamodules.health.sequences import cut_groups, expected_cuts, telling_part
 from datamodules.table import UNASSIGNED
 
 from .examined import LEFT_OUT
-from .pictures import MOST_PAIRS_SHOWN
+from .images import MOST_PAIRS_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from callbacks.report.wording import plural
 from datamodules.masks.checks import find_common_shift, find_shift, is_inverted
 from datamodules.table import DEFECTIVE
 
-from .pictures import MOST_SHOWN
+from .images import MOST_SHOWN
 
 if TYPE_CHECKING:
     from datamodules.masks.checks import Shift

@@ -101,8 +101,8 @@ class FiberLine:
         about |= {"usual": {str(key): list(scale) for key, scale in usual.items()}, "weights": weights}
         with Record(out, RECORD, self._about() | about) as record:
             earlier = len(record.entries)
-            pictures = find_images(sources, self.every, record.done)
-            for entry in track(self._entries(pictures, inspect, usual, out), "inspecting end faces"):
+            images = find_images(sources, self.every, record.done)
+            for entry in track(self._entries(images, inspect, usual, out), "inspecting end faces"):
                 record.add(entry)
             entries = record.entries
         index = write_results(out, entries, self.acceptance, command=command, page=page)
@@ -135,17 +135,17 @@ class FiberLine:
         }
 
     def _entries(
-        self, pictures: Iterator[InputImage], inspect: Inspection, usual: Mapping[Key, Scale], out: Path
+        self, images: Iterator[InputImage], inspect: Inspection, usual: Mapping[Key, Scale], out: Path
     ) -> Iterator[Row]:
         """Inspect images, some ahead, in their order."""
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
             waiting = deque(
-                pool.submit(self._entry, one, inspect, usual, out) for one in itertools.islice(pictures, AHEAD)
+                pool.submit(self._entry, one, inspect, usual, out) for one in itertools.islice(images, AHEAD)
             )
             while waiting:
                 entry = waiting.popleft().result()
                 waiting.extend(
-                    pool.submit(self._entry, one, inspect, usual, out) for one in itertools.islice(pictures, 1)
+                    pool.submit(self._entry, one, inspect, usual, out) for one in itertools.islice(images, 1)
                 )
                 yield entry
 

@@ -243,9 +243,9 @@ def content_of(scan: MeasuredScan, ordered: Ordered, address: str, um_per_pixel:
             keys=area.keys,
             outline=outline_of(scan.measured.table, area),
             box=area.box,
-            thumbnail=picture,
+            thumbnail=image,
         )
-        for area, picture in zip(scan.measured.areas, scan.thumbnails, strict=True)
+        for area, image in zip(scan.measured.areas, scan.thumbnails, strict=True)
     ]
     table = scan.measured.table
     unit = "um" if um_per_pixel else "pixels"

@@ -98,11 +98,11 @@ class OringLine:
         judge = make_judge(self.limits, self.acceptance, self.kind, self.bare_kind, searched=searches is not None)
         with Record(out, RECORD, self._about(judge, searches)) as record:
             earlier = len(record.entries)
-            pictures = find_images(sources, self.every, record.done)
+            images = find_images(sources, self.every, record.done)
             work = Work(judge, searches, out)
             entries = record.entries
             try:
-                for entry in track(self._entries(pictures, work), "measuring rings"):
+                for entry in track(self._entries(images, work), "measuring rings"):
                     record.add(entry)
             finally:  # a stream ends when somebody ends it
                 index = self._write(out, entries, judge, command, page=page)
@@ -125,13 +125,13 @@ class OringLine:
         values = asdict(self) | {"acceptance": rules, "models": None if searches is None else dict(searches.about)}
         return {key: value for key, value in values.items() if key not in {"limits", "run", "bundle"}}
 
-    def _entries(self, pictures: Iterator[InputImage], work: Work) -> Iterator[dict[str, Any]]:
+    def _entries(self, images: Iterator[InputImage], work: Work) -> Iterator[dict[str, Any]]:
         """Measure images, some ahead, in their order."""
         with ThreadPoolExecutor(WORKERS) as pool:
-            waiting = deque(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, AHEAD))
+            waiting = deque(pool.submit(self._entry, one, work) for one in itertools.islice(images, AHEAD))
             while waiting:
                 entry = waiting.popleft().result()
-                waiting.extend(pool.submit(self._entry, one, work) for one in itertools.islice(pictures, 1))
+                waiting.extend(pool.submit(self._entry, one, work) for one in itertools.islice(images, 1))
                 yield entry
 
     def _entry(self, image: InputImage, work: Work) -> dict[str, Any]:

@@ -20,13 +20,13 @@ INSTANCES, COCO = "instances.csv", "instances.json"
 
 
 def write_instances(
-    folder: Path, pictures: Iterable[tuple[Mapping[str, Any], tuple[int, int], Sequence[Mapping[str, Any]]]]
+    folder: Path, judged: Iterable[tuple[Mapping[str, Any], tuple[int, int], Sequence[Mapping[str, Any]]]]
 ) -> int:
     """Write both files; return how many instances they hold.
 
     Args:
         folder: Of the results.
-        pictures: Of each: what names it, by the columns that the table begins with; its height and width; its
+        judged: Of each: what names it, by the columns that the table begins with; its height and width; its
             instances, as ``instance_row`` gives them, each perhaps with further columns, such as its part.
     """
     rows: list[dict[str, Any]] = []
@@ -34,7 +34,7 @@ def write_instances(
     annotations: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
     about: list[str] = []
-    for named, (height, width), found in pictures:
+    for named, (height, width), found in judged:
         about = about or [*named]
         images.append(
             {"id": len(images) + 1, "file_name": str(next(iter(named.values()))), "height": height, "width": width}

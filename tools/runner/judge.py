@@ -248,18 +248,18 @@ class Judge:
 
     def _placed(self, result: Result) -> Result:
         """Say where a layer belongs, where images are layers."""
-        return result if self.places is None else replace(result, layer=self.places(result.picture, result.place))
+        return result if self.places is None else replace(result, layer=self.places(result.name, result.place))
 
     def judge_alone(
-        self, pictures: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
+        self, prepared: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
     ) -> list[Result]:
         """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
-        images = [image.image_3HW for image in pictures if image.image_3HW is not None]
+        images = [image.image_3HW for image in prepared if image.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         if found is not None and self.arrays is not None:
-            found = self.arrays.within([one.name for one in pictures if one.image_3HW is not None], found)
+            found = self.arrays.within([one.name for one in prepared if one.image_3HW is not None], found)
         results, row = [], 0
-        for image, kind, zones_HW in zip(pictures, kinds, zones, strict=True):
+        for image, kind, zones_HW in zip(prepared, kinds, zones, strict=True):
             if zones_HW is None and image.zoned is not None:
                 zones_HW = image.zoned.fitted(self.placement(image.size))  # noqa: PLW2901
             if image.image_3HW is None or found is None:
@@ -296,7 +296,7 @@ class Judge:
             facts = {**image.facts, LEVEL: self.usual.level(placement.frame.of(map_HW))}
             facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
         return Result(
-            picture=image.name,
+            name=image.name,
             place=image.place,
             score=float(score),
             threshold=float(self.decision.threshold(kind)),

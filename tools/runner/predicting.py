@@ -70,7 +70,7 @@ class Summary(NamedTuple):
     parts that rules accept or do not; empty without rules. ``page`` is there to be looked at, where one was made.
     """
 
-    pictures: int
+    images: int
     defective: int
     failed: int
     earlier: int
@@ -83,10 +83,10 @@ class Summary(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in a sentence."""
-        good = self.pictures - self.defective - self.failed
+        good = self.images - self.defective - self.failed
         before = f" {self.earlier} of them had been judged before." if self.earlier else ""
-        noun = "picture" if self.pictures == 1 else "pictures"
-        sentence = f"{self.pictures} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
+        noun = "picture" if self.images == 1 else "pictures"
+        sentence = f"{self.images} {noun}: {self.defective} defective, {good} good, {self.failed} not judged.{before}"
         listed = [] if self.defects is None else [f"{self.defects} defects are listed in {DEFECTS}."]
         counted = ", ".join(f"{self.states[state]} {state}" for state in STATES if state in self.states)
         judged = [f"By the rules: {counted}."] if counted else []
@@ -103,7 +103,7 @@ def require_all(summary: Summary, options: Options, remedy: str) -> None:
         more = "; and others" if summary.failed > len(summary.first_failed) else ""
         examples = "; ".join(summary.first_failed) + more
         raise DataError(
-            f"Expected a verdict on every image, but {summary.failed} of {summary.pictures} have none: {examples}"
+            f"Expected a verdict on every image, but {summary.failed} of {summary.images} have none: {examples}"
             f". Their rows in {TABLE} say why. {remedy}"
         )
 

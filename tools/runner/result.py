@@ -60,7 +60,7 @@ class Result:
     """The verdict on one image, or why there is none.
 
     Attributes:
-        picture: Its path, or what the caller named it.
+        name: Its path, or what the caller named it.
         place: Where its overlay goes, below the folder of overlays.
         score: Raw, higher is worse; NaN where the image could not be read.
         threshold: Defective where ``score >= threshold``.
@@ -92,7 +92,7 @@ class Result:
         error: Why there is no verdict; empty if there is one.
     """
 
-    picture: str
+    name: str
     place: PurePosixPath = field(default_factory=PurePosixPath)
     score: float = float("nan")
     threshold: float = float("nan")
@@ -175,9 +175,9 @@ class Result:
         if self.acceptance is not None:
             judged = {"accepted": self.accepted, "reasons": self.reasons, "acceptance": self.acceptance.row()}
         if self.error:
-            return {"image_path": self.picture, **placed, **judged, "error": self.error}
+            return {"image_path": self.name, **placed, **judged, "error": self.error}
         return {
-            "image_path": self.picture,
+            "image_path": self.name,
             **placed,
             "score": self.score,
             "threshold": self.threshold,

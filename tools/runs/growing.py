@@ -76,17 +76,17 @@ def extend(asked: Growing) -> str:
 def _extend(asked: Growing) -> str:
     module, before = _open(asked)
     reading = reading_of(asked.config.data)
-    pictures = list(find_images(asked.what))
+    images = list(find_images(asked.what))
     known = set(module.learnt)
-    new = [picture for picture in pictures if picture.name not in known]
+    new = [image for image in images if image.name not in known]
     if not new:
-        raise DataError(f"Expected images that the run has not learnt, but it knows all {len(pictures)} of them.")
+        raise DataError(f"Expected images that the run has not learnt, but it knows all {len(images)} of them.")
     module.resume()
-    for picture in track(new, "learning"):
-        module.collect_batch(_batch(module, picture.name, picture.read(), reading))
+    for image in track(new, "learning"):
+        module.collect_batch(_batch(module, image.name, image.read(), reading))
     module.extend()
-    passed = f" {len(pictures) - len(new)} were known already." if len(new) < len(pictures) else ""
-    return _settle(asked, module, before, "extend", [picture.name for picture in new], f"{len(new)} added.{passed}")
+    passed = f" {len(images) - len(new)} were known already." if len(new) < len(images) else ""
+    return _settle(asked, module, before, "extend", [image.name for image in new], f"{len(new)} added.{passed}")
 
 
 @torch.no_grad()

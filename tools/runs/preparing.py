@@ -28,7 +28,7 @@ def prepare(config: DictConfig) -> None:
 def report(prepared: Prepared) -> str:
     """Say what was written and what was left out."""
     counts = ", ".join(f"{name} {count}" for name, count in prepared.tiles.items())
-    cut = f"Cut {prepared.pictures} pictures to {sum(prepared.tiles.values())} tiles ({counts}) in {prepared.out}"
+    cut = f"Cut {prepared.images} pictures to {sum(prepared.tiles.values())} tiles ({counts}) in {prepared.out}"
     lines = [prepared.summary or cut, *prepared.notes]
     if prepared.left_out:
         lines.append(f"Problems, {len(prepared.left_out)} in all:")

@@ -18,7 +18,7 @@ def answer_of(result: Result, model: str) -> dict[str, Any]:
     row.pop("image_path")
     judged = "score" in row
     return {
-        "image": PurePosixPath(result.picture).name,
+        "image": PurePosixPath(result.name).name,
         "model": model,
         "verdict": result.verdict,
         "score": row.pop("score", None),

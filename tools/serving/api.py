@@ -153,7 +153,7 @@ async def metrics(request: Request) -> PlainTextResponse:
 
 
 async def judged(
-    request: Request, served: Served, files: list[UploadFile], pictures: list[InputImage], kind: str
+    request: Request, served: Served, files: list[UploadFile], images: list[InputImage], kind: str
 ) -> list[Result]:
     """Judge the images of a request, together with those of others; keep what is to be kept.
 
@@ -162,7 +162,7 @@ async def judged(
     """
     state: State = request.app.state.loupe
     noted: Noted = request.state.noted
-    results = await _all(served.batcher.submit(pictures, kind), state.limits.seconds * (1 + len(pictures) / 10))
+    results = await _all(served.batcher.submit(images, kind), state.limits.seconds * (1 + len(images) / 10))
     noted.images = len(results)
     for result in results:
         state.counters.image(served.name, result.verdict)

@@ -61,20 +61,20 @@ class Batcher:
         """Images that were handed in and have no result yet."""
         return self._waiting
 
-    def submit(self, pictures: Sequence[InputImage], kind: str = "") -> list[Future[Result]]:
+    def submit(self, images: Sequence[InputImage], kind: str = "") -> list[Future[Result]]:
         """Hand in images, all or none.
 
         Raises:
             RefusedError: Too many are waiting already.
         """
         with self._lock:
-            if self._waiting and self._waiting + len(pictures) > self.most:  # alone, a large request is served
+            if self._waiting and self._waiting + len(images) > self.most:  # alone, a large request is served
                 raise busy(self.most)
-            self._waiting += len(pictures)
-        asked = [_Asked(kind) for _ in pictures]
-        for one, picture in zip(asked, pictures, strict=True):
+            self._waiting += len(images)
+        asked = [_Asked(kind) for _ in images]
+        for one, image in zip(asked, images, strict=True):
             one.promise.add_done_callback(self._leave)
-            self._readers.submit(self._read, one, picture)
+            self._readers.submit(self._read, one, image)
         return [one.promise for one in asked]
 
     def call(self, work: Callable[[], T]) -> Future[T]:
@@ -102,11 +102,11 @@ class Batcher:
         with self._lock:
             self._waiting -= 1
 
-    def _read(self, asked: _Asked, picture: InputImage) -> None:
+    def _read(self, asked: _Asked, image: InputImage) -> None:
         self._free.acquire()
         try:
             if asked.promise.set_running_or_notify_cancel():
-                asked.prepared = self.judge.read_named(picture)
+                asked.prepared = self.judge.read_named(image)
         except Exception as error:  # noqa: BLE001 - whoever asked is told, and others go on
             asked.promise.set_exception(error)
         if asked.prepared is None:

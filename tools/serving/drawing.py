@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from callbacks.report.layers import encode
-from callbacks.report.pictures import colour_map
+from callbacks.report.overlays import colour_map
 
 if TYPE_CHECKING:
     from tools.runner.network import Array

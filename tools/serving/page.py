@@ -50,8 +50,8 @@ async def show(request: Request, files: Files, model: Name = "", kind: Kind = ""
     """Judge images as ``/predict`` does, and keep what the page shows of them for a while, under a name."""
     state: State = request.app.state.loupe
     served = state.catalogue.find(model, kind)
-    sights = [Sight(picture, served.judge) for picture in images_of(files, state.limits)]
-    results = await judged(request, served, files, [sight.picture for sight in sights], kind)
+    sights = [Sight(image, served.judge) for image in images_of(files, state.limits)]
+    results = await judged(request, served, files, [sight.image for sight in sights], kind)
 
     def draw() -> list[dict[str, Any]]:
         pairs = zip(sights, results, strict=True)

@@ -48,7 +48,7 @@ class Recorder:
     def record(self, files: Sequence[BinaryIO], results: Sequence[Result], model: str) -> None:
         """Write the verdicts on the files of a request, as one transaction."""
         rows = [
-            row_of(result) | {"image_path": f"{UPLOAD}/{_digest(file)}/{result.picture}"}
+            row_of(result) | {"image_path": f"{UPLOAD}/{_digest(file)}/{result.name}"}
             for file, result in zip(files, results, strict=True)
         ]
         table = self._tables[model]

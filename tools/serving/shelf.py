@@ -99,16 +99,16 @@ class Sight:
     """Keeps a small copy of an image when a judge reads it.
 
     Args:
-        picture: What is to be judged.
+        image: What is to be judged.
         judge: By whom.
 
     Attributes:
-        picture: To be judged in its place.
+        image: To be judged in its place.
     """
 
-    def __init__(self, picture: InputImage, judge: Judge) -> None:
-        self.picture = picture._replace(read=self._read)
-        self._source = picture
+    def __init__(self, image: InputImage, judge: Judge) -> None:
+        self.image = image._replace(read=self._read)
+        self._source = image
         self._white = judge.white_level
         self._small: Array | None = None
 

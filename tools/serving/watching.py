@@ -82,7 +82,7 @@ class Watcher(ABC):
         """Judge an image, under the name by which a person knows it."""
         started = time.monotonic()
         sight = Sight(image, self.served.judge)
-        (promise,) = self.served.batcher.submit([sight.picture])
+        (promise,) = self.served.batcher.submit([sight.image])
         result = promise.result()
         answer = answer_of(result, self.served.name)
         self.judged += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from callbacks.report.pictures import colour_map, data_uri
+from callbacks.report.overlays import colour_map, data_uri
 from callbacks.report.wording import percent
 from callbacks.statistics.bootstrap import wilson
 

@@ -132,11 +132,11 @@ def test_every_pixel_is_counted_once_in_the_fine_and_in_the_coarse_bins() -> Non
     counts = histogram.counts()
     assert counts.negative.sum() == (~masks).sum()
     assert counts.positive.sum() == masks.sum()
-    for picture, mask in zip(histogram.pictures, masks, strict=True):
+    for picture, mask in zip(histogram.images, masks, strict=True):
         assert picture.negative.sum() == (~mask).sum()
         assert picture.positive.sum() == mask.sum()
-    assert sum(int(p.overlap.sum()) for p in histogram.pictures) == int(histogram.overlap.sum())
-    assert [p.group for p in histogram.pictures[:3]] == ["part 0", "part 0", "part 1"]
+    assert sum(int(p.overlap.sum()) for p in histogram.images) == int(histogram.overlap.sum())
+    assert [p.group for p in histogram.images[:3]] == ["part 0", "part 0", "part 1"]
 
 
 def test_infinite_values_rank_above_and_below_everything() -> None:
@@ -165,7 +165,7 @@ def test_broken_input_is_refused_and_leaves_the_histogram_as_it_was() -> None:
     with pytest.raises(ValueError, match="without NaN"):
         histogram.update(maps, masks)
     assert_identical(histogram, PixelHistogram())
-    assert not histogram.pictures
+    assert not histogram.images
 
 
 @pytest.mark.gpu
@@ -176,6 +176,6 @@ def test_a_cuda_device_counts_the_same_to_the_last_bit() -> None:
     there.update(maps.cuda(), masks.cuda(), groups)
     assert torch.equal(here.count, there.count.cpu())
     assert torch.equal(here.overlap, there.overlap.cpu())
-    for one, other in zip(here.pictures, there.pictures, strict=True):
+    for one, other in zip(here.images, there.images, strict=True):
         np.testing.assert_array_equal(one.negative, other.negative)
         np.testing.assert_array_equal(one.overlap, other.overlap)

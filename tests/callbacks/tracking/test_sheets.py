@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from callbacks.measures.examples import Example
-from callbacks.report.pictures import MARKED_COLOUR
+from callbacks.report.overlays import MARKED_COLOUR
 from callbacks.tracking.sheets import CAPTION, GAP, PANEL, by_category, example_sheet
 
 

@@ -230,7 +230,7 @@ def test_tiles_that_overlap_are_laid_together() -> None:
     mosaic = lay_together(tiles)
     assert mosaic is not None
     assert (mosaic.top, mosaic.left) == (top, left)
-    np.testing.assert_array_equal(mosaic.picture, picture[: top[-1] + 52, : left[-1] + 52])
+    np.testing.assert_array_equal(mosaic.image, picture[: top[-1] + 52, : left[-1] + 52])
     assert lay_together({place: tile + np.uint8(place[0]) for place, tile in tiles.items()}) is None
     assert lay_together(drawn(5, 3, 0.0)[0]) is None
 

@@ -133,7 +133,7 @@ def test_verdicts_are_those_of_the_test(exported: Path, run: Path, runtime: str,
     expected = pd.read_csv(run / "predictions.csv")
     bundle = Bundle(exported, runtime=runtime)
     found = list(bundle.stream(expected["image_path"], batch_size=batch_size, readers=2))
-    assert [result.picture for result in found] == expected["image_path"].tolist()
+    assert [result.name for result in found] == expected["image_path"].tolist()
     assert [result.verdict for result in found] == expected["verdict"].tolist()
     np.testing.assert_allclose([result.score for result in found], expected["score"], rtol=1e-5)
 

@@ -78,7 +78,7 @@ def test_every_picture_has_one_row_in_order(tmp_path: Path) -> None:
     summary = predict(
         make_judge(), [str(source)], tmp_path / "out", Options(batch_size=7, overlays="all", masks="defective")
     )
-    assert (summary.pictures, summary.failed) == (30, 3)
+    assert (summary.images, summary.failed) == (30, 3)
     rows = rows_of(tmp_path / "out")
     assert [row["image_path"] for row in rows] == [str(path) for path in sorted(source.iterdir())]
     with (tmp_path / "out" / "predictions.csv").open(newline="") as stream:
@@ -111,11 +111,11 @@ def test_regions_are_in_pixels_of_the_picture() -> None:
 def test_the_same_call_goes_on_where_one_stopped(tmp_path: Path) -> None:
     source = write_pictures(tmp_path / "in", 25, broken_every=10)
     first = predict(make_judge(), [str(source)], tmp_path / "out", Options(limit=11))
-    assert first.pictures == 11
+    assert first.images == 11
     with (tmp_path / "out" / "predictions.jsonl").open("a") as stream:
         stream.write('{"image_path": "half a li')  # as a kill leaves it
     second = predict(make_judge(), [str(source)], tmp_path / "out")
-    assert (second.pictures, second.earlier) == (25, 11)
+    assert (second.images, second.earlier) == (25, 11)
     assert second.failed == 2
     predict(make_judge(), [str(source)], tmp_path / "whole")
     for name in ("predictions.jsonl", "predictions.csv"):
@@ -156,7 +156,7 @@ def test_nothing_is_lost_by_a_kill(tmp_path: Path, how: signal.Signals) -> None:
     before = (out / "predictions.jsonl").read_bytes()
     summary = predict(make_judge(), [str(source)], out)
     assert summary.earlier == 44  # eleven batches
-    assert (summary.pictures, summary.failed) == (120, 12)
+    assert (summary.images, summary.failed) == (120, 12)
     assert (out / "predictions.jsonl").read_bytes().startswith(before)
     assert len({str(row["image_path"]) for row in rows_of(out)}) == len(rows_of(out)) == 120
 

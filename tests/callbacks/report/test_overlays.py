@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from callbacks.report.pictures import (
+from callbacks.report.overlays import (
     MARKED_COLOUR,
     PREDICTED_COLOUR,
     colour_map,
