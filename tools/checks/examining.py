@@ -21,7 +21,7 @@ from tools.configuring.build import build
 from tools.runs.first_lines import first_lines
 from tools.runs.run_folder import RunFolder
 
-from . import features, groups, masks, pictures
+from . import features, groups, images, masks
 from .examined import examine
 
 if TYPE_CHECKING:
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
     from .examined import Examined
 
 CHECKS = (
-    pictures.check_amounts,
-    pictures.check_shortcuts,
-    pictures.check_copies,
-    pictures.check_near,
-    pictures.check_contradictions,
+    images.check_amounts,
+    images.check_shortcuts,
+    images.check_copies,
+    images.check_near,
+    images.check_contradictions,
     groups.check_supplied_splits,
     groups.check_tiles,
     groups.check_groups,
     masks.check_unusable_masks,
     masks.check_inverted,
     masks.check_shifted,
-    pictures.check_left_out,
-    pictures.check_depth,
-    pictures.check_split_shift,
-    pictures.check_flat,
+    images.check_left_out,
+    images.check_depth,
+    images.check_split_shift,
+    images.check_flat,
     masks.check_missing_masks,
     features.check_features,
 )
