@@ -44,7 +44,7 @@ APART = 7.0  # um between two of them
 STEP = 0.1  # um of the grid that the truth is measured on
 SLIVER = 0.15  # square um in a zone: less than that is the border's doing
 ERROR, SHARE = 0.4, 0.1  # of sizes, in um or relative
-DISC, OFF_AXIS = (0.75, 1.35), 0.25  # diameters of a single mode core: a disc that is taken for its light, and where
+DISC, OFF_AXIS = (0.9, 1.2), 0.1  # diameters of a single mode core: a disc that is taken for its light, and where
 LIT = 100.0  # grey levels from which a core is lit
 
 

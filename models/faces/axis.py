@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .light import fit_light
+
 if TYPE_CHECKING:
+    from .light import Profile
+
     Plane: TypeAlias = npt.NDArray[np.float32]
 
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -31,6 +35,9 @@ STEP = 15.0  # grey levels, or ...
 NOISES = 6.0  # ... standard deviations, within so many pixels ...
 WITHIN = 2  # ... on either side: an edge of something; light itself changes more slowly ...
 SLOPES = 4.0  # ... so that an edge is at least as many times as steep as the core is elsewhere
+AGREE = 3.0  # standard deviations of the rim within which a pixel of the core lies on a curve
+SMALL_CORE = 0.2  # radii of the cladding, up to which a core is that of a single mode: a scratch may cover half of it
+UNEVEN = 0.25  # of a small core's pixels that are unlike their rings: something lies across it
 FEWEST = 20  # pixels to fit to
 MOST = 20_000  # pixels that a fit looks at; of more, every n-th
 
@@ -75,7 +82,11 @@ def near_axis(at_T: Floats, usual_T: Floats, distance_HW: Floats, grey_HW: Plane
     ground = _fit(distance_P, grey_P, first, max(GROUND, 1.5 * first))
     if ground is not None:
         _mend(found_T, at_T, ground, (first, LARGEST))
-    if core is not None:
+    beam = fit_light(at_T, usual_T, core, ground) if core is not None and ground and core <= SMALL_CORE else None
+    if beam is not None:
+        found_T = np.array(usual_T, dtype=np.float64)
+        _mend(found_T, at_T, beam, (0.0, LARGEST))
+    elif core is not None:
         inner = _core_curve(at_T, usual_T, distance_P, grey_P, core, ground)
         if inner is not None:
             _mend(found_T, at_T, inner, (0.0, core * (1 - EDGE)))
@@ -87,7 +98,7 @@ def _thinned(distance_P: Floats, grey_P: Floats) -> tuple[Floats, Floats]:
     return distance_P[::every], grey_P[::every]
 
 
-def _mend(found_T: Floats, at_T: Floats, curve: Curve, piece: tuple[float, float]) -> None:
+def _mend(found_T: Floats, at_T: Floats, curve: Profile, piece: tuple[float, float]) -> None:
     """Keep medians within a curve's tolerance, and replace those of short rings by the curve."""
     inside_T = (at_T >= piece[0]) & (at_T <= piece[1])
     expected_T = curve(at_T[inside_T])
@@ -109,9 +120,39 @@ def _core_curve(
     whole = _fit(distance_P, grey_P, 0.0, end)
     if rim is None or whole is None:
         return whole
+    whole = _agreeing(whole, _fit(distance_P, grey_P, 0.0, end, first=rim), rim, distance_P, grey_P, end)
+    if ground is not None and core <= SMALL_CORE and _is_crossed(at_T, usual_T, distance_P, grey_P, end, ground):
+        whole = rim = _commonest(grey_P[(distance_P >= core * RIM) & (distance_P <= end)], ground.scatter)
     if ground is not None and rim.constant < float(ground(np.array([core]))[0]) + ground.tolerance:
         return ground
     return rim if _has_step(_unsmeared(at_T, usual_T, core, end, ground), rim) else whole
+
+
+def _agreeing(
+    whole: Curve, from_rim: Curve | None, rim: Curve, distance_P: Floats, grey_P: Floats, end: float
+) -> Curve:
+    """Return the curve that more of a core's pixels lie on: a scratch across a small core may hold its median."""
+    if from_rim is None:
+        return whole
+    inside_P = distance_P <= end
+    at_P, grey_P = distance_P[inside_P], grey_P[inside_P]
+    near = AGREE * rim.scatter
+    on_whole, on_rim = (int((np.abs(grey_P - curve(at_P)) <= near).sum()) for curve in (whole, from_rim))
+    return from_rim if on_rim > on_whole else whole
+
+
+def _is_crossed(at_T: Floats, usual_T: Floats, distance_P: Floats, grey_P: Floats, end: float, ground: Curve) -> bool:
+    """Tell whether a core's rings are uneven: light is alike all round, what lies across a core is not."""
+    inside_P = distance_P <= end
+    off_P = np.abs(grey_P[inside_P] - np.interp(distance_P[inside_P], at_T, usual_T))
+    return bool((off_P > max(AGREE * ground.scatter, MIN_CONTRAST)).mean() > UNEVEN)
+
+
+def _commonest(grey_P: Floats, scatter: float) -> Curve:
+    """Return the level that most pixels are near to."""
+    near_PP = np.abs(grey_P[:, None] - grey_P[None]) <= AGREE * scatter
+    most = int(near_PP.sum(axis=1).argmax())
+    return Curve(float(np.median(grey_P[near_PP[most]])), 0.0, scatter)
 
 
 def _unsmeared(at_T: Floats, usual_T: Floats, core: float, end: float, ground: Curve | None) -> Floats:
@@ -132,17 +173,23 @@ def _has_step(usual_T: Floats, rim: Curve) -> bool:
     return steepest >= max(STEP, NOISES * rim.scatter, SLOPES * float(np.median(np.abs(change_T))))
 
 
-def _fit(distance_P: Floats, grey_P: Floats, low: float, high: float, flat: bool = False) -> Curve | None:
-    """Fit a curve to the pixels between two distances, strays left out (Tukey's weights); None: there are too few."""
+def _fit(
+    distance_P: Floats, grey_P: Floats, low: float, high: float, flat: bool = False, first: Curve | None = None
+) -> Curve | None:
+    """Fit a curve to the pixels between two distances, strays left out (Tukey's weights); None: there are too few.
+
+    It begins at the pixels' median, or at the curve ``first`` and what is near that.
+    """
     inside_P = (distance_P >= low) & (distance_P <= high)
     if inside_P.sum() < FEWEST:
         return None
     away_P, grey_P = distance_P[inside_P].astype(np.float64), grey_P[inside_P].astype(np.float64)
     base_P2 = np.stack([np.ones_like(away_P), away_P**2 * (not flat)], axis=1)
-    fit_2, scatter = np.array([float(np.median(grey_P)), 0.0]), FLOOR
+    start = (float(np.median(grey_P)), 0.0) if first is None else (first.constant, first.bend)
+    fit_2, scatter = np.array(start), FLOOR
     for _ in range(6):
         off_P = grey_P - base_P2 @ fit_2
-        scatter = max(1.4826 * float(np.median(np.abs(off_P))), FLOOR)
+        scatter = max(1.4826 * float(np.median(np.abs(off_P))), FLOOR) if first is None else first.scatter
         weight_P = np.clip(1.0 - (off_P / (4.685 * scatter)) ** 2, 0.0, 1.0) ** 2
         weighted = base_P2 * weight_P[:, None]
         fit_2 = np.linalg.solve(weighted.T @ base_P2 + 1e-9 * np.eye(2), weighted.T @ grey_P)

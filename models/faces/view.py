@@ -17,7 +17,7 @@ import numpy.typing as npt
 from datamodules.zones.masks import CLADDING, CORE, FERRULE, zone_map
 from datamodules.zones.rays import along_rays
 
-from .axis import near_axis
+from .axis import SMALL_CORE, near_axis
 
 if TYPE_CHECKING:
     from datamodules.zones.ellipse import Ellipse
@@ -39,6 +39,7 @@ OWN_RINGS = 0.6  # of the way from the core's edge to the cladding's, rings are 
 RESTLESS = 6.0  # times what an edge leaves at most of its pixels ...
 PER_CENT = 75.0  # ... which are so many, is a thing of its own ...
 MIN_SHARE, MAX_SHARE = 0.2, 0.45  # ... but no less and no more than these parts of the edge's step
+SMALL_MAX_SHARE = 0.3  # likewise of a single mode core, which is even and has a sharp edge (drawn ones: 0.07)
 SMOOTH = 0.8  # pixels of blur before that is asked
 CLADDING_BORDER, CORE_BORDER = 1, 2
 BORDER_ID = 10  # is added to the id of a zone near where it meets another
@@ -98,7 +99,8 @@ def view_face(grey_HW: Plane, cladding: Ellipse | None, core: Ellipse | None, bo
             reach = min(border * cladding.radius, BAND * shape.radius)
             near_HW = np.abs(distance_HW - 1.0) * shape.radius <= reach
             border_HW[near_HW] = number
-            faintest_HW[near_HW] = _faintest(left_HW[near_HW], _step(grey_HW, distance_HW))
+            most = SMALL_MAX_SHARE if shape.radius <= SMALL_CORE * cladding.radius else MAX_SHARE
+            faintest_HW[near_HW] = _faintest(left_HW[near_HW], _step(grey_HW, distance_HW), most)
     zone_HW = zone_map(cladding, core, (height, width))
     return FaceView(flat_HW, zone_HW, border_HW, cladding.radius, faintest_HW)
 
@@ -162,7 +164,7 @@ def _centres(size: tuple[int, ...], rows: slice, columns: slice) -> tuple[Floats
     return x[None], y[:, None]
 
 
-def _faintest(left_P: Plane, step: float) -> float:
+def _faintest(left_P: Plane, step: float, most: float) -> float:
     """Return how far a thing on an edge differs from what is usual at least, in grey levels.
 
     What the fit of an edge leaves all along it says how well it fits: several times as much is no part of the edge.
@@ -170,9 +172,10 @@ def _faintest(left_P: Plane, step: float) -> float:
     Args:
         left_P: How far pixels by the edge are from what is usual; where a defect lies, too.
         step: Of brightness, at the edge.
+        most: Share of the step that may be the edge's own.
     """
     usual = RESTLESS * float(np.percentile(left_P, PER_CENT)) if len(left_P) else 0.0
-    return min(max(usual, MIN_SHARE * step), MAX_SHARE * step)
+    return min(max(usual, MIN_SHARE * step), most * step)
 
 
 def _step(grey_HW: Plane, distance_HW: Floats) -> float:

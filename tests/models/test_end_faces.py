@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy import ndimage
 from callbacks.defects.half_depth import outlines
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.hard_fiber import draw_hard
-from datamodules.synthetic.measured_faces import MeasuredFace, Speck
+from datamodules.synthetic.measured_faces import MeasuredFace, Scratch, Speck
 from datamodules.zones.ellipse import Ellipse
 from datamodules.zones.finding import find_zones
 from models.do2mr import Do2mr
@@ -89,6 +91,39 @@ def test_a_speck_on_the_edge_of_a_lit_core_is_seen_and_the_edge_is_not(core_um: 
             np.testing.assert_allclose(place, (speck.x, speck.y), atol=1.0)
 
 
+def found_on(drawn: MeasuredFace) -> list[tuple[float, float, float]]:
+    """Return x and y from the axis and area of what is outlined near it, in um."""
+    um, middle = drawn.um_per_pixel[0], drawn.size[0] / 2
+    shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, drawn.core_um)]
+    face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
+    patches = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Lines()), 1.5, face.faintest_HW)
+    spots = [(*patch.pixels(), patch.area * um * um) for patch in patches]
+    return [((x.mean() - middle) * um, (y.mean() - middle) * um, area) for x, y, area in spots]
+
+
+@pytest.mark.parametrize("core", [92.0, 200.0])
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("off", "depth", "width"), [(0.1, -65.0, 2.5), (1.8, 50.0, 2.5), (-1.0, 60.0, 3.5)])
+def test_a_scratch_across_a_small_core_leaves_nothing_beside_it(
+    off: float, depth: float, width: float, seed: int, core: float
+) -> None:
+    scratch = Scratch(0.0, off, 0.0, 90.0, width, depth)
+    drawn = MeasuredFace(core_um=9.0, core=core, planted=(scratch,), size=(320, 320), seed=seed)
+    (spot,) = found_on(drawn)
+    assert spot[2] == pytest.approx(90.0 * width, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "speck", [Speck(1.0, 1.4, 9.5, 45.0), Speck(-1.9, 0.9, 8.7, 51.0), Speck(1.0, -0.8, 7.0, 60.0)]
+)
+def test_a_disc_that_sticks_out_of_the_light_of_a_small_core_is_seen(speck: Speck) -> None:
+    lit = MeasuredFace(core_um=9.0, core=200.0, size=(320, 320), seed=2)
+    assert not found_on(lit)
+    found = found_on(replace(lit, planted=(speck,)))
+    assert found
+    assert all(np.hypot(x, y) < 9.0 for x, y, _ in found)
+
+
 @pytest.mark.parametrize("core", [210.0, 90.0])
 def test_a_lit_core_that_fades_towards_its_edge_shows_nothing(core: float) -> None:
     y, x = np.mgrid[:320, :320] + 0.5
@@ -98,6 +133,17 @@ def test_a_lit_core_that_fades_towards_its_edge_shows_nothing(core: float) -> No
     noisy = cv2.GaussianBlur(grey, (0, 0), 1.1) + np.random.default_rng(3).normal(0, 1.5, grey.shape)
     face = view_face(noisy.astype(np.float32), Ellipse(160, 160, 139.0), Ellipse(160, 160, 55.6), 0.05)
     assert not (marked(face, *responses(face, Filters()), Lines()) & (distance < 0.9)).any()
+
+
+@pytest.mark.parametrize("waist", [8.0, 10.0, 14.0])
+@pytest.mark.parametrize("peak", [40.0, 120.0])
+def test_the_gaussian_light_of_a_single_mode_shows_nothing(waist: float, peak: float) -> None:
+    y, x = np.mgrid[:320, :320] + 0.5
+    distance = np.hypot(x - 160, y - 160)
+    grey = np.where(distance < 139, 85.0, 165.0) + peak * np.exp(-2 * (distance / waist) ** 2)
+    noisy = cv2.GaussianBlur(grey, (0, 0), 1.1) + np.random.default_rng(3).normal(0, 1.5, grey.shape)
+    face = view_face(noisy.astype(np.float32), Ellipse(160, 160, 139.0), Ellipse(160, 160, 10.0), 0.05)
+    assert not (marked(face, *responses(face, Filters()), Lines()) & (distance < 125)).any()
 
 
 @pytest.mark.parametrize("degrees", [10.0, 75.0, 130.0])
