@@ -9,7 +9,7 @@ by hand (``data.kinds=``), and its scores are held against those of the one call
 
 The test, settled before a seed is drawn: exact McNemar on the verdicts of all test images, two-sided, at 0.05. Beside
 it stand the differences of recall, false alarms and F1, resampled by builds, since layers of a build are no independent
-images. With 200 builds a threshold of a group rests on about 35 defective layers; with 60, on 10 to 14, and one that
+images. With 200 builds a threshold of a group rests on 32 to 52 defective layers; with 60, on 10 to 14, and one that
 lies badly can cost what the models gain.
 """
 

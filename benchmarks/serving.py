@@ -8,10 +8,10 @@ RUN is a run of PatchCore on a network of timm, with a bundle, such as that of
     loupe export run=RUN
 
 FOLDER holds images. Throughput: all of them by the runner as ``loupe predict`` goes through them (batches of 8, two
-readers, no overlays), and by callers of the server who send one image per request. Latency: one image after the other,
-from a file to a verdict, by the server over HTTP, by the bundle in this process, and by anomalib's own
-``OpenVINOInferencer`` on its own export of the same bank. They take turns, so that a busy moment of the machine hits
-all of them.
+readers, no overlays), and by callers of the server who send one image per request; then both again with ``table=``,
+each with an SQLite database of its own. Latency: one image after the other, from a file to a verdict, by the server
+over HTTP, by the bundle in this process, and by anomalib's own ``OpenVINOInferencer`` on its own export of the same
+bank. They take turns, so that a busy moment of the machine hits all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -40,6 +40,7 @@ from tools.runner import Bundle
 from tools.runner.predicting import Options, predict
 from tools.runs.checkpoint import read_checkpoint, restore
 from tools.runs.run_folder import RunFolder
+from tools.runs.tables import VerdictTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,34 +56,43 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--callers", type=int, default=16)
     options = parser.parse_args()
-    folder = RunFolder.open(options.run)
-    module = restore(read_checkpoint(folder.best_checkpoint)).eval()
+    run = RunFolder.open(options.run)
+    module = restore(read_checkpoint(run.best_checkpoint)).eval()
     if not isinstance(module, PatchCore):
         parser.error(f"expected a run of patchcore, but found one of {type(module).__name__}")
-    height, width = folder.load_config().data.image_size
+    height, width = run.load_config().data.image_size
     paths = sorted(path for path in options.folder.iterdir() if path.suffix == ".png")
-    bundle = Bundle(folder.path / "bundle")
-    with tempfile.TemporaryDirectory() as work, serving(bundle.folder.resolve()) as port:
-        peer = anomalibs(module.model, (height, width), Path(work))
+    bundle = Bundle(run.path / "bundle")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        work = Path(folder)
+        plain = stack.enter_context(serving(bundle.folder.resolve()))
+        keeping = stack.enter_context(serving(bundle.folder.resolve(), f"table={database(work / 'serve.db')}"))
+        table = stack.enter_context(VerdictTable(database(work / "predict.db"), "bundle", "", work))
+        peer = anomalibs(module.model, (height, width), work)
         forms = [form(path) for path in paths]
         judges: dict[str, Callable[[int], object]] = {
-            "loupe serve, over HTTP": Caller(port, forms),
+            "loupe serve, over HTTP": Caller(plain, forms),
             "the bundle, in this process": lambda index: bundle(paths[index]),
             "anomalib, OpenVINOInferencer": lambda index: peer.predict(str(paths[index])),
         }
         took: dict[str, list[float]] = {name: [] for name in judges}
-        rates: dict[str, list[float]] = {"loupe predict": [], "loupe serve": []}
+        rates: dict[str, list[float]] = {}
+        for port in (plain, keeping):  # a server that has answered before
+            of_server(port, forms, options.callers)
         for index in range(options.rounds):
-            rates["loupe predict"].append(of_predict(bundle, options.folder, Path(work) / str(index)))
-            rates["loupe serve"].append(of_server(port, forms, options.callers))
-            judges["loupe serve, over HTTP"] = Caller(port, forms)  # anew, since a server closes what is idle
+            for name, port, sink in (("", plain, None), (" table=", keeping, table)):
+                out = work / f"{index}{name}"
+                rates.setdefault(f"loupe predict{name}", []).append(of_predict(bundle, options.folder, out, sink))
+                rates.setdefault(f"loupe serve{name}", []).append(of_server(port, forms, options.callers))
+            judges["loupe serve, over HTTP"] = Caller(plain, forms)  # anew, since a server closes what is idle
             for name, judge in judges.items():
                 took[name] += [timed(judge, entry) for entry in range(len(paths))]
     load = os.getloadavg()[0]
     print(f"{len(paths)} images of {height} x {width}, {options.rounds} rounds, {processor()}, load {load:.1f}\n")
-    print("| | images/s, best round | of predict, round by round |\n|---|---|---|")
+    print("| | images/s, best round | of predict alike, round by round |\n|---|---|---|")
     for name, found in rates.items():
-        ratios = ", ".join(f"{one / other:.2f}" for one, other in zip(found, rates["loupe predict"], strict=True))
+        without = rates[name.replace("serve", "predict")]
+        ratios = ", ".join(f"{one / other:.2f}" for one, other in zip(found, without, strict=True))
         print(f"| {name} | {max(found):.1f} | {ratios} |")
     print("\n| one image at a time | p50, ms | p99, ms |\n|---|---|---|")
     for name, seconds in took.items():
@@ -91,15 +101,20 @@ def main() -> None:
 
 
 @contextmanager
-def serving(bundle: Path) -> Iterator[int]:
+def serving(bundle: Path, *keys: str) -> Iterator[int]:
     """Serve a bundle in a process of its own; give its port."""
-    command = [sys.executable, "-m", "loupe", "serve", f"bundle={bundle}", "port=0"]
+    command = [sys.executable, "-m", "loupe", "serve", f"bundle={bundle}", "port=0", *keys]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - our own command
     try:
         yield int(cast("IO[str]", process.stdout).readline().split(" (")[0].rpartition(":")[2])
     finally:
         process.terminate()
         process.wait()
+
+
+def database(path: Path) -> str:
+    """Return the address of an SQLite database."""
+    return f"sqlite:///{path}"
 
 
 def form(path: Path) -> tuple[bytes, str]:
@@ -127,9 +142,9 @@ class Caller:
         return data
 
 
-def of_predict(bundle: Bundle, folder: Path, out: Path) -> float:
+def of_predict(bundle: Bundle, folder: Path, out: Path, table: VerdictTable | None) -> float:
     """Judge a folder as ``loupe predict`` does; return images per second."""
-    summary = predict(bundle, [str(folder)], out, Options(overlays="none"))
+    summary = predict(bundle, [str(folder)], out, Options(overlays="none"), table)
     return summary.images / summary.seconds
 
 

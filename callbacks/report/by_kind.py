@@ -24,6 +24,7 @@ class KindRow:
         false_alarms: Good ones that were called defective.
         shared_missed: Missed by the shared model.
         shared_false_alarms: Called defective by the shared model, though good.
+        rests_on: How many calibration images the threshold of its part was chosen by, in words.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class KindRow:
     false_alarms: int
     shared_missed: int
     shared_false_alarms: int
+    rests_on: str
 
 
 @dataclass(frozen=True)

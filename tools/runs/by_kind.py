@@ -22,7 +22,8 @@ from callbacks.statistics.bootstrap import Resampling
 from callbacks.statistics.paired import Judged, paired_differences
 from datamodules.files.csv_text import csv_text
 from datamodules.kinds import FindsKinds, KindByName
-from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, LABEL_NAMES, TRAIN, UNKNOWN
+from datamodules.table import CALIBRATION as HELD
+from datamodules.table import DEFECTIVE, GOOD, LABEL_NAMES, TRAIN, UNKNOWN
 from tools.configuring.build import build
 from tools.errors import ConfigError
 from tools.signals import keeping_note
@@ -32,18 +33,23 @@ from .ownership import owned
 from .pooling import read_predictions
 from .reporting import subject
 from .resuming import resume
-from .run_files import BY_KIND, CONFIG, ENVIRONMENT, METRICS, PREDICTIONS, REPORT, SAMPLES, SHARED
+from .run_files import BY_KIND, CALIBRATION, CONFIG, ENVIRONMENT, METRICS, PREDICTIONS, REPORT, SAMPLES, SHARED
 from .run_folder import RunFolder
 from .run_state import note_state, state_of
 from .training import train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from datamodules.base import InspectionDataModule
 
 FEWEST_TRAIN, FEWEST_CALIBRATION = 10, 5
 """Training images, and good calibration images, from which on a kind has a model of its own."""
+
+
+LEVEL = 0.05
+"""Of the test against the shared model."""
 
 
 class Kinds(NamedTuple):
@@ -116,7 +122,7 @@ def sort_kinds(datamodule: InspectionDataModule) -> Kinds:
             f"Expected images of two kinds or more for by_kind=true, but found {names[0]!r} alone; say "
             " what the kinds are (data.kind_pattern, data.layer_groups), or leave by_kind out."
         )
-    trained, calibrated = datamodule.split_samples(TRAIN), datamodule.split_samples(CALIBRATION)
+    trained, calibrated = datamodule.split_samples(TRAIN), datamodule.split_samples(HELD)
     good = calibrated[calibrated["label_index"] == GOOD]
     own: dict[str, str] = {}
     shared: dict[str, str] = {}
@@ -204,7 +210,7 @@ def _sum_up(config: DictConfig, parent: RunFolder, kinds: Kinds) -> None:
         title=f"{config.choices.model} on {subject(config)}",
         verdict=verdict(confusion(table)),
         paired=metrics["by_kind"]["paired"]["sentence"],
-        rows=[KindRow(**row) for row in metrics["by_kind"]["kinds"]],
+        rows=[KindRow(**row, rests_on=_rests_on(parent.path / row["part"])) for row in metrics["by_kind"]["kinds"]],
         notes=[
             f"{kind or 'Images without a kind'}: the shared model, since {why}." for kind, why in kinds.shared.items()
         ],
@@ -214,6 +220,12 @@ def _sum_up(config: DictConfig, parent: RunFolder, kinds: Kinds) -> None:
     )
     path = parent.write_text(REPORT, render_by_kind(content))
     print(f"{content.verdict}\n{content.paired}\nReport {path}")
+
+
+def _rests_on(part: Path) -> str:
+    """Say which calibration images the threshold of a part was chosen by."""
+    chosen = RunFolder(part).read_json(CALIBRATION)["image"]["all"]
+    return f"{chosen['n_good']:,} good, {chosen['n_defective']:,} defective"
 
 
 def judged_by_kind(shared: pd.DataFrame, own: Mapping[str, pd.DataFrame], parts: Mapping[str, str]) -> pd.DataFrame:
@@ -255,7 +267,7 @@ def compare(table: pd.DataFrame, kinds: Kinds, resampling: Resampling) -> dict[s
     differences = paired_differences(own, other, known["label_index"], known["group"], resampling)
     sentence = (
         f"Of {len(known):,} test images, the models of kinds judge {better:,} rightly that the shared one judges "
-        f"wrongly, and {worse:,} the other way round (exact McNemar test: p = {p:.3g})."
+        f"wrongly, and {worse:,} the other way round (exact McNemar test: p = {p:.3g}){_meaning(better, worse, p)}."
     )
     return {
         "test": {f"image_{name}": plain(estimates[f"image_{name}"]) for name in RATES},
@@ -270,6 +282,13 @@ def compare(table: pd.DataFrame, kinds: Kinds, resampling: Resampling) -> dict[s
             },
         },
     }
+
+
+def _meaning(better: int, worse: int, p: float) -> str:
+    """Say what the test shows, where it does not show that models of kinds are better."""
+    if p >= LEVEL:
+        return ", which does not show that either is better"
+    return "" if better > worse else ", which shows that the shared one is better"
 
 
 def _row(kind: Any, rows: pd.DataFrame, kinds: Kinds) -> dict[str, Any]:

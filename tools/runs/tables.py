@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -27,7 +28,7 @@ from datamodules.layer_places import COLUMNS as LAYER_COLUMNS
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -63,6 +64,7 @@ class VerdictTable:
         self._table = VERDICTS
         self._shared = {"model": model, "model_sha256": sha256, "folder": str(folder)}
         self._waiting: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Write to it."""
@@ -81,18 +83,30 @@ class VerdictTable:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Take a row of ``predictions.jsonl``; it is in the table after the next ``flush``."""
+        self.write_together([row])
+
+    def write_together(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows that go into the table in one transaction, from any thread."""
+        taken = [self._values(row) for row in rows]
+        with self._lock:
+            self._waiting += taken
+
+    def flush(self) -> None:
+        """Write all rows that wait, as one transaction; those that come meanwhile wait for the next."""
+        with self._lock:
+            waiting = [*self._waiting]
+        if not waiting:
+            return
+        with explained(self._engine), self._engine.begin() as connection:
+            connection.execute(self._table.insert(), waiting)
+        with self._lock:
+            del self._waiting[: len(waiting)]
+
+    def _values(self, row: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: row.get(name) for name in (*_COPIED, *LAYER_COLUMNS)}
         defects = row.get("defects")
         own = {"time": datetime.now(UTC), "defects": None if defects is None else len(defects)}
-        self._waiting.append(values | self._shared | own)
-
-    def flush(self) -> None:
-        """Write all rows that wait, as one transaction."""
-        if not self._waiting:
-            return
-        with explained(self._engine), self._engine.begin() as connection:
-            connection.execute(self._table.insert(), self._waiting)
-        self._waiting = []
+        return values | self._shared | own
 
 
 def verdict_table(

@@ -27,7 +27,7 @@ DIGITS = 16  # of a digest, which tells images of one name apart
 
 
 class Recorder:
-    """Writes verdicts to a database, one request after the other.
+    """Writes verdicts to a database; what requests bring during one transaction goes into the next together.
 
     ``image_path`` is ``upload/DIGEST/NAME``: an image that is sent again is the same image, and its latest verdict
     counts on the pages; images of one name that differ are told apart. While the database is away, rows wait for the
@@ -46,15 +46,14 @@ class Recorder:
         self._lock = threading.Lock()
 
     def record(self, files: Sequence[BinaryIO], results: Sequence[Result], model: str) -> None:
-        """Write the verdicts on the files of a request, as one transaction."""
+        """Write the verdicts on the files of a request, all of them in one transaction."""
         rows = [
             row_of(result) | {"image_path": f"{UPLOAD}/{_digest(file)}/{result.name}"}
             for file, result in zip(files, results, strict=True)
         ]
         table = self._tables[model]
-        with self._lock:
-            for row in rows:
-                table.write(row)
+        table.write_together(rows)
+        with self._lock:  # whoever waited here may find that its rows went with those of another
             try:
                 table.flush()
             except ConfigError as error:

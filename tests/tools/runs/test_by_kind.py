@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def test_kinds_have_models_of_their_own_and_few_images_do_not(trained: Path) -> 
     page = (trained / "report" / "index.html").read_text()
     assert "layers_0: the shared model" in page
     assert "McNemar" in page
+    for part in set(table["part"]):
+        chosen = json.loads((trained / str(part) / "calibration.json").read_text())["image"]["all"]
+        assert f"<td>{chosen['n_good']} good, {chosen['n_defective']} defective</td>" in page
 
 
 def test_a_part_equals_a_run_by_hand(trained: Path) -> None:
@@ -131,6 +135,27 @@ def test_verdicts_are_compared_image_by_image() -> None:
     assert (paired["better"], paired["worse"], paired["p"]) == (5, 0, pytest.approx(2 * 0.5**5))
     assert [row["part"] for row in found["by_kind"]["kinds"]] == ["kind-a", "shared"]
     assert found["test"]["image_recall"]["value"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("right", "shared_right", "said"),
+    [
+        (9, 1, r"p = 0\.0215\)\."),
+        (9, 8, r"p = 1\), which does not show that either is better\."),
+        (1, 9, r"p = 0\.0215\), which shows that the shared one is better\."),
+    ],
+)
+def test_the_sentence_says_what_the_test_shows(right: int, shared_right: int, said: str) -> None:
+    names = [f"{index:02}" for index in range(right + shared_right)]
+    table = pd.DataFrame(
+        {"name": names, "group": names, "kind": "a", "score": 1.0, "label_index": np.arange(len(names)) % 2}
+    )
+    truth = np.where(table["label_index"] == 1, "defective", "good")
+    wrong = np.where(table["label_index"] == 1, "good", "defective")
+    first = np.arange(len(names)) < right
+    table["verdict"], table["shared_verdict"] = np.where(first, truth, wrong), np.where(first, wrong, truth)
+    found = compare(table, Kinds({"a": "kind-a"}, {}), Resampling(20, 0.95, 0))
+    assert re.search(said + "$", found["by_kind"]["paired"]["sentence"])
 
 
 @pytest.mark.parametrize("seed", range(3))

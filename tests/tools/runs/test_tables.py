@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +25,7 @@ from tools.runner.judge import Judge
 from tools.runner.measuring import Measuring
 from tools.runner.predicting import Options, predict
 from tools.runner.result import Prediction
-from tools.runs.tables import VERDICTS, open_database, verdict_table
+from tools.runs.tables import VERDICTS, VerdictTable, open_database, verdict_table
 from tools.runs.verdicts import Verdicts
 
 from .databases import DATABASES, database
@@ -173,3 +175,22 @@ def test_what_is_no_database_is_refused(url: str, message: str, tmp_path: Path) 
 def test_without_a_table_there_is_none(tmp_path: Path) -> None:
     with verdict_table(None, "m", "", tmp_path) as table:
         assert table is None
+
+
+def test_rows_of_many_threads_are_there_when_flush_returns_and_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    flushing = threading.Lock()
+    with VerdictTable(url, "m", "", tmp_path) as table:
+
+        def request(number: int) -> None:
+            table.write_together([{"image_path": f"{number}/{part}", "verdict": "good"} for part in range(3)])
+            with flushing:
+                table.flush()
+            written = [row["image_path"] for row in rows_in(tmp_path / "results.db")]
+            assert [name for name in written if name.startswith(f"{number}/")] == [
+                f"{number}/{part}" for part in range(3)
+            ]
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(request, range(40)))
+    assert len(rows_in(tmp_path / "results.db")) == 120
