@@ -15,6 +15,7 @@ from datamodules.errors import DataError
 from tests.conftest import draw_plate
 from tools.cli import main
 from tools.runs.growing import named
+from tools.runs.thresholds import PROBABILITY
 from tools.train import main as train
 
 if TYPE_CHECKING:
@@ -126,6 +127,38 @@ def test_what_a_person_chose_holds_again_when_the_images_are_forgotten(
     assert [verdict for _, verdict in back] == [verdict for _, verdict in was]
     entries = [json.loads(text) for text in (run / "thresholds.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [entry.get("verb") for entry in entries] == [None, "extend", "forget", "forget"]
+
+
+def test_a_probability_that_labels_gave_holds_again_when_the_images_are_forgotten(
+    plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"data.root={plates}", "data.image_size=[64,64]", "model=patchcore", "trainer=cpu", "data.num_workers=0"]
+    words += ["report=false", f"out={tmp_path}", "name=plates", "id=one", "threshold.probability=platt"]
+    assert train(words) == 0
+    run, labelled = tmp_path / "plates" / "one", tmp_path / "labelled"
+    labelled.mkdir()
+    for index in range(30):
+        assert cv2.imwrite(str(labelled / f"{index:02}.png"), draw_plate(500 + index, pit=index % 2 == 1)[0])
+    rows = [f"{index:02}.png,{'defective' if index % 2 else 'good'}" for index in range(30)]
+    (labelled / "labels.csv").write_text("\n".join(["image,label", *rows, ""]), encoding="utf-8")
+    command = ["calibrate", f"run={run}", f"labels={labelled / 'labels.csv'}", "pool=false", "by=Ada"]
+    assert main(command) == 0
+    assert "was fitted anew (platt)" in capsys.readouterr().out
+    before, was = state_of(run)[STATE], probabilities(run, labelled, tmp_path / "first")
+    write_strange(tmp_path / "other", 4)
+    assert main(["extend", f"run={run}", f"data={tmp_path / 'other'}", "by=Ben"]) == 0
+    assert state_of(run)[STATE]["probability"] != before["probability"]
+    assert probabilities(run, labelled, tmp_path / "second") != was
+    assert main(["forget", f"run={run}", f"pictures={tmp_path / 'other'}"]) == 0
+    again = state_of(run)[STATE]
+    assert [again[key] for key in PROBABILITY] == [before[key] for key in PROBABILITY]
+    assert probabilities(run, labelled, tmp_path / "third") == pytest.approx(was, rel=1e-3)
+
+
+def probabilities(run: Path, source: Path, out: Path) -> list[float | None]:
+    assert main(["predict", f"run={run}", f"source={source}", f"out={out}", "overlay=none", "mask=none", "page=0"]) == 0
+    lines = (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["probability"] for line in lines]
 
 
 def test_images_of_the_training_can_be_taken_out(run: Path, plates: Path, capsys: pytest.CaptureFixture[str]) -> None:
