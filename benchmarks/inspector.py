@@ -1,23 +1,25 @@
 """What a person's verdicts bring: a simulated inspector, who always says the truth, labels and calibrates.
 
-python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--seeds N] [--out FOLDER]
+python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--seeds N] [--out FOLDER] [--with K=V ...]
 
-FOLDER holds ``fiber`` and ``benchmark/screw``. Two tables:
+FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two tables:
 
+* **microscopes**: AUROC on another microscope, by the model as it is, and after ``loupe extend`` by ten good images of
+  it, none of which is tested; then ``loupe forget``. Each split is a training of its own, on another half of the good
+  faces (or on faces drawn anew): means over splits (least to greatest).
 * **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on
   one half, in rounds of ten: the nearest to the threshold first (one in ten at random, as ``loupe label`` does) or all
   at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
-  falsely alarmed is counted on the other half, beside the best that any threshold could do there. The threshold is
-  wrong at first: for other microscopes it is that of the one before; for ``screw``, the lowest score.
-* **microscopes**: AUROC on another microscope, by the model as it is, and after ``loupe extend`` by ten good images of
-  it, none of which is tested; then ``loupe forget``.
-
-Intervals hold 95 of 100 seeds.
+  falsely alarmed is counted on the other half, beside what a threshold does there that knows all of the labelled half
+  (``all``), and the best of all thresholds, chosen on the very images (``any``). The threshold is
+  wrong at first: for other microscopes it is that of the one before; for ``screw``, the lowest score. Intervals hold 95
+  of 100 seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -32,20 +34,18 @@ from callbacks.policies.choice import choose_threshold
 from callbacks.policies.f1 import F1
 from datamodules.files.images import read_image
 from datamodules.synthetic.drawing import Identity
-from datamodules.synthetic.fiber import DEFECTS, draw
+from datamodules.synthetic.fiber import DEFECTS
 from tools.cli import main as loupe
 from tools.labelling.queue import Queue, Scored
 from tools.labelling.weighing import weights_of
 from tools.runs.calibrating import Labelled, evened
 
-from .microscopes import MICROSCOPES, SIDE, cut_face, planted
+from .microscopes import MICROSCOPES, Scene, cut_scene, drawn_scene, first, planted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-
-    from datamodules.files.images import Array
 
     Floats = npt.NDArray[np.float64]
 
@@ -57,10 +57,9 @@ QUIET = ("overlay=none", "mask=none", "page=0", "errors=ok")
 
 
 class Face(NamedTuple):
-    """A square end face, its cladding's radius, its label and its group."""
+    """An end face, its label and its group."""
 
-    image: Array
-    radius: float
+    scene: Scene
     defective: bool
     group: str
 
@@ -97,7 +96,9 @@ def simulate(pool: Pool, share: float, seed: int) -> list[dict[str, float]]:
         if count % ROUND == 0 and said:
             line = _chosen(names, score_N, bad_N, said, first, line)
         if count in VERDICTS:
-            found.append({"verdicts": count, **_errors(other_N, truth_N, line), "best": _best(other_N, truth_N)})
+            every = float(np.mean([*_errors(other_N, truth_N, _of_all(score_N, bad_N)).values()]))
+            best = _best(other_N, truth_N)
+            found.append({"verdicts": count, **_errors(other_N, truth_N, line), "all": every, "any": best})
         if count % ROUND == 0:
             queue = Queue([Scored(name, float(score), line) for name, score in zip(names, score_N, strict=True)], share)
             first = queue.picked
@@ -127,6 +128,11 @@ def _chosen(
     return choose_threshold(F1(), [one.score for one in seen], [one.label_index for one in seen]).value
 
 
+def _of_all(score_N: Floats, bad_N: npt.NDArray[np.bool_]) -> float:
+    """Choose a threshold from all images of a half."""
+    return choose_threshold(F1(), score_N, bad_N.astype(int)).value
+
+
 def _errors(score_N: Floats, bad_N: npt.NDArray[np.bool_], line: float) -> dict[str, float]:
     called_N = score_N.astype(np.float32) >= np.float32(line)
     return {"missed": float((~called_N[bad_N]).mean()), "alarms": float(called_N[~bad_N].mean())}
@@ -147,52 +153,48 @@ def told(values: Sequence[float]) -> str:
 Rows: TypeAlias = "list[dict[str, object]]"
 
 
-def table_of(name: str, pool: Pool, seeds: int) -> Rows:
-    """Simulate with many seeds; one row per way and number of verdicts."""
+def table_of(name: str, pools: Sequence[Pool], seeds: int) -> Rows:
+    """Simulate with many seeds, spread over pools; one row per way and number of verdicts."""
     rows: Rows = []
     for way, share in (("nearest first", NEAREST), ("random", RANDOM)):
-        table = pd.DataFrame([row for seed in range(seeds) for row in simulate(pool, share, seed)])
-        for count, part in table.groupby("verdicts"):
+        found = [row for seed in range(seeds) for row in simulate(pools[seed % len(pools)], share, seed)]
+        for count, part in pd.DataFrame(found).groupby("verdicts"):
             row = {column: told(part[column].tolist()) for column in ("missed", "alarms")}
             mean = told(((part["missed"] + part["alarms"]) / 2).tolist())
-            rows.append(
-                {"set": name, "order": way, "verdicts": count, **row, "mean": mean, "any": told(part["best"].tolist())}
-            )
+            limits = {column: told(part[column].tolist()) for column in ("all", "any")}
+            rows.append({"set": name, "order": way, "verdicts": count, **row, "mean": mean, **limits})
     return rows
 
 
 def real_faces(root: Path) -> list[Face]:
-    """Cut the labelled end faces, and plant a drawn defect on a copy of every other good one."""
+    """Take the labelled end faces, and plant a drawn defect on a copy of every good one."""
     labels, rng, found = pd.read_csv(root / "labels.csv"), np.random.default_rng(0), []
     for name, label in zip(labels["image"], labels["label"], strict=True):
-        if label not in {"good", "defective"}:
-            continue
-        values, radius = cut_face(read_image(root / name))
-        found.append(Face(values, radius, label == "defective", str(name)))
+        if label in {"good", "defective"}:
+            found.append(Face(cut_scene(read_image(root / name)), label == "defective", str(name)))
     for place, face in enumerate([face for face in found if not face.defective]):
-        if place % 2:
-            kind = DEFECTS[place // 2 % len(DEFECTS)]
-            bad = planted(face.image, face.radius, kind, rng.uniform(0.5, 1), rng)
-            found.append(Face(bad, face.radius, True, face.group))
+        bad = planted(face.scene, DEFECTS[place % len(DEFECTS)], rng.uniform(0.5, 1), rng)
+        found.append(Face(bad, True, face.group))
     return found
 
 
-def drawn_faces(count: int) -> list[Face]:
+def drawn_faces(count: int, seed: int) -> list[Face]:
     """Draw end faces, every third of them with a defect."""
-    found, rng = [], np.random.default_rng(1)
+    found, rng = [], np.random.default_rng([seed, count])
     for group in range(count):
         defect = DEFECTS[group // 3 % len(DEFECTS)] if group % 3 == 2 else None
-        drawing = draw(Identity(5, "fiber", group, 0), SIDE, defect, rng.uniform(0.5, 1) if defect else 0.0)
-        radius = 0.29 * SIDE
-        found.append(Face(drawing.image, radius, defect is not None, drawing.group))
+        identity = Identity(seed, "fiber", group, 0)
+        scene = drawn_scene(identity, defect, rng.uniform(0.5, 1) if defect else 0.0)
+        found.append(Face(scene, defect is not None, f"connector_{group}"))
     return found
 
 
 def write(faces: Sequence[Face], folder: Path, kind: str = "") -> None:
-    """Write faces as a folder of classes, as another microscope shows them."""
+    """Write faces as a folder of classes, as a microscope shows them; none: the first."""
     noise = np.random.default_rng(3)
+    show = MICROSCOPES[kind] if kind else first
     for number, face in enumerate(faces):
-        shown = MICROSCOPES[kind](face.image, face.radius, noise) if kind else face.image
+        shown = show(face.scene, noise)
         path = folder / ("bad" if face.defective else "good") / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(str(path), shown):
@@ -218,49 +220,77 @@ def scores_of(run: Path, folder: Path, out: Path) -> tuple[Floats, npt.NDArray[n
     return table["score"].to_numpy(float), bad, names
 
 
-def microscopes(name: str, faces: list[Face], out: Path, seeds: int, wanted: Sequence[str]) -> tuple[Rows, Rows]:
-    """Train on one microscope, and see what becomes of another: by labels, and by ten images more."""
-    rng = np.random.default_rng(2)
+class Second(NamedTuple):
+    """What becomes of a second microscope: scores before and after ten images of it are learnt, and forgotten."""
+
+    before: Pool
+    extended: Pool
+    tested_N: npt.NDArray[np.bool_]
+    moved: float
+
+    def auroc(self, pool: Pool) -> float:
+        """AUROC on images that were not learnt."""
+        return float(roc_auc_score(pool.bad_N[self.tested_N], pool.score_N[self.tested_N]))
+
+    @property
+    def known(self) -> Pool:
+        """What is left to be tested of the extended model."""
+        pool, tested_N = self.extended, self.tested_N
+        return Pool(pool.score_N[tested_N], pool.bad_N[tested_N], pool.group_N[tested_N], pool.threshold)
+
+
+def microscopes(faces: list[Face], out: Path, kinds: Sequence[str], split: int, words: Sequence[str]) -> list[Second]:
+    """Train on one microscope, and see what becomes of others by ten images more."""
+    rng = np.random.default_rng(2 + split)
     good = rng.permutation([place for place, face in enumerate(faces) if not face.defective])
     groups = {faces[place].group for place in good[: len(good) // 2]}
-    learn = [face for face in faces if face.group in groups]
+    learn = [face for face in faces if face.group in groups and not face.defective]
     rest = [face for face in faces if face.group not in groups]
     write(learn, out / "first")
-    command("train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one")
-    run, rows, labels = out / "run" / "one", [], []
-    line = float(pd.read_json(run / "calibration.json", typ="series")["image"]["all"]["value"])
+    train = ["train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one"]
+    command(*train, f"seed={split}", *words)
     ten = {face.group for face in [face for face in rest if not face.defective][:10]}
-    for kind in wanted:
-        place = out / kind
-        write(rest, place / "all", kind)
-        score_N, bad_N, names = scores_of(run, place / "all", place / "before")
-        group_N = np.array([rest[int(stem)].group for stem in names])
-        added = [stem for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]
-        new = [place / "all" / "good" / f"{stem}.png" for stem in added]
-        tested_N = ~np.isin(group_N, sorted(ten))
-        command("extend", f"run={run}", f"data=[{','.join(map(str, new))}]")
-        after_N, _, _ = scores_of(run, place / "all", place / "after")
-        command("forget", f"run={run}", f"pictures=[{','.join(map(str, new))}]")
-        again_N, _, _ = scores_of(run, place / "all", place / "again")
-        rows.append(
-            {
-                "set": name,
-                "microscope": kind,
-                "before": _auroc(score_N, bad_N, tested_N),
-                "extended by 10": _auroc(after_N, bad_N, tested_N),
-                "good, defective": f"{int((tested_N & ~bad_N).sum())}, {int((tested_N & bad_N).sum())}",
-                "largest change of a score after forget": float(np.abs(again_N - score_N).max()),
-            }
-        )
-        if kind == wanted[-1]:
-            labels = table_of(f"{name}, {kind}", Pool(score_N, bad_N, group_N, line), seeds)
-            extended = Pool(after_N[tested_N], bad_N[tested_N], group_N[tested_N], line)
-            labels += table_of(f"{name}, {kind}, extended", extended, seeds)
-    return rows, labels
+    return [_second(out / "run" / "one", rest, ten, out / kind, kind) for kind in kinds]
 
 
-def _auroc(score_N: Floats, bad_N: npt.NDArray[np.bool_], tested_N: npt.NDArray[np.bool_]) -> str:
-    return f"{roc_auc_score(bad_N[tested_N], score_N[tested_N]):.3f}"
+def line_of(run: Path) -> float:
+    """Return the threshold of images that a run has."""
+    values = json.loads((run / "calibration.json").read_text(encoding="utf-8"))
+    return float(values["image"]["all"]["value"])
+
+
+def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str) -> Second:
+    line = line_of(run)
+    write(rest, place / "all", kind)
+    score_N, bad_N, names = scores_of(run, place / "all", place / "before")
+    group_N = np.array([rest[int(stem)].group for stem in names])
+    added = [stem for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]
+    new = [place / "all" / "good" / f"{stem}.png" for stem in added]
+    command("extend", f"run={run}", f"data=[{','.join(map(str, new))}]")
+    after_N, _, _ = scores_of(run, place / "all", place / "after")
+    command("forget", f"run={run}", f"pictures=[{','.join(map(str, new))}]")
+    again_N, _, _ = scores_of(run, place / "all", place / "again")
+    pools = [Pool(scores_N, bad_N, group_N, line) for scores_N in (score_N, after_N)]
+    return Second(pools[0], pools[1], ~np.isin(group_N, sorted(ten)), float(np.abs(again_N - score_N).max()))
+
+
+def row_of(name: str, kind: str, seconds: Sequence[Second]) -> dict[str, object]:
+    """Tell of a kind of microscopes, over splits."""
+    counts = [(int((one.tested_N & ~one.before.bad_N).sum()), int((one.tested_N & one.before.bad_N).sum()))
+              for one in seconds]  # fmt: skip
+    return {
+        "set": name,
+        "microscope": kind,
+        "before": spread([one.auroc(one.before) for one in seconds]),
+        "extended by 10": spread([one.auroc(one.extended) for one in seconds]),
+        "good, defective": "; ".join(f"{good}, {bad}" for good, bad in sorted(set(counts))),
+        "largest change of a score after forget": max(one.moved for one in seconds),
+    }
+
+
+def spread(values: Sequence[float]) -> str:
+    """Say a mean, the least and the greatest."""
+    return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def screw(root: Path, out: Path, seeds: int) -> Rows:
@@ -270,28 +300,45 @@ def screw(root: Path, out: Path, seeds: int) -> Rows:
     table = pd.read_csv(out / "run" / "one" / "predictions.csv")
     scores = table["score"].to_numpy(float)
     pool = Pool(scores, table["label_index"].to_numpy() == 1, table["name"].to_numpy(str), float(scores.min()))
-    return table_of("screw", pool, seeds)
+    return table_of("screw", [pool], seeds)
+
+
+def fibers(name: str, options: argparse.Namespace) -> tuple[Rows, Rows]:
+    """Measure end faces of one set: a table of microscopes, and one of labels for the last of them."""
+    found: dict[str, list[Second]] = {kind: [] for kind in options.microscopes}
+    real = real_faces(options.data / "fiber") if name == "fiber" else []
+    for split in range(options.splits):
+        out = options.out / f"{name}_{split}"
+        faces = real or drawn_faces(options.drawn, options.first_draw + split)
+        seconds = microscopes(faces, out, options.microscopes, split, options.settings)
+        for kind, second in zip(options.microscopes, seconds, strict=True):
+            found[kind].append(second)
+    rows = [row_of(name, kind, seconds) for kind, seconds in found.items()]
+    last = options.microscopes[-1]
+    labels = table_of(f"{name}, {last}", [one.before for one in found[last]], options.seeds)
+    return rows, labels + table_of(f"{name}, {last}, extended", [one.known for one in found[last]], options.seeds)
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Measure, and print two tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path())
     parser.add_argument("--sets", nargs="+", default=["fiber", "drawn", "screw"], choices=["fiber", "drawn", "screw"])
     parser.add_argument("--microscopes", nargs="+", default=list(MICROSCOPES), choices=list(MICROSCOPES))
+    parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--drawn", type=int, default=150, help="drawn end faces")
+    parser.add_argument("--drawn", type=int, default=90, help="drawn end faces, of each split")
+    parser.add_argument("--first-draw", type=int, default=5, help="seed of the first of them")
+    parser.add_argument("--with", dest="settings", nargs="+", default=[], help="overrides of the training")
     parser.add_argument("--out", type=Path, default=Path("runs/inspector"))
     options = parser.parse_args(args)
     seen: Rows = []
     labels: Rows = []
     for name in options.sets:
-        out = options.out / name
         if name == "screw":
-            labels += screw(options.data / "benchmark" / "screw", out, options.seeds)
+            labels += screw(options.data / "benchmark" / "screw", options.out / name, options.seeds)
             continue
-        faces = real_faces(options.data / "fiber") if name == "fiber" else drawn_faces(options.drawn)
-        rows, said = microscopes(name, faces, out, options.seeds, options.microscopes)
+        rows, said = fibers(name, options)
         seen, labels = seen + rows, labels + said
     for table in (seen, labels):
         if table:
