@@ -1,25 +1,28 @@
-"""A rating of inclusions after ASTM E45, as far as a binary map can tell.
+"""A rating of inclusions as ASTM E45 and ISO 4967 have it, as far as a binary map can tell and public sources say how.
 
 Each type is rated by its worst square field of 0.50 mm2, thin and heavy series apart: globular inclusions (type D,
 whose axes differ by less than a factor of two) by their number, elongated ones by their length in all, and rows of
 globular fragments along the direction of working (type B, see ``stringers``) by theirs. A map has no grey values, so
-that sulphides (A) and silicates (C) are not told apart and are rated by the limits of A. It says "E45-like" wherever it
-is shown, and is not a rating by that standard.
+that sulphides (A) and silicates (C) are not told apart: elongated ones are rated by the limits of both. It says
+"E45-like" wherever it is shown, and is not a rating by that standard.
 
-Rules, after E45-13, whose text was not at hand to compare them with, and type B from memory: Table 1 in its regression
-form, ``log10 severity = a log10 x - b`` (A: 0.5605 and 1.179, B: 0.4626 and 0.871, x the length in micrometres; D: 0.5
-and 0.301, x the number: 1, 4, 9, 16 make 0.5, 1, 1.5, 2), severities rounded down to halves; widths of Table 2 in
-micrometres (A thin 2 to 4, heavy to 12; B thin 2 to 9, heavy to 15; D thin 2 to 8, heavy to 13; larger ones are
-oversized).
+Sources, all public, of what the standards state:
+
+* limits of severity: JIS G 0555:2015, Table 1 (after ISO 4967:2013), from 0.5 to the end of 2.5, where 3 begins. Only
+  that of 36 globular ones was not read there: it goes on with the squares before it;
+* fields of 0.50 mm2, and fragments: IS 4163:2004, clause 2 (the text of ISO 4967:1998); that the worst counts is method
+  A of ASTM E45;
+* widths, and the ratio of axes: the image analyser VideoTest 5, whose code is public (videotest/vt5,
+  ``comps/misc/Metall/Stringer.cpp``, classes ``CIso4967`` and ``CAstm45A``).
 
 Letters: N inclusions, I inclusions or rows of a type, K fields.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from math import floor, log10
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,27 +34,36 @@ if TYPE_CHECKING:
 
     from .gaps import Floats
 
-CAVEAT = "After ASTM E45-13, but not compared with its text; no rating by that standard."
+Rating: TypeAlias = "dict[str, float | int | dict[str, float] | None]"
+
+CAVEAT = "By rules of ASTM E45 and ISO 4967 that public sources state; no rating by these standards."
 FIELD_UM = 0.5**0.5 * 1000  # side of a field of 0.50 mm2
 GLOBULAR = 2.0  # ratio of the axes below which an inclusion is of type D
-NARROWEST = 2.0  # micrometres; thinner ones are not rated
-ROUNDED = 0.04  # of a half: the regression misses its table, whose steps it is to reproduce, by up to as much
+SEVEREST = 3.0  # and what is above: no public source says how the table goes on
 
 
 @dataclass(frozen=True)
-class _Series:
-    """A type: its name, the largest widths of thin and heavy ones in micrometres, and its regression."""
+class Series:
+    """A type of inclusions.
+
+    Attributes:
+        name: Of its keys.
+        type: As the standards call it.
+        widths: In micrometres, from which its thin ones, its heavy ones and oversized ones begin.
+        limits: From which severities 0.5, 1, 1.5, ... begin: lengths in micrometres, or numbers.
+    """
 
     name: str
-    thin: float
-    heavy: float
-    slope: float
-    offset: float
+    type: str
+    widths: tuple[float, float, float]
+    limits: tuple[float, ...]
 
 
-ELONGATED = _Series("elongated", 4.0, 12.0, 0.5605, 1.179)
-STRINGER = _Series("stringers", 9.0, 15.0, 0.4626, 0.871)
-ROUND = _Series("globular", 8.0, 13.0, 0.5, 0.301)
+ELONGATED = Series("elongated", "A", (2.0, 4.0, 12.0), (37, 127, 261, 436, 649, 898))
+STRINGER = Series("stringers", "B", (2.0, 9.0, 15.0), (17, 77, 184, 343, 555, 822))
+SILICATE = Series("elongated_as_silicates", "C", (2.0, 5.0, 12.0), (18, 76, 176, 320, 510, 746))
+ROUND = Series("globular", "D", (3.0, 8.0, 13.0), (1, 4, 9, 16, 25, 36))
+SERIES = (ELONGATED, STRINGER, SILICATE, ROUND)
 
 
 class _Rated(NamedTuple):
@@ -72,7 +84,7 @@ class _Rated(NamedTuple):
 
 def e45_like(
     table: pd.DataFrame, shape: tuple[int, int], um_per_pixel: float, axis: float | None = None
-) -> dict[str, float | int | None] | None:
+) -> Rating | None:
     """Rate the inclusions of a map.
 
     Args:
@@ -84,41 +96,49 @@ def e45_like(
 
     Returns:
         ``fields``, how many whole ones the map holds; ``axis``, None where there is none, and then no rows are looked
-        for; severities ``globular_thin``, ``globular_heavy``, ``elongated_thin``, ``elongated_heavy``,
-        ``stringers_thin`` and ``stringers_heavy`` of the worst field; and ``oversized``, what is wider than heavy.
-        None where the map is smaller than one field.
+        for; the severities of the worst field, 0 to 3, where 3 stands for all above, ``NAME_thin`` and ``NAME_heavy``
+        for every name of ``SERIES``; ``worst``, by the same keys, the lengths in micrometres, or the numbers, that
+        these rest on; and ``oversized``, what is wider than heavy. None where the map is smaller than one field.
     """
     side = FIELD_UM / um_per_pixel
     grid = int(shape[0] // side), int(shape[1] // side)
     if not grid[0] * grid[1]:
         return None
     axis = working_axis(table) if axis is None else axis
-    rating: dict[str, float | int | None] = {"fields": grid[0] * grid[1], "axis": axis}
+    rating: Rating = {"fields": grid[0] * grid[1], "axis": axis}
+    amounts: dict[str, float] = {}
     oversized = 0
     for kind, rated in _by_type(table, um_per_pixel, axis).items():
         field_I, within_I = _fields(rated, side, grid)
-        for name, low, high in (("thin", NARROWEST, kind.thin), ("heavy", kind.thin, kind.heavy)):
-            some = within_I & (rated.width_I <= high)
-            some &= rated.width_I >= low if name == "thin" else rated.width_I > low
-            worst = np.bincount(field_I[some], rated.amount_I[some], grid[0] * grid[1]).max(initial=0)
-            rating[f"{kind.name}_{name}"] = severity(kind, float(worst))
-        oversized += int((within_I & (rated.width_I > kind.heavy)).sum())
-    return rating | {"oversized": oversized}
+        thin, heavy, over = kind.widths
+        width_I = rated.width_I
+        for name, some in (
+            ("thin", (width_I >= thin) & (width_I <= heavy)),
+            ("heavy", (width_I > heavy) & (width_I <= over)),
+        ):
+            kept = some & within_I
+            worst = float(np.bincount(field_I[kept], rated.amount_I[kept], grid[0] * grid[1]).max(initial=0))
+            amounts[f"{kind.name}_{name}"] = worst
+            rating[f"{kind.name}_{name}"] = severity(kind, worst)
+        oversized += int((within_I & (width_I > over)).sum()) if kind is not SILICATE else 0  # they count as elongated
+    return rating | {"worst": amounts, "oversized": oversized}
 
 
-def _by_type(table: pd.DataFrame, um_per_pixel: float, axis: float | None) -> dict[_Series, _Rated]:
+def _by_type(table: pd.DataFrame, um_per_pixel: float, axis: float | None) -> dict[Series, _Rated]:
     """Tell types apart; members of a row are rated as that row alone."""
     globular_N = (table["major"] < GLOBULAR * table["minor"]).to_numpy()
-    wide_N = table["narrowest"].to_numpy(float) * um_per_pixel >= NARROWEST
+    wide_N = table["narrowest"].to_numpy(float) * um_per_pixel >= STRINGER.widths[0]
     rows = stringers_of(table, globular_N & wide_N, axis, um_per_pixel) if axis is not None else []
     single_N = globular_N.copy()
     for row in rows:
         single_N[row.members] = False
     row_I4 = np.array([(row.width, row.length, row.x, row.y) for row in rows]).reshape(-1, 4)
+    elongated = _single(table[~globular_N], um_per_pixel, by_length=True)
     return {
-        ROUND: _single(table[single_N], um_per_pixel, by_length=False),
-        ELONGATED: _single(table[~globular_N], um_per_pixel, by_length=True),
+        ELONGATED: elongated,
+        SILICATE: elongated,
         STRINGER: _Rated(*row_I4.T),
+        ROUND: _single(table[single_N], um_per_pixel, by_length=False),
     }
 
 
@@ -134,8 +154,6 @@ def _fields(rated: _Rated, side: float, grid: tuple[int, int]) -> tuple[npt.NDAr
     return row_I * grid[1] + column_I, (row_I < grid[0]) & (column_I < grid[1])
 
 
-def severity(kind: _Series, amount: float) -> float:
-    """Return the severity of a length in micrometres, or a number, rounded down to halves."""
-    if amount <= 0:
-        return 0.0
-    return floor(2 * 10 ** (kind.slope * log10(amount) - kind.offset) + ROUNDED) / 2
+def severity(kind: Series, amount: float) -> float:
+    """Return the severity of a length in micrometres, or a number: 0 to 3, where 3 stands for all above."""
+    return bisect_right(kind.limits, amount) / 2

@@ -1,8 +1,9 @@
-"""Fragments in a row, which are rated as one inclusion, a stringer, as type B of ASTM E45.
+"""Fragments in a row, which are rated as one inclusion, a stringer, as type B of ASTM E45 and ISO 4967.
 
-Rules, as E45-13 is remembered to define a stringer, whose text was not at hand: three or more inclusions of type B,
-aligned parallel to the direction of hot working, offset by no more than 15 micrometres, with less than 40 between
-neighbours. Compare them with the standard before a rating counts.
+Rules, from public sources: at least three inclusions, aligned parallel to the direction of hot working, less than 40
+micrometres apart (ASTM E1122-96, clause 3.2, withdrawn and taken into E45; IS 4163:2004, clause 2), and offset by no
+more than 15 (the image analyser VideoTest 5 for ASTM E1122: videotest/vt5, ``comps/misc/Metall/Stringer.cpp``, class
+``CStandard``). How that direction is found, and that a row is as wide as its widest member, is ours.
 
 Letters: N inclusions, F fragments, P pairs of them that are near, S stringers.
 """

@@ -83,7 +83,7 @@ class ScanContent:
         inclusions: How many there are.
         tables: Title, head and rows of tables.
         figures: Title and drawing.
-        notes: Sentences.
+        notes: Sentences below the tables.
     """
 
     name: str
@@ -110,6 +110,8 @@ class ScansContent:
         problems: Path, problem and remedy of files that were not.
         date: As text.
         command: That made it.
+        tables: Title, head and rows of tables.
+        notes: Sentences below them.
     """
 
     what: str
@@ -117,6 +119,8 @@ class ScansContent:
     problems: Sequence[tuple[str, str, str]]
     date: str
     command: str
+    tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]] = ()
+    notes: Sequence[str] = ()
 
 
 def render_scan(content: ScanContent, what: str, areas: int, back: str, date: str) -> str:

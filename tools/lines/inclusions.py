@@ -21,7 +21,7 @@ import pandas as pd
 from callbacks.inclusions.measures import MEASURES, FoundArea, MeasuredMap
 from callbacks.inclusions.order_keys import FINAL, KEYS
 from callbacks.inclusions.ranking import decile_text, ranked
-from callbacks.inclusions.rating import CAVEAT, e45_like
+from callbacks.inclusions.rating import CAVEAT
 from callbacks.inclusions.sizes import size_distribution
 from callbacks.report.charts.scan_figures import distribution
 from callbacks.report.scan_layers import level_map, shrinking, thumbnail, value_layer
@@ -32,11 +32,14 @@ from datamodules.files.walking import walk_images
 from datamodules.files.whole_files import write_whole
 from datamodules.masks.naming import in_mask_folder
 
+from .ratings import rating_notes, rating_of, rating_table, ratings_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from markupsafe import Markup
 
+    from callbacks.inclusions.rating import Rating
     from datamodules.files.objects import Labels
 
 OBJECT_COLUMNS = ("map", "x", "y", "area", "spatial", "shape", "combined", "area_id")
@@ -189,7 +192,7 @@ def summary_of(scans: Sequence[MeasuredScan], ordered: Ordered, um_per_pixel: fl
                 "width": scan.shape[1],
                 "areas": [ordered.number_of[id(area)] for area in scan.measured.areas],
                 "sizes": size_distribution(scan.measured.table["area"].to_numpy(float), scan.shape, um_per_pixel),
-                "e45_like": e45_like(scan.measured.table, scan.shape, um_per_pixel) if um_per_pixel else None,
+                "e45_like": rating_of(scan, um_per_pixel),
                 "e45_like_caveat": CAVEAT,
             }
             for scan in scans
@@ -221,12 +224,19 @@ def write_pages(
 ) -> Path:
     """Write a page per scan, and the one that leads to them."""
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    contents = [content_of(scan, ordered, f"{what}s/{_file_name(scan.name)}.html", um_per_pixel) for scan in scans]
+    ratings = [rating_of(scan, um_per_pixel) for scan in scans]
+    contents = [
+        content_of(scan, ordered, f"{what}s/{_file_name(scan.name)}.html", um_per_pixel, rating)
+        for scan, rating in zip(scans, ratings, strict=True)
+    ]
     for content in contents:
         text = render_scan(content, what, len(ordered.areas), "../index.html", date)
         write_whole(out / content.address, text.encode())
     left_out = [(problem.path, problem.problem, problem.remedy) for problem in problems]
-    write_whole(out / "index.html", render_scans(ScansContent(what, contents, left_out, date, command)).encode())
+    table = ratings_table([scan.name for scan in scans], ratings)
+    notes = [CAVEAT] if any(ratings) else rating_notes(None, um_per_pixel)
+    whole = ScansContent(what, contents, left_out, date, command, [table] if table else [], notes)
+    write_whole(out / "index.html", render_scans(whole).encode())
     return out / "index.html"
 
 
@@ -234,7 +244,9 @@ def _file_name(name: str) -> str:
     return name.replace("/", "_")
 
 
-def content_of(scan: MeasuredScan, ordered: Ordered, address: str, um_per_pixel: float | None) -> ScanContent:
+def content_of(
+    scan: MeasuredScan, ordered: Ordered, address: str, um_per_pixel: float | None, rating: Rating | None
+) -> ScanContent:
     """Gather what the page of a scan shows."""
     areas = [
         ScanArea(
@@ -265,9 +277,9 @@ def content_of(scan: MeasuredScan, ordered: Ordered, address: str, um_per_pixel:
         overview=scan.overview,
         areas=areas,
         inclusions=len(table),
-        tables=scan.tables,
+        tables=[*scan.tables, *([rating_table(rating)] if rating else [])],
         figures=[*scan.figures, *figures, ("Sizes of inclusions", sizes)],
-        notes=list(scan.notes),
+        notes=[*scan.notes, *rating_notes(rating, um_per_pixel)],
     )
 
 

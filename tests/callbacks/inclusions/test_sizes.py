@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from callbacks.inclusions.rating import ELONGATED, FIELD_UM, ROUND, STRINGER, e45_like, severity
+from callbacks.inclusions.rating import ELONGATED, FIELD_UM, ROUND, SERIES, SILICATE, STRINGER, e45_like, severity
 from callbacks.inclusions.sizes import size_distribution
 from callbacks.inclusions.stringers import stringers_of, working_axis
 from datamodules.files.object_table import object_table
 
 if TYPE_CHECKING:
+    from callbacks.inclusions.rating import Series
     from datamodules.files.objects import Labels
 
 
@@ -27,14 +28,19 @@ def test_sizes_by_hand() -> None:
     assert size_distribution(np.zeros(0), (10, 10)) == {"count": 0, "area_fraction": 0.0}
 
 
-def test_severities_of_the_table() -> None:
-    lengths = (37.0, 127.0, 261.0, 436.1, 649.0, 898.0)
-    assert [severity(ELONGATED, length) for length in lengths] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
-    rows = (17.2, 76.8, 184.2, 342.7, 554.7, 822.2)
-    assert [severity(STRINGER, length) for length in rows] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
-    assert severity(STRINGER, 70.0) == 0.5
-    assert [severity(ROUND, number) for number in (1, 4, 9, 16, 25, 36)] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
-    assert [severity(ROUND, number) for number in (0, 3, 8, 15)] == [0.0, 0.5, 1.0, 1.5]
+@pytest.mark.parametrize("kind", SERIES)
+def test_severities_begin_at_the_limits_of_the_table(kind: Series) -> None:
+    steps = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    assert [severity(kind, limit) for limit in kind.limits] == steps
+    assert [severity(kind, limit - 0.1) for limit in kind.limits] == [0.0, *steps[:-1]]
+    assert severity(kind, 10 * kind.limits[-1]) == 3.0  # and all above
+
+
+def test_limits_are_those_that_the_standards_share() -> None:
+    assert [severity(ELONGATED, length) for length in (130, 500, 900)] == [1.0, 2.0, 3.0]
+    assert [severity(STRINGER, length) for length in (16, 80, 345)] == [0.0, 1.0, 2.0]
+    assert [severity(SILICATE, length) for length in (18, 175, 320)] == [0.5, 1.0, 2.0]
+    assert [severity(ROUND, number) for number in (0, 3, 8, 15, 16)] == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
 def test_the_worst_field_counts() -> None:
@@ -53,8 +59,20 @@ def test_the_worst_field_counts() -> None:
         "globular_heavy": 0.0,
         "elongated_thin": 1.0,
         "elongated_heavy": 0.0,
+        "elongated_as_silicates_thin": 1.0,
+        "elongated_as_silicates_heavy": 0.0,
         "stringers_thin": 0.0,
         "stringers_heavy": 0.0,
+        "worst": {
+            "globular_thin": 4.0,
+            "globular_heavy": 0.0,
+            "elongated_thin": pytest.approx(140, abs=1.5),
+            "elongated_heavy": 0.0,
+            "elongated_as_silicates_thin": pytest.approx(140, abs=1.5),
+            "elongated_as_silicates_heavy": 0.0,
+            "stringers_thin": 0.0,
+            "stringers_heavy": 0.0,
+        },
         "oversized": 1,
     }
     assert e45_like(object_table(label_HW), label_HW.shape, FIELD_UM / 2000) is None

@@ -59,6 +59,28 @@ def test_maps_are_measured_to_tables_and_pages(tmp_path: Path, capsys: pytest.Ca
     assert "areas" in capsys.readouterr().out
 
 
+def test_pages_show_the_rating_or_say_why_there_is_none(tmp_path: Path) -> None:
+    draw(tmp_path / "maps" / "large.png", 1)
+    assert cv2.imwrite(str(tmp_path / "maps" / "small.png"), np.full((90, 400), 255, np.uint8))
+    command = ["line=inclusion_maps", f"source={tmp_path / 'maps'}"]
+    assert main([*command, f"out={tmp_path / 'scaled'}", "um_per_pixel=2.4"]) == 0  # a field has 295 pixels
+    rating = json.loads((tmp_path / "scaled" / "summary.json").read_text())["maps"]["large"]["e45_like"]
+    assert rating["fields"] == 1
+    assert rating["elongated_heavy"] > 0
+    page, large, small = (
+        (tmp_path / "scaled" / name).read_text() for name in ("index.html", "maps/large.html", "maps/small.html")
+    )
+    assert "the one field of 0.50 mm2" in large
+    assert f"{rating['worst']['elongated_heavy']:.0f} um</td>" in large
+    assert "smaller than one field" in small
+    assert all("no rating by these standards" in text for text in (page, large))
+    assert "A thin" in page
+    assert main([*command, f"out={tmp_path / 'bare'}"]) == 0
+    bare = (tmp_path / "bare" / "index.html").read_text()
+    assert "no scale is known" in bare
+    assert "A thin" not in bare
+
+
 def test_source_mode_and_white_on_black(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 1)
     values = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_GRAYSCALE)
