@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GREETING = """Drawing pictures, training, calibrating, testing: a minute or two.
-For your own pictures: loupe train PATH"""
+For your own pictures: {program} train PATH"""
 EPILOG = """examples:
   loupe demo
   loupe demo data.domain=meta_atom"""
@@ -26,11 +28,20 @@ def main(args: Sequence[str]) -> int:
 
 def demo(overrides: Sequence[str], *, show: bool) -> Path | None:
     """Train on drawn images, and say how to see the outcome at work; return the folder of the run."""
-    folder = run(overrides, show=show, verb="demo", greeting=GREETING)
+    folder = run(overrides, show=show, verb="demo", greeting=GREETING.format(program=program()))
     if folder is not None:
         print("The drawn defects range from barely visible to gross, so some are missed: the report shows which.")
-        print(f"See it judge images in a browser: loupe serve {_shown(folder)}")
+        print(f"See it judge images in a browser: {program()} serve {_shown(folder)}")
     return folder
+
+
+def program() -> str:
+    """Return what starts this program in the shell of whoever reads it: ``make`` leaves no ``loupe`` on the path."""
+    beside = Path(sys.executable).parent
+    script, found = shutil.which("loupe", path=str(beside)), shutil.which("loupe")
+    if script is None:
+        return f"{_shown(Path(sys.executable))} -m loupe"
+    return "loupe" if found is not None and Path(found).samefile(script) else _shown(Path(script))
 
 
 def _shown(folder: Path) -> str:
