@@ -116,8 +116,8 @@ def e45_like(
             ("thin", (width_I >= thin) & (width_I <= heavy)),
             ("heavy", (width_I > heavy) & (width_I <= over)),
         ):
-            kept = some & within_I
-            worst = float(np.bincount(field_I[kept], rated.amount_I[kept], grid[0] * grid[1]).max(initial=0))
+            counted = some & within_I
+            worst = float(np.bincount(field_I[counted], rated.amount_I[counted], grid[0] * grid[1]).max(initial=0))
             amounts[f"{kind.name}_{name}"] = worst
             rating[f"{kind.name}_{name}"] = severity(kind, worst)
         oversized += int((within_I & (width_I > over)).sum()) if kind is not SILICATE else 0  # they count as elongated

@@ -192,7 +192,7 @@ def summary_of(scans: Sequence[MeasuredScan], ordered: Ordered, um_per_pixel: fl
                 "width": scan.shape[1],
                 "areas": [ordered.number_of[id(area)] for area in scan.measured.areas],
                 "sizes": size_distribution(scan.measured.table["area"].to_numpy(float), scan.shape, um_per_pixel),
-                "e45_like": rating_of(scan, um_per_pixel),
+                "e45_like": rating_of(scan.measured.table, scan.shape, um_per_pixel),
                 "e45_like_caveat": CAVEAT,
             }
             for scan in scans
@@ -224,7 +224,7 @@ def write_pages(
 ) -> Path:
     """Write a page per scan, and the one that leads to them."""
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    ratings = [rating_of(scan, um_per_pixel) for scan in scans]
+    ratings = [rating_of(scan.measured.table, scan.shape, um_per_pixel) for scan in scans]
     contents = [
         content_of(scan, ordered, f"{what}s/{_file_name(scan.name)}.html", um_per_pixel, rating)
         for scan, rating in zip(scans, ratings, strict=True)

@@ -9,9 +9,9 @@ from callbacks.inclusions.rating import CAVEAT, ELONGATED, ROUND, SERIES, SEVERE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from callbacks.inclusions.rating import Rating
+    import pandas as pd
 
-    from .inclusions import MeasuredScan
+    from callbacks.inclusions.rating import Rating
 
 Table: TypeAlias = "tuple[str, list[str], list[list[str]]]"
 
@@ -27,9 +27,9 @@ NO_FIELD = f"{TITLE}: none, for it is smaller than one field of 0.50 mm2."
 NO_ROWS = "Its elongated inclusions share no direction, so that no rows of fragments were looked for."
 
 
-def rating_of(scan: MeasuredScan, um_per_pixel: float | None) -> Rating | None:
-    """Rate a scan; None where its scale is not known, or it is smaller than a field."""
-    return e45_like(scan.measured.table, scan.shape, um_per_pixel) if um_per_pixel else None
+def rating_of(table: pd.DataFrame, shape: tuple[int, int], um_per_pixel: float | None) -> Rating | None:
+    """Rate the inclusions of a scan; None where its scale is not known, or it is smaller than a field."""
+    return e45_like(table, shape, um_per_pixel) if um_per_pixel else None
 
 
 def rating_table(rating: Rating) -> Table:
