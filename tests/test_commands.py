@@ -1,106 +1,33 @@
-"""Every command of the README and of pages about tasks as it is written, in its order, in a folder of drawn images.
-
-Words in capitals are what a reader puts in: folders of images, runs, a bundle. What is added to a command makes it
-small and picks a free port; nothing is left out but TensorBoard, which is not Loupe's.
-"""
+"""Every command of the README and of pages about tasks as it is written, in its order, in a folder of drawn images."""
 
 from __future__ import annotations
 
 import shlex
-import signal
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import pytest
 
-from datamodules.synthetic.drawing import Identity
-from datamodules.synthetic.meta_atom_array import Layout, draw_array
-from datamodules.synthetic.write import write_dataset
-from tests.conftest import draw_plate
+from tests.commands import ROOT, SERVED, SMALL, commands, draw_folder, filled_in, serve_and_end
 from tools.cli import main
 
-ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["data.image_size=32", "data.num_workers=0", "trainer=cpu", "callbacks.evaluation.resamples=20"]
-SMALL = {
-    "doctor": ["data.num_workers=0"],
-    "train": [*QUICK, "trainer.max_epochs=1"],
-    "sweep": [*QUICK, "sweep.workers=1"],
-    "serve": ["port=0"],
-    "label": ["port=0"],
-}
-SERVED = ("serve", "label")  # until somebody ends them
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def commands(page: str) -> list[list[str]]:
-    """Return the commands of a page's blocks, as words behind ``loupe``."""
-    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("loupe ")]
+LOUPE = [sys.executable, "-c", "import sys; from tools.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what words in capitals stand for, and ``labels.csv``."""
+    """Where the commands are typed."""
     here = tmp_path_factory.mktemp("readme")
-    places = {"parts": range(48), "more/good": range(60, 64)}
-    for place, seeds in places.items():
-        for seed in seeds:
-            pit = place == "parts" and seed >= 34
-            path = here / place / ("" if "/" in place else "scratch" if pit else "good") / f"{seed:03}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            assert cv2.imwrite(str(path), draw_plate(seed, pit=pit)[0])
-    (here / "labels.csv").write_text(
-        "image,label\n"
-        + "".join(f"parts/good/{seed:03}.png,good\n" for seed in range(12))
-        + "parts/scratch/040.png,bad\n",
-        encoding="utf-8",
-    )
-    (here / "arrays").mkdir()
-    drawing = draw_array(Identity(22, "meta_atom", 4, 0), Layout(10, 12, pitch=46))
-    assert cv2.imwrite(str(here / "arrays" / "A1.png"), drawing.image)
-    write_dataset(here / "drawn", "fiber", 256, 2, 2, 0)
-    (here / "drawn" / "images").rename(here / "faces")
+    draw_folder(here)
     return here
 
 
-def filled_in(words: list[str], here: Path) -> list[str]:
-    """Put folders, runs and a bundle where a page has words in capitals."""
-    kept = [path.parents[1] for path in here.glob("runs/*/*/checkpoints/best.ckpt")]
-    runs = sorted(kept, key=lambda path: (path / "samples.csv").stat().st_mtime)
-    bundle = next(here.glob("runs/*/*/bundle"), here / "none")
-    meanings = {"PATH": "parts", "MORE": "more", "BUNDLE": str(bundle), "ARRAYS": "arrays", "FACES": "faces"}
-    meanings |= {"OTHER": str(runs[-1]), "RUN": str(runs[0])} if runs else {}
-    twice = words.count("RUN") == 2
-    found, found_words = [], list[str]()
-    for word in words:
-        key, _, value = word.rpartition("=")
-        value = meanings["OTHER"] if twice and word in found_words else meanings.get(value, value)
-        found_words.append(word)
-        found.append(f"{key}={value}" if key else value)
-    return [*found, *SMALL.get(words[0], [])]
-
-
-def serve_and_end(words: list[str], here: Path) -> int:
-    """Start what serves a page, wait for its address, and end it as Ctrl-C does."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from tools.cli import main; sys.exit(main())", *words],
-        cwd=here,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(here)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "http://" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    process.communicate(timeout=60)
-    assert any("http://" in line for line in said), said
-    return process.returncode
+def serve(words: list[str], here: Path) -> int:
+    """Serve from this checkout until the address is there."""
+    return serve_and_end([*LOUPE, *words], here, {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(here)})
 
 
 @pytest.mark.slow
@@ -116,5 +43,5 @@ def test_every_command_of_a_page_runs_as_written(page: str, folder: Path, monkey
     ended = {}
     for words in written:
         given = filled_in(words, folder)
-        ended[shlex.join(given)] = serve_and_end(given, folder) if words[0] in SERVED else main(given)
+        ended[shlex.join(given)] = serve(given, folder) if words[0] in SERVED else main(given)
     assert {command: status for command, status in ended.items() if status not in {0, 130}} == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from loupe._rooms import ROOMS
+from tests.commands import SERVED, commands, draw_folder, filled_in, serve_and_end
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("loupe", *ROOMS)
 SHIPPED = {".html", ".py", ".yaml", ".j2", ".css", ".js", ".safetensors", ".typed"}
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+COMMAND = ("-c", "import sys; from loupe.__main__ import main; sys.exit(main())")
 SMALL = (
     *("data=synthetic", "data.size=64", "data.image_size=[64,64]", "data.good=24", "data.defective=12"),
     *("data.num_workers=0", "trainer=cpu", "callbacks.evaluation.resamples=10"),
@@ -68,10 +71,14 @@ def crowded(tmp_path: Path) -> Path:
 
 def loupe(python: Path, cwd: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """Run the command where every way leads to the packages of that folder first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOUPE"))}
-    environment = kept | {"PYTHONPATH": str(cwd), "OMP_NUM_THREADS": "1"}
-    command = [str(python), "-c", "import sys; from loupe.__main__ import main; sys.exit(main())", *args]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    command = [str(python), *COMMAND, *args]
+    return subprocess.run(command, cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=False)
+
+
+def environment(cwd: Path) -> dict[str, str]:
+    """Return variables with which a folder's own packages are found first."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOUPE"))}
+    return others | {"PYTHONPATH": str(cwd), "OMP_NUM_THREADS": "1"}
 
 
 def test_the_wheel_is_whole(wheel: Path) -> None:
@@ -111,3 +118,19 @@ def test_commands_run_there(fresh: Path, crowded: Path, command: tuple[str, ...]
     done = loupe(fresh, crowded, *command, f"out={crowded / 'out'}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((crowded / "out").rglob("metrics.json"))
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs_there(fresh: Path, crowded: Path) -> None:
+    draw_folder(crowded)
+    failed = {}
+    for words in commands("README.md"):
+        given = filled_in(words, crowded)
+        if given[0] in SERVED:
+            status, told = serve_and_end([str(fresh), *COMMAND, *given], crowded, environment(crowded)), ""
+        else:
+            done = loupe(fresh, crowded, *given)
+            status, told = done.returncode, done.stderr
+        if status not in {0, 130}:
+            failed[shlex.join(given)] = (status, told[-500:])
+    assert failed == {}
