@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
+import torch
 from anomalib import LearningType
 from anomalib.models.components.base import AnomalibModule
 from torch.nn import functional as F
@@ -15,7 +16,7 @@ from .export_plan import Explains, Exports, plan_single
 from .features.last_seen import LastSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from anomalib.data import InferenceBatch
@@ -181,6 +182,13 @@ class InspectionModel(AnomalibModule):
     def log_loss(self, loss: Tensor, batch: InspectionBatch) -> None:
         """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
+
+    def summed(self, losses: Mapping[str, Tensor], count: int) -> Tensor:
+        """Sum several losses of a batch of ``count`` images; log each by its name, and the sum as the loss."""
+        total = torch.stack(list(losses.values())).sum()
+        shown = {f"train/{name}": value for name, value in losses.items()} | {"train/loss": total}
+        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=count)
+        return total
 
     def predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge images whole or tile by tile, raw; with their detections, if the network makes any."""

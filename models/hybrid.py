@@ -250,12 +250,7 @@ class Hybrid(InspectionModel):
         del batch_idx
         losses = {f"screening_{name}": loss for name, loss in self._teach_screening(batch).items()}
         losses |= self.stages[1].losses(batch)
-        if not losses:
-            return None
-        total = torch.stack(list(losses.values())).sum()
-        shown = {f"train/{name}": value for name, value in losses.items()} | {"train/loss": total}
-        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch))
-        return total
+        return self.summed(losses, len(batch)) if losses else None
 
     def _teach_screening(self, batch: InspectionBatch) -> dict[str, Tensor]:
         """Collect good images for a screening of one pass, until it has fitted; return the losses of another."""

@@ -123,7 +123,7 @@ class MaskRcnn(InspectionModel):
         classes: Names of the classes of defects, in the order of their labels (``datamodules.outlines.classes``); none:
             all defects are of one class.
         num_classes: Labels that the network knows at least; 2: defects (1), and the part itself (2).
-        score_threshold: Detections with lower scores are dropped. Calibration draws the line between good and
+        score_threshold: Detections with lower scores are dropped. Calibration chooses the threshold between good and
             defective, and average precision ranks the unsure ones too: keep it low.
         nms_threshold: Of two boxes with a larger intersection over union, the better is kept.
         mask_threshold: A pixel belongs to an instance from this probability on.
@@ -236,12 +236,7 @@ class MaskRcnn(InspectionModel):
         """Learn from a batch; images whose instances nobody outlined are passed over."""
         del batch_idx
         losses = self.losses(batch)
-        if not losses:
-            return None
-        total = torch.stack(list(losses.values())).sum()
-        shown = {f"train/{name}": value for name, value in losses.items()} | {"train/loss": total}
-        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch))
-        return total
+        return self.summed(losses, len(batch)) if losses else None
 
     def losses(self, batch: InspectionBatch) -> dict[str, Tensor]:
         """Compare what is found on the images of a batch with their targets; empty where none has one.

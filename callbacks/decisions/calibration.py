@@ -138,17 +138,20 @@ class Calibration(nn.Module):
         """Decide a scored batch by the threshold of each image's kind and each pixel's zone, in place."""
         image, pixel = self._thresholds()
         batch.pred_label = batch.pred_score >= image.of_kinds(batch.kind, batch.pred_score.device)
-        line_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
+        threshold_NHW = pixel.of_pixels(batch.kind, batch.zones, batch.anomaly_map.device)
         about = (batch.zones, batch.inside)
-        batch.pred_mask = self.regions.masks(batch.anomaly_map, line_NHW, self.map_range[0], *about)
+        batch.pred_mask = self.regions.masks(batch.anomaly_map, threshold_NHW, self.map_range[0], *about)
         if self.nothing is not None and batch.detections is not None:
             batch.pred_mask = self._instance_masks(batch)
         return batch
 
     def _instance_masks(self, batch: InspectionBatch) -> Tensor:
         """Unite the instances that are defects, (N, H, W): those whose score reaches the threshold of their image."""
-        lines, size = self.image_lines(batch.kind), tuple(batch.anomaly_map.shape[-2:])
-        masks = [union(counted(found, line), size) for found, line in zip(batch.detections, lines, strict=True)]
+        thresholds, size = self.image_thresholds(batch.kind), tuple(batch.anomaly_map.shape[-2:])
+        masks = [
+            union(counted(found, threshold), size)
+            for found, threshold in zip(batch.detections, thresholds, strict=True)
+        ]
         united = torch.from_numpy(np.stack(masks)).to(batch.anomaly_map.device)
         return united if (inside := batch.inside) is None else united & inside
 
@@ -162,7 +165,7 @@ class Calibration(nn.Module):
         """Tell whether one pixel threshold and nothing else makes the masks."""
         return self._thresholds()[1].plain and self.regions.plain
 
-    def image_lines(self, kind_N: Sequence[str]) -> list[float]:
+    def image_thresholds(self, kind_N: Sequence[str]) -> list[float]:
         """The threshold that each image's score is compared with."""
         return [self._thresholds()[0].of_kind(kind) for kind in kind_N]
 
@@ -230,9 +233,9 @@ class Calibration(nn.Module):
 
     def note_images(self, samples: pd.DataFrame) -> None:
         """Note what the images of the run are like, once thresholds are chosen."""
-        line = (self.map_range[0], self._thresholds()[1].all.value)
+        span = (self.map_range[0], self._thresholds()[1].all.value)
         self.cloud, distance_of = learn_cloud(samples, self._embedding_of)
-        self.usual = learn_usual(samples, self._median_of, line, distance_of)
+        self.usual = learn_usual(samples, self._median_of, span, distance_of)
         self.scales = learn_scales(samples)
 
     def objective(self) -> float | None:

@@ -80,7 +80,7 @@ def learn_cloud(
 def learn_usual(
     samples: pd.DataFrame,
     median_of: Mapping[str, float],
-    line: tuple[float, float],
+    span: tuple[float, float],
     distance_of: Mapping[str, float] = MappingProxyType({}),
 ) -> Usual:
     """Learn what is usual from a run's images: good and unlabelled ones of training, good ones of calibration.
@@ -88,21 +88,21 @@ def learn_usual(
     Args:
         samples: The sample table, surveyed.
         median_of: Of calibration images, by name: the median of the map.
-        line: The raw map value that is usual, and the pixel threshold.
+        span: The raw map value that is usual, and the pixel threshold.
         distance_of: Of calibration images, by name: how far out their embeddings lie.
     """
     trained = (samples["split"] == TRAIN) & (samples["label_index"] != DEFECTIVE)
     calibrated = (samples["split"] == CALIBRATION) & (samples["label_index"] == GOOD)
     rows = samples[trained | calibrated]
     # A model has learned from training images: their maps are lower than those of any other image.
-    told = np.isfinite(line).all() and line[1] > line[0]
+    told = np.isfinite(span).all() and span[1] > span[0]
     medians = rows["name"].where(rows["split"] == CALIBRATION).map(dict(median_of)).astype(np.float64)
     columns = {name: rows[name].tolist() for name in FACTS if name in rows}
     if told:
-        columns[LEVEL] = ((medians - line[0]) / (line[1] - line[0])).tolist()
+        columns[LEVEL] = ((medians - span[0]) / (span[1] - span[0])).tolist()
     if distance_of:
         columns[EMBEDDING] = rows["name"].map(dict(distance_of)).astype(np.float64).tolist()
-    return Usual.learn(columns, rows["group"].tolist(), rows["kind"].tolist(), line if told else None)
+    return Usual.learn(columns, rows["group"].tolist(), rows["kind"].tolist(), span if told else None)
 
 
 def examine_test(

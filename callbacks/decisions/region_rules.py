@@ -27,9 +27,9 @@ class RegionRules:
 
     Attributes:
         min_area: Regions of fewer pixels are dropped; pixels of the model's image.
-        low: Hysteresis: a region reaches down to a lower line, if some pixel of it reaches the threshold (Canny, 1986).
-            The line lies this share of the way from the map's usual value (the median on calibration images) up to
-            the threshold, in [0, 1); None keeps the threshold as the only line.
+        low: Hysteresis: a region reaches down to a lower threshold, if some pixel of it reaches the threshold itself
+            (Canny, 1986). The lower one lies this share of the way from the map's usual value (the median on
+            calibration images) up to the threshold, in [0, 1); None: there is none.
         erode: Pixels this near to the border between two zones are not judged, since the border itself looks like a
             defect; in pixels of the model's image, both ways. Images without zones are not affected.
     """
@@ -71,7 +71,7 @@ class RegionRules:
     def masks(
         self,
         map_NHW: Tensor,
-        line_NHW: Tensor,
+        threshold_NHW: Tensor,
         usual: float,
         zones_NHW: Tensor | None = None,
         inside_NHW: Tensor | None = None,
@@ -80,7 +80,7 @@ class RegionRules:
 
         Args:
             map_NHW: Raw anomaly maps.
-            line_NHW: The threshold of each pixel, of a shape that broadcasts to the maps'.
+            threshold_NHW: The threshold of each pixel, of a shape that broadcasts to the maps'.
             usual: The map's median on calibration images, raw.
             zones_NHW: Zone ids, or None.
             inside_NHW: What is no padding; None: nothing is padded.
@@ -88,10 +88,10 @@ class RegionRules:
         Returns:
             (N, H, W) bool, on the maps' device.
         """
-        strong = map_NHW >= line_NHW
+        strong = map_NHW >= threshold_NHW
         if self.plain:
             return strong if inside_NHW is None else strong & inside_NHW
-        weak = strong if self.low is None else strong | (map_NHW >= usual + self.low * (line_NHW - usual))
+        weak = strong if self.low is None else strong | (map_NHW >= usual + self.low * (threshold_NHW - usual))
         if (judged := self.judged(zones_NHW, inside_NHW)) is not None:
             strong, weak = strong & judged, weak & judged
         pairs = zip(weak.cpu().numpy(), strong.cpu().numpy(), strict=True)

@@ -51,13 +51,13 @@ class Scoped:
 
     def of_pixels(self, kind_N: Sequence[str], zones_NHW: Tensor | None, device: torch.device) -> Tensor:
         """Return the threshold of each pixel, (N, 1, 1), or (N, H, W) where zones have their own; float32."""
-        line = self.of_kinds(kind_N, device)[:, None, None]
+        threshold_NHW = self.of_kinds(kind_N, device)[:, None, None]
         if not self.zone or zones_NHW is None:
-            return line
-        line = line.repeat(1, *zones_NHW.shape[1:])
+            return threshold_NHW
+        threshold_NHW = threshold_NHW.repeat(1, *zones_NHW.shape[1:])
         for zone, threshold in self.zone.items():
-            line[zones_NHW == int(zone)] = threshold.value
-        return line
+            threshold_NHW[zones_NHW == int(zone)] = threshold.value
+        return threshold_NHW
 
     def values(self) -> dict[str, float]:
         """Return every threshold by its scope, such as ``all`` and ``kind small``."""

@@ -166,36 +166,27 @@ def _instances_in(
     good_peaks: Sequence[float],
 ) -> list[FoundDefects]:
     """Take the instances that count for the defects."""
-    maps_NHW, lines = batch.anomaly_map.float().cpu().numpy(), calibration.image_lines(batch.kind)
-    return [
-        find_instances(
-            counted(batch.detections[index], lines[index]),
-            maps_NHW[index],
-            rules,
-            scales.get(name, SAME_SCALE),
-            zones_of(batch, index),
-            batch.kind[index],
-            good_peaks,
-        )
-        for index, name in enumerate(batch.name)
-    ]
+    thresholds = calibration.image_thresholds(batch.kind)
+    counted_N = [counted(found, threshold) for found, threshold in zip(batch.detections, thresholds, strict=True)]
+    known_N = _known(batch, rules, scales, good_peaks)
+    return [find_instances(instances, *known) for instances, known in zip(counted_N, known_N, strict=True)]
 
 
 def _regions_in(
     batch: InspectionBatch, rules: DefectRules, scales: Mapping[str, ImageScale], good_peaks: Sequence[float]
 ) -> list[FoundDefects]:
     """Take the regions of the mask for the defects."""
-    masks_NHW, maps_NHW = batch.pred_mask.bool().cpu().numpy(), batch.anomaly_map.float().cpu().numpy()
+    masks_NHW, known_N = batch.pred_mask.bool().cpu().numpy(), _known(batch, rules, scales, good_peaks)
+    return [find_defects(mask_HW, *known) for mask_HW, known in zip(masks_NHW, known_N, strict=True)]
+
+
+def _known(
+    batch: InspectionBatch, rules: DefectRules, scales: Mapping[str, ImageScale], good_peaks: Sequence[float]
+) -> list[tuple[Any, DefectRules, ImageScale, Any, str, Sequence[float]]]:
+    """Gather what measuring takes beside what was found: map, rules, scale, zones, kind, and peaks of good images."""
+    maps_NHW = batch.anomaly_map.float().cpu().numpy()
     return [
-        find_defects(
-            masks_NHW[index],
-            maps_NHW[index],
-            rules,
-            scales.get(name, SAME_SCALE),
-            zones_of(batch, index),
-            batch.kind[index],
-            good_peaks,
-        )
+        (maps_NHW[index], rules, scales.get(name, SAME_SCALE), zones_of(batch, index), batch.kind[index], good_peaks)
         for index, name in enumerate(batch.name)
     ]
 

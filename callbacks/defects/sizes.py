@@ -135,16 +135,16 @@ def _half_width(value_T: npt.NDArray[np.floating], at_T: Floats, rough: float) -
     if depth <= max(3.0 * noise, 1e-6):
         return float("nan")
     plateau = value_T[middle & (value_T - ground > 0.5 * depth)]
-    line = ground + 0.5 * (float(np.percentile(plateau, 85)) - ground)
-    left, right = _crossing(value_T[place::-1], line), _crossing(value_T[place:], line)
+    level = ground + 0.5 * (float(np.percentile(plateau, 85)) - ground)
+    left, right = _crossing(value_T[place::-1], level), _crossing(value_T[place:], level)
     return float("nan") if left is None or right is None else (left + right) * float(at_T[1] - at_T[0])
 
 
-def _crossing(value_T: npt.NDArray[np.floating], line: float) -> float | None:
+def _crossing(value_T: npt.NDArray[np.floating], level: float) -> float | None:
     """Return how many steps lead from the first value down to a line, between steps; None where none does."""
-    below = np.flatnonzero(value_T < line)
+    below = np.flatnonzero(value_T < level)
     if not len(below) or below[0] == 0:
         return None
     last = int(below[0])
     over, under = float(value_T[last - 1]), float(value_T[last])
-    return last - 1 + (over - line) / (over - under)
+    return last - 1 + (over - level) / (over - under)

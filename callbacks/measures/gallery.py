@@ -29,7 +29,7 @@ class Gallery(ContextMeasure):
 
     def update(self, batch: InspectionBatch) -> None:
         """Keep what is worth showing."""
-        self._gallery.update(batch, self.tested.calibration.image_lines(batch.kind))
+        self._gallery.update(batch, self.tested.calibration.image_thresholds(batch.kind))
 
     def result(self) -> Section:
         """Return the images, for the page and TensorBoard."""

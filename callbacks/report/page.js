@@ -136,7 +136,7 @@ function show() {
   note.classList.toggle("moved", state.moved);
   strong.textContent = state.moved ? `Hindsight: moved to ${number(threshold)}.` : `At the calibrated threshold ${number(scope.threshold)}.`;
   const words = state.moved
-    ? " A threshold picked on these test pictures is fitted to them: its figures promise nothing about new pictures. To change the line for good, change the policy and calibrate again."
+    ? " A threshold picked on these test pictures is fitted to them: its figures promise nothing about new pictures. To change the threshold for good, change the policy and calibrate again."
     : " Chosen on calibration pictures alone, so that the test pictures could judge it.";
   note.replaceChildren(strong, words);
   place(threshold, scope.threshold);

@@ -63,7 +63,9 @@ def distance(value: float, threshold: float, decimals: int) -> str:
     """Tell how far a score lies from the threshold, and on which side; at the threshold counts as above."""
     side = "above" if value >= threshold else "below"
     gap = abs(value - threshold)
-    return f"just {side} the line" if gap < 0.5 * 10.0**-decimals else f"{score(gap, decimals)} {side} the line"
+    return (
+        f"just {side} the threshold" if gap < 0.5 * 10.0**-decimals else f"{score(gap, decimals)} {side} the threshold"
+    )
 
 
 def plural(count: int, noun: str) -> str:

@@ -133,8 +133,8 @@ def log_calibration(writer: SummaryWriter, calibration: Calibration, examples: S
         epoch: Counted from 1.
     """
     rows = pd.DataFrame(calibration.scores, columns=["score", "label_index", "map_max", "kind"])
-    line_N = np.array(calibration.image_lines(rows["kind"].tolist()))
-    called_N = rows["score"].to_numpy() >= line_N
+    threshold_N = np.array(calibration.image_thresholds(rows["kind"].tolist()))
+    called_N = rows["score"].to_numpy() >= threshold_N
     rows["verdict"] = [LABEL_NAMES[DEFECTIVE if called else GOOD] for called in called_N]
     log_curve(writer, "calibration/image", precision_recall_f1(rows["score"], rows["label_index"]), epoch)
     image = confusion_image(confusion(rows), f"calibration images, epoch {epoch}")

@@ -279,26 +279,28 @@ def _first_below(value_NM: Floats, offset_M: Floats, ground_N: Floats, body_N: F
     usual = np.nanmedian(np.abs(body)) if len(body) else 0.0
     part_NM = (value_NM - ground_N[:, None]) * sign[:, None]
     beside = (beside_N - ground_N) * sign
-    line_N = (np.abs(body) + beside) / 2
-    below_NM = part_NM < line_N[:, None]
+    middle_N = (np.abs(body) + beside) / 2
+    below_NM = part_NM < middle_N[:, None]
     below_NM[:, 0] = False
     after = np.argmax(below_NM, axis=1)
-    edge_N, high = _between(part_NM, offset_M, line_N, after)
+    edge_N, high = _between(part_NM, offset_M, middle_N, after)
     # Noise lets a ray fall below too early; where it comes back soon, the edge is in the middle.
     place = np.arange(value_NM.shape[1])[None]
     back_NM = ~below_NM & np.isfinite(part_NM) & (place > after[:, None]) & (place <= after[:, None] + BACK)
     last = value_NM.shape[1] - 1 - np.argmax(back_NM[:, ::-1], axis=1)
-    again_N, _ = _between(part_NM, offset_M, line_N, np.minimum(last + 1, value_NM.shape[1] - 1))
+    again_N, _ = _between(part_NM, offset_M, middle_N, np.minimum(last + 1, value_NM.shape[1] - 1))
     edge_N = np.where(back_NM.any(axis=1), (edge_N + again_N) / 2, edge_N)
     good = below_NM.any(axis=1) & (np.abs(body) > 0.1 * usual) & (beside < DISTINCT * np.abs(body)) & np.isfinite(high)
     return np.where(good, edge_N, np.nan)
 
 
-def _between(part_NM: Floats, offset_M: Floats, line_N: Floats, after_N: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Return where each ray crosses its line between a sample and the one before it, and the latter's value."""
+def _between(
+    part_NM: Floats, offset_M: Floats, middle_N: Floats, after_N: npt.NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """Return where each ray crosses its middle between a sample and the one before it, and the latter's value."""
     ray_N = np.arange(len(part_NM))
     before_N = np.maximum(after_N - 1, 0)
     high, low = part_NM[ray_N, before_N], part_NM[ray_N, after_N]
     with np.errstate(all="ignore"):
-        share = np.clip((high - line_N) / (high - low), 0.0, 1.0)
+        share = np.clip((high - middle_N) / (high - low), 0.0, 1.0)
     return offset_M[before_N] + share * STEP, high

@@ -115,8 +115,8 @@ def _foot(cover_TM: Floats, along_T: Floats) -> Mask:
     noise = 1.4826 * float(np.median(np.abs(far - usual)))
     near = np.flatnonzero(np.abs(along_T) < FOOT)
     crest = int(near[np.argmax(section_T[near])])
-    line = usual + max(3 * noise, FADED * (section_T[crest] - usual))
-    low, high = _run(section_T > line, crest)
+    threshold = usual + max(3 * noise, FADED * (section_T[crest] - usual))
+    low, high = _run(section_T > threshold, crest)
     return _between(low - PAD / ALONG, high + PAD / ALONG, len(along_T))
 
 

@@ -53,19 +53,19 @@ def choose_screening(score_N: Tensor, label_N: Tensor, recall: float, pass_share
         DataError: No image is labelled.
     """
     good, defective = score_N[label_N == GOOD].sort().values, score_N[label_N == DEFECTIVE].sort(descending=True).values
-    lines = []
+    thresholds = []
     if len(good):
         passed = floor(round(pass_share * len(good), 6))
-        lines.append(good[passed] if passed < len(good) else torch.nextafter(good[-1], good.new_tensor(torch.inf)))
+        thresholds.append(good[passed] if passed < len(good) else torch.nextafter(good[-1], good.new_tensor(torch.inf)))
     if len(defective):
-        lines.append(defective[ceil(round(recall * len(defective), 6)) - 1])
-    if not lines:
+        thresholds.append(defective[ceil(round(recall * len(defective), 6)) - 1])
+    if not thresholds:
         raise DataError(
             "Expected labelled calibration pictures to choose by what the screening passes, but found none; label some."
         )
-    line = torch.stack(lines).min()
+    threshold = torch.stack(thresholds).min()
     promise = (
-        f"The screening passes {int((good < line).sum())} of {len(good)} good calibration pictures, and "
-        f"{int((defective < line).sum())} of {len(defective)} defective ones."
+        f"The screening passes {int((good < threshold).sum())} of {len(good)} good calibration pictures, and "
+        f"{int((defective < threshold).sum())} of {len(defective)} defective ones."
     )
-    return Screening(float(line), promise, len(good), len(defective))
+    return Screening(float(threshold), promise, len(good), len(defective))

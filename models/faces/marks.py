@@ -35,7 +35,7 @@ class Filters(NamedTuple):
     directions: int = 12
 
 
-class Lines(NamedTuple):
+class Limits(NamedTuple):
     """Standard deviations of its zone that a pixel has to reach.
 
     Attributes:
@@ -88,15 +88,15 @@ def agreed(region_HW: Plane, line_HW: Plane) -> Plane:
     return smaller
 
 
-def marked(face: FaceView, region_HW: Plane, line_HW: Plane, lines: Lines) -> Mask:
-    """Return where an end face shows something, (H, W): regions above the weak line that reach the strong one.
+def marked(face: FaceView, region_HW: Plane, line_HW: Plane, limits: Limits) -> Mask:
+    """Return where an end face shows something, (H, W): regions above the weak limit that reach the strong one.
 
     At the edge of core or cladding, where no fit is perfect, a part of the edge's own step is not a defect.
     """
     shown_HW = np.abs(cv2.GaussianBlur(face.flat_HW, (0, 0), SMOOTH)) >= face.faintest_HW
     larger_HW = np.maximum(region_HW, line_HW)
-    strong_HW = (larger_HW >= lines.strong) & (agreed(region_HW, line_HW) >= lines.both)
-    number, label_HW = cv2.connectedComponents(((larger_HW >= lines.weak) & shown_HW).astype(np.uint8), connectivity=8)
+    strong_HW = (larger_HW >= limits.strong) & (agreed(region_HW, line_HW) >= limits.both)
+    number, label_HW = cv2.connectedComponents(((larger_HW >= limits.weak) & shown_HW).astype(np.uint8), connectivity=8)
     passes_R = np.zeros(number, dtype=np.bool_)
     passes_R[label_HW[strong_HW & shown_HW]] = True
     passes_R[0] = False

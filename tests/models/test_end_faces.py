@@ -19,7 +19,7 @@ from datamodules.zones.finding import find_zones
 from models.do2mr import Do2mr
 from models.do2mr_lei import Do2mrLei
 from models.faces.axis import near_axis
-from models.faces.marks import Filters, Lines, marked, responses
+from models.faces.marks import Filters, Limits, marked, responses
 from models.faces.responses import line_kernel, line_strength, min_max_range
 from models.faces.view import FaceView, noise_of, standardised, view_face, without_profile
 from models.lei import Lei
@@ -66,7 +66,7 @@ def test_discs_that_fill_whole_rings_of_a_core_are_outlined(core: float, depth: 
     middle, um = 160.0, drawn.um_per_pixel[0]
     shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, 50.0)]
     face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
-    found = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Lines()), noise_of(face))
+    found = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Limits()), noise_of(face))
     true = np.pi * (size / 2 / um) ** 2
     assert max(patch.area for patch in found if np.sign(patch.depth) == np.sign(depth)) == pytest.approx(true, rel=0.1)
 
@@ -81,7 +81,7 @@ def test_a_speck_on_the_edge_of_a_lit_core_is_seen_and_the_edge_is_not(core_um: 
         middle, um = 160.0, drawn.um_per_pixel[0]
         shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, core_um)]
         face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
-        seed = marked(face, *responses(face, Filters()), Lines())
+        seed = marked(face, *responses(face, Filters()), Limits())
         y, x = np.mgrid[:320, :320] + 0.5
         found = outlines(face.flat_HW, seed & (np.hypot(x - middle, y - middle) < 60 / um), 1.5, face.faintest_HW)
         assert len(found) == len(planted)
@@ -132,7 +132,7 @@ def test_a_lit_core_that_fades_towards_its_edge_shows_nothing(core: float) -> No
     grey = np.where(distance < 0.4, lit, np.where(distance < 1, 85.0, 165.0))
     noisy = cv2.GaussianBlur(grey, (0, 0), 1.1) + np.random.default_rng(3).normal(0, 1.5, grey.shape)
     face = view_face(noisy.astype(np.float32), Ellipse(160, 160, 139.0), Ellipse(160, 160, 55.6), 0.05)
-    assert not (marked(face, *responses(face, Filters()), Lines()) & (distance < 0.9)).any()
+    assert not (marked(face, *responses(face, Filters()), Limits()) & (distance < 0.9)).any()
 
 
 @pytest.mark.parametrize("waist", [8.0, 10.0, 14.0])

@@ -94,8 +94,8 @@ def sum_up(agreement: Agreement) -> dict[str, Any]:
     limits, rows = TOLERANCES[agreement.precision], agreement.rows
     errors = Errors.of(rows)
     differing = [row for row in rows if row["verdict"] != row["found_verdict"]]
-    on_line = [row["picture"] for row in differing if _is_on_line(row, limits.score, *errors.score_range)]
-    flips = [row["picture"] for row in differing if row["picture"] not in on_line]
+    at_threshold = [row["picture"] for row in differing if _is_at_threshold(row, limits.score, *errors.score_range)]
+    flips = [row["picture"] for row in differing if row["picture"] not in at_threshold]
     aurocs = _auroc(rows, "score"), _auroc(rows, "found")
     score_error, map_error = float(np.max(errors.scores)), float(np.max(errors.maps))  # NaN, where there is one
     worst = int(np.argmax(errors.scores if 10 * score_error >= map_error else errors.maps))
@@ -114,7 +114,7 @@ def sum_up(agreement: Agreement) -> dict[str, Any]:
         "score_range": list(errors.score_range),
         "map_range": list(errors.map_range),
         "flips": flips,
-        "on_the_line": on_line,
+        "at_threshold": at_threshold,
         "auroc_of_checkpoint": aurocs[0],
         "auroc_of_bundle": aurocs[1],
         "failed": _failures(limits, score_error, map_error, flips, len(rows), *aurocs),
@@ -148,7 +148,7 @@ def _within(error: float, tolerance: float | None) -> bool:
     return tolerance is None or error <= tolerance
 
 
-def _is_on_line(row: dict[str, Any], tolerance: float | None, low: float, high: float) -> bool:
+def _is_at_threshold(row: dict[str, Any], tolerance: float | None, low: float, high: float) -> bool:
     """Tell whether a score lies so near to its threshold that rounding decides; only in full precision."""
     if tolerance is None:
         return False

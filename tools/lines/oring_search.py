@@ -109,8 +109,8 @@ class Search:
         looked = search_tiles(
             self.judge, lambda map_ST: self.decision.mask(map_ST, kind), self.rules, image_3hw, small, self.passed
         )
-        line = max(float(self.decision.threshold(kind)), float(np.nextafter(np.float32(0), np.float32(1))))
-        sure = [one for one in looked.instances if one.label != self.part and one.score >= line]
+        threshold = max(float(self.decision.threshold(kind)), float(np.nextafter(np.float32(0), np.float32(1))))
+        sure = [one for one in looked.instances if one.label != self.part and one.score >= threshold]
         placed = [on_image(one, (size[0], size[1]), (bottom - top, right - left)) for one in sure]
         return [_moved(one, top, left) for one in placed], looked
 

@@ -84,12 +84,12 @@ class Decision:
 
         ``inside_HW`` tells what is no padding, which is never called defective; None: nothing is padded.
         """
-        line_HW = self._lines(kind, zones_HW)
-        strong_HW: Mask = map_HW >= line_HW
+        threshold_HW = self._thresholds(kind, zones_HW)
+        strong_HW: Mask = map_HW >= threshold_HW
         weak_HW, low = strong_HW, self._rules["low"]
         if low is not None:
             usual = self._rules["usual"]
-            weak_HW = strong_HW | (map_HW >= usual + low * (line_HW - usual))
+            weak_HW = strong_HW | (map_HW >= usual + low * (threshold_HW - usual))
         if self._rules["erode"] and zones_HW is not None:
             away_HW = _away_from_borders(zones_HW, self._rules["erode"])
             strong_HW, weak_HW = strong_HW & away_HW, weak_HW & away_HW
@@ -113,16 +113,16 @@ class Decision:
             found.append(Region(box, area / seen, float(peak_R[region])))
         return tuple(sorted(found, key=lambda region: -region.peak))
 
-    def _lines(self, kind: str, zones_HW: Array | None) -> Array:
+    def _thresholds(self, kind: str, zones_HW: Array | None) -> Array:
         """Return the threshold of every pixel, (H, W), or (1, 1) where one holds for all."""
-        line_HW = np.full((1, 1), self.pixel.get(f"kind {kind}", self.pixel[ALL]), dtype=np.float32)
+        threshold_HW = np.full((1, 1), self.pixel.get(f"kind {kind}", self.pixel[ALL]), dtype=np.float32)
         own = {scope: value for scope, value in self.pixel.items() if scope.startswith("zone ")}
         if not own or zones_HW is None:
-            return line_HW
-        line_HW = np.tile(line_HW, zones_HW.shape)
+            return threshold_HW
+        threshold_HW = np.tile(threshold_HW, zones_HW.shape)
         for scope, value in own.items():
-            line_HW[zones_HW == int(scope.removeprefix("zone "))] = value
-        return line_HW
+            threshold_HW[zones_HW == int(scope.removeprefix("zone "))] = value
+        return threshold_HW
 
 
 def _by_scope(scopes: dict[str, Any], instead: float | None) -> dict[str, np.float32]:

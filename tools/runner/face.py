@@ -20,7 +20,7 @@ from datamodules.zones.finding import Zones, decide, detect_all
 from datamodules.zones.scale import Scale, core_offset_um, ovality, scale_of_image
 from datamodules.zones.view import make_view
 from datamodules.zones.weights import DEFAULT_WEIGHTS
-from models.faces.marks import Filters, Lines, Scoring, agreed, marked, responses, score_of
+from models.faces.marks import Filters, Limits, Scoring, agreed, marked, responses, score_of
 from models.faces.view import FaceView, noise_of, view_face
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def classical(values: Array, view: View, face: FaceView | None, zones: Zones) ->
     if face is None:
         return None
     regions, lines = responses(face, Filters())
-    return Marks(marked(face, regions, lines, Lines()), score_of(face, agreed(regions, lines), Scoring()))
+    return Marks(marked(face, regions, lines, Limits()), score_of(face, agreed(regions, lines), Scoring()))
 
 
 @dataclass(frozen=True, eq=False)

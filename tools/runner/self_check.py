@@ -39,7 +39,7 @@ def check(bundle: Bundle) -> list[str]:
             continue
         if abs(result.score - sample["score"]) > expected["score_tolerance"]:
             problems.append(f"{name} scores {result.score:.6g} here, but {sample['score']:.6g} where it was exported.")
-        exported_line = np.float32(sample["threshold"])
-        if not bundle.edited and (np.float32(sample["score"]) >= exported_line) != result.defective:
+        exported_threshold = np.float32(sample["threshold"])
+        if not bundle.edited and (np.float32(sample["score"]) >= exported_threshold) != result.defective:
             problems.append(f"{name} is called {result.verdict} here, but {sample['verdict']} where it was exported.")
     return problems

@@ -193,9 +193,9 @@ def choose_again(
     image = choose(calibration, seen_N)
     pixel = before["pixel"]
     for kind in ("", *pixel.kind):
-        line = pixel.of_kind(kind)
-        value = follow(before["image"].of_kind(kind), image.of_kind(kind), line, seen_N)
-        if value != line:
+        threshold = pixel.of_kind(kind)
+        value = follow(before["image"].of_kind(kind), image.of_kind(kind), threshold, seen_N)
+        if value != threshold:
             pixel = set_pixel_threshold(pixel, value, f"Follows that of images, calibrated anew by {who}.", kind)
     return {"image": image, "pixel": pixel}
 

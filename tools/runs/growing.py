@@ -270,8 +270,8 @@ def _moved(before: State, after: State, scored: int) -> str:
         )
     pairs = list(zip(before.scores, after.scores, strict=True))
     shifts = [new - old for old, new in pairs]
-    old_line, new_line = before.thresholds["image"].all.value, after.thresholds["image"].all.value
-    flips = sum((old >= old_line) != (new >= new_line) for old, new in pairs)
+    old_threshold, new_threshold = before.thresholds["image"].all.value, after.thresholds["image"].all.value
+    flips = sum((old >= old_threshold) != (new >= new_threshold) for old, new in pairs)
     return (
         f"Scores of {scored} calibration images moved by {min(shifts):+.4g} to {max(shifts):+.4g}; {flips} of their "
         "verdicts change, by the thresholds of all."

@@ -154,14 +154,14 @@ def undo(folder: RunFolder, who: str, why: str) -> str:
 def _moved(before: dict[str, Scoped], wanted: Move, seen: list[Seen]) -> dict[str, Scoped]:
     image, pixel = before["image"], before["pixel"]
     note = f"Set by {wanted.who} on {_now()[:10]}{': ' + wanted.why if wanted.why else ''}."
-    line = pixel.of_kind(wanted.kind)
+    threshold = pixel.of_kind(wanted.kind)
     value = wanted.pixel
     if wanted.image is not None:
         moved = set_image_threshold(image, wanted.image, seen, note, wanted.kind)
         if value is None:
-            value = follow(image.of_kind(wanted.kind), moved.of_kind(wanted.kind), line, seen)
+            value = follow(image.of_kind(wanted.kind), moved.of_kind(wanted.kind), threshold, seen)
         image = moved
-    if value is not None and value != line:
+    if value is not None and value != threshold:
         pixel = set_pixel_threshold(pixel, value, note, wanted.kind)
     return {"image": image, "pixel": pixel}
 

@@ -1,4 +1,4 @@
-"""Scores of good and defective images back to back, with the line that was drawn between them.
+"""Scores of good and defective images back to back, with the threshold between them.
 
 Defective images grow upwards from a base line and good ones downwards, so the four corners around the threshold are
 the confusion matrix: found and missed above, false alarms and passes below. The calibration images stand underneath

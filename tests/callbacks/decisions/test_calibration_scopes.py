@@ -77,7 +77,7 @@ def test_each_kind_is_decided_by_its_own_threshold() -> None:
     decided = calibration.decide(batch_of([(7.0, 0, "small"), (7.0, 0, "large"), (21.0, 0, "large"), (7.0, 0, "new")]))
     everywhere = calibration.image.all.value
     assert decided.pred_label.tolist() == [True, False, True, everywhere <= 7.0]
-    assert calibration.image_lines(["small", "large", "new"]) == [6.0, 21.0, everywhere]
+    assert calibration.image_thresholds(["small", "large", "new"]) == [6.0, 21.0, everywhere]
 
 
 def test_a_kind_with_too_few_pictures_shares_the_threshold_of_all_and_says_so() -> None:

@@ -63,9 +63,9 @@ def test_scores_show_a_thousandth_of_their_range(low: float, high: float, expect
 def test_scores_and_distances() -> None:
     assert score(-2.5, 1) == "\N{MINUS SIGN}2.5"
     assert score(float("inf"), 2) == "\N{INFINITY}"
-    assert distance(3.5, 3.0, 2) == "0.50 above the line"
-    assert distance(3.0, 3.0, 2) == "just above the line"  # at the threshold is called defective
-    assert distance(2.9999, 3.0, 2) == "just below the line"
+    assert distance(3.5, 3.0, 2) == "0.50 above the threshold"
+    assert distance(3.0, 3.0, 2) == "just above the threshold"  # at the threshold is called defective
+    assert distance(2.9999, 3.0, 2) == "just below the threshold"
 
 
 def test_counts_and_missing_numbers() -> None:
