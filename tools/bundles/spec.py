@@ -24,7 +24,9 @@ from tools.runs.zoning import zoning_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from callbacks.decisions.calibration import Calibration
     from callbacks.statistics.cloud import Cloud
+    from datamodules.samples.dataset import Reading
     from models.base import InspectionModel
 
     from .calibration_images import CalibrationImages
@@ -58,59 +60,23 @@ def describe(
     tiles = composition.get("tiles")
     size = [tiles["size"]] * 2 if tiles else [reading.height, reading.width]
     calibration = calibration_of(module)
-    summary = calibration.summary()
-    usual = calibration.usual
-    if usual is not None and cloud is None:
-        usual = usual.without(EMBEDDING)
-    zones = summary["pixel"].get("zone", {})
-    origin, measuring = module.origin(), measuring_of(config, calibration)
+    summary, origin = calibration.summary(), module.origin()
     return {
         "schema": SCHEMA,
         "name": "-".join(filter(None, (config.choices.data, config.data.get("domain"), config.choices.model))),
-        "made": {
-            "by": f"loupe {importlib.metadata.version('loupe-inspect')}",
-            "at": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "commit": evidence["environment"].get("commit"),
-            "epoch": evidence["epoch"],
-        },
+        "made": _made(evidence),
         "model": without_folders(OmegaConf.to_container(config.model, resolve=True)),
         "weights": {**without_folders(origin), "licence": licence(origin)} if origin else None,
-        "input": {
-            "name": INPUT,
-            "shape": ["batch", 3, *size],
-            "type": "float32",
-            "values": "RGB in [0, 1]; a grey picture has three equal channels",
-            "resize": {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE},
-            "white_level": reading.white_level,
-            "enhance": reading.enhance.to_plain(),
-            "normalisation": "in the graph",
-        },
-        "outputs": [
-            {"name": SCORE, "shape": ["batch"], "unit": "raw: higher is worse, unbounded; no probability"},
-            {
-                "name": MAP,
-                "shape": ["batch", *size],
-                "unit": "raw: higher is worse, unbounded; its own scale",
-            },
-            *({"name": name, "unit": "to look at; no verdict rests on it"} for name in composition.get("views", ())),
-            *([{"name": GRAPH_EMBEDDING, "unit": "one vector; how far it lies out flags images"}] if cloud else []),
-        ],
+        "input": _input(reading, size),
+        "outputs": _outputs(size, composition.get("views", ()), describes=cloud is not None),
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
         "thresholds": summary,
-        "usual": None if usual is None else usual.to_dict(),
+        "usual": _usual(calibration, knows_embeddings=cloud is not None),
         **({CLOUD: CLOUD_FILE} if cloud is not None else {}),
-        "defects": measuring.to_dict(),
         "classes": list(module.classes),
-        "zoning": zoning.to_dict() if (zoning := zoning_of(config, calibration)) is not None else None,
-        "acceptance": acceptance.to_dict() if (acceptance := acceptance_of(config)) is not None else None,
-        **(
-            {"end_faces": inspector.to_dict()}
-            if (inspector := inspector_by(config, acceptance, measuring)) is not None
-            else {}
-        ),
+        **_judging(config, calibration),
         **({"layers": places.to_dict()} if (places := places_of(config.data)) is not None else {}),
-        "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
         "data": {
             "hash": evidence["environment"].get("data_hash") or images.datamodule.content_hash,
             "splits": images.splits,
@@ -118,6 +84,62 @@ def describe(
             "even": is_evened(images.datamodule.root),
         },
         "metrics": evidence["metrics"],
+    }
+
+
+def _made(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Say by what the bundle was made, when, and from which commit and epoch."""
+    return {
+        "by": f"loupe {importlib.metadata.version('loupe-inspect')}",
+        "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": evidence["environment"].get("commit"),
+        "epoch": evidence["epoch"],
+    }
+
+
+def _input(reading: Reading, size: Sequence[int]) -> dict[str, Any]:
+    """Say what the graph takes, (height, width) large, and how it is made of a file."""
+    return {
+        "name": INPUT,
+        "shape": ["batch", 3, *size],
+        "type": "float32",
+        "values": "RGB in [0, 1]; a grey picture has three equal channels",
+        "resize": {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE},
+        "white_level": reading.white_level,
+        "enhance": reading.enhance.to_plain(),
+        "normalisation": "in the graph",
+    }
+
+
+def _outputs(size: Sequence[int], views: Sequence[str], *, describes: bool) -> list[dict[str, Any]]:
+    """Say what the graph gives: score and map, what is only to look at, and the embedding if it ``describes``."""
+    return [
+        {"name": SCORE, "shape": ["batch"], "unit": "raw: higher is worse, unbounded; no probability"},
+        {"name": MAP, "shape": ["batch", *size], "unit": "raw: higher is worse, unbounded; its own scale"},
+        *({"name": name, "unit": "to look at; no verdict rests on it"} for name in views),
+        *([{"name": GRAPH_EMBEDDING, "unit": "one vector; how far it lies out flags images"}] if describes else []),
+    ]
+
+
+def _usual(calibration: Calibration, *, knows_embeddings: bool) -> dict[str, Any] | None:
+    """Say what usual images are like, by the facts that a bundle can tell."""
+    usual = calibration.usual
+    if usual is None:
+        return None
+    return (usual if knows_embeddings else usual.without(EMBEDDING)).to_dict()
+
+
+def _judging(config: DictConfig, calibration: Calibration) -> dict[str, Any]:
+    """Say how defects are measured, and how zones and rules judge the part."""
+    measuring, acceptance = measuring_of(config, calibration), acceptance_of(config)
+    zoning, inspector = zoning_of(config, calibration), inspector_by(config, acceptance, measuring)
+    zones = calibration.summary()["pixel"].get("zone", {})
+    return {
+        "defects": measuring.to_dict(),
+        "zoning": None if zoning is None else zoning.to_dict(),
+        "acceptance": None if acceptance is None else acceptance.to_dict(),
+        **({} if inspector is None else {"end_faces": inspector.to_dict()}),
+        "zones": {"needed": bool(zones), "ids": sorted(zones), "file": "8-bit grey, as large as the picture"},
     }
 
 
