@@ -207,7 +207,7 @@ def with_zones(
 
 
 def existing_zones(folder: str) -> Path:
-    """Return the folder of zones that ``loupe prepare fiber`` wrote, or that somebody drew.
+    """Return the folder of zones, drawn by hand or written by ``loupe prepare fiber``.
 
     Raises:
         DataError: There is none.

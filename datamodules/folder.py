@@ -344,7 +344,7 @@ def _elsewhere(root: Path, found: Sorted) -> str:
 
 
 def _beside(root: Path, documents: Sequence[UnreadableImageError]) -> str:
-    """Say that labels lie beside the folders, and who reads them; nothing where none do."""
+    """Name the label files that lie beside the folders, and what reads them; empty where there are none."""
     if not documents:
         return ""
     first = documents[0]

@@ -109,7 +109,7 @@ class ViewDataModule(InspectionDataModule):
         return complete_views(table), problems
 
     def survey(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-        """Look at every view once."""
+        """Survey every view once."""
         return survey_views(complete_views(table), self.reading)
 
     def dataset(self, table: pd.DataFrame) -> ViewDataset:

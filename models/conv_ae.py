@@ -197,7 +197,7 @@ class ConvAutoencoder(InspectionModel):
         return self.bottleneck(image_B3HW).mean(dim=(2, 3))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Ask for Adam."""
+        """Return Adam over all parameters."""
         return torch.optim.Adam(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:

@@ -56,7 +56,7 @@ class Exports(Protocol):
     """A network that takes more, or less, than one graph."""
 
     def export_plan(self) -> ExportPlan:
-        """Say what it takes."""
+        """Return what exporting this model takes."""
 
 
 @runtime_checkable

@@ -111,7 +111,7 @@ class FaceDetector(OnePassModel):
         """Keep nothing: every image is judged by itself."""
 
     def fit(self) -> None:
-        """Fit to nothing."""
+        """Do nothing: there is nothing to fit."""
 
     @staticmethod
     def length(share: float, name: str) -> float:

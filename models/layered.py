@@ -67,7 +67,7 @@ class LayeredModel(DynamicBufferMixin, nn.Module):
         self.register_buffer("factor_4", torch.ones(len(CLASSES), dtype=torch.float64))
 
     def take(self, standards: Sequence[Standard]) -> None:
-        """Keep standards in place of those that were kept."""
+        """Hold these standards in place of those held before."""
         device = self.reference_KSS.device
         references = np.stack([standard.gauge.reference_SS for standard in standards])
         self.reference_KSS = torch.from_numpy(references).to(device)
@@ -75,7 +75,7 @@ class LayeredModel(DynamicBufferMixin, nn.Module):
         self.number_KM = torch.tensor(numbers, dtype=torch.float64, device=device)
 
     def standards(self) -> list[Standard]:
-        """Return what is kept."""
+        """Return the standards that are held."""
         pairs = zip(self.reference_KSS.cpu().numpy(), self.number_KM.cpu().tolist(), strict=True)
         return [Standard.restored(reference_SS, number_M) for reference_SS, number_M in pairs]
 

@@ -201,7 +201,7 @@ class Metallography(OnePassModel):
         """Keep nothing: both networks were trained before."""
 
     def fit(self) -> None:
-        """Fit to nothing."""
+        """Do nothing: there is nothing to fit."""
 
 
 def _enhancement(enhance: dict[str, Any] | None, name: str) -> Enhancement:

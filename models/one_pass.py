@@ -56,10 +56,10 @@ class OnePassModel(InspectionModel):
         """Fit to all that was collected, and forget it; do nothing where nothing was."""
 
     def configure_optimizers(self) -> None:
-        """Ask for no optimiser."""
+        """Return no optimiser: nothing is trained by gradients."""
 
     def on_train_start(self) -> None:
-        """Note how much will come."""
+        """Note how many batches an epoch has."""
         batches = self.trainer.num_training_batches
         self.batches = int(batches) if 0 < batches < float("inf") else 1
 

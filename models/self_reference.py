@@ -191,4 +191,4 @@ class SelfReference(OnePassModel):
         self.model.check_size(*image_B3HW.shape[-2:])
 
     def fit(self) -> None:
-        """Fit to nothing."""
+        """Do nothing: there is nothing to fit."""

@@ -93,7 +93,7 @@ class STFPM(InspectionModel):
         return deepest.mean(dim=(2, 3))
 
     def configure_optimizers(self) -> optim.Optimizer:
-        """SGD over the student."""
+        """Return SGD over the student's parameters."""
         return optim.SGD(
             self.model.student.parameters(),
             lr=self.learning_rate,

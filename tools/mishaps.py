@@ -98,7 +98,7 @@ def _explain_loader(lost: LostLoader) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Say of an error of a library's what it says first; its kind where it says nothing, or only a key."""
+    """Return the first line of a library's error message; the error's class where there is none, or only a key."""
     lines = [line.strip().rstrip(":") for line in str(error).splitlines() if line.strip()]
     words = lines[0] if lines else ""
     return f"{type(error).__name__} {words}".strip() if isinstance(error, KeyError) or not words else words

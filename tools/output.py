@@ -13,7 +13,7 @@ UNREAD = 128 + signal.SIGPIPE
 
 
 def is_unread() -> bool:
-    """Tell whether whoever read what is printed has gone."""
+    """Tell whether the reader of standard output has gone."""
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):  # no stream of the system's

@@ -103,7 +103,7 @@ def heard() -> Iterator[None]:
 
 @contextmanager
 def _installed(ears: _Ears) -> Iterator[_Ears]:
-    """Let signals be heard inside the block, and as they were before after it."""
+    """Handle signals inside the block; restore the former handlers after it."""
     global _listening  # noqa: PLW0603 - signal handlers belong to the process
     hook = sys.unraisablehook
     before: dict[int, Any] = {number: signal.getsignal(number) for number in HEARD}
@@ -123,7 +123,7 @@ def _installed(ears: _Ears) -> Iterator[_Ears]:
 
 @contextmanager
 def _consequences(ears: _Ears) -> Iterator[None]:
-    """Raise the signal that was heard in place of an error that came of it."""
+    """Raise the signal in place of an error that it caused."""
     try:
         yield
     except Exception as error:

@@ -63,7 +63,7 @@ def rules_of(edition: Mapping[str, Any], zones: ZonesUm) -> dict[str, dict[str, 
 
 
 def _in_words(bounds: Mapping[str, float]) -> str:
-    """Say bounds as tables do."""
+    """Write bounds as the standard's tables do."""
     if set(bounds) == {"min", "max"}:
         return f" from {bounds['min']:g} to {bounds['max']:g} um"
     words = {"min": "from", "max": "up to", "above": "above", "below": "below"}

@@ -76,7 +76,7 @@ class Which:
         return _all(_compared(name, limits, measures.get(name)) for name, limits in self.measures.items())
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Write the condition in words."""
         criteria = [] if self.types is None else [f"type {' or '.join(self.types)}"]
         criteria += [] if self.zones is None else [f"zone {' or '.join(self.zones)}"]
         return ", ".join([*criteria, *(f"{name} {limits}" for name, limits in self.measures.items())])

@@ -344,7 +344,7 @@ class Calibrate(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: InspectionBatch, *args: Any
     ) -> None:
-        """See a batch."""
+        """Collect the scores and maps of a calibration batch."""
         del trainer, args
         calibration = calibration_of(pl_module)
         calibration.update(outputs)

@@ -92,7 +92,7 @@ class PixelEvidence:
 
     @property
     def good(self) -> int:
-        """Good images seen."""
+        """Count the good images seen."""
         return self.labels.count(GOOD)
 
     def choose(self, policy: Policy, fallback: Policy, nothing: float | None = None) -> Threshold:

@@ -59,7 +59,7 @@ class Patch(NamedTuple):
 
     @property
     def area(self) -> float:
-        """In square pixels on disk."""
+        """Area in square pixels on disk."""
         return float(self.inside_hw.sum()) * self.step**2
 
     def pixels(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

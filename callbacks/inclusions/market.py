@@ -94,7 +94,7 @@ class _Market:
         self.core_N = np.zeros(len(score_N), np.bool_)
 
     def open_area(self, core: int) -> None:
-        """Found an area."""
+        """Start an area at its core."""
         outside_N = self.for_sale_N.copy()
         outside_N[core] = False
         self.core_N[core] = True

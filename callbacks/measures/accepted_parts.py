@@ -38,7 +38,7 @@ class AcceptedParts(ContextMeasure):
     """Judges test images by the rules of the test; adds columns ``accepted`` and ``reasons``, empty without rules."""
 
     def start(self, tested: Tested) -> None:
-        """Start with no image."""
+        """Start a test, with nothing counted."""
         super().start(tested)
         self._rules = tested.acceptance
         self._judged: dict[str, Judgement] = {}
@@ -96,7 +96,7 @@ class AcceptedParts(ContextMeasure):
 
 
 def given_scale(samples: pd.DataFrame, name: str) -> float | None:
-    """Return micrometres per pixel that somebody gave for an image; None where nobody did, or zones say them."""
+    """Return the micrometres per pixel given for an image; None where none were given, or its zones provide them."""
     if samples.empty or "um_per_pixel" not in samples:
         return None
     row = samples.loc[samples["name"] == name].iloc[0]

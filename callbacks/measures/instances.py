@@ -17,12 +17,12 @@ class DetectedInstances(ContextMeasure):
     """Judges what was detected on test images whose instances are known."""
 
     def start(self, tested: Tested) -> None:
-        """Start with no image."""
+        """Start a test, with nothing counted."""
         super().start(tested)
         self._instances = Instances()
 
     def update(self, batch: InspectionBatch) -> None:
-        """See a batch."""
+        """Count the instances of a batch."""
         if batch.target is not None:
             self._instances.update(batch, detections_of(batch))
 

@@ -159,7 +159,7 @@ class ContextMeasure:
     tested: Tested
 
     def start(self, tested: Tested) -> None:
-        """Keep what is tested."""
+        """Start a test; remember what is tested."""
         self.tested = tested
 
     def update(self, batch: InspectionBatch) -> None:

@@ -37,10 +37,10 @@ class GivesAccount(Protocol):
 
 
 class ModelAccount(ContextMeasure):
-    """Asks the model."""
+    """Reports what the model says of itself."""
 
     def result(self) -> Section:
-        """Hand on what it says."""
+        """Return the sections and notes of the model."""
         module = self.tested.module
         if not isinstance(module, GivesAccount):
             return Section()

@@ -21,7 +21,7 @@ class Unusual(ContextMeasure):
     stage: ClassVar[str] = "embedding"
 
     def start(self, tested: Tested) -> None:
-        """Start with no image."""
+        """Start a test, with nothing counted."""
         super().start(tested)
         self._median_of: dict[str, float] = {}
         self._distance_of: dict[str, float] = {}

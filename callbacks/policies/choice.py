@@ -78,7 +78,7 @@ def name_of(policy: Policy) -> str:
 
 
 def _chosen(policy: Policy, counts: ScoreCounts, unit: str, nothing: float | None) -> Threshold:
-    """Choose, and say where that rests on few good images; of pixels, whoever knows their images says it."""
+    """Choose, and say where that rests on few good images; for pixels, callers that know their images do."""
     chosen = policy.choose_from_counts(counts, unit) if nothing is None else policy.choose_above(counts, nothing, unit)
     few = describe_few(chosen.n_good) if unit == IMAGES and policy.needs_good else ""
     return replace(chosen, promise=chosen.promise + few)

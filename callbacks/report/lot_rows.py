@@ -47,7 +47,7 @@ class Line:
 
     @property
     def far(self) -> float:
-        """How far its score is from its threshold; 0 where it has none: somebody has to look."""
+        """Distance of its score from its threshold; 0 where it has none, since a person has to look at it."""
         return 0.0 if self.error else abs(self.score - self.threshold)
 
 

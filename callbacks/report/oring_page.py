@@ -78,7 +78,7 @@ def sentence(content: LotOfRings, states: Mapping[tuple[str, str], int]) -> str:
 
 
 def _defects(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say on how many parts a model found defects; nothing where none looked."""
+    """Say on how many parts a model found defects; empty where no model searched."""
     looked = [int(row["defects"]) for row in rows if row.get("defects") is not None]
     if not looked:
         return ""

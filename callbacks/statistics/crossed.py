@@ -85,7 +85,7 @@ def make_folds(label_N: npt.ArrayLike, group_N: Sequence[str], folds: int, seed:
 
 
 def measure(judged: Judged, label_N: npt.ArrayLike, group_N: Sequence[str], seed: int = 0) -> Measured:
-    """Measure one way."""
+    """Measure AUROC, missed defects and false alarms of one way of judging, with intervals over groups."""
     bad_N = np.asarray(label_N) == 1
     good, bad = int((~bad_N).sum()), int(bad_N.sum())
     auroc = float(roc_auc_score(bad_N, judged.score_N))

@@ -42,7 +42,7 @@ def read_image(path: str | Path) -> Array:
 
 
 def require_affordable_file(path: str | Path) -> None:
-    """Look at the header of a large file before it is read; what cannot be opened is said by whoever reads it.
+    """Check the header of a large file before it is read; a file that cannot be opened is reported when it is read.
 
     Raises:
         UnreadableImageError: It is too large for what it holds.

@@ -48,7 +48,7 @@ class Pairs:
     similarity: Floats
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Pairs:
-        """Return the marked pairs."""
+        """Return only the marked pairs."""
         return Pairs(self.first[keep], self.second[keep], self.similarity[keep])
 
     def __len__(self) -> int:

@@ -39,7 +39,7 @@ def parse_shape(entry: Any) -> tuple[Outline, Hashable]:
 
 
 def set_flags(data: dict[str, Any]) -> list[str]:
-    """List the flags of the whole image that somebody ticked, but for those that call it good."""
+    """List the ticked flags of the whole image, except those that call it good."""
     flags = data.get("flags")
     ticked = [str(name) for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
     return [name for name in ticked if name.strip().lower() not in _FINE]

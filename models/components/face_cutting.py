@@ -72,7 +72,7 @@ class FaceCutting:
 
     @property
     def how(self) -> How:
-        """The same in plain values."""
+        """How faces are cut, in plain values."""
         return How(self.shape, self.size, self.inner, self.reach)
 
     def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:

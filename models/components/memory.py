@@ -34,12 +34,12 @@ def spare() -> int:
 
 
 def written_size(size: float) -> str:
-    """Write bytes for people."""
+    """Write a number of bytes with a unit that people read."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def _free() -> int:
-    """Return what Linux says could be had without swapping; elsewhere half of what there is."""
+    """Return the bytes available without swapping, as Linux estimates them; elsewhere half of all memory."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

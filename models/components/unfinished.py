@@ -44,7 +44,7 @@ class Unfinished:
         return state
 
     def is_due(self) -> bool:
-        """Tell whether there is enough that would be lost."""
+        """Tell whether enough work would be lost to be worth saving now."""
         return time.perf_counter() - self._written > self._pause
 
     def save(self, state: dict[str, Any]) -> None:

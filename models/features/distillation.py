@@ -210,7 +210,7 @@ class _Run:
                 writer.add_scalar(f"held_out/explained_{level}", 1 - loss, round_ + 1)
 
     def note(self) -> str:
-        """Say how well it goes."""
+        """Report the last loss on held-out crops."""
         return f"held-out loss {self.history[-1]:.3f}"
 
     def save(self, path: Path, rounds_done: int) -> None:

@@ -48,7 +48,7 @@ class LastSeen(Generic[T]):
         return LastSeen()
 
     def __reduce__(self) -> tuple[type[LastSeen[T]], tuple[()]]:
-        """Travel empty."""
+        """Pickle and copy without the features that it holds."""
         return LastSeen, ()
 
 

@@ -112,7 +112,7 @@ class PatchDescriptionStudent:
         self.build = partial(_Normalised, name)
 
     def lessons(self, teacher: Backbone) -> Network:
-        """Join the teacher's maps."""
+        """Join the teacher's maps into what the student learns."""
         return lambda image_B3HW: [join_maps(teacher(image_B3HW))]
 
     def start(self, teacher: Backbone) -> None:
@@ -138,6 +138,6 @@ class _Normalised(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, x_B3HW: Tensor) -> list[Tensor]:
-        """Describe images."""
+        """Return the features of images."""
         maps: list[Tensor] = self.network((0.5 * x_B3HW + 0.5 - self.mean) / self.std)
         return maps

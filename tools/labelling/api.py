@@ -96,7 +96,7 @@ def home(request: Request) -> HTMLResponse:
 
 @router.get("/label/next")
 def upcoming(request: Request, by: Word, which: Word = FIRST) -> dict[str, Any]:
-    """Say what is next for somebody, and what there is."""
+    """Return the next images for a person, and how many there are of each sort."""
     room = _room(request)
     return _next(room, by, which) | {"types": room.desk.types}
 
@@ -130,14 +130,14 @@ def say(request: Request, opinion: Opinion) -> dict[str, Any]:
 
 @router.post("/label/undo")
 def undo(request: Request, turn: Turn) -> dict[str, Any]:
-    """Take back what somebody said last, and go back to its image."""
+    """Take back a person's last verdict, and return to its image."""
     room = _room(request)
     return _known(lambda: _turned(room, room.desk.journal.undo(turn.request, turn.by).image, turn))
 
 
 @router.post("/label/redo")
 def redo(request: Request, turn: Turn) -> dict[str, Any]:
-    """Say again what somebody took back last."""
+    """Restore the verdict that a person took back last."""
     room = _room(request)
     return _known(lambda: _turned(room, room.desk.journal.redo(turn.request, turn.by).image, turn))
 
@@ -155,7 +155,7 @@ def learn(request: Request, lesson: Lesson) -> dict[str, Any]:
 
 @router.post("/label/here")
 def here(request: Request, somebody: Here) -> dict[str, Any]:
-    """Hear that somebody is there: the images that they hold stay theirs."""
+    """Note that a person is still there: the images that they hold stay theirs."""
     room = _room(request)
     room.desk.leases.touch(somebody.by)
     return {}
@@ -239,7 +239,7 @@ def _turned(room: "Room", name: str, turn: Turn) -> dict[str, Any]:
 
 
 def _known(ask: "Callable[[], T]") -> T:
-    """Ask the desk; say in HTTP what it does not know, or could not keep."""
+    """Call the desk, and turn what it refuses or could not store into HTTP errors."""
     try:
         return ask()
     except UnknownError as error:

@@ -67,7 +67,7 @@ class Desk:
         self.types = list(dict.fromkeys([*types, *gathered.types, *sorted({one for one in known if one})]))
 
     def upcoming(self, by: str, which: str = FIRST) -> list[str]:
-        """Name the images that somebody is to look at next, at most three, and hold them for them."""
+        """Name the next images for a person, at most three, and reserve them."""
         with self._lock:
             found = [name for name in self._line(by, which) if self.leases.free(name, by)][:AHEAD]
             self.leases.hold(found, by)

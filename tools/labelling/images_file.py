@@ -44,7 +44,7 @@ def write_images(desk: Desk, folder: Path) -> Path:
 
 
 def labels_of_journal(journal: Path) -> Path:
-    """Write ``labels.csv`` beside a journal, from it and ``images.csv``; whoever labels meanwhile is not disturbed.
+    """Write ``labels.csv`` beside a journal, from it and ``images.csv``; people who label meanwhile are not disturbed.
 
     Raises:
         DataError: One of both is missing or damaged, or nothing was labelled.

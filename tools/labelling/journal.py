@@ -60,7 +60,7 @@ class Journal:
         self.state: State = replay_text(whole, path)
 
     def mark(self, request: str, by: str, image: str, after: Mark, seen: Seen, act: str = MARK) -> Entry:
-        """Keep a verdict; one whose request was heard before is kept already, and given back as it was.
+        """Store a verdict; a repeated request is not stored again, and its first entry is returned.
 
         Raises:
             OSError: The disk does not take it; then it is not kept.
@@ -92,7 +92,7 @@ class Journal:
         return self._turn(request, by, REDO)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
     @property

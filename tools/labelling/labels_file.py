@@ -61,7 +61,7 @@ def label_rows(items: Mapping[str, Item], state: State, picked: Mapping[str, str
 
 
 def labels_of(desk: Desk) -> dict[str, Label]:
-    """What every image of the set counts as that somebody labelled, by name."""
+    """Return the label of every labelled image of the set, by name."""
     found = ((name, desk.journal.state.label(name)) for name in desk.gathered.items)
     return {name: label for name, label in found if label is not None}
 

@@ -17,7 +17,7 @@ class _Lease(NamedTuple):
 
 
 class Leases:
-    """Images that are held, each by one person, for as long as anything is heard of them.
+    """Images that are reserved, each for one person, as long as that person is active.
 
     Args:
         seconds: Until a person of whom nothing is heard has left.
@@ -30,12 +30,12 @@ class Leases:
         self._held: dict[str, _Lease] = {}
 
     def free(self, image: str, by: str) -> bool:
-        """Tell whether somebody may have an image."""
+        """Tell whether a person may have an image."""
         held = self._held.get(image)
         return held is None or held.by == by or held.ends < self._clock()
 
     def hold(self, images: Iterable[str], by: str) -> None:
-        """Give somebody these images, and take all others from them."""
+        """Reserve these images for a person, and release all others that they hold."""
         self.leave(by)
         ends = self._clock() + self.seconds
         self._held |= {image: _Lease(by, ends) for image in images if self.free(image, by)}
@@ -51,5 +51,5 @@ class Leases:
         self._held = {image: held._replace(ends=ends) if held.by == by else held for image, held in self._held.items()}
 
     def leave(self, by: str) -> None:
-        """Let go of all that somebody holds."""
+        """Release all images that a person holds."""
         self._held = {image: held for image, held in self._held.items() if held.by != by}

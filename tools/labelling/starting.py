@@ -141,7 +141,7 @@ def gather_images(config: DictConfig, out: Path, opener: Callable[[], Judge] | N
 
 
 def out_of(config: DictConfig) -> Path:
-    """Say where the journal is."""
+    """Return the folder of the journal."""
     if config.out is not None:
         return Path(str(config.out)).expanduser()
     if config.data is not None:

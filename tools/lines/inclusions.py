@@ -201,7 +201,7 @@ def summary_of(scans: Sequence[MeasuredScan], ordered: Ordered, um_per_pixel: fl
 
 
 def summary_text(scans: Sequence[MeasuredScan], ordered: Ordered, shown: int = 10) -> str:
-    """Say where to look first."""
+    """Summarise the scans: which areas to look at first."""
     count = sum(len(scan.measured.table) for scan in scans)
     lines = [f"{count} inclusions in {len(scans)} scans, {len(ordered.areas)} areas", ""]
     lines.append(f"{'rank':>4}  {'map':<28}{'percentile':>11}{'inclusions':>12}{'key':>12}")

@@ -201,5 +201,5 @@ def new_folder(wanted: str | None, name: str, record: str = "") -> Path:
 
 
 def lines() -> list[str]:
-    """List the lines there are."""
+    """List the names of all lines."""
     return groups().get(GROUP, [])

@@ -98,7 +98,7 @@ class Search:
         return Seen(defects, sum(looked.tiles for _, looked in seen), sum(looked.passed for _, looked in seen))
 
     def _part(self, values: Array, body_HW: Mask, ring: Ring, kind: str) -> tuple[list[Instance], Searched]:
-        """Look at one part; return its defects in pixels of the image."""
+        """Search one part; return its defects in pixels of the image."""
         (top, left, bottom, right), factor = self._window(ring, values.shape), self._factor
         crop, body_hw = values[top:bottom, left:right], body_HW[top:bottom, left:right]
         size = tuple(max(round(length * share), 1) for length, share in zip(crop.shape[:2], factor, strict=True))

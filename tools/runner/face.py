@@ -134,7 +134,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Inspection:
-    """How faces are looked at.
+    """How faces are inspected.
 
     Attributes:
         detector: Marks what stands out.

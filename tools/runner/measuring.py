@@ -47,7 +47,7 @@ class Measuring:
         }
 
     def scale_of(self, result: Result) -> float | None:
-        """Return micrometres per pixel of a file: as somebody said, or as its own zones or its kind tell."""
+        """Return the micrometres per pixel of a file: as given, or else from its own zones or its kind."""
         return result.um_per_pixel if self.um_per_pixel is None else self.um_per_pixel
 
     def __call__(self, result: Result) -> list[Defect]:

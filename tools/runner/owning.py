@@ -35,7 +35,7 @@ def new_folder(wanted: Path) -> Path:
 
 
 class Owner:
-    """Owns a folder from when it is made until ``release``; the system takes it back from whoever is killed.
+    """Owns a folder until ``release``; the system takes the folder back from a process that is killed.
 
     Where the file system knows no locks, nothing is owned: that one writer is there is then the user's to see to.
 

@@ -73,7 +73,7 @@ class Sink(Protocol):
         """Return the images of this folder that it holds already."""
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Take a row."""
+        """Add a row."""
 
     def flush(self) -> None:
         """Keep all rows so far for good."""

@@ -72,7 +72,7 @@ class Material:
     label_N: npt.NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the labels apart."""
+        """Note the label of every image."""
         self.label_N = np.array([seen.label_index for seen in self.seen_N])
 
 
@@ -89,7 +89,7 @@ class HasPatches(Protocol):
     """A network that describes places of an image: (B, D, h, w)."""
 
     def embed(self, image_B3HW: Tensor) -> Tensor:
-        """Describe them."""
+        """Describe every place of the images."""
 
 
 def as_it_is(material: Material) -> Way:

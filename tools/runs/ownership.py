@@ -29,7 +29,7 @@ _PART = re.compile(r"\..+\.\d+")
 
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Own a run inside the block; the system takes it back from whoever is killed.
+    """Own a run inside the block; the system takes the run back from a process that is killed.
 
     Raises:
         ConfigError: Another process trains it.

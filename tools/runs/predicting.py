@@ -104,7 +104,7 @@ def judge_of(trained: Trained, reading: Reading) -> Judge:
 
 
 def judge_by(trained: Trained, reading: Reading) -> Judge:
-    """Let one checkpoint judge."""
+    """Judge images by one checkpoint."""
     config = trained.config
     module = restore(read_checkpoint(trained.checkpoint)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")

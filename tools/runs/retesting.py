@@ -124,7 +124,7 @@ def overrides_of(trained: Trained) -> list[str]:
 
 
 def course_of(trained: Trained) -> tuple[dict[str, Any], Rows]:
-    """Return how the training of a run's best checkpoint went, and its history; nothing of another checkpoint."""
+    """Return how the training of a run's best checkpoint went, and its history; empty for any other checkpoint."""
     if trained.tested is None:
         return {}, {}
     course = with_reason(trained.tested.read_json(METRICS).get(SECTION, {}))

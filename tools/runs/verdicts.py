@@ -80,7 +80,7 @@ class Verdicts:
         self._engine = open_database(url)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.dispose()
 
     def jobs(self) -> list[Job]:
@@ -147,7 +147,7 @@ class Verdicts:
         return [Day(str(row[0]), *(int(value or 0) for value in row[1:])) for row in self._rows(asked)]
 
     def confirm(self, number: int, label: str, by: str) -> Layer | None:
-        """Keep what somebody says of a judged image; None: there is no such row.
+        """Store a person's verdict on a judged image; None: there is no such row.
 
         Raises:
             ValueError: It is neither good nor defective.

@@ -52,7 +52,7 @@ class Archive:
         self._read_at = -1
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._verdicts.close()
 
     def jobs(self) -> list[Job]:
@@ -73,7 +73,7 @@ class Archive:
         return self._verdicts.layer(number)
 
     def confirm(self, number: int, label: str, by: str) -> Layer | None:
-        """Keep what somebody says of a layer."""
+        """Store a person's verdict on a layer."""
         return self._verdicts.confirm(number, label, by)
 
     def days(self, first: date, last: date) -> list[Day]:

@@ -92,7 +92,7 @@ class Batcher:
         return promise
 
     def close(self) -> None:
-        """Judge what was handed in, and end."""
+        """Judge the images still waiting, and stop."""
         self._readers.shutdown(wait=True)
         self._ready.put(None)
         self._judging.join()

@@ -51,7 +51,7 @@ class CameraWatcher(Watcher):
         self._reading = threading.Thread(target=self._read, name="camera", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start reading frames."""
         self._reading.start()
         super().start()
 

@@ -40,7 +40,7 @@ class Counters:
             self._images[("model", model), ("verdict", verdict or "failed")] += 1
 
     def text(self, waiting: Mapping[str, int], batches: Mapping[str, int]) -> str:
-        """Write everything down."""
+        """Write all counters in Prometheus' text format."""
         with self._lock:
             lines = [
                 *_lines("loupe_requests_total", "counter", "Requests, by path and status.", self._requests),

@@ -51,7 +51,7 @@ class _Good(NamedTuple):
 
 
 class Likeness:
-    """Knows good images; they are read when somebody first asks.
+    """Knows good images; they are read at the first request.
 
     Args:
         sources: Of these images.
@@ -66,7 +66,7 @@ class Likeness:
 
     @property
     def there(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any good images."""
         return bool(self._sources)
 
     def nearest(self, described: npt.NDArray[np.float32], kind: str) -> bytes | None:

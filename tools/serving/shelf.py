@@ -1,6 +1,6 @@
-"""What the page shows of the latest images: held in memory for whoever has its name, and for nobody else.
+"""Drawings of recent images for the page, held in memory under names that cannot be guessed.
 
-A name cannot be guessed; what is longest on the shelf leaves it first, when there is no more room or its time is over.
+The oldest are dropped first, when there is no more room or their time is over.
 """
 
 from __future__ import annotations

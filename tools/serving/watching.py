@@ -55,7 +55,7 @@ class Watcher(ABC):
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start watching the folder."""
         self._thread.start()
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class Watcher(ABC):
 
     @abstractmethod
     def _take_new(self) -> None:
-        """Judge what has come."""
+        """Judge files that have arrived."""
 
     def _pause(self) -> float:
         """Return how many seconds to wait before the next look."""

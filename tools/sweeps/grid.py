@@ -42,7 +42,7 @@ class Grid:
         return next(self._settings, None)
 
     def tell(self, suggestion: Suggestion, trial: Trial | None, *, again: bool = False) -> None:
-        """Learn nothing."""
+        """Do nothing: a grid does not depend on results."""
 
     @staticmethod
     def _all(composer: Composer) -> Iterator[Suggestion]:

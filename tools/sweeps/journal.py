@@ -267,7 +267,7 @@ def last_plan(folder: Path) -> list[str]:
 
 
 def last_mark(folder: Path) -> str:
-    """Return the mark of whoever typed that command; empty where there is none."""
+    """Return the mark of the user who typed that command; empty where there is none."""
     return str(_last_plan(folder).get("mark", ""))
 
 

@@ -41,7 +41,7 @@ class InProcess:
 
     @property
     def free(self) -> int:
-        """One, or none."""
+        """Whether the one worker is free: 1, or 0."""
         return int(self._task is None)
 
     def submit(self, task: Task) -> None:
@@ -60,7 +60,7 @@ class InProcess:
         return getattr(importlib.import_module(module), function)(*args)
 
     def close(self) -> None:
-        """Nothing runs on."""
+        """Do nothing: no trial is running."""
 
 
 @dataclass

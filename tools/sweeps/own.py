@@ -34,7 +34,7 @@ def is_own(args: Sequence[str], mark: str) -> bool:
 
 
 def _key(path: Path) -> bytes:
-    """Read the user's key, made when it is first needed, and readable by nobody else."""
+    """Read the user's key; make it at first use, readable by this user alone."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")

@@ -34,7 +34,7 @@ _parse = lru_cache(maxsize=4096)(parse_override)
 
 @lru_cache(maxsize=256)
 def _composed(args: tuple[str, ...]) -> DictConfig:
-    """Compose a config of a run; whoever changes it takes a copy."""
+    """Compose a config of a run; copy it before changing it."""
     return compose_config("train", args)
 
 
@@ -77,7 +77,7 @@ class Composer:
         return key in self._keys_of(self._line(self._paired(chosen)))
 
     def has(self, chosen: Mapping[str, str], axis: Axis) -> bool:
-        """Tell whether an axis has a say once these groups are chosen."""
+        """Tell whether an axis has any effect once these groups are chosen."""
         return bool(axis.prefix) or self.knows(chosen, axis.key)
 
     def effective(self, setting: Mapping[str, str]) -> Setting:

@@ -55,7 +55,7 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Runs tasks, somewhere."""
+    """Runs tasks: in this process, in others, or on a cluster."""
 
     @property
     def free(self) -> int:

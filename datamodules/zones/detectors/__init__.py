@@ -57,7 +57,7 @@ class Detector(Protocol):
     """One way to find an end face."""
 
     def __call__(self, view: View) -> Circle | None:
-        """Look at an image."""
+        """Find zones on an image."""
 
 
 @cache
