@@ -75,7 +75,7 @@ def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, images: 
     ("file", "old", "new", "stage"),
     [
         (IMAGES, "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_LINEAR", "resize"),  # no antialias
-        (FITTING, "picture.transpose(2, 0, 1)", "picture.transpose(2, 0, 1)[::-1]", "colour order"),
+        (FITTING, "rgb.transpose(2, 0, 1)", "rgb.transpose(2, 0, 1)[::-1]", "colour order"),
         (IMAGES, "return np.ascontiguousarray(array[..., 2::-1])", "return array[..., :3]", "colour order"),
         (IMAGES, "upright = ImageOps.exif_transpose(image)", "upright = image.rotate(180)", "reading"),
         ("network.py", "session.run(names, inputs)", "session.run(names, {'image': inputs['image'] * 0.99})", "graph"),
