@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from .errors import DataError
-from .layer_looks import Floats, layer_features
+from .layer_features import Floats, layer_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

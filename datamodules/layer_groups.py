@@ -18,7 +18,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
 from .kinds import KindByAppearance
-from .layer_looks import SIDE, Floats
+from .layer_features import SIDE, Floats
 
 MOST_GROUPS = 8
 CLEAR = 0.25  # silhouette from which groups are more than a cut through one cloud (Kaufman and Rousseeuw 1990, table 4)
@@ -35,13 +35,6 @@ class LayerGroups(NamedTuple):
 
     group_N: npt.NDArray[np.intp]
     finder: KindByAppearance | None
-
-
-def group_layers(
-    feature_NF: Floats, fitted_N: npt.NDArray[np.bool_], count: int | None, seed: int
-) -> npt.NDArray[np.intp]:
-    """Return the group of every layer, (N,); arguments as in ``find_groups``."""
-    return find_groups(feature_NF, fitted_N, count, seed).group_N
 
 
 def find_groups(feature_NF: Floats, fitted_N: npt.NDArray[np.bool_], count: int | None, seed: int) -> LayerGroups:

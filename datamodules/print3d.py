@@ -19,8 +19,8 @@ from .files.images import check_white_level, read_image
 from .files.roots import existing_root
 from .files.walking import walk_images
 from .kinds import Finder, KindByAppearance, KindByName
+from .layer_features import layer_features
 from .layer_groups import find_groups, name_of_group
-from .layer_looks import layer_features
 from .layer_places import LayerPlaces, first_group
 from .layouts.label_table import FileIndex, read_labels
 from .layouts.split_folders import SplitFolders, split_folders

@@ -99,6 +99,14 @@ def test_words(check: object) -> None:
     assert found == known
 
 
+def test_files_are_named_by_words_that_a_stranger_can_guess() -> None:
+    stems = [path.removesuffix(".py") for path, _ in trees()]
+    names = {
+        f"{stem}.py" for stem in stems if any(NAMES.search(part) or PICTURED.search(part) for part in stem.split("/"))
+    }
+    assert names == {OF_EPOCHS}
+
+
 def test_a_sweep_is_an_experiment() -> None:
     """Thresholds are not swept in names, though their table keeps the file name that other programs read."""
     rooms = [(path, tree) for path, tree in trees() if not path.startswith(("tools/", "callbacks/report/sweep_"))]

@@ -15,15 +15,12 @@ Source: MLography, area_anomaly.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .gaps import Floats, gaps
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MarketMode: TypeAlias = Literal["source", "serial"]
 
@@ -155,11 +152,3 @@ class _Market:
         area.members += other.members
         area.outside_N &= other.outside_N
         self.areas.remove(other)
-
-
-def owner_of(areas: Sequence[Area], count: int) -> npt.NDArray[np.intp]:
-    """Return the index of the area of every inclusion, (N,), -1 outside all; of two areas, the first."""
-    owner_N = np.full(count, -1)
-    for index in range(len(areas) - 1, -1, -1):
-        owner_N[areas[index].members] = index
-    return owner_N

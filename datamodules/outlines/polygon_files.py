@@ -57,18 +57,6 @@ def parse_labels(data: Any, path: str | Path) -> Labels:
     return labels
 
 
-def to_own(outlines: Sequence[Outline]) -> dict[str, Any]:
-    """Make the o-ring system's form; an object of several rings becomes several polygons."""
-    return {
-        "polygons": [
-            ({"label": outline.label} if outline.label else {})
-            | {"points": [{"x": x, "y": y} for x, y in ring.tolist()]}
-            for outline in outlines
-            for ring in outline.rings
-        ]
-    }
-
-
 def to_labelme(outlines: Sequence[Outline], image_name: str, height: int, width: int) -> dict[str, Any]:
     """Make labelme's form; the rings of one object share a ``group_id``."""
     return {

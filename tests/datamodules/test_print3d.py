@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from datamodules.errors import DataError
-from datamodules.layer_groups import group_layers
-from datamodules.layer_looks import layer_features
+from datamodules.layer_features import layer_features
+from datamodules.layer_groups import find_groups
 from datamodules.print3d import Print3dDataModule
 from datamodules.table import TEST, TRAIN, read_table
 
@@ -159,20 +159,20 @@ def test_layer_groups_are_found_and_counted() -> None:
     features = np.stack([layer_features(draw_layer(seed, int(look))) for seed, look in enumerate(looks)])
     fitted = np.ones(60, np.bool_)
     for count in (None, 3):
-        found = group_layers(features, fitted, count, seed=0)
+        found = find_groups(features, fitted, count, seed=0).group_N
         assert adjusted_rand_score(looks, found) == 1
-    assert group_layers(features, fitted, None, seed=0).max() == 2
+    assert find_groups(features, fitted, None, seed=0).group_N.max() == 2
     np.testing.assert_array_equal(found, looks)  # numbered from dark to bright
 
 
 def test_layers_of_one_look_are_one_group() -> None:
     features = np.stack([layer_features(draw_layer(seed)) for seed in range(40)])
-    assert group_layers(features, np.ones(40, np.bool_), None, seed=0).max() == 0
+    assert find_groups(features, np.ones(40, np.bool_), None, seed=0).group_N.max() == 0
 
 
 def test_defective_layers_do_not_decide_the_groups() -> None:
     features = np.stack([layer_features(draw_layer(seed, 2 if seed >= 30 else 0)) for seed in range(40)])
-    assert group_layers(features, np.arange(40) < 30, None, seed=0).max() == 0
+    assert find_groups(features, np.arange(40) < 30, None, seed=0).group_N.max() == 0
 
 
 def test_features_do_not_depend_on_depth_or_colour() -> None:

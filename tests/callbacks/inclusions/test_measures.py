@@ -12,7 +12,7 @@ import pytest
 
 from callbacks.inclusions.combined import combined
 from callbacks.inclusions.gaps import boxes_of, gaps
-from callbacks.inclusions.market import find_areas, owner_of
+from callbacks.inclusions.market import find_areas
 from callbacks.inclusions.measures import measure_map
 from callbacks.inclusions.order_keys import FINAL, KEYS, order_keys
 from callbacks.inclusions.ranking import decile_text, ranked
@@ -151,9 +151,6 @@ def test_areas_share_no_inclusion_in_the_default() -> None:
     found = find_areas(box_N4, score_N)
     members = [member for area in found for member in area.members]
     assert len(members) == len(set(members)) > 20
-    owner_N = owner_of(found, 400)
-    assert all(owner_N[member] == index for index, area in enumerate(found) for member in area.members)
-    assert (owner_N >= 0).sum() == len(members)
 
 
 def test_gaps_of_boxes() -> None:

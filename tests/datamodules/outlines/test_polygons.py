@@ -15,7 +15,7 @@ from datamodules.errors import UnreadableImageError
 from datamodules.outlines.annotations import read_annotation
 from datamodules.outlines.coco import coco_annotation, load_coco
 from datamodules.outlines.names import split_path
-from datamodules.outlines.polygon_files import parse_labels, to_labelme, to_own
+from datamodules.outlines.polygon_files import parse_labels, to_labelme
 from datamodules.outlines.polygons import Box, Outline, bounding_box, clip, fill, signed_area
 
 if TYPE_CHECKING:
@@ -141,12 +141,18 @@ def coco_of(outlines: Sequence[Outline], height: int, width: int) -> dict[str, A
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
+def own_form(outlines: Sequence[Outline]) -> dict[str, Any]:
+    """Write outlines as the o-ring system does."""
+    rings = [(outline.label, ring.tolist()) for outline in outlines for ring in outline.rings]
+    return {"polygons": [{"label": label, "points": [{"x": x, "y": y} for x, y in ring]} for label, ring in rings]}
+
+
 def test_a_round_trip_through_all_forms_keeps_every_vertex(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     first = [Outline((star(rng, 9, (4, 20)),), "Pitting"), Outline((SQUARE / 3,), "cut, deep")]
     labelme = write_json(tmp_path / "a.json", to_labelme(first, "a b.png", 60, 70))
     second = read_annotation(labelme, "a b.png", 60, 70).outlines
-    own = write_json(tmp_path / "b.json", to_own(second))
+    own = write_json(tmp_path / "b.json", own_form(second))
     third = read_annotation(own, "a b.png", 60, 70).outlines
     coco = write_json(tmp_path / "c.json", coco_of(third, 60, 70))
     fourth = read_annotation(coco, tmp_path / "images" / "a b.png", 60, 70).outlines
