@@ -96,7 +96,7 @@ def found_on(drawn: MeasuredFace) -> list[tuple[float, float, float]]:
     um, middle = drawn.um_per_pixel[0], drawn.size[0] / 2
     shapes = [Ellipse(middle, middle, diameter / 2 / um) for diameter in (125.0, drawn.core_um)]
     face = view_face(drawn.draw().astype(np.float32), shapes[0], shapes[1], 0.05)
-    patches = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Lines()), 1.5, face.faintest_HW)
+    patches = outlines(face.flat_HW, marked(face, *responses(face, Filters()), Limits()), 1.5, face.faintest_HW)
     spots = [(*patch.pixels(), patch.area * um * um) for patch in patches]
     return [((x.mean() - middle) * um, (y.mean() - middle) * um, area) for x, y, area in spots]
 
@@ -143,7 +143,7 @@ def test_the_gaussian_light_of_a_single_mode_shows_nothing(waist: float, peak: f
     grey = np.where(distance < 139, 85.0, 165.0) + peak * np.exp(-2 * (distance / waist) ** 2)
     noisy = cv2.GaussianBlur(grey, (0, 0), 1.1) + np.random.default_rng(3).normal(0, 1.5, grey.shape)
     face = view_face(noisy.astype(np.float32), Ellipse(160, 160, 139.0), Ellipse(160, 160, 10.0), 0.05)
-    assert not (marked(face, *responses(face, Filters()), Lines()) & (distance < 125)).any()
+    assert not (marked(face, *responses(face, Filters()), Limits()) & (distance < 125)).any()
 
 
 @pytest.mark.parametrize("degrees", [10.0, 75.0, 130.0])
