@@ -5,8 +5,8 @@ python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--s
 FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two tables:
 
 * **microscopes**: AUROC on another microscope, by the model as it is, and after ``loupe extend`` by ten good images of
-  it, none of which is tested; then ``loupe forget``. Each split is a training of its own, on another half of the good
-  faces (or on faces drawn anew): means over splits (least to greatest).
+  it, none of which is tested; then ``loupe forget`` (what that leaves is shown of the last one). Each split is a
+  training of its own, on another half of the good faces, or on faces drawn anew: means over splits (least to greatest).
 * **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on
   one half, in rounds of ten: the nearest to the threshold first (one in ten at random, as ``loupe label`` does) or all
   at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
@@ -250,7 +250,7 @@ def microscopes(faces: list[Face], out: Path, kinds: Sequence[str], split: int, 
     train = ["train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one"]
     command(*train, f"seed={split}", *words)
     ten = {face.group for face in [face for face in rest if not face.defective][:10]}
-    return [_second(out / "run" / "one", rest, ten, out / kind, kind) for kind in kinds]
+    return [_second(out / "run" / "one", rest, ten, out / kind, kind, again=kind == kinds[-1]) for kind in kinds]
 
 
 def line_of(run: Path) -> float:
@@ -259,7 +259,7 @@ def line_of(run: Path) -> float:
     return float(values["image"]["all"]["value"])
 
 
-def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str) -> Second:
+def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str, *, again: bool) -> Second:
     line = line_of(run)
     write(rest, place / "all", kind)
     score_N, bad_N, names = scores_of(run, place / "all", place / "before")
@@ -269,7 +269,7 @@ def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str) 
     command("extend", f"run={run}", f"data=[{','.join(map(str, new))}]")
     after_N, _, _ = scores_of(run, place / "all", place / "after")
     command("forget", f"run={run}", f"pictures=[{','.join(map(str, new))}]")
-    again_N, _, _ = scores_of(run, place / "all", place / "again")
+    again_N = scores_of(run, place / "all", place / "again")[0] if again else np.full(len(score_N), np.nan)
     pools = [Pool(scores_N, bad_N, group_N, line) for scores_N in (score_N, after_N)]
     return Second(pools[0], pools[1], ~np.isin(group_N, sorted(ten)), float(np.abs(again_N - score_N).max()))
 
@@ -284,7 +284,9 @@ def row_of(name: str, kind: str, seconds: Sequence[Second]) -> dict[str, object]
         "before": spread([one.auroc(one.before) for one in seconds]),
         "extended by 10": spread([one.auroc(one.extended) for one in seconds]),
         "good, defective": "; ".join(f"{good}, {bad}" for good, bad in sorted(set(counts))),
-        "largest change of a score after forget": max(one.moved for one in seconds),
+        "largest change of a score after forget": ""
+        if np.isnan(seconds[0].moved)
+        else max(one.moved for one in seconds),
     }
 
 

@@ -11,10 +11,12 @@ labelled; ``--pictures`` photographs the page.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +30,16 @@ from .microscopes import MICROSCOPES
 from .site_pictures import BROWSERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Page
 
 WIDTH, HEIGHT = 1280, 800
-COLOURS = 128
+COLOURS = 64
 VERDICTS, GROWTH = 30, 10
 OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
-MAP = """() => performance.getEntriesByType("resource").some(({ name }) => name.includes("part=map"))"""
+LEARNT = "() => document.getElementById('learnt').textContent.includes('added')"
+MAPPED_MS = 3000  # until a map is surely there
 
 
 class Walk:
@@ -54,6 +57,11 @@ class Walk:
         path = self.pictures / name
         self.page.screenshot(path=path)
         Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+    def open(self, address: str) -> None:
+        """Open a page, and wait for its first image."""
+        self.page.goto(address)
+        self.page.wait_for_selector("canvas[data-image]")
 
     def image(self) -> str:
         """Name the image that is shown."""
@@ -75,9 +83,9 @@ def halves(faces: Sequence[Face], seed: int) -> tuple[list[Face], list[Face], li
     return learn, rest[::2], [face for face in faces if face.group in ten and not face.defective], rest[1::2]
 
 
-def judged(run: Path, folder: Path, what: str) -> None:
+def judged(run: Path, what: str) -> None:
     """Say what the model makes of faces that nobody labelled."""
-    score_N, bad_N, _ = scores_of(run, folder, run / "walk" / what.replace(" ", "_"))
+    score_N, bad_N, _ = scores_of(run, Path("rest"), Path("judged") / what.replace(" ", "_"))
     line = line_of(run)
     missed, alarms = int((score_N[bad_N] < line).sum()), int((score_N[~bad_N] >= line).sum())
     print(
@@ -86,48 +94,51 @@ def judged(run: Path, folder: Path, what: str) -> None:
     )
 
 
-def label(run: Path, folder: Path, walk: Walk) -> None:
-    """Give thirty verdicts by keyboard, and let the model learn one false alarm."""
+@contextmanager
+def labelling(run: Path, folder: Path) -> Iterator[str]:
+    """Serve the page of a run over a folder; give its address."""
     words = [f"run={run}", f"source={folder}", "port=0", "by=Ada", "types=[scratch,pit,chip,contamination]"]
-    server = subprocess.Popen([sys.executable, "-m", "loupe", "label", *words], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    command_line = [sys.executable, "-m", "loupe", "label", *words]
+    server = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
     try:
         if server.stdout is None:
             raise RuntimeError("Expected the server to say where it listens.")
-        said = next(line for line in server.stdout if line.startswith("Labelling"))
-        give(walk, said.split(" (")[0].rpartition(" ")[2])
+        yield next(line for line in server.stdout if line.startswith("Labelling")).split(" (")[0].rpartition(" ")[2]
     finally:
         server.terminate()
         server.wait(30)
 
 
-def give(walk: Walk, address: str) -> None:
-    """Open the page and press keys."""
-    page, learnt, marked = walk.page, False, False
-    page.goto(address)
-    page.wait_for_selector("canvas[data-image]")
-    page.keyboard.press("m")
-    page.keyboard.press("c")
-    started = time.perf_counter()
-    for number in range(VERDICTS):
-        bad = "bad/" in walk.image()
-        if number == 0:
-            page.wait_for_function(MAP, timeout=60000)
-            walk.photograph("label.png")
-        if bad and not marked:
-            page.keyboard.press("a")
-            walk.photograph("label_mask.png")
-            marked = True
-        alarm = "called defective" in page.inner_text("#said")
-        walk.press("d" if bad else "l" if alarm and not learnt else "g")
-        if alarm and not bad and not learnt:
-            page.wait_for_function("document.getElementById('learnt').textContent.includes('added')", timeout=120000)
-            walk.photograph("label_learnt.png")
-            print(page.inner_text("#learnt"))
-            learnt = True
+def give(walk: Walk) -> None:
+    """Give thirty verdicts by keyboard, and let the model learn one false alarm."""
+    started, learnt = time.perf_counter(), False
+    for _ in range(VERDICTS):
+        bad, alarm = "bad/" in walk.image(), "called defective" in walk.page.inner_text("#said")
+        if bad or learnt or not alarm:
+            walk.press("d" if bad else "g")
+            continue
+        learnt = True
+        walk.press("l")
+        walk.page.wait_for_function(LEARNT, timeout=120000)
+        walk.photograph("label_learnt.png")
+        print(walk.page.inner_text("#learnt"))
     print(f"== {VERDICTS} verdicts by keyboard: {time.perf_counter() - started:.0f} s, learning included")
-    page.click("#more")
-    page.wait_for_selector("#summary[open]")
+    walk.page.click("#more")
+    walk.page.wait_for_selector("#summary[open]")
     walk.photograph("label_more.png")
+
+
+def look(walk: Walk) -> None:
+    """Photograph a defect with its map and a good image beside it, and what the model marks."""
+    while "bad/" not in walk.image():
+        walk.press("ArrowRight")
+    walk.page.keyboard.press("m")
+    walk.page.keyboard.press("c")
+    walk.page.wait_for_timeout(MAPPED_MS)
+    walk.photograph("label.png")
+    walk.page.keyboard.press("a")
+    walk.page.wait_for_timeout(MAPPED_MS)
+    walk.photograph("label_mask.png")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -138,26 +149,39 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/walk"))
     options = parser.parse_args(args)
-    out: Path = options.out
     faces = real_faces(options.data) if options.data else drawn_faces(150, 21)
+    pictures = None if options.pictures is None else options.pictures.resolve()
+    options.out.mkdir(parents=True, exist_ok=True)
+    os.chdir(options.out)  # names on the page are as they are asked for
     for part, name in zip(halves(faces, 0), ("old", "new", "ten", "rest"), strict=True):
-        write(part, out / name, "" if name == "old" else options.microscope)
-    run = out / "run" / "one"
-    command("train", f"data.root={out / 'old'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one")
-    judged(run, out / "rest", "before")
+        write(part, Path(name), "" if name == "old" else options.microscope)
+    run = Path("run/one")
+    command("train", "data.root=old", "model=patchcore", *BRIEF, "out=.", "name=run", "id=one")
+    judged(run, "before")
     with sync_playwright() as playwright:
         installed = next(filter(None, map(shutil.which, BROWSERS)), None)
         browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-        label(run, out / "new", Walk(browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}), options.pictures))
+        work(run, Walk(browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}), pictures))
         browser.close()
-    judged(run, out / "rest", "one image learnt")
-    command("calibrate", f"run={run}", f"journal={run / 'labels' / 'journal.jsonl'}", "pool=false", "by=Ada")
-    judged(run, out / "rest", "calibrated")
-    command("extend", f"run={run}", f"data={out / 'ten' / 'good'}", "by=Ada", "note=microscope 2")
-    judged(run, out / "rest", "extended by ten")
-    command("calibrate", f"run={run}", f"journal={run / 'labels' / 'journal.jsonl'}", "pool=false", "by=Ada")
-    judged(run, out / "rest", "calibrated once more")
     command("export", f"run={run}")
+
+
+def work(run: Path, walk: Walk) -> None:
+    """Label, calibrate, extend, calibrate; look at what is left."""
+    calibrate = ("calibrate", f"run={run}", f"journal={run / 'labels' / 'journal.jsonl'}", "pool=false", "by=Ada")
+    with labelling(run, Path("new")) as address:
+        walk.open(address)
+        give(walk)
+    judged(run, "one image learnt")
+    command(*calibrate)
+    judged(run, "calibrated")
+    command("extend", f"run={run}", "data=ten/good", "by=Ada", "note=microscope 2")
+    judged(run, "extended by ten")
+    command(*calibrate)
+    judged(run, "calibrated once more")
+    with labelling(run, Path("new")) as address:
+        walk.open(address)
+        look(walk)
 
 
 if __name__ == "__main__":

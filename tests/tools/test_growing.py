@@ -155,6 +155,29 @@ def test_a_probability_that_labels_gave_holds_again_when_the_images_are_forgotte
     assert probabilities(run, labelled, tmp_path / "third") == pytest.approx(was, rel=1e-3)
 
 
+def test_labels_of_images_that_the_model_learnt_do_not_move_a_threshold(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = write_strange(tmp_path / "other", 6)
+    assert main(["extend", f"run={run}", f"data=[{','.join(map(str, strange[:3]))}]"]) == 0
+    for index in range(3):
+        assert cv2.imwrite(str(tmp_path / "other" / f"p{index}.png"), draw_plate(700 + index, pit=True)[0])
+    rows = [*(f"s{index}.png,good" for index in range(6)), *(f"p{index}.png,defective" for index in range(3))]
+    chosen = []
+    for count in (0, 3):
+        labels = tmp_path / "other" / "labels.csv"
+        labels.write_text("\n".join(["image,label", *rows[count:], ""]), encoding="utf-8")
+        capsys.readouterr()
+        assert main(["calibrate", f"run={run}", f"labels={labels}", "pool=false", "dry=true"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        chosen.append([line for line in said if line.startswith("image threshold of all")])
+        assert ("3 labels are of images that the model learnt" in said[0]) == (count == 0)
+    assert chosen[0] == chosen[1] != []
+    labels.write_text("\n".join(["image,label", *rows[:3], ""]), encoding="utf-8")
+    assert main(["calibrate", f"run={run}", f"labels={labels}"]) == 1
+    assert "it learnt all 3 of them: label others" in capsys.readouterr().err
+
+
 def probabilities(run: Path, source: Path, out: Path) -> list[float | None]:
     assert main(["predict", f"run={run}", f"source={source}", f"out={out}", "overlay=none", "mask=none", "page=0"]) == 0
     lines = (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()

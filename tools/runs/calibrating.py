@@ -25,7 +25,7 @@ from datamodules.table import DEFECTIVE, GOOD
 from .checkpoint import build_module
 from .predicting import judge_of
 from .reading import reading_of
-from .thresholds import Move, calibration_state, keep_thresholds
+from .thresholds import Move, calibration_state, keep_thresholds, learnt_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
             f"Expected {config.labels} to have a column weight, as loupe label writes it, but found none; set "
             "use=all, or use=random."
         )
+    wanted, known_ones = _leave_out_learnt(wanted, folder)
     labelled = _judged(trained, wanted)
     state = calibration_state(folder)
     known = [Seen(*row) for row in state["scores"]] if config.pool else []
@@ -84,6 +85,7 @@ def calibrate(trained: Trained, folder: RunFolder, who: str) -> str:
     after = choose_again(calibration, before, seen_N, who)
     probability, sentences = refit(calibration, seen_N)
     lines = [
+        *known_ones,
         *_cautions(labelled, pooled=len(known), weighed=weighed),
         *_effect(labelled, before["image"], after["image"], weighed=weighed),
         *sentences,
@@ -198,6 +200,23 @@ def choose_again(
         if value != threshold:
             pixel = set_pixel_threshold(pixel, value, f"Follows that of images, calibrated anew by {who}.", kind)
     return {"image": image, "pixel": pixel}
+
+
+def _leave_out_learnt(wanted: pd.DataFrame, folder: RunFolder) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out labels of images that the model learnt, which it knows better than any to come; say how many.
+
+    Raises:
+        DataError: None is left.
+    """
+    learnt = {str(Path(path).resolve()) for path in learnt_of(folder)}
+    known = wanted["file"].map(lambda file: str(Path(file).resolve()) in learnt)
+    if known.all():
+        raise DataError(
+            f"Expected labels of images that the model did not learn, but it learnt all {len(wanted)} of them: label "
+            "others."
+        )
+    said = f"{int(known.sum())} labels are of images that the model learnt, and say nothing of new ones: left out."
+    return wanted[~known].reset_index(drop=True), [said] if known.any() else []
 
 
 def _judged(trained: Trained, wanted: pd.DataFrame) -> list[Labelled]:

@@ -90,6 +90,15 @@ def calibration_state(folder: RunFolder) -> dict[str, Any]:
     return state
 
 
+def learnt_of(folder: RunFolder) -> list[str]:
+    """Name the images that a model which learns in one pass has learnt; none where it does not note them.
+
+    Raises:
+        ConfigError: The checkpoint is not whole.
+    """
+    return list(_read(folder)["state_dict"].get("_extra_state", {}).get("learnt", ()))
+
+
 def last_move(folder: RunFolder) -> dict[str, Any] | None:
     """Return the last entry of a run's journal of thresholds; None where none was moved."""
     lines = _journal(folder)
