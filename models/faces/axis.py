@@ -37,6 +37,11 @@ WITHIN = 2  # ... on either side: an edge of something; light itself changes mor
 SLOPES = 4.0  # ... so that an edge is at least as many times as steep as the core is elsewhere
 AGREE = 3.0  # standard deviations of the rim within which a pixel of the core lies on a curve
 SMALL_CORE = 0.2  # radii of the cladding, up to which a core is that of a single mode: a scratch may cover half of it
+BESIDE = 1.6  # radii of the core, up to which is looked for what lies across it: ...
+MIN_ACROSS = 0.08  # ... at least this share of what is beside it
+CLEAR = 0.15  # of a small core's rim that is its own at least
+FADING = 0.25  # of its brightness in the middle, that an even light loses to its rim at most
+UNFIT = 8.0  # grey levels between a ring's median and the light that is fitted to all of them, at most
 UNEVEN = 0.25  # of a small core's pixels that are unlike their rings: something lies across it
 FEWEST = 20  # pixels to fit to
 MOST = 20_000  # pixels that a fit looks at; of more, every n-th
@@ -122,10 +127,13 @@ def _core_curve(
         return whole
     whole = _agreeing(whole, _fit(distance_P, grey_P, 0.0, end, first=rim), rim, distance_P, grey_P, end)
     if ground is not None and core <= SMALL_CORE and _is_crossed(at_T, usual_T, distance_P, grey_P, end, ground):
-        whole = rim = _commonest(grey_P[(distance_P >= core * RIM) & (distance_P <= end)], ground.scatter)
+        whole = rim = _own_level(distance_P, grey_P, core, ground)
     if ground is not None and rim.constant < float(ground(np.array([core]))[0]) + ground.tolerance:
         return ground
-    return rim if _has_step(_unsmeared(at_T, usual_T, core, end, ground), rim) else whole
+    seen_T = _unsmeared(at_T, usual_T, core, end, ground)
+    if ground is not None and core <= SMALL_CORE and not _is_light(whole, seen_T, at_T[at_T <= end], ground):
+        return rim
+    return rim if _has_step(seen_T, rim) else whole
 
 
 def _agreeing(
@@ -148,11 +156,21 @@ def _is_crossed(at_T: Floats, usual_T: Floats, distance_P: Floats, grey_P: Float
     return bool((off_P > max(AGREE * ground.scatter, MIN_CONTRAST)).mean() > UNEVEN)
 
 
-def _commonest(grey_P: Floats, scatter: float) -> Curve:
-    """Return the level that most pixels are near to."""
-    near_PP = np.abs(grey_P[:, None] - grey_P[None]) <= AGREE * scatter
-    most = int(near_PP.sum(axis=1).argmax())
-    return Curve(float(np.median(grey_P[near_PP[most]])), 0.0, scatter)
+def _own_level(distance_P: Floats, grey_P: Floats, core: float, ground: Curve) -> Curve:
+    """Return the level of a core's rim where nothing lies across it.
+
+    What is dark beside the core darkens it, too: its own level is the brighter one, and the other way round.
+    """
+    rim_P = grey_P[(distance_P >= core * RIM) & (distance_P <= core * (1 - EDGE))]
+    beside_P = (distance_P >= core * (1 + EDGE)) & (distance_P <= core * BESIDE)
+    off_P = grey_P[beside_P] - ground(distance_P[beside_P])
+    across_P = off_P[np.abs(off_P) > max(AGREE * ground.scatter, MIN_CONTRAST)]
+    near_PP = np.abs(rim_P[:, None] - rim_P[None]) <= AGREE * ground.scatter
+    own = int(near_PP.sum(axis=1).argmax())
+    if len(across_P) >= MIN_ACROSS * len(off_P):
+        share = CLEAR if np.median(across_P) > 0 else 1 - CLEAR
+        own = int(np.abs(rim_P - np.quantile(rim_P, share)).argmin())
+    return Curve(float(np.median(rim_P[near_PP[own]])), 0.0, ground.scatter)
 
 
 def _unsmeared(at_T: Floats, usual_T: Floats, core: float, end: float, ground: Curve | None) -> Floats:
@@ -162,6 +180,18 @@ def _unsmeared(at_T: Floats, usual_T: Floats, core: float, end: float, ground: C
         return inside_T
     mirrored_T = 2 * core - at_T[at_T <= end]
     return np.asarray(inside_T + np.interp(mirrored_T, at_T, usual_T) - ground(mirrored_T))
+
+
+def _is_light(curve: Curve, seen_T: Floats, at_T: Floats, ground: Curve) -> bool:
+    """Tell whether a curve is what lights a small core: its medians lie on it, and it fades outwards, but not by much.
+
+    Light that fades by more has the profile of a beam, see ``light.fit_light``.
+    """
+    if not len(at_T):
+        return True
+    middle, end = curve(at_T[[0, -1]]) - ground(at_T[[0, -1]])
+    fades = -MIN_CONTRAST <= middle - end <= max(FADING * middle, MIN_CONTRAST)
+    return bool(fades and np.abs(seen_T - curve(at_T)).max() <= UNFIT)
 
 
 def _has_step(usual_T: Floats, rim: Curve) -> bool:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 REACH = 3.0  # radii of the core, within which its light is fitted
 WAISTS = np.linspace(0.5, 2.2, 69)  # radii of the core
 FAINTEST = 15.0  # grey levels above the cladding, on the axis: fainter light hides nothing that counts
-UNLIKE = (
-    0.015  # of its height, the root mean square error that it fits with (drawn beams: 0.008; evenly lit discs: 0.03)
-)
+UNLIKE = 0.006  # of its height: the root mean square error that it fits with (drawn beams: 0.003; even discs: 0.03)
+NOISE = 0.3  # grey levels of that error that are noise
 
 
 class Profile(Protocol):
@@ -73,7 +72,7 @@ def fit_light(at_T: Floats, usual_T: Floats, core: float, ground: Profile) -> Li
         return None
     tried = [_height(at_T, above_T, core * waist) for waist in WAISTS]
     error, height, waist = min(tried)
-    return Light(ground, height, waist) if height >= FAINTEST and error <= UNLIKE * height else None
+    return Light(ground, height, waist) if height >= FAINTEST and error <= max(UNLIKE * height, NOISE) else None
 
 
 def _height(at_T: Floats, above_T: Floats, waist: float) -> tuple[float, float, float]:
