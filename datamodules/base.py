@@ -93,7 +93,8 @@ class InspectionDataModule(LightningDataModule, ABC):
             alike: see ``enhancing.filters``; an entry is a name, or a name with parameters, also by zone.
         enhance_as: The last one takes the image's place (``replace``), or up to three become its ``channels``.
         fit: How images of other proportions than ``image_size`` are brought to it: ``squash`` changes their
-            proportions, ``letterbox`` pads them, ``crop`` cuts off what is too long, evenly.
+            proportions, ``letterbox`` pads them, ``crop`` cuts off what is too long, evenly; ``keep`` pads what is
+            smaller at its own scale.
         augment: Transforms of ``torchvision.transforms.v2`` for training images; masks, zones and boxes move along.
         seed: Decides the splits and the order of training images.
     """

@@ -1,10 +1,11 @@
-"""How an image on disk lies in what a model sees, and back: squashed to its sides, letterboxed into them, or cropped.
+"""How an image on disk lies in what a model sees, and back: squashed, letterboxed, cropped, or at its own scale.
 
 Letters: H and W height and width of the image on disk, h and w those of what the model sees.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import cv2
@@ -18,7 +19,7 @@ from .images import resize, resize_mask, resize_zones, scale, to_rgb
 if TYPE_CHECKING:
     from .images import Array
 
-Fit = Literal["squash", "letterbox", "crop"]
+Fit = Literal["squash", "letterbox", "crop", "keep"]
 FITS: tuple[str, ...] = get_args(Fit)
 SQUASH: Fit = "squash"
 Size = tuple[int, int]  # height, width
@@ -150,17 +151,18 @@ class Placement(NamedTuple):
 def place(size: Size, seen: Size, fit: Fit = SQUASH) -> Placement:
     """Say how an image lies in what a model sees.
 
-    ``squash`` changes its proportions, ``letterbox`` pads the shorter side, ``crop`` cuts the longer one, both evenly.
+    ``squash`` changes its proportions, ``letterbox`` pads the shorter side, ``crop`` cuts the longer one, both evenly;
+    ``keep`` pads both and changes no scale, unless the image is larger than what the model sees.
 
     Args:
         size: Height and width on disk.
         seen: Height and width of what the model sees.
-        fit: Which of the three.
+        fit: Which of the four.
     """
     (height, width), (tall, wide) = size, seen
     part, frame = Part(0, 0, height, width), Part(0, 0, tall, wide)
-    if fit == "letterbox":
-        factor = min(tall / height, wide / width)
+    if fit in {"letterbox", "keep"}:
+        factor = min(tall / height, wide / width, 1.0 if fit == "keep" else math.inf)
         frame = _centred(seen, (_side(height * factor, tall), _side(width * factor, wide)))
     elif fit == "crop":
         factor = min(height / tall, width / wide)

@@ -28,7 +28,7 @@ from .accepting import acceptance_of, inspector_by
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
-from .reading import places_of, reading_of
+from .reading import places_of, reading_of, squashed_squares
 from .run_files import BY_KIND
 from .tables import verdict_table
 from .trained import make_output, members_of, note_config
@@ -70,6 +70,8 @@ def _predict(trained: Trained) -> RunFolder:
         print(
             f"Nobody says of which kind images are: the shared model judges all; set kind={next(iter(judge.members))}."
         )
+    if warning := squashed_squares(config.data, sources):
+        print(warning)
     folder = make_output(trained, "predictions")
     if not folder.config.is_file():  # what is there already is that of the call that began
         note_config(folder, config)

@@ -20,7 +20,7 @@ def test_places_go_there_and_back(size: tuple[int, int], fit: Fit) -> None:
     part = placement.part
     assert whole == pytest.approx((part.left, part.top, part.right, part.bottom))
     assert (placement.padded, placement.whole) == (
-        fit == "letterbox" and placement.frame.size != (32, 48),
+        fit in {"letterbox", "keep"} and placement.frame.size != (32, 48),
         placement.whole,
     )
     assert placement.inside().sum() == placement.frame.area
@@ -38,6 +38,16 @@ def test_letterbox_and_crop_keep_proportions(size: tuple[int, int]) -> None:
     assert padded.part.size == size
     assert cut.frame.size == (32, 32)
     assert max(cut.part.size) == min(height, width)
+
+
+def test_keep_changes_no_scale_unless_it_must() -> None:
+    values = np.arange(30 * 45, dtype=np.uint16).reshape(30, 45)
+    placement = place((30, 45), (64, 64), "keep")
+    assert (placement.scale, placement.frame.size) == ((1.0, 1.0), (30, 45))
+    assert np.array_equal(placement.frame.of(fit_values(values, placement)), values)
+    assert placement.box((9.0, 17.0, 54.0, 47.0)) == (0.0, 0.0, 45.0, 30.0)
+    larger = place((60, 200), (64, 64), "keep")
+    assert larger == place((60, 200), (64, 64), "letterbox")
 
 
 def test_a_circle_stays_round_in_a_letterbox_and_becomes_an_egg_when_squashed() -> None:
@@ -69,7 +79,7 @@ def test_padding_repeats_the_edge_and_marks_nothing() -> None:
 def test_masks_come_back_exactly_where_pixels_are_whole(fit: Fit, factor: int) -> None:
     height, width = (20 * factor, 30 * factor) if fit != "squash" else (40 * factor, 40 * factor)
     placement = place((height, width), (40, 40), fit)
-    if fit == "letterbox":
+    if fit in {"letterbox", "keep"}:
         placement = place((20 * factor, 40 * factor), (40, 40), fit)
     small = np.zeros(placement.frame.size, bool)
     small[3:9, 5:8] = True

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("fit", "keys"),
-    [("letterbox", []), ("crop", []), ("letterbox", ["tiling=hann", "tiling.size=48", "model.coreset_ratio=0.1"])],
+    [
+        ("letterbox", []),
+        ("crop", []),
+        ("keep", []),
+        ("letterbox", ["tiling=hann", "tiling.size=48", "model.coreset_ratio=0.1"]),
+    ],
 )
 def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit: str, keys: list[str]) -> None:
     pictures = write_pictures(tmp_path / "plates")
