@@ -73,7 +73,7 @@ def squashed_squares(data: DictConfig, sources: Sequence[str]) -> str:
     if first is None or max(height, width) <= square:
         return ""
     return (
-        f"The run learnt from squares of {square} pixels, but {first.place.name} has {width}x{height}, and is brought to "
-        "the size of one, at another scale. Judge squares that loupe prepare metallography cuts, train on whole images "
-        "(data.square=null data.fit=keep), or take loupe predict line=metallography."
+        f"The run learnt from squares of {square} pixels, but {first.place.name} has {width}x{height}, and is brought "
+        "to the size of one, at another scale. Judge squares that loupe prepare metallography cuts, train on whole "
+        "images (data.square=null data.fit=keep), or take loupe predict line=metallography."
     )
