@@ -23,7 +23,7 @@ WORDS = {
     ROUND: "globular",
 }
 NO_SCALE = f"{TITLE}: none, for no scale is known; give um_per_pixel."
-NO_FIELD = f"{TITLE}: none, for it is smaller than one field of 0.50 mm2."
+NO_FIELD = f"{TITLE}: none, for nothing here is as large as one field of 0.50 mm2."
 NO_ROWS = "Its elongated inclusions share no direction, so that no rows of fragments were looked for."
 
 
@@ -35,7 +35,7 @@ def rating_of(table: pd.DataFrame, shape: tuple[int, int], um_per_pixel: float |
 def rating_table(rating: Rating) -> Table:
     """Say the rating of a scan, and what it rests on."""
     worst = cast("dict[str, float]", rating["worst"])
-    head = ["type", "thin", "its worst field", "heavy", "its worst field"]
+    head = ["type", "thin", "in the worst field", "heavy", "in the worst field"]
     rows = []
     for kind in SERIES:
         row = [f"{kind.type}: {WORDS[kind]}"]
@@ -51,7 +51,7 @@ def rating_notes(rating: Rating | None, um_per_pixel: float | None) -> list[str]
     if rating is None:
         return [NO_FIELD if um_per_pixel else NO_SCALE]
     over = f"{rating['oversized']} inclusions are wider than any series." if rating["oversized"] else ""
-    return [" ".join(filter(None, (f"{TITLE}: {CAVEAT}", over, "" if rating["axis"] is not None else NO_ROWS)))]
+    return [" ".join(filter(None, (CAVEAT, over, "" if rating["axis"] is not None else NO_ROWS)))]
 
 
 def ratings_table(names: Sequence[str], ratings: Sequence[Rating | None]) -> Table | None:

@@ -72,7 +72,7 @@ def test_pages_show_the_rating_or_say_why_there_is_none(tmp_path: Path) -> None:
     )
     assert "the one field of 0.50 mm2" in large
     assert f"{rating['worst']['elongated_heavy']:.0f} um</td>" in large
-    assert "smaller than one field" in small
+    assert "as large as one field" in small
     assert all("no rating by these standards" in text for text in (page, large))
     assert "A thin" in page
     assert main([*command, f"out={tmp_path / 'bare'}"]) == 0
