@@ -33,15 +33,15 @@ def rating_of(table: pd.DataFrame, shape: tuple[int, int], um_per_pixel: float |
 
 
 def rating_table(rating: Rating) -> Table:
-    """Say the rating of a scan, and what it rests on."""
+    """Say the rating of a scan, and the length or the number in the worst field that it rests on."""
     worst = cast("dict[str, float]", rating["worst"])
-    head = ["type", "thin", "in the worst field", "heavy", "in the worst field"]
+    head = ["type", "thin", "heavy"]
     rows = []
     for kind in SERIES:
-        row = [f"{kind.type}: {WORDS[kind]}"]
-        for name in (f"{kind.name}_thin", f"{kind.name}_heavy"):
-            row += [severity_text(cast("float", rating[name])), f"{worst[name]:.0f}{'' if kind is ROUND else ' um'}"]
-        rows.append(row)
+        unit = "" if kind is ROUND else " um"
+        keys = f"{kind.name}_thin", f"{kind.name}_heavy"
+        cells = [f"{severity_text(cast('float', rating[key]))} ({worst[key]:.0f}{unit})" for key in keys]
+        rows.append([f"{kind.type}: {WORDS[kind]}", *cells])
     fields = "the one field" if rating["fields"] == 1 else f"the worst of {rating['fields']} fields"
     return f"{TITLE}: {fields} of 0.50 mm2", head, rows
 

@@ -71,7 +71,7 @@ def test_pages_show_the_rating_or_say_why_there_is_none(tmp_path: Path) -> None:
         (tmp_path / "scaled" / name).read_text() for name in ("index.html", "maps/large.html", "maps/small.html")
     )
     assert "the one field of 0.50 mm2" in large
-    assert f"{rating['worst']['elongated_heavy']:.0f} um</td>" in large
+    assert f"({rating['worst']['elongated_heavy']:.0f} um)</td>" in large
     assert "as large as one field" in small
     assert all("no rating by these standards" in text for text in (page, large))
     assert "A thin" in page
