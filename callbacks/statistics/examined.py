@@ -26,6 +26,14 @@ class FactCompared(NamedTuple):
     p_value: float
 
 
+def _moved(one: FactCompared) -> str:
+    """Say how a fact has moved; of some, the training keeps its limits alone."""
+    about = f"{FACTS[one.fact].words} {one.median:.3g}"
+    if math.isnan(one.usual_median):
+        return f"{about} (median; usual: {one.low:.3g} to {one.high:.3g})"
+    return f"{about} instead of {one.usual_median:.3g} (medians)"
+
+
 class Examined(NamedTuple):
     """How unlike a set of images is to those of the training.
 
@@ -66,9 +74,7 @@ class Examined(NamedTuple):
             )
         if self.drift.drifted:
             moved = "; ".join(
-                f"{FACTS[one.fact].words} {one.median:.3g} instead of {one.usual_median:.3g} (medians)"
-                for one in sorted(self.facts, key=lambda one: one.p_value)
-                if one.p_value <= ALARM
+                _moved(one) for one in sorted(self.facts, key=lambda one: one.p_value) if one.p_value <= ALARM
             )
             found.append(
                 f"As a whole, these {self.drift.images} images differ from those of the training (p = "

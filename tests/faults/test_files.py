@@ -180,7 +180,7 @@ def test_names_are_no_formulas(cell: str, tmp_path: Path) -> None:
     judge, out = make_judge(), tmp_path / "out"
     from tools.runner.writing import Writer  # noqa: PLC0415 - the row as it is written
 
-    with Writer(out, {}, (0.0, 1.0)) as writer:
+    with Writer(out, {}) as writer:
         result = next(judge.stream([folder / "a.png"]))
         object.__setattr__(result, "picture", cell + ".png")
         object.__setattr__(result, "kind", cell)

@@ -87,7 +87,7 @@ class Lens:
             (result,) = judge.stream([values])
             if result.anomaly_map is None or result.mask is None:
                 return None
-            layer = map_layer(result.anomaly_map, *judge.decision.map_range)
+            layer = map_layer(result.anomaly_map, *result.map_range)
             if not result.placed.whole:
                 layer = result.placed.values_on_disk(layer)
             drawn = Layers(png_of(layer), png_of(result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255))

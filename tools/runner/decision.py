@@ -54,6 +54,8 @@ class Decision:
         self.map_range = (float(thresholds["map_range"][0]), float(thresholds["map_range"][1]))
         given = "It was given by hand and promises nothing."
         self.promise: str = thresholds["image"][ALL].get("promise", "") if image is None else given
+        own = {} if image is not None else thresholds["image"].get("kind", {})
+        self._promises = {kind: str(entry.get("promise", "")) for kind, entry in own.items()}
         self._rules = thresholds["regions"]
         self._probability = thresholds["probability"]
         self._good = GoodScores(thresholds.get("good_scores", {}))  # bundles of earlier versions hold none
@@ -61,6 +63,14 @@ class Decision:
     def threshold(self, kind: str = "") -> np.float32:
         """Return the threshold for images of a kind."""
         return self.image.get(f"kind {kind}", self.image[ALL])
+
+    def tells(self, kind: str) -> bool:
+        """Say whether images of a kind have a threshold of their own."""
+        return f"kind {kind}" in self.image
+
+    def promise_of(self, kind: str) -> str:
+        """Say what the threshold for images of a kind promises."""
+        return self._promises.get(kind, self.promise)
 
     def is_defective(self, score: np.float32, kind: str = "") -> bool:
         """Decide on an image, in float32, as it was calibrated."""

@@ -238,13 +238,33 @@ class Judge:
         """
         kinds = [kind or image.kind for kind, image in zip(kinds, images, strict=True)]
         zones = zones or [None] * len(images)
-        judges = [self.members.get(kind, self) for kind in kinds]
+        judges = [self.responsible(kind) for kind in kinds]
         results: dict[int, Result] = {}
         for judge in dict.fromkeys(judges):
             rows = [row for row, one in enumerate(judges) if one is judge]
             own = [images[row] for row in rows], [kinds[row] for row in rows], [zones[row] for row in rows]
-            results.update(zip(rows, judge.judge_alone(*own), strict=True))
+            found = judge.judge_alone(*own)
+            results.update(zip(rows, found if judge is self else map(judge.measured, found), strict=True))
         return [self._placed(results[row]) for row in range(len(images))]
+
+    def responsible(self, kind: str) -> Judge:
+        """Return who judges images of a kind: its own model, or this one."""
+        return self.members.get(kind, self)
+
+    def own_thresholds(self) -> dict[str, tuple[float, str]]:
+        """Give thresholds for images, and what they promise, of the kinds that have their own, by kind."""
+        judges = {kind: self.responsible(kind) for kind in sorted({*self.members, *self.decision.kinds})}
+        return {
+            kind: (float(judge.decision.threshold(kind)), judge.decision.promise_of(kind))
+            for kind, judge in judges.items()
+            if judge is not self or judge.decision.tells(kind)
+        }
+
+    def measured(self, result: Result) -> Result:
+        """List the defects of an image, where anybody measures them and nobody has."""
+        if self.measuring is None or result.error or result.defects is not None:
+            return result
+        return replace(result, defects=tuple(self.measuring(result)))
 
     def _placed(self, result: Result) -> Result:
         """Say where a layer belongs, where images are layers."""
@@ -308,6 +328,7 @@ class Judge:
             input_3HW=image.image_3HW,
             anomaly_map=map_HW,
             mask=mask_HW,
+            map_range=self.decision.map_range,
             regions=self.decision.regions(map_HW, mask_HW, placement),
             placement=placement,
             read=image.read and partial(_as_seen, image.read, self.white_level),

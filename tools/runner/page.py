@@ -9,6 +9,7 @@ from callbacks.report.lot_page import Lot, render_lot
 from callbacks.report.lot_rows import lines_of
 from datamodules.files.whole_files import write_whole
 
+from .decision import ALL
 from .record import whole_rows
 
 if TYPE_CHECKING:
@@ -49,13 +50,14 @@ def write_page(record: Path, judge: Judge, images: PageImages, heading: Heading,
     lines = lines_of(whole_rows(record))
     if failed := sum(bool(line.error) for line in lines):
         notes = [f"{failed} of {len(lines)} images could not be judged: look at them first.", *notes]
+    kinds = judge.own_thresholds()
     lot = Lot(
         lines=lines,
         lot=heading.lot,
         part=heading.part,
         model=heading.model or _named(judge),
-        thresholds={scope: float(value) for scope, value in judge.decision.image.items()},
-        promise=judge.decision.promise,
+        thresholds={ALL: float(judge.decision.image[ALL])} | {f"kind {kind}": own for kind, (own, _) in kinds.items()},
+        promise=" ".join(f"{kind}: {promise}" for kind, (_, promise) in kinds.items()) or judge.decision.promise,
         notes=notes,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         source=images.address,

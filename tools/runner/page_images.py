@@ -37,13 +37,11 @@ class PageImages:
     Args:
         folder: Of the results.
         most: Images at most; 0: none.
-        limits: Raw map values of the darkest and the brightest colour.
     """
 
-    def __init__(self, folder: Path, most: int, limits: tuple[float, float]) -> None:
+    def __init__(self, folder: Path, most: int) -> None:
         self.folder = folder / FOLDER
         self.most = most
-        self.limits = limits
         self._waiting: list[tuple[bool, float, str]] = []
         self._held = 0
 
@@ -53,7 +51,7 @@ class PageImages:
             return None
         name, size = result.place.as_posix(), (result.shown.shape[0], result.shown.shape[1])
         mask = result.mask if result.marks else None
-        layer = encode(found_layer(result.anomaly_map, mask, self.limits, result.placed, size), quality=_QUALITY)
+        layer = encode(found_layer(result.anomaly_map, mask, result.map_range, result.placed, size), quality=_QUALITY)
         colours = np.ascontiguousarray(result.shown[..., ::-1])
         _, image = cv2.imencode(IMAGE, colours, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         write_whole(self.folder / f"{name}{IMAGE}", image.tobytes())

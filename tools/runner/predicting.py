@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from callbacks.acceptance.judgement import STATES
 from datamodules.errors import DataError
 
-from .familiar import DRIFT
+from .familiar import DRIFT, Familiar
 from .page import Heading, write_page
 from .page_images import EDGE
 from .sources import find_images, require_images
@@ -172,7 +172,8 @@ def predict(
     started = last = time.monotonic()
     check_call(judge, sources, options)
     judge.shows = EDGE if options.page else 0
-    how = (judge.decision.map_range, options.overlays, options.masks, judge.measuring, judge.usual, sink, options.page)
+    familiar = Familiar(judge.usual, {kind: member.usual for kind, member in judge.members.items()})
+    how = (options.overlays, options.masks, judge.measuring, familiar, sink, options.page)
     with Writer(out, about, *how, layered=judge.places is not None) as writer:
         earlier = len(writer.done)
         images = itertools.islice(_waiting(judge, sources, options.every, writer.done), options.limit)

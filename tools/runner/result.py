@@ -72,6 +72,7 @@ class Result:
         input_3HW: What the model saw, RGB in [0, 1].
         anomaly_map: (H, W) raw map values at the model's size.
         mask: (H, W) True where the map reaches the threshold for pixels, whatever the verdict on the image.
+        map_range: Raw map values of the darkest and the brightest colour, as the model that judged has them.
         regions: Connected regions of the mask, the worst first; see ``marks``.
         detections: Defects that an instance model found, the surest first: ``box`` (left, top, right, bottom in pixels
             of the image as read), ``label``, ``score``, and ``mask``, its part of the model's image, at ``region``.
@@ -104,6 +105,7 @@ class Result:
     input_3HW: npt.NDArray[np.float32] | None = None
     anomaly_map: npt.NDArray[np.float32] | None = None
     mask: npt.NDArray[np.bool_] | None = None
+    map_range: tuple[float, float] = (0.0, 1.0)
     regions: tuple[Region, ...] = ()
     detections: tuple[Instance, ...] = ()
     unusual: str = ""

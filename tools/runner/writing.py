@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from callbacks.statistics.usual import Usual
-
     from .measuring import Measuring
     from .result import Result
 
@@ -85,11 +83,10 @@ class Writer:
     Args:
         folder: Is made if it is not there.
         about: What judges, in plain values: where a folder holds results of something else, nothing is mixed.
-        map_range: Raw map values of the darkest and the brightest colour of overlays.
         overlays: Images to draw the map over.
         masks: Images whose mask is written, as large as the image.
         measuring: How defects are listed; None: they are not.
-        usual: What images of the training are like; None: nobody noted it.
+        familiar: Gathers how unlike the images of the training these are.
         sink: Takes every row, too; None: nobody does.
         images: Of a page at most; 0: there is none.
         layered: Whether images are layers of prints, with machine, job, build and number.
@@ -113,11 +110,10 @@ class Writer:
         self,
         folder: str | Path,
         about: dict[str, Any],
-        map_range: tuple[float, float],
         overlays: Which = "defective",
         masks: Which = "none",
         measuring: Measuring | None = None,
-        usual: Usual | None = None,
+        familiar: Familiar | None = None,
         sink: Sink | None = None,
         images: int = 0,
         *,
@@ -125,15 +121,14 @@ class Writer:
     ) -> None:
         self._columns = (*COLUMNS, *LAYER_COLUMNS) if layered else COLUMNS
         self.folder = Path(folder).expanduser()
-        self.images = PageImages(self.folder, images, map_range)
-        self.map_range = map_range
+        self.images = PageImages(self.folder, images)
         self.overlays, self.masks = overlays, masks
         self.done: set[str] = set()
         self.rows = self.defective = self.failed = 0
         self.defects = None if measuring is None else 0
         self.first_failed: list[str] = []
         self.states: Counter[str] = Counter()
-        self.familiar = Familiar(usual)
+        self.familiar = familiar or Familiar(None)
         self._measuring = measuring
         self._sink = sink
         self._begin(about)
@@ -164,7 +159,7 @@ class Writer:
     def write(self, result: Result) -> None:
         """Write what belongs to an image, and then its row."""
         if result.anomaly_map is not None and result.mask is not None:
-            if _wanted(self.overlays, result) and (drawn := drawn_over(result, self.map_range)) is not None:
+            if _wanted(self.overlays, result) and (drawn := drawn_over(result, result.map_range)) is not None:
                 self._save("overlays", result, ".jpg", drawn[..., ::-1])
             if _wanted(self.masks, result):
                 self._save("masks", result, ".png", result.placed.mask_on_disk(result.mask).astype(np.uint8) * 255)

@@ -62,6 +62,7 @@ class Model(BaseModel):
     threshold: float
     promise: str = Field(description="What the threshold promises")
     kinds: list[str] = Field(description="Sub-populations that it tells apart")
+    thresholds: dict[str, float] = Field(description="Of the kinds that have thresholds of their own")
     acceptance: str = Field(description="Name of the rules that accept parts; empty without")
     model: dict[str, str]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from .limits import busy
@@ -147,7 +147,7 @@ class Batcher:
         self.batches += 1
         try:
             prepared = [asked.prepared for asked in batch if asked.prepared is not None]
-            results = [self._measured(one) for one in self.judge.judge(prepared, [asked.kind for asked in batch])]
+            results = [self.judge.measured(one) for one in self.judge.judge(prepared, [asked.kind for asked in batch])]
         except Exception as error:  # noqa: BLE001 - those who asked are told, and others go on
             for asked in batch:
                 asked.promise.set_exception(error)
@@ -156,9 +156,3 @@ class Batcher:
                 asked.promise.set_result(result)
         finally:
             self._free.release(len(batch))
-
-    def _measured(self, result: Result) -> Result:
-        """List the defects of an image, as predictions do."""
-        if self.judge.measuring is None or result.error or result.defects is not None:
-            return result
-        return replace(result, defects=tuple(self.judge.measuring(result)))

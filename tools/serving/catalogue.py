@@ -61,6 +61,7 @@ class Served:
             "threshold": float(decision.image[ALL]),
             "promise": decision.promise,
             "kinds": list(self.kinds),
+            "thresholds": {kind: value for kind, (value, _) in self.judge.own_thresholds().items()},
             "acceptance": "" if self.judge.acceptance is None else self.judge.acceptance.name,
             "model": {key: str(value) for key, value in self.judge.about.items()},
         }

@@ -39,7 +39,13 @@ async def home(request: Request) -> HTMLResponse:
     """Show the page on which images are dropped."""
     state: State = request.app.state.loupe
     models = [
-        served.about() | {"dials": dials_of(served.judge.acceptance), "searches": served.judge.instances}
+        served.about()
+        | {
+            "dials": dials_of(served.judge.acceptance),
+            "searches": served.judge.instances,
+            "finds": served.judge.find_kind is not None,
+            "own": served.judge.own_thresholds(),
+        }
         for served in state.catalogue.models.values()
     ]
     return page("home.html.j2", models=models, limits=state.limits, links=links_of(state, "/"))
@@ -68,10 +74,11 @@ async def shown(request: Request, name: str) -> HTMLResponse:
     """Show what was found on an image."""
     state: State = request.app.state.loupe
     found, served = _find(state, name)
-    if served.judge.views is not None and found.input_3HW is not None and "reconstruction" not in found.drawn:
+    if found.input_3HW is not None and "reconstruction" not in found.drawn:
         found.drawn |= await _views(found, served)
     filters = [part for part in found.drawn if part.startswith("bottleneck-")]
-    about = served.about() | {"threshold": found.result.threshold}
+    decision = served.judge.responsible(found.result.kind).decision
+    about = served.about() | {"threshold": found.result.threshold, "promise": decision.promise_of(found.result.kind)}
     answer = answer_of(found.result, found.model)
     nearest = served.likeness.there and found.described is not None
     return page(
@@ -150,7 +157,8 @@ async def drift(request: Request, asked: Listed) -> JSONResponse:
     found = [held.result.row() for name in asked.ids if (held := _held(state, name, served)) is not None]
 
     def conclude() -> list[str]:
-        familiar = Familiar(served.judge.usual)
+        members = served.judge.members
+        familiar = Familiar(served.judge.usual, {kind: member.usual for kind, member in members.items()})
         for row in found:
             familiar.add(row)
         return familiar.conclude() if found else []

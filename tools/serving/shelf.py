@@ -126,7 +126,7 @@ class Sight:
             drawn["image"] = encode(small)
             drawn["small"] = encode(_thumbnail(small))
             if result.anomaly_map is not None and result.mask is not None:
-                layer = map_layer(result.anomaly_map, *served.judge.decision.map_range)
+                layer = map_layer(result.anomaly_map, *result.map_range)
                 mask_HW, size = result.mask & result.marks, (small.shape[0], small.shape[1])
                 if not result.placed.whole:
                     layer = result.placed.values_on_disk(layer, size)
@@ -135,7 +135,7 @@ class Sight:
                 drawn["outline"] = encode(outline_layer(mask_HW, size), lossless=True)
                 if result.zones_HW is not None and result.zones_HW.any():
                     drawn["zones"] = encode(zone_layer(_zones(result.zones_HW, result.placed), size), lossless=True)
-        input_3HW = result.input_3HW if served.judge.views is not None else None
+        input_3HW = result.input_3HW if served.judge.responsible(result.kind).views is not None else None
         plain = replace(
             result, input_3HW=None, anomaly_map=None, mask=None, detections=(), zones_HW=None, read=None, shown=None
         )
@@ -144,9 +144,10 @@ class Sight:
 
 def views_of(shown: Shown, served: Served) -> dict[str, bytes]:
     """Draw what the model went by; empty where it shows nothing."""
-    if shown.input_3HW is None or served.judge.views is None:
-        return {}
-    return views_drawn(served.judge.views(shown.input_3HW[None]), shown.input_3HW)
+    views = served.judge.responsible(shown.result.kind).views
+    return (
+        {} if shown.input_3HW is None or views is None else views_drawn(views(shown.input_3HW[None]), shown.input_3HW)
+    )
 
 
 def _zones(zones_hw: Array, placed: Placement) -> Array:

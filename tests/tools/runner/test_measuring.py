@@ -39,7 +39,7 @@ def result(name: str, *boxes: tuple[int, int, int, int]) -> Result:
 
 
 def write(folder: Path, *results: Result) -> pd.DataFrame:
-    with Writer(folder, {}, (0.0, 1.0), "none", "none", MEASURING) as writer:
+    with Writer(folder, {}, "none", "none", MEASURING) as writer:
         for one in results:
             writer.write(one)
     table = pd.read_csv(folder / "defects.csv", keep_default_na=False)

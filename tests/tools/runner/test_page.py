@@ -170,7 +170,7 @@ def test_a_page_holds_images_up_to_a_bound_and_names_the_others(
 def test_an_edited_record_removes_no_file_outside_of_the_page(tmp_path: Path) -> None:
     precious = tmp_path / "precious.jpg"
     precious.write_bytes(b"x")
-    images = PageImages(tmp_path / "out", 1, (0.0, 1.0))
+    images = PageImages(tmp_path / "out", 1)
     for far, name in enumerate(("near.png", "../../precious")):
         images.note({"verdict": "good", "score": float(far), "threshold": 0.0, "page": {"name": name}})
     assert precious.is_file()

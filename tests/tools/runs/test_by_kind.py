@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from callbacks.statistics.bootstrap import Resampling
 from datamodules.layer_groups import find_groups
+from tests.tools.serving.conftest import form, serving
 from tools import export as export_verb
 from tools import predict as predict_verb
 from tools import train as train_verb
@@ -112,6 +114,42 @@ def test_images_are_predicted_by_kind_by_run_and_bundle_alike(trained: Path, tmp
         result = bundle(path)
         assert result.kind == kind
         assert result.score == pytest.approx(score, rel=1e-3)
+
+
+def test_images_of_a_kind_are_predicted_as_by_the_run_of_their_kind(trained: Path, tmp_path: Path) -> None:
+    source = trained.parents[2] / "prints" / "defective" / "machine_1"
+    rows = []
+    for run in (trained, trained / "kind-layers_1"):
+        words = [f"run={run}", f"source={source}", f"out={tmp_path / run.name}", "overlay=all", "page=0"]
+        out = predict_verb.run(words, show=False)
+        assert out is not None
+        lines = (out / "predictions.jsonl").read_text().splitlines()
+        rows.append([json.loads(line) | {"kind": "layers_1"} for line in lines])
+    assert rows[0] == rows[1]  # scores, probabilities, what is unusual, and defects with their confidence
+    assert any(row["defects"] for row in rows[0])
+    drift = [json.loads((tmp_path / run / "drift.json").read_text()) for run in ("kinds", "kind-layers_1")]
+    assert drift[0] == {"layers_1": drift[1]}
+    overlays = [sorted((tmp_path / run / "overlays").rglob("*.jpg")) for run in ("kinds", "kind-layers_1")]
+    assert [path.read_bytes() for path in overlays[0]] == [path.read_bytes() for path in overlays[1]]
+    assert len(overlays[0]) == len(rows[0])
+
+
+def test_the_page_shows_what_the_model_of_the_kind_promises_and_went_by(trained: Path, tmp_path: Path) -> None:
+    part = trained / "kind-layers_1"
+    chosen = json.loads((part / "calibration.json").read_text())["image"]["all"]
+    path = next((trained.parents[2] / "prints" / "good" / "machine_1").rglob("*.png"))
+    body, sort = form([(path.name, path.read_bytes())])
+    drawn = []
+    for run, name in ((trained, "kinds"), (part, "part")):
+        with serving(tmp_path / name, f"run={run}") as server:
+            (answer,) = server.ask("POST", "/show", body, {"Content-Type": sort}).json
+            assert html.escape(chosen["promise"], quote=False) in server.get(f"/shown/{answer['id']}").body.decode()
+            parts = ("map", "reconstruction", "difference", "bottleneck-1")
+            drawn.append([server.get(f"/shown/{answer['id']}/{one}.webp").body for one in parts])
+            if run == trained:
+                assert answer["kind"] == "layers_1"
+                assert server.get("/models").json[0]["thresholds"]["layers_1"] == pytest.approx(chosen["value"])
+    assert drawn[0] == drawn[1]
 
 
 def test_one_kind_is_refused_before_anything_is_trained(trained: Path, tmp_path: Path) -> None:

@@ -193,11 +193,13 @@
   }
 
   function makeDials() {
-    const { dials, value, searches } = model.selectedOptions[0].dataset, threshold = Number(value);
+    const { dials, value, searches, own } = model.selectedOptions[0].dataset, kinds = JSON.parse(own);
+    const several = !kind.value && Object.keys(kinds).length > 0, threshold = kinds[kind.value] ? kinds[kind.value][0] : Number(value);
     const scores = judged().map((entry) => entry.answer.score), low = Math.min(threshold, ...scores), high = Math.max(threshold, ...scores);
     const room = (high - low) * 0.05 || Math.abs(threshold) * 0.5 || 1;
     const found = JSON.parse(dials).map(dial);
-    if (!Number(searches)) {
+    if (several) found.unshift(node("p", "Kinds have thresholds of their own: choose a kind to try another for it."));
+    else if (!Number(searches)) {
       const made = dial(["", "Score from which an image is defective", threshold, high + room, (high - low + 2 * room) / 400]), slider = made.querySelector("input");
       slider.min = low - room;
       slider.value = threshold;
@@ -261,10 +263,21 @@
   function choose() {
     const option = model.selectedOptions[0], kinds = JSON.parse(option.dataset.kinds);
     byId("kinds").hidden = !kinds.length;
-    kind.replaceChildren(new Option("all", ""), ...kinds.map((name) => new Option(name, name)));
+    kind.replaceChildren(new Option(Number(option.dataset.finds) ? "as found" : "all", ""), ...kinds.map((name) => new Option(name, name)));
     byId("try").open = false;
     trial = null;
-    byId("promise").textContent = `Threshold ${option.dataset.threshold}. ${option.dataset.promise}`;
+    promise();
+  }
+
+  function promise() {
+    const { own, threshold, promise: said } = model.selectedOptions[0].dataset, kinds = Object.entries(JSON.parse(own));
+    const chosen = kinds.find(([name]) => name === kind.value);
+    const listed = kinds.map(([name, [value]]) => `${number(value)} for ${name}`).join(", ");
+    byId("promise").textContent = chosen
+      ? `Threshold ${number(chosen[1][0])} for ${chosen[0]}. ${chosen[1][1]}`
+      : listed && !kind.value
+        ? `Thresholds ${listed}, ${threshold} for all others. Choose a kind, or an image, to see what its threshold promises.`
+        : `Threshold ${threshold}. ${said}`;
   }
 
   function again() {
@@ -341,7 +354,7 @@
   for (const id of ["files", "folder"]) byId(id).addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
   for (const id of ["filter", "order"]) byId(id).addEventListener("change", draw);
   model.addEventListener("change", () => { choose(); if (entries.length) again(); });
-  kind.addEventListener("change", () => { if (entries.length) again(); });
+  kind.addEventListener("change", () => { promise(); byId("try").open = false; if (entries.length) again(); });
   byId("choose").addEventListener("submit", (event) => event.preventDefault());
   byId("try").addEventListener("toggle", () => { if (byId("try").open) makeDials(); else { trial = null; trying += 1; draw(); } });
   byId("reset").addEventListener("click", makeDials);
