@@ -141,6 +141,13 @@ def _waiting(judge: Judge, sources: Sequence[str], every: int, done: Container[s
         yield from (image for image in judge.arrays.meet(find_images(sources, every)) if image.name not in done)
 
 
+def _thresholds(judge: Judge) -> dict[str, dict[str, float]]:
+    return {
+        "image_threshold": {name: float(value) for name, value in judge.decision.image.items()},
+        "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
+    }
+
+
 def predict(
     judge: Judge,
     sources: Sequence[str],
@@ -161,12 +168,11 @@ def predict(
     options = options or Options()
     about = judge.about | {
         "kind": options.kind,
-        "image_threshold": {name: float(value) for name, value in judge.decision.image.items()},
-        "pixel_threshold": {name: float(value) for name, value in judge.decision.pixel.items()},
+        **_thresholds(judge),
         "defects": judge.measuring and asdict(judge.measuring.rules),
     }
     if judge.members:
-        about["members"] = {kind: dict(member.about) for kind, member in judge.members.items()}
+        about["members"] = {kind: {**member.about, **_thresholds(member)} for kind, member in judge.members.items()}
     if judge.acceptance is not None:  # folders of calls without rules say nothing of them
         about["acceptance"] = judge.acceptance.to_dict()
     started = last = time.monotonic()

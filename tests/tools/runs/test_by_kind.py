@@ -127,6 +127,8 @@ def test_images_of_a_kind_are_predicted_as_by_the_run_of_their_kind(trained: Pat
         rows.append([json.loads(line) | {"kind": "layers_1"} for line in lines])
     assert rows[0] == rows[1]  # scores, probabilities, what is unusual, and defects with their confidence
     assert any(row["defects"] for row in rows[0])
+    about = [json.loads((tmp_path / run / "predictions.json").read_text()) for run in ("kinds", "kind-layers_1")]
+    assert about[0]["members"]["layers_1"]["image_threshold"] == about[1]["image_threshold"]
     drift = [json.loads((tmp_path / run / "drift.json").read_text()) for run in ("kinds", "kind-layers_1")]
     assert drift[0] == {"layers_1": drift[1]}
     overlays = [sorted((tmp_path / run / "overlays").rglob("*.jpg")) for run in ("kinds", "kind-layers_1")]
