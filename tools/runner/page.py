@@ -57,7 +57,7 @@ def write_page(record: Path, judge: Judge, images: PageImages, heading: Heading,
         part=heading.part,
         model=heading.model or _named(judge),
         thresholds={ALL: float(judge.decision.image[ALL])} | {f"kind {kind}": own for kind, (own, _) in kinds.items()},
-        promise=" ".join(f"{kind}: {promise}" for kind, (_, promise) in kinds.items()) or judge.decision.promise,
+        promise=_promises(judge),
         notes=notes,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         source=images.address,
@@ -66,6 +66,12 @@ def write_page(record: Path, judge: Judge, images: PageImages, heading: Heading,
     path = record.with_name(PAGE)
     write_whole(path, render_lot(lot).encode())
     return path
+
+
+def _promises(judge: Judge) -> str:
+    """Say what the threshold promises, or those of the kinds and the one of all others."""
+    own = [f"{kind}: {promise}" for kind, (_, promise) in judge.own_thresholds().items()]
+    return " ".join([*own, f"Others: {judge.decision.promise}"]) if own else judge.decision.promise
 
 
 def _named(judge: Judge) -> str:
