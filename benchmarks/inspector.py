@@ -5,8 +5,9 @@ python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--s
 FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two tables:
 
 * **microscopes**: AUROC on another microscope, by the model as it is, and after ``loupe extend`` by ten good images of
-  it, none of which is tested; then ``loupe forget`` (what that leaves is shown of the last one). Each split is a
-  training of its own, on another half of the good faces, or on faces drawn anew: means over splits (least to greatest).
+  it, of every kind of fiber, none of which is tested; then ``loupe forget`` (what that leaves is shown of the last
+  one). Each split is a training of its own, on another half of the good faces, or on faces drawn anew: means over
+  splits (least to greatest).
 * **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on
   one half, in rounds of ten: the nearest to the threshold first (one in ten at random, as ``loupe label`` does) or all
   at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
@@ -34,7 +35,7 @@ from callbacks.policies.choice import choose_threshold
 from callbacks.policies.f1 import F1
 from datamodules.files.images import read_image
 from datamodules.synthetic.drawing import Identity
-from datamodules.synthetic.fiber import DEFECTS
+from datamodules.synthetic.fiber import CORES_UM, DEFECTS
 from tools.cli import main as loupe
 from tools.labelling.queue import Queue, Scored
 from tools.labelling.weighing import weights_of
@@ -49,19 +50,23 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+KINDS = tuple(CORES_UM)
 ROUND = 10  # verdicts after which thresholds are chosen anew
+TEN = 10  # good images of the other microscope
 VERDICTS = (0, 10, 20, 30, 50)
 NEAREST, RANDOM = 0.1, 1.0  # shares that are picked at random
 BRIEF = ("trainer=cpu", "report=false", "data.num_workers=0", "callbacks.evaluation.resamples=10")
+MOST = ("data.test_share=0.1", "data.calibration_share=0.2")  # of few good faces, most are to be learnt
 QUIET = ("overlay=none", "mask=none", "page=0", "errors=ok")
 
 
 class Face(NamedTuple):
-    """An end face, its label and its group."""
+    """An end face, its label, its group, and its kind: what core it has."""
 
     scene: Scene
     defective: bool
     group: str
+    kind: str
 
 
 @dataclass
@@ -171,10 +176,12 @@ def real_faces(root: Path) -> list[Face]:
     labels, rng, found = pd.read_csv(root / "labels.csv"), np.random.default_rng(0), []
     for name, label in zip(labels["image"], labels["label"], strict=True):
         if label in {"good", "defective"}:
-            found.append(Face(cut_scene(read_image(root / name)), label == "defective", str(name)))
+            found.append(
+                Face(cut_scene(read_image(root / name)), label == "defective", str(name), str(name).partition("/")[0])
+            )
     for place, face in enumerate([face for face in found if not face.defective]):
         bad = planted(face.scene, DEFECTS[place % len(DEFECTS)], rng.uniform(0.5, 1), rng)
-        found.append(Face(bad, True, face.group))
+        found.append(Face(bad, True, face.group, face.kind))
     return found
 
 
@@ -185,7 +192,7 @@ def drawn_faces(count: int, seed: int) -> list[Face]:
         defect = DEFECTS[group // 3 % len(DEFECTS)] if group % 3 == 2 else None
         identity = Identity(seed, "fiber", group, 0)
         scene = drawn_scene(identity, defect, rng.uniform(0.5, 1) if defect else 0.0)
-        found.append(Face(scene, defect is not None, f"connector_{group}"))
+        found.append(Face(scene, defect is not None, f"connector_{group}", KINDS[group % len(KINDS)]))
     return found
 
 
@@ -248,8 +255,8 @@ def microscopes(faces: list[Face], out: Path, kinds: Sequence[str], split: int, 
     rest = [face for face in faces if face.group not in groups]
     write(learn, out / "first")
     train = ["train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one"]
-    command(*train, f"seed={split}", *words)
-    ten = {face.group for face in [face for face in rest if not face.defective][:10]}
+    command(*train, f"seed={split}", *MOST, *words)
+    ten = {face.group for face in of_every_kind([face for face in rest if not face.defective], TEN)}
     return [_second(out / "run" / "one", rest, ten, out / kind, kind, again=kind == kinds[-1]) for kind in kinds]
 
 
@@ -257,6 +264,16 @@ def line_of(run: Path) -> float:
     """Return the threshold of images that a run has."""
     values = json.loads((run / "calibration.json").read_text(encoding="utf-8"))
     return float(values["image"]["all"]["value"])
+
+
+def of_every_kind(faces: Sequence[Face], count: int) -> list[Face]:
+    """Choose so many faces, one of each kind in turn, in their order."""
+    turns: dict[str, int] = {}
+    placed = []
+    for place, face in enumerate(faces):
+        turns[face.kind] = turns.get(face.kind, 0) + 1
+        placed.append((turns[face.kind], place))
+    return [faces[place] for _, place in sorted(placed)[:count]]
 
 
 def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str, *, again: bool) -> Second:
@@ -315,6 +332,7 @@ def fibers(name: str, options: argparse.Namespace) -> tuple[Rows, Rows]:
         seconds = microscopes(faces, out, options.microscopes, split, options.settings)
         for kind, second in zip(options.microscopes, seconds, strict=True):
             found[kind].append(second)
+            print(name, kind, split, second.auroc(second.before), second.auroc(second.extended), flush=True)
     rows = [row_of(name, kind, seconds) for kind, seconds in found.items()]
     last = options.microscopes[-1]
     labels = table_of(f"{name}, {last}", [one.before for one in found[last]], options.seeds)

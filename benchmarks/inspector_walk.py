@@ -132,7 +132,6 @@ def look(walk: Walk) -> None:
     """Photograph a defect with its map and a good image beside it, and what the model marks."""
     while "bad/" not in walk.image():
         walk.press("ArrowRight")
-    walk.page.keyboard.press("m")
     walk.page.keyboard.press("c")
     walk.page.wait_for_timeout(MAPPED_MS)
     walk.photograph("label.png")

@@ -171,7 +171,7 @@ def test_labels_of_images_that_the_model_learnt_do_not_move_a_threshold(
         assert main(["calibrate", f"run={run}", f"labels={labels}", "pool=false", "dry=true"]) == 0
         said = capsys.readouterr().out.splitlines()
         chosen.append([line for line in said if line.startswith("image threshold of all")])
-        assert ("3 labels are of images that the model learnt" in said[0]) == (count == 0)
+        assert ("3 labels are of what the model learnt" in said[0]) == (count == 0)
     assert chosen[0] == chosen[1] != []
     labels.write_text("\n".join(["image,label", *rows[:3], ""]), encoding="utf-8")
     assert main(["calibrate", f"run={run}", f"labels={labels}"]) == 1

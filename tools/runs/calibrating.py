@@ -215,8 +215,11 @@ def _leave_out_learnt(wanted: pd.DataFrame, folder: RunFolder) -> tuple[pd.DataF
             f"Expected labels of images that the model did not learn, but it learnt all {len(wanted)} of them: label "
             "others."
         )
-    said = f"{int(known.sum())} labels are of images that the model learnt, and say nothing of new ones: left out."
-    return wanted[~known].reset_index(drop=True), [said] if known.any() else []
+    count = int(known.sum())
+    said = (
+        f"{count} {'label is' if count == 1 else 'labels are'} of what the model learnt, and left out: it knows that."
+    )
+    return wanted[~known].reset_index(drop=True), [said] if count else []
 
 
 def _judged(trained: Trained, wanted: pd.DataFrame) -> list[Labelled]:
