@@ -8,13 +8,12 @@ FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two t
   it, of every kind of fiber, none of which is tested; then ``loupe forget`` (what that leaves is shown of the last
   one). Each split is a training of its own, on another half of the good faces, or on faces drawn anew: means over
   splits (least to greatest).
-* **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on
-  one half, in rounds of ten: the nearest to the threshold first (one in ten at random, as ``loupe label`` does) or all
-  at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
+* **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on one
+  half, in rounds of ten: the nearest to the threshold first with one in ten at random, with half of them at random
+  (as ``loupe label`` does), or all at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
   falsely alarmed is counted on the other half, beside what a threshold does there that knows all of the labelled half
-  (``all``), and the best of all thresholds, chosen on the very images (``any``). The threshold is
-  wrong at first: for other microscopes it is that of the one before; for ``screw``, the lowest score. Intervals hold 95
-  of 100 seeds.
+  (``all``), and the best of all thresholds, chosen on the very images (``any``). The threshold is wrong at first: for
+  other microscopes it is that of the one before; for ``screw``, the lowest score. Intervals hold 95 of 100 seeds.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ KINDS = tuple(CORES_UM)
 ROUND = 10  # verdicts after which thresholds are chosen anew
 TEN = 10  # good images of the other microscope
 VERDICTS = (0, 10, 20, 30, 50)
-NEAREST, RANDOM = 0.1, 1.0  # shares that are picked at random
+WAYS = {"one in ten at random": 0.1, "half at random": 0.5, "random": 1.0}  # others are the nearest to the threshold
 BRIEF = ("trainer=cpu", "report=false", "data.num_workers=0", "callbacks.evaluation.resamples=10")
 MOST = ("data.test_share=0.1", "data.calibration_share=0.2")  # of few good faces, most are to be learnt
 QUIET = ("overlay=none", "mask=none", "page=0", "errors=ok")
@@ -161,7 +160,7 @@ Rows: TypeAlias = "list[dict[str, object]]"
 def table_of(name: str, pools: Sequence[Pool], seeds: int) -> Rows:
     """Simulate with many seeds, spread over pools; one row per way and number of verdicts."""
     rows: Rows = []
-    for way, share in (("nearest first", NEAREST), ("random", RANDOM)):
+    for way, share in WAYS.items():
         found = [row for seed in range(seeds) for row in simulate(pools[seed % len(pools)], share, seed)]
         for count, part in pd.DataFrame(found).groupby("verdicts"):
             row = {column: told(part[column].tolist()) for column in ("missed", "alarms")}

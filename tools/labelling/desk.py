@@ -35,7 +35,7 @@ class Order:
         seed: Of the draw.
     """
 
-    share: float = 0.1
+    share: float = 0.5
     seed: int = 0
 
 

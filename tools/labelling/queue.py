@@ -77,7 +77,7 @@ class Queue:
         picked: How every image is picked, by name.
     """
 
-    def __init__(self, images: Iterable[Scored], share: float = 0.1, seed: int = 0) -> None:
+    def __init__(self, images: Iterable[Scored], share: float = 0.5, seed: int = 0) -> None:
         known = list(images)
         self.share = share
         self.picked = {image.name: how_picked(image, share, seed) for image in known}
