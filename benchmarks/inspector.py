@@ -9,11 +9,12 @@ FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two t
   one). Each split is a training of its own, on another half of the good faces, or on faces drawn anew: means over
   splits (least to greatest).
 * **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on one
-  half, in rounds of ten: the nearest to the threshold first with one in ten at random, with half of them at random
-  (as ``loupe label`` does), or all at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What was missed and
-  falsely alarmed is counted on the other half, beside what a threshold does there that knows all of the labelled half
-  (``all``), and the best of all thresholds, chosen on the very images (``any``). The threshold is wrong at first: for
-  other microscopes it is that of the one before; for ``screw``, the lowest score. Intervals hold 95 of 100 seeds.
+  half, in rounds of ten: the nearest to the threshold first, with one in ten at random or half of them (as by ``loupe
+  label``), or all at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What
+  was missed and falsely alarmed is counted on the other half, beside what a threshold does there that knows all of the
+  labelled half (``all``), and the best of all thresholds, chosen on the very images (``any``). The threshold is wrong
+  at first: for other microscopes it is that of the one before; for ``screw``, the lowest score. Intervals hold 95 of
+  100 seeds.
 """
 
 from __future__ import annotations

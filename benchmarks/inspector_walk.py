@@ -56,7 +56,7 @@ class Walk:
         self.page.wait_for_timeout(500)  # maps and images fade in
         path = self.pictures / name
         self.page.screenshot(path=path)
-        Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
     def open(self, address: str) -> None:
         """Open a page, and wait for its first image."""
