@@ -134,7 +134,7 @@ def look(walk: Walk) -> None:
         walk.press("ArrowRight")
     walk.page.keyboard.press("c")
     walk.page.wait_for_timeout(MAPPED_MS)
-    walk.photograph("label.png")
+    walk.photograph("label_map.png")
     walk.page.keyboard.press("a")
     walk.page.wait_for_timeout(MAPPED_MS)
     walk.photograph("label_mask.png")
