@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import cv2
 import numpy as np
 
+from .ring_step import NO_STEP, measure_step
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .ellipse import Floats, Plane
     from .ring_ground import Ground, Mask
     from .ring_pieces import Piece
+    from .ring_step import Step
 
 RAYS = 1440
 STEP = 0.5  # pixels between samples
@@ -28,7 +31,6 @@ STRETCH, STRETCH_STEP = 12, 4  # blocks of so many rays on both sides: 12 degree
 SPECK = 1.25  # times as bright, or as dark, beside the ground as the stretch around it: a speck
 AROUND = 9  # rays over which the brightness beside an outline is averaged
 WIDTHS = 2.5  # standard deviations of the blur from an edge at which it has no share in the brightness any more
-TRIMMED = 1.1  # what the weak flanks, which are left out, would add to the softness
 FLAT = 1e-3  # of white: no step at all
 BACK = 10  # samples after which a ray that comes back meets something else
 DISTINCT = 0.35  # of the ring's contrast: what lies outside a ray's edge must be nearer to the ground than this
@@ -180,55 +182,43 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
     """
     near_NM = np.broadcast_to(offset_M < -inward + max(PLATEAU, 0.3 * inward), value_NM.shape)
     found_N = _first_below(value_NM, offset_M, ground_N, _without_specks(_mean(value_NM, near_NM), ground_N), ground_N)
-    edge_N, soft, shading = found_N, 2.0, 1.0
+    edge_N, step = found_N, NO_STEP
     for _ in range(rounds):
+        soft = step.soft
         away = min(WIDTHS * soft, 0.6 * inward)
         body_N = _without_specks(_smoothed(_window(value_NM, offset_M, edge_N, -away - PLATEAU, -away)), ground_N)
         beside_N = _smoothed(_window(value_NM, offset_M, edge_N, WIDTHS * soft, WIDTHS * soft + PLATEAU))
         beside_N = np.where(np.isfinite(beside_N), beside_N, ground_N)
-        found_N = _first_below(value_NM, offset_M, ground_N, (body_N - ground_N) * shading + ground_N, beside_N)
+        found_N = _first_below(value_NM, offset_M, ground_N, step.shading.at_edge(body_N, beside_N), beside_N)
         edge_N = np.where(np.isfinite(found_N), found_N, edge_N)
-        soft, shading = _profile(value_NM, offset_M, edge_N, (body_N, beside_N), away)
+        step = _step(value_NM, offset_M, edge_N, (body_N, beside_N), away)
     return found_N
 
 
-def _profile(
-    value_NM: Floats, offset_M: Floats, edge_N: Floats, levels: tuple[Floats, Floats], away: float
-) -> tuple[float, float]:
-    """Measure the step from body to ground, over all rays: its softness, and how the body's shading goes on to it.
-
-    Returns:
-        The standard deviation of the blur in pixels, and the body's brightness at the edge over that ``away`` from it.
-    """
-    body_N, beside_N = levels
-    grid = np.arange(-away - 3 * PLATEAU, 3 * WIDTHS, STEP)
-    known = np.flatnonzero(np.isfinite(edge_N) & np.isfinite(body_N) & np.isfinite(beside_N))[::4]
+def _step(value_NM: Floats, offset_M: Floats, edge_N: Floats, levels: tuple[Floats, Floats], away: float) -> Step:
+    """Measure the step from body to ground over all rays, from levels ``away`` from their edges and beside them."""
+    known = np.flatnonzero(np.isfinite(edge_N) & np.isfinite(levels[0]) & np.isfinite(levels[1]))[::4]
     if len(known) < 2 * AROUND:
-        return 2.0, 1.0
+        return NO_STEP
+    body_N, beside_N = (level[known] for level in levels)
+    usual = float(np.median(body_N - beside_N))
+    if abs(usual) < FLAT:
+        return NO_STEP
+    grid = np.arange(-away - 3 * PLATEAU, 3 * WIDTHS, STEP)
+    height_N = (body_N - beside_N) / usual
+    part_NG = (_along(value_NM, offset_M, edge_N, known, grid) - beside_N[:, None]) / usual
+    part_NG[np.abs(part_NG) >= 2 * np.maximum(height_N, 1.0)[:, None]] = np.nan  # a fin's ray is not a step
+    return measure_step(grid, part_NG, height_N, usual)
+
+
+def _along(value_NM: Floats, offset_M: Floats, edge_N: Floats, known: npt.NDArray[np.intp], grid: Floats) -> Floats:
+    """Interpolate some rays at distances from their edges; NaN beyond what was sampled."""
     first, share = np.divmod((edge_N[known][:, None] + grid - offset_M[0]) / STEP, 1.0)
     index = first.astype(np.intp)
     within = (index >= 0) & (index < len(offset_M) - 1)
     index = np.clip(index, 0, len(offset_M) - 2)
     value = value_NM[known[:, None], index] * (1 - share) + value_NM[known[:, None], index + 1] * share
-    height = (body_N - beside_N)[known][:, None]
-    part = (value - beside_N[known][:, None]) / np.where(np.abs(height) < FLAT, np.inf, height)
-    used = within & np.isfinite(part) & (np.abs(part) < 2)  # a fin's ray is not a step
-    count = used.sum(axis=0)
-    grid, step = grid[count > AROUND], (np.where(used, part, 0.0).sum(axis=0) / np.maximum(count, 1))[count > AROUND]
-    near = (grid > -6) & (grid < 6)
-    if near.sum() < AROUND:
-        return 2.0, 1.0
-    falling = -np.gradient(step[near], grid[near])
-    weight = np.clip(falling, 0, None) * (falling > 0.15 * falling.max())
-    middle = float((weight * grid[near]).sum() / weight.sum())
-    soft = math.sqrt(float((weight * (grid[near] - middle) ** 2).sum() / weight.sum())) * TRIMMED
-    soft = min(max(soft, 0.6), 4.0)
-    deep = (grid <= -soft) & (grid >= -WIDTHS * soft - 2.5 * PLATEAU)
-    if deep.sum() < AROUND:
-        return soft, 1.0
-    blurred = np.asarray([0.5 * math.erfc(place / (soft * math.sqrt(2))) for place in grid[deep]])
-    at_edge = float(np.polynomial.polynomial.polyfit(grid[deep], step[deep] / blurred, 2)[0])
-    return soft, min(max(at_edge, 0.7), 1.3)
+    return np.where(within, value, np.nan)
 
 
 def _window(value_NM: Floats, offset_M: Floats, edge_N: Floats, low: float, high: float) -> Floats:
