@@ -36,6 +36,7 @@ ALONG = 3.0  # pixels: brightness is averaged along an outline over so much
 WALL = 12.0  # pixels beside a gap in which its walls round the outlines
 MARGIN = 32  # pixels around a part that belong to its box
 CALM = 5  # rays: of single edges the noise is not measured
+SEEN = 0.9  # of a turn: where a first look shows less, a second is taken before the outlines are refined
 NOISY = 4.0  # standard deviations of the edges: a length grows with every wiggle
 
 
@@ -137,8 +138,13 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
     first_outer, first_inner = fit_outline(edges_outer), fit_outline(edges_inner)
     if first_outer is None or first_inner is None or first_inner.radius >= first_outer.radius:
         return None
-    outer, calm_outer = _refined(grey_HW, ground, rough, (first_outer, first_inner), "outer")
-    inner, calm_inner = _refined(grey_HW, ground, rough, (first_outer, first_inner), "inner")
+    first = (first_outer, first_inner)
+    if min(first_outer.known, first_inner.known) < SEEN:  # the next looks at all directions, and may find more
+        first = _refined(grey_HW, ground, first, "outer")[0], _refined(grey_HW, ground, first, "inner")[0]
+    (outer, calm_outer), (inner, calm_inner) = (
+        _refined(grey_HW, ground, first, "outer"),
+        _refined(grey_HW, ground, first, "inner"),
+    )
     away_outer, away_inner = deviations(edges_outer, outer), deviations(edges_inner, inner)
     gaps = find_gaps(grey_HW, ground, outer, inner)
     calm_outer, calm_inner = (
@@ -167,19 +173,16 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
     )
 
 
-def _refined(
-    grey_HW: Floats, ground: Ground, rough: Rough, first: tuple[Outline, Outline], side: Side
-) -> tuple[Outline, Floats]:
+def _refined(grey_HW: Floats, ground: Ground, first: tuple[Outline, Outline], side: Side) -> tuple[Outline, Floats]:
     """Find an outline again around its first fit, averaged along it; return it, and what deviates from it."""
     outer, inner = first
     one = outer if side == "outer" else inner
     at_N = np.arange(RAYS) * (2 * math.pi / RAYS)
-    seen = np.isfinite(rough.outer_N)
     around = Rough(
         one.x,
         one.y,
-        np.where(seen, one.at(at_N) if side == "outer" else reach(outer, one.x, one.y, at_N), np.nan),
-        np.where(seen, one.at(at_N) if side == "inner" else reach(inner, one.x, one.y, at_N), np.nan),
+        one.at(at_N) if side == "outer" else reach(outer, one.x, one.y, at_N),
+        one.at(at_N) if side == "inner" else reach(inner, one.x, one.y, at_N),
     )
     edges = find_edges(grey_HW, ground, around, side, along=ALONG, rounds=3)
     refined = fit_outline(edges) or one

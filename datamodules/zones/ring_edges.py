@@ -29,8 +29,9 @@ PLATEAU = 4.0  # pixels over which the brightness beside an outline is averaged
 SMOOTH = 0.7  # pixels along the rays: tames the camera's noise, and moves no edge
 STRETCH, STRETCH_STEP = 12, 4  # blocks of so many rays on both sides: 12 degrees each, wider than any speck
 SPECK = 1.25  # times as bright, or as dark, beside the ground as the stretch around it: a speck
-AROUND = 9  # rays over which the brightness beside an outline is averaged
+AROUND = 25  # rays over which the brightness beside an outline is averaged
 WIDTHS = 2.5  # standard deviations of the blur from an edge at which it has no share in the brightness any more
+ENOUGH = 18  # rays that tell of the step
 FLAT = 1e-3  # of white: no step at all
 BACK = 10  # samples after which a ray that comes back meets something else
 DISTINCT = 0.35  # of the ring's contrast: what lies outside a ray's edge must be nearer to the ground than this
@@ -198,7 +199,7 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
 def _step(value_NM: Floats, offset_M: Floats, edge_N: Floats, levels: tuple[Floats, Floats], away: float) -> Step:
     """Measure the step from body to ground over all rays, from levels ``away`` from their edges and beside them."""
     known = np.flatnonzero(np.isfinite(edge_N) & np.isfinite(levels[0]) & np.isfinite(levels[1]))[::4]
-    if len(known) < 2 * AROUND:
+    if len(known) < ENOUGH:
         return NO_STEP
     body_N, beside_N = (level[known] for level in levels)
     usual = float(np.median(body_N - beside_N))

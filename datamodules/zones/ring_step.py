@@ -85,7 +85,9 @@ def measure_step(grid_G: Floats, part_NG: Floats, height_N: Floats, unit: float)
         return Step(soft, NO_STEP.shading)
     soft, place = _fit(grid[used], step[used], soft)
     terms_GK, at_edge_K = _terms(grid[used] - place, soft), _terms(np.zeros(1), soft)[0]
-    solved = np.linalg.lstsq(terms_GK, np.stack([growing[used], constant[used]], axis=1), rcond=None)[0]
+    bell = np.exp(-0.5 * ((grid[used] - place) / soft) ** 2)  # edges of faint rays may lie elsewhere yet
+    both = np.stack([growing[used], constant[used]], axis=1)
+    solved = np.linalg.lstsq(np.column_stack([terms_GK, bell]), both, rcond=None)[0][:-1]
     share, more = (2 * float(value) for value in at_edge_K @ solved)
     return Step(soft, Shading(share, more * unit))
 
