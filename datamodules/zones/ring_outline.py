@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .ring_edges import AROUND
+
 if TYPE_CHECKING:
     from .ellipse import Floats
     from .ring_edges import Edges
@@ -22,6 +24,7 @@ FINEST = 0.1  # pixels: residuals are never taken for smaller
 DETRENDED = 31  # rays: what lasts longer is form, not noise
 SCATTERED = 121  # rays, 30 degrees, over which noise is alike
 MIN_TRUST = 0.02
+MIN_WAVE = 0.01  # pixels: no wave is held to less
 DIAMETERS = 720  # directions, over half a turn, in which an outline is measured
 
 
@@ -85,23 +88,65 @@ def fit_outline(edges: Edges) -> Outline | None:
     known = np.isfinite(edges.radius_N)
     if known.sum() < 8 * WAVES:
         return None
-    x, y = edges.x, edges.y
-    series_K, noise = np.zeros(2 * WAVES - 1), 0.0
-    weight_N: Floats | None = None
-    trust_N: Floats | None = None
-    series: Floats
+    start = Fitted(edges.x, edges.y, np.zeros(2 * WAVES + 1), None, None)
+    free = _centred(edges, known, start, np.zeros(2 * WAVES + 1))
+    x, y, series_K, _, _ = _centred(edges, known, free, _hold(edges, known, free))
+    seen = turned(edges, x, y)
+    regular_K = np.concatenate([series_K[:1], series_K[3:]])
+    away = seen.radius_N[known] - _basis(seen.angle_N[known], first=False) @ regular_K
+    return Outline(x, y, regular_K, _spread(away), float(known.mean()))
+
+
+class Fitted(NamedTuple):
+    """An outline while it is fitted.
+
+    Attributes:
+        x: Centre.
+        y: The same.
+        series_K: With the first wave.
+        weight_N: Tukey's, of the edges that are known.
+        trust_N: What these count for besides.
+    """
+
+    x: float
+    y: float
+    series_K: Floats
+    weight_N: Floats | None
+    trust_N: Floats | None
+
+
+def _centred(edges: Edges, known: Mask, start: Fitted, hold_K: Floats) -> Fitted:
+    """Fit a series and move its centre until the first wave vanishes."""
+    x, y, series_K, weight_N, trust_N = start
     for _ in range(ROUNDS):
         seen = turned(edges, x, y)
-        series, weight_N, away = _robust(seen.angle_N[known], seen.radius_N[known], weight_N, trust_N)
+        series_K, weight_N, away = _robust(seen.angle_N[known], seen.radius_N[known], weight_N, trust_N, hold_K)
         trust_N = _trust(edges.at_N, known, away) if trust_N is None else trust_N
-        x, y = x + float(series[1]), y + float(series[2])
-        series_K = np.concatenate([series[:1], series[3:]])
-        if max(abs(series[1]), abs(series[2])) < 1e-4:
+        x, y = x + float(series_K[1]), y + float(series_K[2])
+        if max(abs(series_K[1]), abs(series_K[2])) < 1e-4:
             break
-    seen = turned(edges, x, y)
-    away = seen.radius_N[known] - _basis(seen.angle_N[known], first=False) @ series_K
-    noise = _spread(away)
-    return Outline(x, y, series_K, noise, float(known.mean()))
+    return Fitted(x, y, series_K, weight_N, trust_N)
+
+
+def _hold(edges: Edges, known: Mask, free: Fitted) -> Floats:
+    """Return what holds each wave to nothing, by how far it is what noise alone would make, (K,).
+
+    Where an arc is missing or faint, waves that are not there would move the centre. Source: empirical Bayes, the
+    variance of each wave being its square less that of its error (Efron and Morris, J. Am. Stat. Assoc. 70, 1975).
+    """
+    seen = turned(edges, free.x, free.y)
+    basis = _basis(seen.angle_N[known], first=True)
+    weight_N = np.ones(len(basis)) if free.weight_N is None or free.trust_N is None else free.weight_N * free.trust_N
+    away = seen.radius_N[known] - basis @ free.series_K
+    variance = float((weight_N * away**2).sum() / max(float((weight_N > 0).sum()), 1.0)) * AROUND
+    normal = (basis * weight_N[:, None]).T @ basis
+    error_K = np.diag(np.linalg.inv(normal + 1e-9 * len(basis) * np.eye(len(normal)))) * variance
+    hold_K = np.zeros(len(error_K))
+    for wave in range(2, WAVES + 1):
+        both = slice(2 * wave - 1, 2 * wave + 1)
+        real = float((free.series_K[both] ** 2 - error_K[both]).mean())
+        hold_K[both] = variance / max(real, MIN_WAVE**2)
+    return hold_K
 
 
 def _trust(at_N: Floats, known: Mask, away: Floats) -> Floats:
@@ -142,13 +187,13 @@ def running_median(value_N: Floats, window: int) -> Floats:
 
 
 def _robust(
-    angle_N: Floats, radius_N: Floats, weight_N: Floats | None, trust_N: Floats | None
+    angle_N: Floats, radius_N: Floats, weight_N: Floats | None, trust_N: Floats | None, hold_K: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Fit radii by a series; return it, the weights that it leaves, and the residuals."""
     basis = _basis(angle_N, first=True)
     if weight_N is None:  # begin with the median: a third of the edges may be strange
         weight_N = _tukey(radius_N - np.median(radius_N), 2.0 * _spread(radius_N - np.median(radius_N)))
-    ridge = 1e-9 * len(radius_N) * np.eye(basis.shape[1])
+    ridge = 1e-9 * len(radius_N) * np.eye(basis.shape[1]) + np.diag(hold_K)
     series: Floats = np.zeros(basis.shape[1])
     away: Floats = radius_N
     for _ in range(4):

@@ -22,6 +22,7 @@ THINNER = 31  # rays, 7.75 degrees: a dent or flat is as long; what is shorter i
 THICKER = 241  # rays, 60 degrees: what stands out over less is flash, and no thickness of the body
 SURE = 5.0  # standard deviations from which a change is one
 MIN_CHANGE = 0.5  # pixels: smaller changes do not count
+AROUND = 481  # rays, a third of a turn, over which medians waver alike
 ALIKE = 6.0  # pixels along an outline over which noise is alike, where brightness is averaged along it
 
 
@@ -112,6 +113,6 @@ def _sure(grown_N: Floats, noise_N: Floats, window: int, radius: float) -> Float
     """Return medians over a window where they are more than noise, whose values are alike over some pixels."""
     independent = max(window * min(2 * math.pi * radius / RAYS / ALIKE, 1.0), 1.0)
     middle_N = np.nan_to_num(running_median(grown_N, window))
-    return np.where(
-        np.abs(middle_N) > np.maximum(SURE * 1.25 * noise_N / math.sqrt(independent), MIN_CHANGE), middle_N, 0.0
-    )
+    slow_N = 1.4826 * np.nan_to_num(running_median(np.abs(middle_N), AROUND))  # as faint arcs waver
+    noise_N = np.hypot(1.25 * noise_N / math.sqrt(independent), slow_N)
+    return np.where(np.abs(middle_N) > np.maximum(SURE * noise_N, MIN_CHANGE), middle_N, 0.0)
