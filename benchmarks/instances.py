@@ -19,33 +19,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERYWHERE = ("data=oring", "data.batch_size=4", "callbacks.evaluation.atlas=0")
-RINGS = ("data.parts=[]", "data.image_size=[256,256]")  # every outlined ring is an instance to find
+RINGS = ("experiment=oring_rings",)  # every outlined ring is an instance to find
 SPINDLE = ("data.image_size=[128,320]",)  # pits are 70 of 1130 pixels wide: 20 of these
 FLIPS = (
     "data.augment=[{_target_:torchvision.transforms.v2.RandomHorizontalFlip},"
     "{_target_:torchvision.transforms.v2.RandomVerticalFlip}]"
 )
+ON_PITS = 8  # epochs
 MASK_RCNN = ("model=mask_rcnn", "model.lr=0.01", FLIPS)
 
 
-def runs(rings: str | None, spindle: str | None, weights: str | None, epochs: int) -> dict[str, tuple[str, ...]]:
-    """List what to run: a name, and its overrides."""
+def runs(rings: str | None, spindle: str | None, weights: str | None, epochs: int | None) -> dict[str, tuple[str, ...]]:
+    """List what to run: a name, and its overrides; without ``epochs``, rings have those of their experiment."""
     pretrained = ("backbone=mobilenetv2", f"backbone.weights={weights}")
-    steps = (f"trainer.max_epochs={epochs}", f"model.lr_step={max(1, 3 * epochs // 4)}")
+    steps = _steps(epochs or ON_PITS)
     chosen: dict[str, tuple[str, ...]] = {}
     if rings:
-        on_rings = (f"data.root={rings}", *RINGS)
-        chosen["rings: Mask R-CNN, LoupeNet"] = (*on_rings, *MASK_RCNN, *steps)
+        on_rings = (*RINGS, f"data.root={rings}", *(_steps(epochs) if epochs else ()))
+        chosen["rings: Mask R-CNN, LoupeNet"] = on_rings
         if weights:
-            chosen["rings: Mask R-CNN, MobileNetV2"] = (*on_rings, *MASK_RCNN, *steps, *pretrained)
+            chosen["rings: Mask R-CNN, MobileNetV2"] = (*on_rings, *pretrained)
     if spindle:
         on_spindle = (f"data.root={spindle}", *SPINDLE)
         chosen["spindle: Mask R-CNN, LoupeNet"] = (*on_spindle, *MASK_RCNN, *steps)
         if weights:
             chosen["spindle: Mask R-CNN, MobileNetV2"] = (*on_spindle, *MASK_RCNN, *steps, *pretrained)
-        chosen["spindle: U-Net"] = (*on_spindle, "model=unet", FLIPS, f"trainer.max_epochs={epochs}")
+        chosen["spindle: U-Net"] = (*on_spindle, "model=unet", FLIPS, f"trainer.max_epochs={epochs or ON_PITS}")
         chosen["spindle: PatchCore"] = (*on_spindle, "model=patchcore", "model.coreset_ratio=0.02")
     return chosen
+
+
+def _steps(epochs: int) -> tuple[str, str]:
+    """Say how long to learn: the rate falls after three quarters."""
+    return f"trainer.max_epochs={epochs}", f"model.lr_step={max(1, 3 * epochs // 4)}"
 
 
 def row(name: str, folder: Path) -> str:
@@ -71,7 +77,7 @@ def main() -> None:
     parser.add_argument("--spindle", help="folder with outlined pits, and labels.csv with locations")
     parser.add_argument("--weights", help="file with MobileNetV2's weights of ImageNet")
     parser.add_argument("--out", default="runs", help="where runs are kept")
-    parser.add_argument("--epochs", type=int, default=16, help="of Mask R-CNN and U-Net")
+    parser.add_argument("--epochs", type=int, help="of Mask R-CNN and U-Net; else 24 on rings, 8 on pits")
     options = parser.parse_args()
     header = ("run", "box AP", "box AP50", "mask AP", "mask AP50", "AUROC of pictures", "training, s")
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
