@@ -39,7 +39,7 @@ ABOVE = 4.0  # standard deviations above it to which they are
 FLANK = 0.5  # of the fin's brightness at the lowest width that is compared: its flank
 ALIKE = 2.5  # neighbouring widths whose noise is one
 FINE = 0.1  # pixels between heights
-FORMS = {(0.5, 0.5): 1.0, (1.0, 0.5): 1.0, (2.0, 0.5): 1.0, (1.0, 1.0): 0.1, (40.0, 0.5): 0.1}
+FORMS = {(0.5, 0.5): 1.0, (1.0, 0.5): 1.0, (2.0, 0.5): 1.0, (1.0, 1.0): 0.3, (40.0, 0.5): 0.1}
 """Width over height h as (1 - h^a)^b, by (a, b), with what speaks for each beforehand: three round tips, as flash has,
 a sharp one, and a square one."""
 
@@ -88,10 +88,9 @@ def fin_height(grey_HW: Plane, outline: Outline, at: float, out: float, height: 
         return None
     alone_TM = (value_TM - plain_M) / fit.step
     calm_TM = np.asarray(cv2.GaussianBlur(value_TM - outside, (0, 0), 1.0)) / fit.step
-    covered_M = (calm_TM[foot_T] > 0.5).any(axis=0)
-    if not covered_M.any():
+    tip = _tip(np.asarray((calm_TM[foot_T] > 0.5).any(axis=0)), offset_M)
+    if tip is None:
         return None
-    tip = float(offset_M[covered_M][-1])
     column_T = _flanks(alone_TM, foot_T, offset_M, tip, fit.blur)
     compared_M = (offset_M > tip - _below(fit.blur)) & (offset_M < tip + ABOVE * fit.blur)
     width_M = alone_TM[column_T].sum(axis=0)[compared_M] * ALONG
@@ -118,6 +117,13 @@ def _foot(cover_TM: Floats, along_T: Floats) -> Mask:
     threshold = usual + max(3 * noise, FADED * (section_T[crest] - usual))
     low, high = _run(section_T > threshold, crest)
     return _between(low - PAD / ALONG, high + PAD / ALONG, len(along_T))
+
+
+def _tip(covered_M: Mask, offset_M: Floats) -> float | None:
+    """Return how far the body goes on without a break; what lies apart is a speck, or noise."""
+    bare = np.flatnonzero(~covered_M & (offset_M > 0))
+    reached = offset_M[: bare[0]][covered_M[: bare[0]]] if len(bare) else offset_M[covered_M]
+    return float(reached[-1]) if len(reached) else None
 
 
 def _run(above_T: Mask, start: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from datamodules.synthetic.measured_rings import MeasuredRing
 from tools.cli import main
 from tools.configuring.config import groups
 
@@ -225,6 +226,9 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path, drawn: Path) -
         tiny = [option for option in tiny if not option.startswith(("data.size", "data.good", "data.defective"))]
     if experiment == "metallography_shapes":
         make_mvtec(drawn := tmp_path / "crops")
+    elif experiment == "oring_rings":
+        tiny = [option for option in tiny if not option.startswith(("data.size", "data.good", "data.defective"))]
+        drawn = write_rings(tmp_path / "rings")
     elif experiment.startswith("metallography"):
         tiny += ["data.mask_foreground=black"]
         drawn = write_squares(tmp_path / "squares")
@@ -232,6 +236,19 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path, drawn: Path) -
         tiny += ["model.teacher.weights=none"]
     folder = train(tmp_path, f"experiment={experiment}", f"data.root={drawn}", *tiny)
     assert (folder / "report" / "index.html").is_file()
+
+
+def write_rings(root: Path) -> Path:
+    """Write twelve photographs of a ring each, outlined."""
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    points = [{"x": 32 + 20 * np.cos(angle), "y": 32 + 20 * np.sin(angle)} for angle in turn]
+    for index in range(12):
+        ring = MeasuredRing(size=(64, 64), x=31.5, y=31.5, outer=20.0, inner=11.0, seed=index)
+        for name in ("images", "labels"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(ring.draw()).save(root / "images" / f"{index}.png")
+        (root / "labels" / f"{index}.json").write_text(json.dumps({"polygons": [{"points": points}]}))
+    return root
 
 
 def write_squares(root: Path) -> Path:

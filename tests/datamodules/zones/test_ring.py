@@ -87,6 +87,37 @@ def test_a_fin_is_as_high_as_drawn_though_blur_takes_its_tip(fin: float, blur: f
     assert ring.measures()["flash"] == pytest.approx(abs(flash), abs=0.8)
 
 
+DIM = replace(PLAIN, light=0.52, light_from=0.4, ground=29.0, body=97.0, blur=2.2, noise=0.5)  # rim: 6 grey values
+
+
+@pytest.mark.parametrize("angle", [0.4, 2.5])
+def test_faint_light_on_one_side_moves_neither_centre_nor_radius(angle: float) -> None:
+    for ring in (DIM, replace(DIM, gap=40.0, angle=angle)):
+        measures = find_rings(ring.draw()).rings[0].measures()
+        assert measures["centre_distance"] < 0.1
+        assert measures["outer_diameter"] == pytest.approx(ring.truth["outer_diameter"], abs=0.2)
+        assert measures["inner_diameter"] == pytest.approx(ring.truth["inner_diameter"], abs=0.2)
+        assert measures["min_thickness"] == pytest.approx(ring.truth["min_thickness"], abs=0.3)
+
+
+def test_an_arc_that_is_lost_between_dark_and_a_cut_is_found_again() -> None:
+    _, what, ring = Lot((1024, 1224), seed=12).ring(99)
+    assert what == "gap"
+    found = find_rings(ring.draw()).rings[0]
+    away = {name: abs(found.measures()[name] - ring.truth[name]) for name in WITHIN}
+    assert {name: value for name, value in away.items() if value > WITHIN[name]} == {}
+    assert found.outer.known > 0.95
+
+
+def test_a_speck_beyond_a_fin_is_none_of_its_height() -> None:
+    ring = replace(PLAIN, flash=5.0, fin=15.0, angle=0.0, noise=1.0)
+    image = ring.draw()
+    bare = find_rings(image).rings[0].measures()["flash"]
+    x, y = round(ring.x + ring.outer + 16), round(ring.y)
+    image[y - 1 : y + 2, x - 1 : x + 2] = 120
+    assert find_rings(image).rings[0].measures()["flash"] == pytest.approx(bare, abs=0.3)
+
+
 def test_where_it_is_thin_is_where_the_hole_moved_to() -> None:
     ring = find_rings(replace(PLAIN, shift=(0.0, 9.0)).draw()).rings[0]
     assert ring.thickness.thinnest_at == pytest.approx(90.0, abs=6.0)  # towards the bottom
