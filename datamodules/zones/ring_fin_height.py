@@ -39,7 +39,7 @@ ABOVE = 4.0  # standard deviations above it to which they are
 FLANK = 0.5  # of the fin's brightness at the lowest width that is compared: its flank
 ALIKE = 2.5  # neighbouring widths whose noise is one
 FINE = 0.1  # pixels between heights
-FORMS = {(0.5, 0.5): 1.0, (1.0, 0.5): 1.0, (2.0, 0.5): 1.0, (1.0, 1.0): 0.3, (40.0, 0.5): 0.1}
+FORMS = {(0.5, 0.5): 1.0, (1.0, 0.5): 1.0, (2.0, 0.5): 1.0, (1.0, 1.0): 0.1, (40.0, 0.5): 0.1}
 """Width over height h as (1 - h^a)^b, by (a, b), with what speaks for each beforehand: three round tips, as flash has,
 a sharp one, and a square one."""
 
