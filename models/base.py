@@ -145,6 +145,13 @@ class InspectionModel(AnomalibModule):
         """Return thresholds of the model's own, in plain values for calibration.json, beside those of all models."""
         return {}
 
+    def take_parts(self, trained: Mapping[str, InspectionModel]) -> None:
+        """Take the tensors of trained models that this one is made of, by their keys; most are made of none."""
+
+    def array_factors(self) -> list[float] | None:
+        """Return by what limits of meta-atom arrays are multiplied; None for a model that judges no cells by arrays."""
+        return None
+
     @property
     def has_epochs(self) -> bool:
         """Tell whether it learns in epochs, and not in a single pass."""

@@ -183,6 +183,10 @@ class Layered(OnePassModel):
         self.model.take([judge_array(arrays[index], self.seed).standard for index in chosen])
         self._seen = []
 
+    def array_factors(self) -> list[float]:
+        """Return by what the limits of the four layers are multiplied, as labels taught it."""
+        return self.model.factors()
+
     def on_validation_start(self) -> None:
         """Fit; let the calibration cells of every array meet; learn from their classes."""
         super().on_validation_start()

@@ -26,6 +26,8 @@ from .export_plan import INCLUSIONS, MODEL, ExportPlan, Graph
 from .one_pass import OnePassModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from datamodules.samples.supervision import Supervision
@@ -165,6 +167,11 @@ class Metallography(OnePassModel):
             top_share,
         )
         self.parts = {"inclusions": inclusions, "boundaries": boundaries}  # a plain dict, lest weights are kept twice
+
+    def take_parts(self, trained: Mapping[str, InspectionModel]) -> None:
+        """Take the tensors of the trained models of both parts."""
+        for key, part in trained.items():
+            self.parts[key].model.load_state_dict(part.model.state_dict())
 
     def origin(self) -> dict[str, str]:
         """Say where the weights of both came from; those of the second under ``boundaries_*``."""

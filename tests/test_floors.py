@@ -128,3 +128,31 @@ def test_callbacks_are_one_column() -> None:
 
 def test_the_runner_lies_under_all_that_judge() -> None:
     assert not leanings("tools").get("runner", set())
+
+
+def concrete_models() -> set[str]:
+    """Name the classes that configs of models build."""
+    files = (ROOT / "configs" / "model").glob("*.yaml")
+    targets = [line for path in files for line in path.read_text(encoding="utf-8").splitlines() if "_target_:" in line]
+    return {target.rpartition(".")[2] for target in targets if "models." in target}
+
+
+def asked_of(tree: ast.AST) -> set[str]:
+    """Name all that ``isinstance`` and ``issubclass`` compare with."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    asked = [call.args[1] for call in calls if ast.unparse(call.func) in {"isinstance", "issubclass"}]
+    return {ast.unparse(node).rpartition(".")[2] for one in asked for node in ast.walk(one) if _is_name(node)}
+
+
+def _is_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute)
+
+
+def test_models_answer_for_themselves() -> None:
+    models = concrete_models()
+    assert {"PatchCore", "Layered", "Metallography"} <= models
+    for room in ("callbacks", "tools", "loupe"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            asked = asked_of(ast.parse(path.read_text(encoding="utf-8"))) & models
+            assert not asked, f"{path.relative_to(ROOT)} asks whether a model is {asked}"
+    assert asked_of(ast.parse("isinstance(a, (x.PatchCore, Padim | Dfm))")) >= {"PatchCore", "Padim", "Dfm"}

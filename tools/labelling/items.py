@@ -17,7 +17,7 @@ from datamodules.table import GOOD as GOOD_INDEX
 from datamodules.table import read_table
 from tools.runner.record import whole_rows
 from tools.runner.specification import BundleError, read_object
-from tools.runner.writing import ABOUT, RECORD
+from tools.runner.writing import ABOUT, RECORD, TABLE
 from tools.runs.run_files import CALIBRATION, PREDICTIONS, SAMPLES
 
 from .entries import DEFECTIVE, GOOD, Mark
@@ -26,7 +26,6 @@ from .queue import Scored
 if TYPE_CHECKING:
     from tools.runs.run_folder import RunFolder
 
-TABLE = "predictions.csv"
 _TEXT = dict.fromkeys(("name", "image_path", "kind", "group", "defect"), "str")
 
 

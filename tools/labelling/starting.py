@@ -20,9 +20,10 @@ from tools.errors import ConfigError
 from tools.runner.owning import Owner
 from tools.runner.predicting import Options, predict
 from tools.runner.specification import BundleError
-from tools.runner.writing import RECORD
+from tools.runner.writing import RECORD, TABLE
 from tools.runs.known_runs import find_run
 from tools.runs.options import as_list
+from tools.runs.run_files import CONFIG
 from tools.runs.run_folder import RunFolder
 from tools.runs.trained import find_trained
 from tools.serving.catalogue import open_bundle, open_run
@@ -238,7 +239,7 @@ def _run_of(config: DictConfig) -> str | None:
 
 def _run_of_predictions(folder: Path) -> str | None:
     """Find the run that judged, if its predictions name one that is there."""
-    if not (folder / "config.yaml").is_file() or not (folder / RECORD).is_file():
+    if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
         return None
     try:
         run = str(RunFolder(folder).load_config().run)
@@ -249,9 +250,7 @@ def _run_of_predictions(folder: Path) -> str | None:
 
 def _holds_predictions(path: Path) -> bool:
     path = path.expanduser()
-    return (path.is_file() and path.suffix == ".csv") or any(
-        (path / name).is_file() for name in (RECORD, "predictions.csv")
-    )
+    return (path.is_file() and path.suffix == ".csv") or any((path / name).is_file() for name in (RECORD, TABLE))
 
 
 def _into_data(config: DictConfig, room: Room) -> str:

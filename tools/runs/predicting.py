@@ -10,7 +10,6 @@ import torch
 from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.described import describe
 from datamodules.kinds import read_finder
-from models.layered import Layered
 from tools.errors import ConfigError
 from tools.runner.arrays import WithinArrays
 from tools.runner.decision import Decision
@@ -129,8 +128,8 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         fit=reading.fit,
         inspector=inspector_by(config, acceptance, measuring),
     )
-    if isinstance(module, Layered):
-        judge.arrays = WithinArrays(module.model.factors(), reading.white_level, reading.enhance)
+    if (factors := module.array_factors()) is not None:
+        judge.arrays = WithinArrays(factors, reading.white_level, reading.enhance)
     return judge
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.decisions.calibration import calibration_of
-from models.metallography import Metallography
 from tools.errors import ConfigError
 
 from .checkpoint import read_checkpoint, restore
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from models.base import InspectionModel
 
 PARTS = ("inclusions", "boundaries")
-CHAIN = f"{Metallography.__module__}.{Metallography.__qualname__}"
+NOTED = "taken_from"  # key of models that are made of runs: where their parts came from
 
 
 def take_runs(config: DictConfig) -> dict[str, InspectionModel]:
@@ -34,10 +33,10 @@ def take_runs(config: DictConfig) -> dict[str, InspectionModel]:
     Raises:
         ConfigError: There is no run, it cannot be read, or its model marks no pixels.
     """
-    if config.get("_target_") != CHAIN:
+    if NOTED not in config:
         return {}
     taken: dict[str, InspectionModel] = {}
-    enhance, places = dict(config.get("enhance") or {}), dict(config.get("taken_from") or {})
+    enhance, places = dict(config.get("enhance") or {}), dict(config.get(NOTED) or {})
     for key in PARTS:
         if not isinstance(config.get(key), DictConfig):
             places[key] = str(config.get(key))
@@ -48,15 +47,8 @@ def take_runs(config: DictConfig) -> dict[str, InspectionModel]:
         enhance[key] = reading_of(whole.data).enhance.to_plain()
         if key == "inclusions" and config.get("inclusion_threshold") is None:
             config.inclusion_threshold = threshold
-    config.enhance, config.taken_from = enhance, places
+    config.enhance, config[NOTED] = enhance, places
     return taken
-
-
-def hand_over(module: InspectionModel, taken: dict[str, InspectionModel]) -> None:
-    """Give a model made of runs their tensors."""
-    if isinstance(module, Metallography):
-        for key, trained in taken.items():
-            module.parts[key].model.load_state_dict(trained.model.state_dict())
 
 
 def marking_run(run: str, key: str) -> tuple[InspectionModel, float, DictConfig]:

@@ -36,7 +36,7 @@ from .ownership import owned
 from .run_files import CONFIG, ENVIRONMENT, EXCLUDED, SAMPLES
 from .run_folder import RunFolder
 from .run_state import note_state
-from .taken_runs import hand_over, take_runs
+from .taken_runs import take_runs
 from .testing import Provenance, run_test
 from .trainers import build_trainer
 
@@ -151,7 +151,7 @@ def prepare(
     seed_everything(config.seed, workers=True, verbose=False)
     taken = take_runs(config.model)
     module = build_module(config)
-    hand_over(module, taken)
+    module.take_parts(taken)
     agree(config, module)
     check_parts(config)
     datamodule: InspectionDataModule = saved or build(config.data, "data")

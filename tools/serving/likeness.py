@@ -13,6 +13,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image, resize
 from datamodules.files.suffixes import is_image
+from tools.runs.run_files import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ MOST = 96  # good images that are compared
 EDGE = 480  # pixels along the longer side, as they are shown
 SIDE = 16  # of the grid on which images are compared
 GOOD_FOLDER = "good"  # of a bundle
-SAMPLES = "samples.csv"  # of a run
 
 
 class Source(NamedTuple):
