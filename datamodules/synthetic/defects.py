@@ -7,15 +7,17 @@ a second scene shown through a mask (`replace`). Neither touches a pixel further
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
 from .canvas import blurred
+from .drawing import Drawing
 
 if TYPE_CHECKING:
-    from .drawing import Floats, Mask
+    from .canvas import Camera
+    from .drawing import Bytes, Floats, Identity, Mask
 
 REACH = 2
 COVERED = 0.3
@@ -34,6 +36,15 @@ class Layer:
     coverage: Floats
     colour: float | Floats
     opacity: float
+
+
+class Truth(NamedTuple):
+    """What is known of an image before it is drawn; see ``Drawing``."""
+
+    defect: str | None
+    severity: float
+    kind: str
+    group: str
 
 
 def paint(scene: Floats, layers: list[Layer], blur: float) -> tuple[Floats, Mask]:
@@ -60,6 +71,25 @@ def paint(scene: Floats, layers: list[Layer], blur: float) -> tuple[Floats, Mask
         scene[:, y, x] += alpha * (colour - scene[:, y, x])
         mask |= covered
     return scene, mask
+
+
+def photographed(
+    camera: Camera, scene: Floats, layers: list[Layer], identity: Identity, truth: Truth, zones: Bytes | None = None
+) -> Drawing:
+    """Paint the layers of a defect over a blurred scene, and photograph it: the drawing, with its mask.
+
+    Args:
+        camera: Whose blur the scene has.
+        scene: (C, H, W).
+        layers: As in ``paint``; none for a good image.
+        identity: Whose noise the image has.
+        truth: What is known of it.
+        zones: (H, W), where there are any.
+    """
+    scene, mask = paint(scene, layers, camera.blur)
+    image = camera.photograph(scene, identity.own("noise"))
+    severity = truth.severity if truth.defect else 0.0
+    return Drawing(image, mask, truth.defect, severity, truth.kind, truth.group, zones)
 
 
 def replace(scene: Floats, altered: Floats, mask: Mask) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import blurred, coverage, fractal_field, grain, make_camera, pixel_grid, smooth_field
-from .defects import Layer, between, paint
+from .defects import Layer, Truth, between, photographed
 from .drawing import Bytes, Drawing, Floats, Identity, check_request, floats
 from .shapes import blob, ellipses, filled, scaled, stroked, wander
 
@@ -75,19 +75,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     face = end_face(identity, size)
     camera = make_camera(identity, size, exposure=0.09, blur=0.9, noise=0.012, tilt=0.06)
     scene = blurred(draw_scene(identity, face, size), camera.blur)
-    mask = np.zeros((size, size), dtype=np.bool_)
-    if defect is not None:
-        layers = LAYERS[defect](identity.own(defect), face, scene, severity)
-        scene, mask = paint(scene, layers, camera.blur)
-    return Drawing(
-        image=camera.photograph(scene, identity.own("noise")),
-        mask=mask,
-        defect=defect,
-        severity=severity if defect else 0.0,
-        kind=face.kind,
-        group=f"connector_{identity.group:04d}",
-        zones=draw_zones(face, size),
-    )
+    layers = LAYERS[defect](identity.own(defect), face, scene, severity) if defect else []
+    truth = Truth(defect, severity, face.kind, f"connector_{identity.group:04d}")
+    return photographed(camera, scene, layers, identity, truth, draw_zones(face, size))
 
 
 def end_face(identity: Identity, size: int) -> EndFace:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .canvas import blurred, fractal_field, grain, make_camera, pixel_grid, rgb, smooth_field, white_noise
-from .defects import Layer, between, paint
+from .defects import Layer, Truth, between, photographed
 from .drawing import Drawing, Floats, Identity, check_request, floats
 from .shapes import blob, ellipses, filled, scaled, stroked, wander
 
@@ -68,18 +68,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     scan = _scan(identity)
     camera = make_camera(identity, size, exposure=0.1, blur=0.9, noise=0.014, tilt=0.07)
     scene = blurred(_with_inclusions(identity, scan, _grains(identity, scan, size)), camera.blur)
-    mask = np.zeros((size, size), dtype=np.bool_)
-    if defect is not None:
-        layers = _LAYERS[defect](identity.own(defect), scan, scene, severity)
-        scene, mask = paint(scene, layers, camera.blur)
-    return Drawing(
-        image=camera.photograph(scene, identity.own("noise")),
-        mask=mask,
-        defect=defect,
-        severity=severity if defect else 0.0,
-        kind=scan.kind,
-        group=f"scan_{identity.group:04d}",
-    )
+    layers = _LAYERS[defect](identity.own(defect), scan, scene, severity) if defect else []
+    truth = Truth(defect, severity, scan.kind, f"scan_{identity.group:04d}")
+    return photographed(camera, scene, layers, identity, truth)
 
 
 def _scan(identity: Identity) -> Scan:

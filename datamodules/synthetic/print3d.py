@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import blurred, coverage, fractal_field, grain, make_camera, pixel_grid, smooth_field, white_noise
-from .defects import Layer, between, paint
+from .defects import Layer, Truth, between, photographed
 from .drawing import Drawing, Floats, Identity, check_request, floats
 from .shapes import blob, ellipses, filled, stroked
 
@@ -59,18 +59,9 @@ def draw(identity: Identity, size: int, defect: str | None = None, severity: flo
     build = _build(identity)
     camera = make_camera(identity, size, exposure=0.1, blur=0.7, noise=0.008, tilt=0.05)
     scene = blurred(_bed(identity, build, size), camera.blur)
-    mask = np.zeros((size, size), dtype=np.bool_)
-    if defect is not None:
-        layers = _LAYERS[defect](identity.own(defect), build, scene, severity)
-        scene, mask = paint(scene, layers, camera.blur)
-    return Drawing(
-        image=camera.photograph(scene, identity.own("noise")),
-        mask=mask,
-        defect=defect,
-        severity=severity if defect else 0.0,
-        kind=build.kind,
-        group=f"build_{identity.group:04d}",
-    )
+    layers = _LAYERS[defect](identity.own(defect), build, scene, severity) if defect else []
+    truth = Truth(defect, severity, build.kind, f"build_{identity.group:04d}")
+    return photographed(camera, scene, layers, identity, truth)
 
 
 def _build(identity: Identity) -> Build:
