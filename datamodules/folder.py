@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
     from pathlib import Path
 
-MOST_LOOKED_AT = 20  # folders below classes
+MOST_EXAMINED = 20  # folders below classes
 SHOWN = 2  # names in a sentence
 
 
@@ -203,7 +203,7 @@ class FolderDataModule(InspectionDataModule):
         below: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         for sample in found.samples:
             below[(sample.split, sample.name, *sample.folders)].append(sample.path)
-        for place, paths in list(below.items())[:MOST_LOOKED_AT]:
+        for place, paths in list(below.items())[:MOST_EXAMINED]:
             beside = [path for other, others in below.items() if other != place for path in others]
             if len(place) > 2 and are_masks(paths) and not are_masks(beside):
                 name = paths[0].parent.relative_to(root)

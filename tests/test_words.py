@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("callbacks", "datamodules", "loupe", "models", "tools")
 NAMES = re.compile(
-    r"(^|_)(look|looks|door|said|kept|least|case|cases)(_|$)|(Look|Door|Said|Kept|Least|Case)(?![a-z])", re.ASCII
+    r"(^|_)(look|looks|looked|door|said|told|kept|least|case|cases)(_|$)|(Look|Door|Said|Told|Kept|Least|Case)(?![a-z])",
+    re.ASCII,
 )  # predict, survey, inspect; verb; reason; stored, chosen; smallest, minimum; image
-CONSTANTS = re.compile(r"(^|_)(LOOK|DOOR|SAID|KEPT|LEAST|CASE|CASES)(_|$)")
+CONSTANTS = re.compile(r"(^|_)(LOOK|LOOKED|DOOR|SAID|TOLD|KEPT|LEAST|CASE|CASES)(_|$)")
 GUESSABLE = {"kept_epoch"}  # the epoch whose network is used, as metrics.json names it
 THIRD_PERSON = re.compile(r"[A-Z][a-z]*[^s\W]s\b")  # "Refuses", not "Refuse" or "Compress"
 PICTURED = re.compile(r"(^|_)pictures?(_|$)|Picture")

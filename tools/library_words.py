@@ -67,7 +67,7 @@ def system_error(error: BaseException) -> OSError | None:
     return OSError(errno.ENOSPC, _NO_SPACE) if _NO_SPACE in str(error) else None
 
 
-def told_in_loader(error: BaseException) -> str | None:
+def sentence_of_loader(error: BaseException) -> str | None:
     """Give the words of an error of ours that was raised in a process that loads images.
 
     torch raises it anew in the main process without its fields, its words at the end of a traceback, and of another

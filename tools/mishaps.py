@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .library_words import is_out_of_memory, lost_loader, system_error, told_in_loader
+from .library_words import is_out_of_memory, lost_loader, sentence_of_loader, system_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def _explain(error: BaseException) -> str | None:
         return _explain_loader(lost)
     if (refused := system_error(error)) is not None:
         return _explain_system(refused)
-    return told_in_loader(error)
+    return sentence_of_loader(error)
 
 
 def _explain_system(error: OSError) -> str | None:

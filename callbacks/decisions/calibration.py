@@ -186,8 +186,8 @@ class Calibration(nn.Module):
         """See scored calibration images."""
         known_N = batch.has_mask & (batch.label_index >= GOOD)
         judged = self.regions.judged(batch.zones, batch.inside)
-        looked_at = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
-        peak_N = looked_at.flatten(1).amax(dim=1)
+        judged_map = batch.anomaly_map if judged is None else batch.anomaly_map.masked_fill(~judged, float("-inf"))
+        peak_N = judged_map.flatten(1).amax(dim=1)
         columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist(), batch.kind)
         self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
         self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.frame), strict=True))

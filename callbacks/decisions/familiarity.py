@@ -95,14 +95,14 @@ def learn_usual(
     calibrated = (samples["split"] == CALIBRATION) & (samples["label_index"] == GOOD)
     rows = samples[trained | calibrated]
     # A model has learned from training images: their maps are lower than those of any other image.
-    told = np.isfinite(span).all() and span[1] > span[0]
+    known = np.isfinite(span).all() and span[1] > span[0]
     medians = rows["name"].where(rows["split"] == CALIBRATION).map(dict(median_of)).astype(np.float64)
     columns = {name: rows[name].tolist() for name in FACTS if name in rows}
-    if told:
+    if known:
         columns[LEVEL] = ((medians - span[0]) / (span[1] - span[0])).tolist()
     if distance_of:
         columns[EMBEDDING] = rows["name"].map(dict(distance_of)).astype(np.float64).tolist()
-    return Usual.learn(columns, rows["group"].tolist(), rows["kind"].tolist(), span if told else None)
+    return Usual.learn(columns, rows["group"].tolist(), rows["kind"].tolist(), span if known else None)
 
 
 def examine_test(

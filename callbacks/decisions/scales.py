@@ -16,9 +16,9 @@ def learn_scales(samples: pd.DataFrame) -> dict[str, float]:
     """
     if not {"um_source", "um_per_pixel", "kind", "height", "width"} <= set(samples.columns):
         return {}
-    told = samples[samples["um_source"] == OWN]
-    told = told.assign(um=pd.to_numeric(told["um_per_pixel"]), key=list(map(key_of, *_columns(told))))
-    groups = told.groupby("key")["um"]
+    own = samples[samples["um_source"] == OWN]
+    own = own.assign(um=pd.to_numeric(own["um_per_pixel"]), key=list(map(key_of, *_columns(own))))
+    groups = own.groupby("key")["um"]
     return {str(key): round(float(um.median()), 6) for key, um in groups if len(um) >= FEWEST}
 
 

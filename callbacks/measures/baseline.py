@@ -81,10 +81,12 @@ def strongest(samples: pd.DataFrame) -> Number:
         return Number(BRIGHTNESS, UNCHOSEN, samples[BRIGHTNESS].to_numpy(np.float64))
     usual_N = (label_N == GOOD) & (samples["split"] != TEST).to_numpy()
     forms = forms_of(numbers_of(samples), usual_N)
-    told = {name: auroc(value[good_N], value[defective_N]) for name, value in forms.items()}
-    name = max(told, key=lambda one: max(told[one], 1 - told[one]))  # of equals the first, and so the plainest
+    auroc_of = {name: auroc(value[good_N], value[defective_N]) for name, value in forms.items()}
+    name = max(
+        auroc_of, key=lambda one: max(auroc_of[one], 1 - auroc_of[one])
+    )  # of equals the first, and so the plainest
     bare, how = of_number(name)
-    lower = told[name] < 0.5
+    lower = auroc_of[name] < 0.5
     words = f"{bare}{', ' if how else ''}{how}, {'lower' if lower else 'higher'} on defective ones"
     return Number(words, CHOSEN, -forms[name] if lower else forms[name])
 

@@ -86,11 +86,11 @@ class Sign(NamedTuple):
     """A sign that a network did not learn.
 
     Attributes:
-        says: ``still``: that it did not; ``brightness``: that it is no better; ``unsure``: that nobody can tell.
+        about: ``still``: that it did not; ``brightness``: that it is no better; ``unsure``: that nobody can tell.
         sentence: It.
     """
 
-    says: Literal["still", "brightness", "unsure"]
+    about: Literal["still", "brightness", "unsure"]
     sentence: str
 
 
@@ -121,7 +121,7 @@ def how_it_went(rows: Rows, kept_epoch: int, monitor: str, rivals: Rivals) -> Le
         value=value if known else None,
         reason=_why(rows, kept_epoch, monitor, value if known else None),
         learned=_learned(signs, known or len(series(rows, LOSS)) > 1),
-        headline=next((words for says, words in HEADLINES.items() if says in {sign.says for sign in signs}), ""),
+        headline=next((words for about, words in HEADLINES.items() if about in {sign.about for sign in signs}), ""),
         doubts=tuple(sign.sentence for sign in signs),
     )
 
@@ -140,7 +140,7 @@ def _why(rows: Rows, kept_epoch: int, monitor: str, value: float | None) -> str:
 
 
 def _learned(signs: Sequence[Sign], anything_known: bool) -> bool | None:
-    if any(sign.says != "unsure" for sign in signs):
+    if any(sign.about != "unsure" for sign in signs):
         return False
     return None if signs or not anything_known else True
 
@@ -169,8 +169,8 @@ def _no_better(value: float, monitor: str, rivals: Rivals) -> list[Sign]:
         found.append(Sign("still", f"The {words}, {value:.3f}, is no better than chance, {rivals.chance:.3f}."))
     elif rivals.chance is not None and rivals.objective is not None and rivals.objective.low <= rivals.chance:
         low, high = rivals.objective.low, rivals.objective.high
-        told = f"The {words}, {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
-        found.append(Sign("unsure", f"{told}, cannot be told from chance, {rivals.chance:.3f}."))
+        stated = f"The {words}, {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
+        found.append(Sign("unsure", f"{stated}, cannot be told from chance, {rivals.chance:.3f}."))
     if rivals.brightness is not None and value < 1 and rivals.brightness >= value:
         alone = f"Brightness alone reaches {rivals.brightness:.3f} on the same images"
         found.append(Sign("brightness", f"{alone}, and the network {value:.3f}."))

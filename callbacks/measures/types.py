@@ -37,7 +37,7 @@ class Types(ContextMeasure):
 
     def result(self) -> Section:
         """``types`` of metrics.json: the confusion of types, and how well each was told; both as tables, too."""
-        pairs = told_and_true(self.tested.predictions) if self._typed else []
+        pairs = predicted_and_true(self.tested.predictions) if self._typed else []
         if not pairs:
             return Section()
         counts, rates = confusion(pairs), by_type(pairs)
@@ -50,7 +50,7 @@ class Types(ContextMeasure):
         )
 
 
-def told_and_true(predictions: pd.DataFrame) -> list[tuple[str, str]]:
+def predicted_and_true(predictions: pd.DataFrame) -> list[tuple[str, str]]:
     """List for each image with a label what it is, and what the model calls it: a type, ``good``, or ``no type``."""
     if "defect" not in predictions:
         return []
@@ -59,17 +59,20 @@ def told_and_true(predictions: pd.DataFrame) -> list[tuple[str, str]]:
     return [
         (
             PASSED if label_index == GOOD else str(defect or UNNAMED),
-            PASSED if verdict == PASSED else str(told or UNNAMED),
+            PASSED if verdict == PASSED else str(predicted or UNNAMED),
         )
-        for label_index, defect, verdict, told in columns
+        for label_index, defect, verdict, predicted in columns
     ]
 
 
 def confusion(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
     """Count images by what they are (rows) and what they are called (columns)."""
     counts = Counter(pairs)
-    called = _in_order(told for _, told in pairs)
-    return {true: {told: counts[true, told] for told in called} for true in _in_order(true for true, _ in pairs)}
+    called = _in_order(predicted for _, predicted in pairs)
+    return {
+        true: {predicted: counts[true, predicted] for predicted in called}
+        for true in _in_order(true for true, _ in pairs)
+    }
 
 
 def by_type(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
@@ -82,10 +85,10 @@ def by_type(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
 
 
 def _rates(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    of_type = [(true, told) for true, told in pairs if name in true.split(BETWEEN)]
-    called = [true for true, told in pairs if told == name]
+    of_type = [(true, predicted) for true, predicted in pairs if name in true.split(BETWEEN)]
+    called = [true for true, predicted in pairs if predicted == name]
     right = sum(name in true.split(BETWEEN) for true in called)
-    found = sum(told in true.split(BETWEEN) for true, told in of_type)
+    found = sum(predicted in true.split(BETWEEN) for true, predicted in of_type)
     return {
         "images": len(of_type),
         "called": len(called),

@@ -37,7 +37,7 @@ class Unusual(ContextMeasure):
     def result(self) -> Section:
         """``unusual`` of metrics.json where the model noted anything, and what to say of it."""
         tested = self.tested
-        told = (self._median_of, self._distance_of)
-        found = examine_test(tested.calibration.usual, tested.predictions, tested.samples, *told)
+        known = (self._median_of, self._distance_of)
+        found = examine_test(tested.calibration.usual, tested.predictions, tested.samples, *known)
         metrics = {"unusual": found.metrics} if found.metrics else {}
         return Section(metrics, columns={"unusual": found.reasons}, notes=found.notes)

@@ -49,13 +49,13 @@ class LotOfFaces:
 
 def render_fiber_lot(content: LotOfFaces) -> str:
     """Render the page."""
-    looked = [entry for entry in content.entries if "error" not in entry]
+    measured = [entry for entry in content.entries if "error" not in entry]
     kinds = sorted({str(entry["kind"]) for entry in content.entries})
     states = Counter((str(entry["kind"]), str(entry.get("accepted", ""))) for entry in content.entries)
     yields = [_yield(kind or "all", Counter({s: states[kind, s] for s in STATES})) for kind in kinds]
     if len(kinds) > 1:
         yields.append(_yield("all kinds", Counter({s: _all(states, s) for s in STATES})))
-    places, beyond = places_of(looked)
+    places, beyond = places_of(measured)
     heats = [(name, _heat(content, of_type, name)) for name, of_type in _by_class(places) if of_type]
     listed, names = _worst(content.entries), [str(entry["image"]) for entry in content.entries]
     values: dict[str, Any] = {
@@ -68,7 +68,7 @@ def render_fiber_lot(content: LotOfFaces) -> str:
         "heats": heats,
         "beyond": beyond,
         "zones": [*content.rings, "beyond"],
-        "types": [(name, by_zone(looked, name, content.rings)) for name in TYPES if _any(looked, name)],
+        "types": [(name, by_zone(measured, name, content.rings)) for name in TYPES if _any(measured, name)],
         "faces": [_face_row(entry) for entry in listed[:MOST_FACES]],
         "shown": [entry for entry in listed if entry.get("overlay")][:MOST_SHOWN],
         "short": dict(zip(names, short_names(names), strict=True)),
@@ -118,11 +118,11 @@ def _why_unknown(entry: Mapping[str, Any]) -> str:
     return "a fact of a defect is missing"
 
 
-def places_of(looked: Sequence[Mapping[str, Any]]) -> tuple[list[Place], int]:
+def places_of(measured: Sequence[Mapping[str, Any]]) -> tuple[list[Place], int]:
     """Return where defects fall, from the axis in micrometres, and how many lie beyond what is drawn."""
     found = [
         Place(one["dx_um"], one["dy_um"], one["type"])
-        for entry in looked
+        for entry in measured
         if entry["zones"]["found"] and entry["scale"] is not None
         for one in entry["defects"] or ()
         if "dx_um" in one
@@ -131,9 +131,9 @@ def places_of(looked: Sequence[Mapping[str, Any]]) -> tuple[list[Place], int]:
     return near, len(found) - len(near)
 
 
-def by_zone(looked: Sequence[Mapping[str, Any]], kind: str, rings: Mapping[str, Any]) -> list[int]:
+def by_zone(measured: Sequence[Mapping[str, Any]], kind: str, rings: Mapping[str, Any]) -> list[int]:
     """Count defects of a type by the zones that they lie in, and those beyond all."""
-    zones = [one["zones"].split() for entry in looked for one in entry["defects"] or () if one["type"] == kind]
+    zones = [one["zones"].split() for entry in measured for one in entry["defects"] or () if one["type"] == kind]
     return [*(sum(name in one for one in zones) for name in rings), sum(not one for one in zones)]
 
 
@@ -144,8 +144,8 @@ def _reasons(entry: Mapping[str, Any]) -> str:
     return "; ".join((entry.get("acceptance") or {}).get("reasons", ())) or str(entry.get("reasons", ""))
 
 
-def _any(looked: Sequence[Mapping[str, Any]], kind: str) -> bool:
-    return any(one["type"] == kind for entry in looked for one in entry["defects"] or ())
+def _any(measured: Sequence[Mapping[str, Any]], kind: str) -> bool:
+    return any(one["type"] == kind for entry in measured for one in entry["defects"] or ())
 
 
 def _by_class(places: Sequence[Place]) -> list[tuple[str, list[Place]]]:

@@ -99,9 +99,9 @@ def sentence_of(lines: Sequence[Line], *, judged: bool) -> str:
     """Say in one sentence what became of the lot."""
     counts = _counts(lines)
     listed = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
-    told = f"{plural(len(lines), 'image')}: {listed or 'none'}"
+    counted = f"{plural(len(lines), 'image')}: {listed or 'none'}"
     good, all_of_them = (counts.get("accepted" if judged else "good", 0), len(lines) - counts["not judged"])
-    return f"{told}. Yield {percent(good / all_of_them)}." if all_of_them else f"{told}."
+    return f"{counted}. Yield {percent(good / all_of_them)}." if all_of_them else f"{counted}."
 
 
 def _counts(lines: Sequence[Line]) -> dict[str, int]:
@@ -184,8 +184,8 @@ def _meaning(line: Line) -> list[str]:
 
 
 def _beside(line: Line) -> str:
-    told = [*_meaning(line), *([plural(line.defects, "defect")] if line.defects else []), *line.remarks]
-    return f'<span class="beside">{escape("; ".join(told))}</span>' if told else ""
+    remarks = [*_meaning(line), *([plural(line.defects, "defect")] if line.defects else []), *line.remarks]
+    return f'<span class="beside">{escape("; ".join(remarks))}</span>' if remarks else ""
 
 
 def _breakable(name: str) -> str:
@@ -195,15 +195,17 @@ def _breakable(name: str) -> str:
 def _without(images: Sequence[ShownImage]) -> str:
     on_page = sum(one.shown for one in images)
     linked = sum(bool(one.image) and not one.image.startswith("data:") for one in images)
-    told = []
+    sentences = []
     if on_page < len(images):
-        told.append(
+        sentences.append(
             f"{on_page:,} of {len(images):,} images are shown, those called defective and those nearest to the "
             "threshold before others; the list below has all."
         )
     if linked:
-        told.append(f"{plural(linked, 'image')} of these lie in the folder page beside this file: keep both together.")
-    return f'<p class="aside">{escape(" ".join(told))}</p>' if told else ""
+        sentences.append(
+            f"{plural(linked, 'image')} of these lie in the folder page beside this file: keep both together."
+        )
+    return f'<p class="aside">{escape(" ".join(sentences))}</p>' if sentences else ""
 
 
 def _facts(lines: Sequence[Line], lot: Lot) -> list[tuple[str, str]]:
@@ -244,10 +246,10 @@ def _line(number: int, line: Line, decimals: int) -> str:
             str(line.defects),
         )
     )
-    told, *numbers = cells
+    name, *numbers = cells
     written = "".join(f'<td class="n">{text}</td>' for text in numbers)
     state = "not judged" if line.error else line.state
     return (
         f'<tr><td class="n">{number}</td><td class="path">{_breakable(escape(line.name))}</td>'
-        f'<td><i class="dot {escape(state)}"></i>{escape(state)}</td>{written}<td>{escape(told)}</td></tr>'
+        f'<td><i class="dot {escape(state)}"></i>{escape(state)}</td>{written}<td>{escape(name)}</td></tr>'
     )

@@ -79,11 +79,11 @@ def sentence(content: LotOfRings, states: Mapping[tuple[str, str], int]) -> str:
 
 def _defects(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say on how many parts a model found defects; empty where no model searched."""
-    looked = [int(row["defects"]) for row in rows if row.get("defects") is not None]
-    if not looked:
+    searched = [int(row["defects"]) for row in rows if row.get("defects") is not None]
+    if not searched:
         return ""
-    found, missing = sum(looked), len(rows) - len(looked)
-    counted = f", {sum(map(bool, looked)):,} with defects" + (f" ({found:,} in all)" if found else "")
+    found, missing = sum(searched), len(rows) - len(searched)
+    counted = f", {sum(map(bool, searched)):,} with defects" + (f" ({found:,} in all)" if found else "")
     return counted + (f", {missing:,} that no model looked at" if missing else "")
 
 

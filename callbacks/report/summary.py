@@ -40,12 +40,12 @@ def _deciding(view: ReportView) -> str:
         return "Every image gets a score, higher where it is less like the good ones."
     chosen = threshold_of(view.content.calibration, "image") or {}
     kinds = " Kinds of images have thresholds of their own." if view.of_kinds else ""
-    told = (
+    sentence = (
         "Every image gets a score, higher where it is less like the good ones it learned from. It is called defective "
         f"where its score reaches the threshold, {view.written_threshold}, which was chosen on calibration images "
         f"alone.{kinds}"
     )
-    return f"{told} {chosen['promise']}" if chosen.get("promise") else told
+    return f"{sentence} {chosen['promise']}" if chosen.get("promise") else sentence
 
 
 def _rates(view: ReportView) -> str:

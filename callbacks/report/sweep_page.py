@@ -34,7 +34,7 @@ _HALF = {"narrow": 340.0, "middle": 540.0}
 _MOST_RANKED = 15  # rows of a ranking, shared by the data sets
 _MOST_SETTINGS = 30  # rows of the comparison over data sets
 _MOST_OPEN = 20  # trials of the table that is shown unfolded
-_MOST_TOLD = 4  # data sets whose best is told in the verdict
+_MOST_NAMED = 4  # data sets whose best is told in the verdict
 
 Drawn = list[tuple[str, Markup]]
 
@@ -92,12 +92,12 @@ def verdict(ranked: Sequence[SweptTrial], merged: Sequence[Merged], data: Sequen
         return f"{first.name} ranks calibration pictures best, with {found}{over}."
     firsts = {name: best_of(merged, name) for name in data}
     best = {name: one for name, one in firsts.items() if one is not None}
-    told = [f"{one.name} on {name} ({share(one.by_data[name][0])})" for name, one in list(best.items())[:_MOST_TOLD]]
-    if (more := len(best) - _MOST_TOLD) > 0:
-        told.append(f"and on {plural(more, 'data set')} more")
+    named = [f"{one.name} on {name} ({share(one.by_data[name][0])})" for name, one in list(best.items())[:_MOST_NAMED]]
+    if (more := len(best) - _MOST_NAMED) > 0:
+        named.append(f"and on {plural(more, 'data set')} more")
     if blind := [name for name in data if name not in best]:
-        told.append(f"none on {', '.join(blind)}")
-    return f"Ranked best by AUROC on calibration pictures: {'; '.join(told)}."
+        named.append(f"none on {', '.join(blind)}")
+    return f"Ranked best by AUROC on calibration pictures: {'; '.join(named)}."
 
 
 def rates(ranked: Sequence[SweptTrial]) -> str:

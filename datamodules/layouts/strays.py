@@ -39,7 +39,7 @@ _FOR_OUTLINES = "draw them as masks, or use data=oring, which reads outlines"
 _FOR_TABLES = (
     "folder, fiber and oring read one that has the columns image and label; mend it, or move it out of data.root"
 )
-MOST_LOOKED_AT = 20  # files of one folder and suffix, where none is read
+MOST_EXAMINED = 20  # files of one folder and suffix, where none is read
 _NONE_USED = "No outline is read as it is; move them out of data.root to go on without any."
 
 
@@ -103,8 +103,8 @@ def judge_strays(setting: Setting, paths: Iterable[Path]) -> list[UnreadableImag
         DataError: Labels are there that cannot be read, or belong to no image, and images without any would count as
             good; or labels are there, and none of them can be used.
     """
-    looked_at = (classify_stray(path) or classify_list(path, setting) for path in paths)
-    strays = [stray for stray in looked_at if stray is not None]
+    examined = (classify_stray(path) or classify_list(path, setting) for path in paths)
+    strays = [stray for stray in examined if stray is not None]
     for sort in ("labels", "broken", "stray", "list", "unknown"):
         grave = [stray for stray in strays if stray.sort == sort and _misleads(stray, setting)]
         if grave:
@@ -123,10 +123,10 @@ def unused_documents(root: Path, used: Collection[Path] = ()) -> list[Unreadable
 
 def _unused(paths: Sequence[Path]) -> list[UnreadableImageError]:
     """Name what holds labels among the files of one folder and suffix; of many, some speak for all."""
-    looked_at = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_LOOKED_AT).astype(int)})]
-    found = [stray for stray in map(classify_stray, looked_at) if stray is not None and stray.sort != "harmless"]
+    examined = [paths[index] for index in sorted({*np.linspace(0, len(paths) - 1, MOST_EXAMINED).astype(int)})]
+    found = [stray for stray in map(classify_stray, examined) if stray is not None and stray.sort != "harmless"]
     strays = [_as_unread(stray) for stray in found]
-    if len(paths) <= MOST_LOOKED_AT or not strays:
+    if len(paths) <= MOST_EXAMINED or not strays:
         return [stray.problem for stray in strays]
     what = f"holds {len(paths)} files such as {strays[0].path.name}, which {strays[0].what}"
     return [UnreadableImageError(paths[0].parent, what, strays[0].remedy)]

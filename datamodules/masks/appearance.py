@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from datamodules.files.images import Array
 
-LOOKED_AT = 3  # images of a folder
+EXAMINED = 3  # images of a folder
 _NEAR = 0.1  # of the range of values: what a softened or noisy mask departs from black and white
 _PHOTOGRAPH = 0.5  # of the pixels at most lie so near to black or white in a photograph
 
@@ -49,7 +49,7 @@ def _is_photograph(values: Array) -> bool:
 
 def _some(paths: Sequence[Path]) -> list[Array]:
     """Read some images, from first to last; of colours, the brightest channel counts."""
-    chosen = sorted({round(index) for index in np.linspace(0, len(paths) - 1, LOOKED_AT)}) if paths else []
+    chosen = sorted({round(index) for index in np.linspace(0, len(paths) - 1, EXAMINED)}) if paths else []
     found = []
     for index in chosen:
         try:

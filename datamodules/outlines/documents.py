@@ -25,7 +25,7 @@ JSON, LINES, XML = {".json", ".geojson"}, {".jsonl", ".ndjson", ".manifest"}, {"
 TABLES, TEXTS, SHEETS = {".csv", ".tsv"}, {".txt"}, {".ods", ".xls", ".xlsx"}
 SUFFIXES = frozenset(JSON | LINES | XML | TABLES | TEXTS | SHEETS)
 
-_LOOKED_AT = 65_536  # bytes of a file that is only to be called by its name
+_EXAMINED = 65_536  # bytes of a file that is only to be called by its name
 _NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 _YOLO_LINE = re.compile(rf"\d+(?:\s+{_NUMBER}){{4,}}\s*$")
 _DOTA_HEAD = ("imagesource:", "gsd:")
@@ -58,7 +58,7 @@ def _head(path: Path) -> str:
     """Read the beginning of a file as text, whatever its encoding."""
     try:
         with open_regular(path) as file:
-            data = file.read(_LOOKED_AT)
+            data = file.read(_EXAMINED)
     except OSError as error:
         problem = f"cannot be opened ({error.strerror})"
         raise UnreadableImageError(path, problem, "check path and permissions") from error

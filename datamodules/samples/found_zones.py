@@ -115,8 +115,10 @@ def zone_notes(samples: pd.DataFrame) -> list[str]:
     if "found_zones" not in samples:
         return []
     without = (samples["found_zones"] == "") & (samples["zones_path"] == "")
-    told = "they have no zones, and are judged by the common threshold"
-    return [f"No cladding was found on {int(without.sum())} of {len(samples)} images: {told}."] if without.any() else []
+    effect = "they have no zones, and are judged by the common threshold"
+    return (
+        [f"No cladding was found on {int(without.sum())} of {len(samples)} images: {effect}."] if without.any() else []
+    )
 
 
 def to_text(zones: Zones | None) -> str:

@@ -33,7 +33,7 @@ DOUBTED = 0.8  # of a sharp line's score where the halves have not moved, though
 STITCHING, IRREGULAR = 2, 3  # columns of scores
 
 
-def told_apart(score_N4: Floats, aligned_NSS: Plane, gauge: Gauge, misfit: Spread) -> Floats:
+def distinguished(score_N4: Floats, aligned_NSS: Plane, gauge: Gauge, misfit: Spread) -> Floats:
     """Give cells that are out of form to the layer of seams where their halves have moved, and to it less where not.
 
     Args:

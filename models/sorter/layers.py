@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alignment import shifted
-from .halves import told_apart
+from .halves import distinguished
 from .light import around
 from .measures import Spread, measure
 from .planting import plant
@@ -171,7 +171,7 @@ def scores_of(
     """Return the score of every layer, in parts of its limit, (N, 4), seams and irregular cells told apart."""
     score_N4 = deviations(measures, usual_N, spreads) / limit_4
     score_N4[score_N4[:, 3] >= 1, 1] /= DARK_ENOUGH
-    return told_apart(score_N4, aligned_NSS, gauge, spreads["misfit"])
+    return distinguished(score_N4, aligned_NSS, gauge, spreads["misfit"])
 
 
 def classes_of(score_N4: Floats) -> npt.NDArray[np.str_]:

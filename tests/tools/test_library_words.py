@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.samples.sized import SizedDataset
-from tools.library_words import is_out_of_memory, lost_loader, system_error, told_in_loader
+from tools.library_words import is_out_of_memory, lost_loader, sentence_of_loader, system_error
 
 
 class Killed(SizedDataset[torch.Tensor]):
@@ -51,4 +51,4 @@ def test_a_full_disk_is_known_by_its_number_or_its_words() -> None:
     assert found is not None
     assert found.errno == 28
     assert system_error(RuntimeError("shapes do not match")) is None
-    assert told_in_loader(RuntimeError("shapes do not match")) is None
+    assert sentence_of_loader(RuntimeError("shapes do not match")) is None

@@ -102,12 +102,12 @@ def doctor_content(
 def verdict(examined: Examined, findings: Sequence[Finding]) -> str:
     """Say the result in one sentence."""
     grave = [one for one in findings if one.level == "problem"]
-    told = f"{plural(len(examined.table), 'picture')} examined"
+    counted = f"{plural(len(examined.table), 'picture')} examined"
     if grave:
-        return f"{told}: {plural(len(grave), 'problem')} to solve before you trust a result."
+        return f"{counted}: {plural(len(grave), 'problem')} to solve before you trust a result."
     if any(one.level == "warning" for one in findings):
-        return f"{told}: fit to train on, with something to look at first."
-    return f"{told}: fit to train on."
+        return f"{counted}: fit to train on, with something to look at first."
+    return f"{counted}: fit to train on."
 
 
 def about(examined: Examined) -> list[tuple[str, str]]:

@@ -109,12 +109,12 @@ def defect_rows(entries: Iterable[Row]) -> list[Row]:
 
 def summary_of(entries: Sequence[Row], acceptance: Acceptance | None) -> dict[str, Any]:
     """Count images by state, and defects by type and zone, as plain values."""
-    looked = [entry for entry in entries if "error" not in entry]
+    measured = [entry for entry in entries if "error" not in entry]
     rows = defect_rows(entries)
     return {
         "images": len(entries),
-        "not_read": len(entries) - len(looked),
-        "zones_found": sum(entry["zones"]["found"] for entry in looked),
+        "not_read": len(entries) - len(measured),
+        "zones_found": sum(entry["zones"]["found"] for entry in measured),
         "standard": {} if acceptance is None else acceptance.standard,
         "states": {state: sum(entry.get("accepted") == state for entry in entries) for state in STATES}
         if acceptance is not None

@@ -91,10 +91,10 @@ def find_scans(sources: Sequence[str], problems: list[UnreadableImageError], wha
         paths += [one for one in images if one not in paths]
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.name}" for path in paths]
-    return dict(zip(_told_apart(names), paths, strict=True))
+    return dict(zip(_distinct(names), paths, strict=True))
 
 
-def _told_apart(names: list[str]) -> list[str]:
+def _distinct(names: list[str]) -> list[str]:
     seen: dict[str, int] = {}
     for name in names:
         seen[name] = seen.get(name, 0) + 1

@@ -60,8 +60,8 @@ def write_results(
         table[column] = table[column].astype("Int64")
     write_whole(out / PARTS, csv_text(table).encode())
     if any("instances" in entry for entry in entries):
-        looked = [entry for entry in entries if "instances" in entry]
-        write_instances(out, [({"image": one["image"]}, tuple(one["size"]), one["instances"]) for one in looked])
+        searched = [entry for entry in entries if "instances" in entry]
+        write_instances(out, [({"image": one["image"]}, tuple(one["size"]), one["instances"]) for one in searched])
     if source:
         measured = [{"image": entry["image"], **entry["source"]} for entry in entries if entry.get("source")]
         write_whole(out / SOURCE, csv_text(pd.DataFrame(measured, columns=list(SOURCE_COLUMNS))).encode())

@@ -95,7 +95,7 @@ class Search:
         near = [bodies([ring], values.shape[:2], NEAR) for ring in rings]
         seen = [self._part(values, body_HW, ring, kind) for ring, kind in zip(rings, kinds, strict=True)]
         defects = [[one for one in found if _owner(one, near) == index] for index, (found, _) in enumerate(seen)]
-        return Seen(defects, sum(looked.tiles for _, looked in seen), sum(looked.passed for _, looked in seen))
+        return Seen(defects, sum(found.tiles for _, found in seen), sum(found.passed for _, found in seen))
 
     def _part(self, values: Array, body_HW: Mask, ring: Ring, kind: str) -> tuple[list[Instance], Searched]:
         """Search one part; return its defects in pixels of the image."""
@@ -106,13 +106,13 @@ class Search:
         enhanced = self.enhance(_binned(evened, self.bin), self.white_level)
         image_3hw = network_input(enhanced, size[0], size[1], None if self.enhance else self.white_level)
         small = cv2.resize(body_hw.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        looked = search_tiles(
+        found = search_tiles(
             self.judge, lambda map_ST: self.decision.mask(map_ST, kind), self.rules, image_3hw, small, self.passed
         )
         threshold = max(float(self.decision.threshold(kind)), float(np.nextafter(np.float32(0), np.float32(1))))
-        sure = [one for one in looked.instances if one.label != self.part and one.score >= threshold]
+        sure = [one for one in found.instances if one.label != self.part and one.score >= threshold]
         placed = [on_image(one, (size[0], size[1]), (bottom - top, right - left)) for one in sure]
-        return [_moved(one, top, left) for one in placed], looked
+        return [_moved(one, top, left) for one in placed], found
 
     @property
     def _factor(self) -> tuple[float, float]:

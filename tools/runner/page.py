@@ -76,6 +76,6 @@ def _promises(judge: Judge) -> str:
 
 def _named(judge: Judge) -> str:
     """Say what judges, from what it notes of itself."""
-    told = [str(judge.about[key]) for key in ("bundle", "checkpoint", "form") if key in judge.about]
+    parts = [str(judge.about[key]) for key in ("bundle", "checkpoint", "form") if key in judge.about]
     digits = next((str(judge.about[key])[:HASH] for key in ("spec_sha256", "sha256") if key in judge.about), "")
-    return ", ".join([*told, *([f"SHA-256 {digits}"] if digits else [])]) or "unnamed"
+    return ", ".join([*parts, *([f"SHA-256 {digits}"] if digits else [])]) or "unnamed"

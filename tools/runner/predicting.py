@@ -196,5 +196,5 @@ def predict(
         notes = writer.familiar.conclude(writer.folder / DRIFT)
         about_lot = Heading(options.lot, options.part, options.model)
         page = write_page(writer.folder / RECORD, judge, writer.images, about_lot, notes) if options.page else None
-        told = tuple(writer.first_failed), tuple(notes), dict(writer.states)
-        return Summary(*counts, seconds, writer.defects, *told, page)
+        known = tuple(writer.first_failed), tuple(notes), dict(writer.states)
+        return Summary(*counts, seconds, writer.defects, *known, page)

@@ -241,8 +241,8 @@ def _figures(measured: Measured) -> str:
 def _advice(best: Compared, compared: list[Compared], trained: Trained, found: Candidates) -> str:
     fewest = min(compared, key=lambda one: one.measured.errors.value)
     if best.name == NOW:
-        says = "Leave the run as it is: no other way errs less on these labels by more than chance explains."
-        return says if fewest.name == NOW else f"{says} Label more to tell {fewest.name} from it."
+        advice = "Leave the run as it is: no other way errs less on these labels by more than chance explains."
+        return advice if fewest.name == NOW else f"{advice} Label more to tell {fewest.name} from it."
     sure = (
         ""
         if best.gain.low > 0

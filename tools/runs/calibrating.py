@@ -285,25 +285,25 @@ def _effect(labelled: Sequence[Labelled], before: Scoped, after: Scoped, *, weig
 
 
 def _rates(labelled: Sequence[Labelled], scoped: Scoped) -> str:
-    told = []
+    rates = []
     for label, what in ((DEFECTIVE, "defective found"), (GOOD, "good called defective")):
         called = [_called(one, scoped) for one in labelled if one.seen.label_index == label]
         if called:
             low, high = wilson(float(np.mean(called)), len(called))
-            told.append(f"{sum(called)} of {len(called)} {what} (95 % interval {low:.3f} to {high:.3f})")
-    return "; ".join(told)
+            rates.append(f"{sum(called)} of {len(called)} {what} (95 % interval {low:.3f} to {high:.3f})")
+    return "; ".join(rates)
 
 
 def _shares(labelled: Sequence[Labelled], scoped: Scoped) -> str:
-    told = []
+    rates = []
     for label, what in ((DEFECTIVE, "defective found"), (GOOD, "good called defective")):
         group = [one for one in labelled if one.seen.label_index == label]
         if group:
             weight_N = np.array([one.weight for one in group])
             share = float(np.average([_called(one, scoped) for one in group], weights=weight_N))
             low, high = wilson(share, worth(weight_N))
-            told.append(f"{100 * share:.3g} % {what} (95 % interval {low:.3f} to {high:.3f})")
-    return "; ".join(told)
+            rates.append(f"{100 * share:.3g} % {what} (95 % interval {low:.3f} to {high:.3f})")
+    return "; ".join(rates)
 
 
 def _called(one: Labelled, scoped: Scoped) -> bool:

@@ -38,9 +38,9 @@ def warn(
             f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
             "backbone would give."
         )
-    for scoped, told in ((calibration.image, IMAGE_FALLBACK), (calibration.pixel, PIXEL_FALLBACK)):
+    for scoped, caution in ((calibration.image, IMAGE_FALLBACK), (calibration.pixel, PIXEL_FALLBACK)):
         if scoped is not None and scoped.all.fallback:
-            notes.append(told if scoped.all.n_good else NO_GOOD)
+            notes.append(caution if scoped.all.n_good else NO_GOOD)
     notes += few_good_notes(calibration, datamodule)
     notes += [note for note in results.notes if note not in problems]
     notes += scope_notes(calibration)

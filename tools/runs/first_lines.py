@@ -16,8 +16,8 @@ SHOWN = 2  # borrowed groups
 def first_lines(datamodule: InspectionDataModule) -> list[str]:
     """Say, in whole sentences, what a person has to know before anything is learnt from the data."""
     root = str(Path(datamodule.root).expanduser().resolve())
-    told = [*datamodule.remarks, *datamodule.described(), *datamodule.notes(), *_borrowed(datamodule)]
-    return [*told, *reasons(datamodule.excluded, root)]
+    sentences = [*datamodule.remarks, *datamodule.described(), *datamodule.notes(), *_borrowed(datamodule)]
+    return [*sentences, *reasons(datamodule.excluded, root)]
 
 
 def _borrowed(datamodule: InspectionDataModule) -> list[str]:
@@ -27,5 +27,5 @@ def _borrowed(datamodule: InspectionDataModule) -> list[str]:
     if not named:
         return []
     rest = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    told = f"The set is small, or was: splits borrowed {', '.join(named[:SHOWN])}{rest}."
-    return [f"{told} Later trainings leave them there, as long as this run or a later one of these images is kept."]
+    borrowed = f"The set is small, or was: splits borrowed {', '.join(named[:SHOWN])}{rest}."
+    return [f"{borrowed} Later trainings leave them there, as long as this run or a later one of these images is kept."]

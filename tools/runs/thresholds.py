@@ -59,7 +59,7 @@ def describe(folder: RunFolder) -> str:
         lines += [f"  {level} {scope}: {value:.6g}" for scope, value in scoped.values().items()]
         lines.append(f"    {scoped.all.promise}")
     moves = [json.loads(line) for line in _journal(folder)]
-    lines += [_told(entry) for entry in moves]
+    lines += [_sentence(entry) for entry in moves]
     return "\n".join(lines)
 
 
@@ -200,10 +200,12 @@ def _keep(
         content["state_dict"][BUFFERS[level]] = torch.tensor(after[level].all.value)
     WholeCheckpointIO().save_checkpoint(content, folder.best_checkpoint)
     folder.write_json(CALIBRATION, folder.read_json(CALIBRATION) | entry["after"])
-    return f"{_told(entry)}\n{folder.path / JOURNAL} keeps it; loupe threshold {folder.path} undo=true takes it back."
+    return (
+        f"{_sentence(entry)}\n{folder.path / JOURNAL} keeps it; loupe threshold {folder.path} undo=true takes it back."
+    )
 
 
-def _told(entry: dict[str, Any]) -> str:
+def _sentence(entry: dict[str, Any]) -> str:
     changes = []
     for level in LEVELS:
         before, after = (Scoped.from_dict(entry[side][level]).values() for side in ("before", "after"))
@@ -212,8 +214,8 @@ def _told(entry: dict[str, Any]) -> str:
             if was != now:
                 changes.append(f"{level} threshold of {scope}: {was:.6g} -> {now:.6g}")
     why = f" ({entry['why']})" if entry["why"] else ""
-    told = f"{entry['when']} {entry['by']}{why}: {'; '.join(changes) or 'nothing changed'}."
-    return told + (f" On the calibration images: {entry['calls']}." if entry.get("calls") else "")
+    sentence = f"{entry['when']} {entry['by']}{why}: {'; '.join(changes) or 'nothing changed'}."
+    return sentence + (f" On the calibration images: {entry['calls']}." if entry.get("calls") else "")
 
 
 def _read(folder: RunFolder) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _place(name: str) -> PurePosixPath:
     Its folders may tell the kind of an image, or the job of a layer.
     """
     parts = ("".join(filter(str.isprintable, part)).strip() for part in name.replace("\\", "/").split("/"))
-    told = [part[-LONGEST_NAME:] for part in parts if part.strip(".")]
-    return PurePosixPath(*told[-DEEPEST:]) if told else PurePosixPath("image")
+    named = [part[-LONGEST_NAME:] for part in parts if part.strip(".")]
+    return PurePosixPath(*named[-DEEPEST:]) if named else PurePosixPath("image")
 
 
 def _read(file: BinaryIO, name: str, most: int) -> Array:

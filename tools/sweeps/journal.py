@@ -122,7 +122,7 @@ class Journal:
                 self._folder.rmdir()
 
     @property
-    def told(self) -> list[Trial]:
+    def suggested(self) -> list[Trial]:
         """All trials in the order in which a search was told of them; those that it suggested again, again."""
         last = {record["id"]: place for place, record in enumerate(self._records) if record["event"] == "end"}
         names = [
@@ -253,8 +253,8 @@ def exhausted(folder: Path) -> str:
 
 
 def _exhausted(records: Iterable[dict[str, Any]]) -> str:
-    told = [record for record in records if record["event"] in {"plan", "exhausted"}]
-    return str(told[-1]["reason"]) if told and told[-1]["event"] == "exhausted" else ""
+    plans = [record for record in records if record["event"] in {"plan", "exhausted"}]
+    return str(plans[-1]["reason"]) if plans and plans[-1]["event"] == "exhausted" else ""
 
 
 def last_plan(folder: Path) -> list[str]:

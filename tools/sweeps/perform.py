@@ -46,10 +46,10 @@ def perform(task: Task, judge: Judge | None) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a trial may fail in any way, and the sweep goes on
         seconds = time.perf_counter() - started
         state: Literal["memory", "failed"] = "memory" if is_out_of_memory(error) else "failed"
-        told = traceback.format_exc()
+        trace = traceback.format_exc()
         if task.log:
-            add_to_log(task.log, told)
-        return Outcome(task.id, state, {}, values, seconds, told, cause_of(error))
+            add_to_log(task.log, trace)
+        return Outcome(task.id, state, {}, values, seconds, trace, cause_of(error))
     return Outcome(task.id, "complete", result, values, time.perf_counter() - started)
 
 

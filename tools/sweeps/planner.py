@@ -107,7 +107,7 @@ class Planner:
 
     def run(self) -> None:
         """Run every trial that is new, within the budget."""
-        mine = [trial for trial in self.journal.told if self._belongs(trial)]
+        mine = [trial for trial in self.journal.suggested if self._belongs(trial)]
         if self.search.learn(mine):
             self.visited |= {trial.id for trial in mine if trial.state != "failed"}
         if self.pruning is not None:

@@ -34,10 +34,10 @@ class Pruning:
         for trial in trials:
             if trial.objective is not None and trial.state != "failed":
                 state = states.PRUNED if trial.state == "pruned" else states.COMPLETE
-                told = self._optuna.trial.create_trial(
+                frozen = self._optuna.trial.create_trial(
                     state=state, value=trial.objective, intermediate_values=dict(trial.values)
                 )
-                self._study(trial.data).add_trial(told)
+                self._study(trial.data).add_trial(frozen)
 
     def start(self, trial_id: str, data: str) -> None:
         """Watch a trial on some data."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_score, recall_score
 
-from callbacks.measures.types import by_type, confusion, told_and_true
+from callbacks.measures.types import by_type, confusion, predicted_and_true
 
 NAMES = ("cut", "hole", "tear")
 
@@ -28,7 +28,7 @@ def predictions(seed: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rates_are_those_of_scikit_learn(seed: int) -> None:
-    pairs = told_and_true(predictions(seed))
+    pairs = predicted_and_true(predictions(seed))
     true, told = zip(*pairs, strict=True)
     rates = by_type(pairs)
     assert list(rates) == list(NAMES)
@@ -39,7 +39,7 @@ def test_rates_are_those_of_scikit_learn(seed: int) -> None:
 
 def test_the_confusion_counts_every_labelled_image_once() -> None:
     table = predictions(1)
-    counts = confusion(told_and_true(table))
+    counts = confusion(predicted_and_true(table))
     assert sum(sum(row.values()) for row in counts.values()) == (table["label_index"] >= 0).sum()
     assert list(counts) == [*NAMES, "good"]
 
