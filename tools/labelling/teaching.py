@@ -57,10 +57,10 @@ class Teacher:
 
     @staticmethod
     def _extend(run: str, item: Item, by: str) -> str:
-        from tools.runs.growing import KEPT, extend  # noqa: PLC0415 - torch takes seconds, and few pages need it
+        from tools.runs.growing import CLOSING, extend  # noqa: PLC0415 - torch takes seconds, and few pages need it
         from tools.runs.growing_run import Growing, growing_folder  # noqa: PLC0415
 
         folder = growing_folder(run)
         why = f"called good on the page: {item.name}"
-        said = extend(Growing(folder, folder.load_config(), [str(item.path)], by, why, dry=False))
-        return "\n".join(said.splitlines()[:-KEPT])
+        outcome = extend(Growing(folder, folder.load_config(), [str(item.path)], by, why, dry=False))
+        return "\n".join(outcome.splitlines()[:-CLOSING])

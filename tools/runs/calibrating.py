@@ -216,10 +216,10 @@ def _leave_out_learnt(wanted: pd.DataFrame, folder: RunFolder) -> tuple[pd.DataF
             "others."
         )
     count = int(known.sum())
-    said = (
+    remark = (
         f"{count} {'label is' if count == 1 else 'labels are'} of what the model learnt, and left out: it knows that."
     )
-    return wanted[~known].reset_index(drop=True), [said] if count else []
+    return wanted[~known].reset_index(drop=True), [remark] if count else []
 
 
 def _judged(trained: Trained, wanted: pd.DataFrame) -> list[Labelled]:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .run_folder import RunFolder
 
 JOURNAL = "learnt.jsonl"
-KEPT = 3  # last lines of what is said: what became of thresholds, and where it is kept
+CLOSING = 3  # last lines of what is said: what became of thresholds, and where it is kept
 
 
 class State(NamedTuple):
