@@ -51,10 +51,10 @@ class Familiar:
                 found[""].to_dict() if len(self._parts) == 1 else {kind: one.to_dict() for kind, one in found.items()}
             )
             path.write_text(json.dumps(about, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        sentences = [
+        by_kind = [
             (kind, part.note or found[kind].sentences()) for kind, part in parts.items() if part.note or kind in found
         ]
-        return [f"{kind}: {sentence}" if kind else sentence for kind, sentences in sentences for sentence in sentences]
+        return [f"{kind}: {sentence}" if kind else sentence for kind, sentences in by_kind for sentence in sentences]
 
 
 class _Part:
