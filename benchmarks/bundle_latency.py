@@ -29,7 +29,7 @@ import onnxruntime
 import torch
 from anomalib.models import Patchcore
 
-from models.patchcore import PatchCore, PatchCoreModel
+from models.patchcore import PatchCore
 from tools.runner import Bundle
 from tools.runner.network import openvino_core
 from tools.runs.checkpoint import read_checkpoint, restore
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from timm.models import FeatureListNet
 
     from datamodules.files.images import Array
+    from models.components.patchcore_model import PatchCoreModel
 
     Run = Callable[[Array], object]
 

@@ -28,8 +28,8 @@ from datamodules.synthetic.domains import good_image
 from datamodules.synthetic.fiber import draw
 from models.components.coreset import k_center_greedy
 from models.components.nearest import BankSearch, search_plainly
+from models.components.patchcore_model import PatchCoreModel
 from models.features.backbones import Backbone
-from models.patchcore import PatchCoreModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

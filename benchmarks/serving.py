@@ -35,7 +35,7 @@ from anomalib.deploy import OpenVINOInferencer
 from anomalib.models import Patchcore
 
 from benchmarks.bundle_latency import STATIC, processor
-from models.patchcore import PatchCore, PatchCoreModel
+from models.patchcore import PatchCore
 from tools.runner import Bundle
 from tools.runner.predicting import Options, predict
 from tools.runs.checkpoint import read_checkpoint, restore
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from timm.models import FeatureListNet
+
+    from models.components.patchcore_model import PatchCoreModel
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from datamodules.samples.detections import type_of
 
 from .account import Account
+from .components.padding import SeesPadding, marked, opened
 from .export_plan import Explains, Exports, plan_single
 from .features.last_seen import LastSeen
 
@@ -64,7 +65,9 @@ class InspectionModel(AnomalibModule):
         patience: Epochs without a better value after which training stops; None: never.
         size_multiple: Both sides of an image must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
+        not_padded: Why it cannot tell images from their padding, and what to do instead; empty where it can.
         tiling: How parts are cut out of images and put together; None: they are judged whole.
+        pads: Whether padding is kept out of what it learns and of scores; see ``use_padding``.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
             A model that says a type of a whole image detects one instance that is as large as the image.
         nothing: Score and map value where an instance model found nothing, which is never defective;
@@ -77,7 +80,9 @@ class InspectionModel(AnomalibModule):
     patience: int | None = None
     size_multiple: int = 1
     not_exportable: ClassVar[str] = ""
+    not_padded: ClassVar[str] = ""
     tiling: Cutting | None = None
+    pads: bool = False
     classes: tuple[str, ...] = ()
     nothing: ClassVar[float | None] = None
     learning_type = LearningType.ONE_CLASS  # anomalib knows no supervised type; what counts here is ``supervision``
@@ -103,13 +108,18 @@ class InspectionModel(AnomalibModule):
         """Return ``embedding`` for a graph; None where the method has none."""
         if type(self).embedding is InspectionModel.embedding:
             return None
-        return cast("Callable[[Tensor], Tensor]", self.embedding)
+        return self._embed_opened if self.pads else cast("Callable[[Tensor], Tensor]", self.embedding)
+
+    def _embed_opened(self, image_B3HW: Tensor) -> Tensor:
+        """Describe images whose padding may be marked, as if it were not."""
+        return cast("Tensor", self.embedding(opened(image_B3HW)[0]))
 
     def embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
         """Describe images by ``embedding``; where they are judged tile by tile, scaled down to a single tile."""
         return self._embedded(image_B3HW, lambda: self._embed_whole(image_B3HW))
 
     def _embed_whole(self, image_B3HW: Tensor) -> Tensor | None:
+        image_B3HW = opened(image_B3HW)[0] if self.pads else image_B3HW
         if self.tiling is None:
             return self.embedding(image_B3HW)
         size = (self.tiling.size, self.tiling.size)
@@ -186,6 +196,27 @@ class InspectionModel(AnomalibModule):
             )
         self.tiling = tiling
 
+    def use_padding(self) -> None:
+        """Tell images from their padding from now on: it teaches nothing, and counts in no score.
+
+        Raises:
+            ValueError: The method cannot.
+        """
+        if self.not_padded:
+            raise ValueError(
+                f"Expected data.fit to be squash or crop for {type(self).__name__}, but found letterbox: "
+                f"{self.not_padded}."
+            )
+        self.pads = True
+        for part in self.model.modules():
+            if isinstance(part, SeesPadding):
+                part.pads = True
+
+    def images_of(self, batch: InspectionBatch) -> Tensor:
+        """Return the images of a batch, with their padding marked where the model tells it from them."""
+        image_B3HW: Tensor = batch.image
+        return marked(image_B3HW, batch.inside) if self.pads and batch.inside is not None else image_B3HW
+
     def log_loss(self, loss: Tensor, batch: InspectionBatch) -> None:
         """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
@@ -199,7 +230,10 @@ class InspectionModel(AnomalibModule):
 
     def predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         """Judge images whole or tile by tile, raw; with their detections, if the network makes any."""
-        return self._predict(image_B3HW) if self.tiling is None else self.tiling.judge(self._predict, image_B3HW)
+        if self.tiling is None:
+            return self._predict(image_B3HW)
+        seen_B3HW = opened(image_B3HW)[0] if self.pads and not self.tiling.keeps_values else image_B3HW
+        return self.tiling.judge(self._predict, seen_B3HW)
 
     def _predict(self, image_B3HW: Tensor) -> tuple[InferenceBatch, list[Detections] | None]:
         prediction, detections = (
@@ -242,14 +276,14 @@ class InspectionModel(AnomalibModule):
         """Score calibration images, raw."""
         del args
         self.check_images(batch.image)
-        prediction, batch.detections = self.predict(batch.image)
+        prediction, batch.detections = self.predict(self.images_of(batch))
         return self._update(batch, prediction)
 
     def test_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:
         """Score and decide as ``forward`` does; kinds, zones and regions have the last word."""
         del args
         self.check_images(batch.image)
-        prediction, batch.detections = self.predict(batch.image)
+        prediction, batch.detections = self.predict(self.images_of(batch))
         return self._name(self._decide(self._update(batch, self._decided(prediction))))
 
     def predict_step(self, batch: InspectionBatch, *args: Any) -> InspectionBatch:

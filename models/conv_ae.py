@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from anomalib.data import InferenceBatch
 from torch import nn
-from torch.nn import functional as F
 
 from .base import InspectionModel
+from .components.padding import SeesPadding, mean_inside
 from .components.pooling import check_share, top_mean
 from .components.reconstruction import distance_map, error_over_scales, ssim_map, to_grey
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Upsampling = Literal["nearest", "transposed"]
 Error = Literal["distance", "ssim"]
+TINY = 1e-6
 ERRORS: dict[Error, Callable[[Tensor, Tensor], Tensor]] = {"distance": distance_map, "ssim": ssim_map}
 
 
@@ -59,7 +60,17 @@ def decoder(channels: int, widths: Sequence[int], kernel_size: int, upsampling: 
     return nn.Sequential(*layers, nn.Sigmoid())
 
 
-class ConvAutoencoderModel(nn.Module):
+def distance(map_BHW: Tensor, inside_BHW: Tensor | None) -> Tensor:
+    """Return the Euclidean norm of each map (B,); of an image with padding, what it would be if all were image."""
+    if inside_BHW is None:
+        norm_B: Tensor = map_BHW.flatten(1).norm(dim=1)
+        return norm_B
+    share_B = inside_BHW.float().mean(dim=(1, 2))
+    inner_B: Tensor = (map_BHW * inside_BHW).flatten(1).norm(dim=1)
+    return inner_B / share_B.sqrt().clamp_min(TINY)
+
+
+class ConvAutoencoderModel(SeesPadding):
     """The network and its score.
 
     Args:
@@ -121,11 +132,13 @@ class ConvAutoencoderModel(nn.Module):
 
     def explain(self, image_B3HW: Tensor) -> tuple[InferenceBatch, dict[str, Tensor]]:
         """Score images, and show their ``reconstruction`` (B, C, H, W) and ``bottleneck`` (B, Z, h, w)."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         seen_BCHW = self.seen(image_B3HW)
         bottleneck_BZhw = self.encoder(seen_BCHW)
         given_back_BCHW = self.decode(bottleneck_BZhw, seen_BCHW.shape[-2], seen_BCHW.shape[-1])
         map_BHW = error_over_scales(ERRORS[self.error], seen_BCHW, given_back_BCHW, self.scales)
-        score_B = map_BHW.flatten(1).norm(dim=1) if self.top_share is None else top_mean(map_BHW, self.top_share)
+        share = self.top_share
+        score_B = distance(map_BHW, inside_BHW) if share is None else top_mean(map_BHW, share, inside_BHW)
         prediction = InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
         return prediction, {"reconstruction": given_back_BCHW, "bottleneck": bottleneck_BZhw}
 
@@ -203,8 +216,9 @@ class ConvAutoencoder(InspectionModel):
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Reconstruct a batch from its noisy copy; return the mean squared error."""
         del batch_idx
-        seen_BCHW = self.model.seen(batch.image)
+        image_B3HW, inside_BHW = self.model.open(self.images_of(batch))
+        seen_BCHW = self.model.seen(image_B3HW)
         noisy_BCHW = seen_BCHW + self.noise * torch.randn_like(seen_BCHW) if self.noise else seen_BCHW
-        loss = F.mse_loss(self.model.reconstruct(noisy_BCHW), seen_BCHW)
+        loss = mean_inside((self.model.reconstruct(noisy_BCHW) - seen_BCHW).square(), inside_BHW)
         self.log_loss(loss, batch)
         return loss

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import torch
 from anomalib.data import InferenceBatch
 from anomalib.models.components import DynamicBufferMixin
-from torch import nn
 from torch.nn import functional as F
 
+from .components.padding import SeesPadding, cells_inside
 from .features.backbones import Backbone
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
+
+
+TINY = 1e-6  # share of a square that shows nothing
 
 
 class Subspace(NamedTuple):
@@ -44,7 +47,7 @@ def principal_components(x_ND: Tensor, level: float) -> Subspace:
     return Subspace(mean_D, axes_ND[:count].T, singular_N[:count] / len(x_ND) ** 0.5)
 
 
-class DFMModel(DynamicBufferMixin, nn.Module):
+class DFMModel(DynamicBufferMixin, SeesPadding):
     """The network: pooled features of the backbone's last layer, and their subspace.
 
     Args:
@@ -56,6 +59,7 @@ class DFMModel(DynamicBufferMixin, nn.Module):
     mean_D: Tensor
     component_DK: Tensor
     spread_K: Tensor
+    known_D: Tensor
 
     def __init__(self, backbone: Backbone, pooling: int, score: str) -> None:
         super().__init__()
@@ -64,11 +68,23 @@ class DFMModel(DynamicBufferMixin, nn.Module):
         self.score = score
         for name, value in Subspace(torch.empty(0), torch.empty(0, 0), torch.empty(0))._asdict().items():
             self.register_buffer(name, value)
+        self.register_buffer("known_D", torch.empty(0))  # 1 where training images showed a place, 0 elsewhere
 
     def features(self, image_B3HW: Tensor) -> Tensor:
         """Pool the deepest map: (B, C, h, w)."""
         deepest: Tensor = self.backbone(image_B3HW)[-1]
         return F.avg_pool2d(deepest, min(self.pooling, *deepest.shape[-2:]))
+
+    def shown(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pool the deepest map over images alone, and tell which squares (B, 1, h, w) show some; None: all do."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        if inside_BHW is None:
+            return self.features(image_B3HW), None
+        deepest: Tensor = self.backbone(image_B3HW)[-1]
+        weight_B1HW = cells_inside(inside_BHW, *deepest.shape[-2:]).unsqueeze(1).to(deepest.dtype)
+        side = min(self.pooling, *deepest.shape[-2:])
+        share_B1hw = F.avg_pool2d(weight_B1HW, side)
+        return F.avg_pool2d(deepest * weight_B1HW, side) / share_B1hw.clamp_min(TINY), share_B1hw > 0
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,), and what the subspace misses as ``anomaly_map`` (B, H, W).
@@ -77,18 +93,29 @@ class DFMModel(DynamicBufferMixin, nn.Module):
             RuntimeError: The model has not been fitted.
             ValueError: Images have another size than those it was fitted to.
         """
-        feature_BChw = self.features(image_B3HW)
+        feature_BChw, inside_B1hw = self.shown(image_B3HW)
         shape = feature_BChw.shape[1:]
         check_fitted(len(self.mean_D), shape.numel(), "DFM", "features")
         with full_precision(feature_BChw):
             centred_BD = feature_BChw.flatten(1) - self.mean_D
+            if inside_B1hw is not None:  # what is not seen is taken to be as usual
+                centred_BD = centred_BD * inside_B1hw.expand_as(feature_BChw).flatten(1) * self.known_D
             code_BK = centred_BD @ self.component_DK
             missed_BD = (centred_BD - code_BK @ self.component_DK.T).square()
             likelihood_B = (code_BK / self.spread_K).square().sum(dim=1) + 2 * self.spread_K.log().sum()
             missed_B1hw = missed_BD.reshape(-1, *shape).sum(dim=1, keepdim=True)
+            missed_B = missed_BD.sum(dim=1)
+            if inside_B1hw is not None:  # in images of other proportions, as if they were as large
+                missed_B1hw = missed_B1hw * inside_B1hw
+                missed_B = missed_B1hw.sum(dim=(1, 2, 3)) / inside_B1hw.float().mean(dim=(1, 2, 3)).clamp_min(TINY)
             map_B1HW = F.interpolate(missed_B1hw, size=image_B3HW.shape[-2:], mode="bilinear")
-        score_B = missed_BD.sum(dim=1) if self.score == "fre" else likelihood_B
+        score_B = missed_B if self.score == "fre" else likelihood_B
         return InferenceBatch(pred_score=score_B, anomaly_map=map_B1HW.squeeze(1))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a checkpoint, also of an earlier version, which knew no padding."""
+        state_dict.setdefault(f"{prefix}known_D", torch.ones(len(state_dict.get(f"{prefix}mean_D", ()))))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class DFM(OnePassModel):
@@ -138,7 +165,10 @@ class DFM(OnePassModel):
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the pooled features of a batch."""
-        self._features.append(self.model.features(image_B3HW).flatten(1).cpu())
+        feature_BChw, inside_B1hw = self.model.shown(image_B3HW)
+        if inside_B1hw is not None:
+            feature_BChw = feature_BChw.masked_fill(~inside_B1hw, float("nan"))  # not seen
+        self._features.append(feature_BChw.flatten(1).cpu())
 
     def fit(self) -> None:
         """Find the subspace.
@@ -176,6 +206,10 @@ class DFM(OnePassModel):
     def _span(self, x_ND: Tensor) -> None:
         check_several(len(x_ND))
         self.feature_ND = x_ND.to(self.device)
+        seen_ND = ~x_ND.isnan()
+        self.model.known_D = seen_ND.any(dim=0).float()
+        if not seen_ND.all():  # what an image does not show is taken to be as usual
+            x_ND = torch.where(seen_ND, x_ND, x_ND.nanmean(dim=0).nan_to_num(0.0))
         for name, value in principal_components(x_ND.cpu(), self.level)._asdict().items():
             setattr(self.model, name, value.float().contiguous().to(self.device))
 

@@ -27,6 +27,8 @@ from torch import nn, optim
 from torch.nn import functional as F
 
 from .base import InspectionModel
+from .components.padding import SeesPadding, cells_inside
+from .components.pooling import top_mean
 from .features.backbones import Backbone
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ SCORE_SIDE = 256  # images are scored by maps of this size, whatever their own
 WORST_SHARE = 0.01  # of the map's pixels, whose mean is the image's score
 
 
-class DinomalyModel(nn.Module):
+class DinomalyModel(SeesPadding):
     """The network.
 
     Args:
@@ -106,12 +108,23 @@ class DinomalyModel(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), 1 minus cosines, from 0 to 2."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         found, rebuilt = self.features(image_B3HW)
         height, width = image_B3HW.shape[-2:]
         map_B1HW, _ = AnomalibModel.calculate_anomaly_maps(found, rebuilt, out_size=(height, width))
-        scored = self.blur(F.interpolate(map_B1HW, size=SCORE_SIDE, mode="bilinear", align_corners=False)).flatten(1)
-        worst = scored.topk(int(scored.shape[1] * WORST_SHARE), dim=1).values
-        return InferenceBatch(pred_score=worst.mean(dim=1), anomaly_map=map_B1HW.squeeze(1))
+        small_B1SS = F.interpolate(map_B1HW, size=SCORE_SIDE, mode="bilinear", align_corners=False)
+        inside_BSS = None if inside_BHW is None else cells_inside(inside_BHW, SCORE_SIDE, SCORE_SIDE)
+        score_B = top_mean(self.blur(small_B1SS).squeeze(1), WORST_SHARE, inside_BSS)
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_B1HW.squeeze(1))
+
+    def compared(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what ``features`` does, for a loss: where an image is padded, nothing is left to be rebuilt."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        found, rebuilt = self.features(image_B3HW)
+        if inside_BHW is not None:
+            inside_B1hw = cells_inside(inside_BHW, *found[0].shape[-2:]).unsqueeze(1)
+            rebuilt = [torch.where(inside_B1hw, new, old) for new, old in zip(rebuilt, found, strict=True)]
+        return found, rebuilt
 
     def _groups(self, layers: list[Tensor], height: int, width: int) -> list[Tensor]:
         half = len(layers) // 2
@@ -183,7 +196,7 @@ class Dinomaly(InspectionModel):
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Return 1 minus cosines, of which easy places count less and less."""
         del batch_idx
-        found, rebuilt = self.model.features(batch.image)
+        found, rebuilt = self.model.compared(self.images_of(batch))
         loss: Tensor = self.loss(found, rebuilt, self.global_step)
         self.log_loss(loss, batch)
         return loss

@@ -21,6 +21,7 @@ from datamodules.table import DEFECTIVE
 from .base import InspectionModel
 from .components.efficient_ad_model import EfficientAdModel, pads
 from .components.efficient_ad_nets import StudentName  # noqa: TC001 - values of a config are checked against it
+from .components.padding import silenced
 from .components.penalty import PenaltyImages
 from .errors import keys_under
 from .features.backbones import Backbone
@@ -146,15 +147,18 @@ class EfficientAd(InspectionModel):
             for index in learnt:
                 if due and seen + index >= due[0]:
                     due.pop(0)
-                    held_back[batch.name[index]] = batch.image[index]
+                    held_back[batch.name[index]] = self.images_of(batch)[index]
             seen, good = seen + len(batch), good + len(learnt)
             if not learnt:
                 continue
-            image_B3HW = batch.image[learnt]
+            image_B3HW, inside_BHW = self.model.open(self.images_of(batch)[learnt].to(self.device))
             self.check_images(image_B3HW)
-            taught_BChw = self.model.join(image_B3HW.to(self.device), self._grid(image_B3HW)).double()
-            sums += torch.stack([(taught_BChw**power).sum(dim=(0, 2, 3)) for power in (1, 2)]).cpu()
-            cells += taught_BChw[:, 0].numel()
+            grid = self._grid(image_B3HW)
+            taught_BChw = self.model.join(image_B3HW, grid).double()
+            inside_Bhw = None if inside_BHW is None else self.model.cells(inside_BHW, grid)
+            powers = [silenced(taught_BChw**power, inside_Bhw).sum(dim=(0, 2, 3)) for power in (1, 2)]
+            sums += torch.stack(powers).cpu()
+            cells += taught_BChw[:, 0].numel() if inside_Bhw is None else int(inside_Bhw.sum())
         if not good:
             raise DataError("Expected good training pictures for EfficientAD, but found none; add some.")
         mean_C, square_C = sums / cells
@@ -193,7 +197,7 @@ class EfficientAd(InspectionModel):
             return {}, 0
         if self._foreign is None:
             raise RuntimeError("Expected pictures for the penalty, but training has not been started by a trainer.")
-        found = self.model.losses(batch.image[learnt], self._foreign.draw(len(learnt)).to(self.device))
+        found = self.model.losses(self.images_of(batch)[learnt], self._foreign.draw(len(learnt)).to(self.device))
         return found._asdict(), len(learnt)
 
     def _image_of(self, name: str) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 import torch
 from anomalib.data import InferenceBatch
-from torch import nn
 
 from datamodules.zones.finding import find_zones
 
+from .components.padding import SeesPadding, frame_of
 from .components.reconstruction import WHITE, to_grey
 from .faces.marks import Scoring, score_of
 from .faces.view import FaceView, Plane, view_face
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Where: TypeAlias = Literal["find", "none"]
 
 
-class FaceNetwork(nn.Module):
+class FaceNetwork(SeesPadding):
     """Judges images by a function of one face.
 
     Args:
@@ -42,12 +42,22 @@ class FaceNetwork(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,), and ``anomaly_map`` (B, H, W) in robust standard deviations."""
-        grey_BHW = WHITE * to_grey(image_B3HW.float())[:, 0]
-        judged = [self.judge(grey_HW) for grey_HW in grey_BHW.cpu().numpy()]
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        grey_BHW = (WHITE * to_grey(image_B3HW.float())[:, 0]).cpu().numpy()
+        insides = [None] * len(grey_BHW) if inside_BHW is None else list(inside_BHW)
+        judged = [self._judge_inside(grey_HW, inside_HW) for grey_HW, inside_HW in zip(grey_BHW, insides, strict=True)]
         device = image_B3HW.device
         score_B = torch.tensor([score for score, _ in judged], device=device)
         map_BHW = torch.from_numpy(np.stack([map_HW for _, map_HW in judged])).to(device)
         return InferenceBatch(pred_score=score_B, anomaly_map=map_BHW)
+
+    def _judge_inside(self, grey_HW: Plane, inside_HW: Tensor | None) -> tuple[float, Plane]:
+        """Judge an image without its padding, where the map is 0."""
+        rows, columns = frame_of(inside_HW, grey_HW.shape)
+        score, inner_hw = self.judge(np.ascontiguousarray(grey_HW[rows, columns]))
+        map_HW = np.zeros_like(grey_HW)
+        map_HW[rows, columns] = inner_hw
+        return score, map_HW
 
 
 class FaceDetector(OnePassModel):

@@ -102,6 +102,10 @@ class Fastflow(InspectionModel):
     """
 
     trainer_arguments: ClassVar[dict[str, Any]] = {}
+    not_padded: ClassVar[str] = (
+        "its flow turns an image into one likelihood, of which padding cannot be taken out; crop keeps proportions, "
+        "too, and model=patchcore or model=padim take letterbox"
+    )
 
     def __init__(
         self,

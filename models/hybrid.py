@@ -230,6 +230,12 @@ class Hybrid(InspectionModel):
         super().use_tiling(tiling)
         self.stages[0].use_tiling(tiling)
 
+    def use_padding(self) -> None:
+        """Tell images from their padding in both stages."""
+        super().use_padding()
+        for stage in self.stages:
+            stage.use_padding()
+
     def configure_optimizers(self) -> dict[str, Any]:
         """Descend as Mask R-CNN does; EfficientAD steps beside it, and its rate falls when that of Mask R-CNN does."""
         screening, inspection = self.stages
@@ -262,7 +268,7 @@ class Hybrid(InspectionModel):
         good = batch.label_index != DEFECTIVE
         if self.model.chosen is None and self._collected_in == self.current_epoch and good.any():
             with torch.no_grad():
-                screening.collect(batch.image[good])
+                screening.collect(self.images_of(batch)[good])
         return {}
 
     @torch.no_grad()
@@ -279,7 +285,7 @@ class Hybrid(InspectionModel):
         scores, labels = [], []
         loader: Any = self.trainer.val_dataloaders
         for batch in track(() if loader is None else once_more(loader), "screening"):
-            scores.append(self._screen(batch.image.to(self.device)).cpu())
+            scores.append(self._screen(self.images_of(batch).to(self.device)).cpu())
             labels.append(batch.label_index)
         chosen = choose_screening(torch.cat(scores), torch.cat(labels), self.screening_recall, self.pass_share)
         self.model.choose(chosen)

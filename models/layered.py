@@ -139,6 +139,7 @@ class Layered(OnePassModel):
     not_exportable: ClassVar[str] = (
         "it looks for every pillar in its cell, and no graph can do that; the runner of a bundle does it"
     )
+    not_padded: ClassVar[str] = "it lays every cell onto a reference of the same sides, and cells are nearly square"
     trainer_arguments: ClassVar[dict[str, Any]] = OnePassModel.trainer_arguments
 
     def __init__(self, cell_size: int = 64, standards: int = 4, *, learn: bool = True, seed: int = 0) -> None:

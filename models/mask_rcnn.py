@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from anomalib.data import InferenceBatch
-from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
 
 from datamodules.outlines.classes import PART, highest_label, names_of_labels
 
 from .base import InspectionModel
-from .components.detectors import RESNET50, Selection, resnet50_network, small_network
+from .components.detectors import INSIDE, RESNET50, Selection, resnet50_network, small_network
 from .components.laying import lay
+from .components.padding import SeesPadding
 from .errors import DivergedError
 from .export_plan import MODEL, ExportPlan, Graph
 from .features.backbones import Backbone
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FPN = "fpn"
 
 
-class MaskRcnnModel(nn.Module):
+class MaskRcnnModel(SeesPadding):
     """The network, and what an image's detections say about it.
 
     Args:
@@ -66,9 +66,11 @@ class MaskRcnnModel(nn.Module):
             itself is an instance, but no defect.
         """
         height, width = image_B3HW.shape[-2:]
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        insides = [None] * len(image_B3HW) if inside_BHW is None else inside_BHW.cpu().numpy()
         found = [
-            lay(as_arrays(entry), (height, width), self.mask_threshold, PART)
-            for entry in self.network(list(image_B3HW))
+            lay(as_arrays(entry), (height, width), self.mask_threshold, PART, inside_HW)
+            for entry, inside_HW in zip(self.network(list(image_B3HW)), insides, strict=True)
         ]
         prediction = InferenceBatch(
             pred_score=image_B3HW.new_tensor([best_score(detections) for _, detections in found]),
@@ -78,7 +80,10 @@ class MaskRcnnModel(nn.Module):
 
     def losses(self, image_B3HW: Tensor, targets: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Compare what is found on images with their targets; in training mode."""
-        losses: dict[str, Tensor] = self.network(list(image_B3HW), [dict(target) for target in targets])
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        insides = [{}] * len(image_B3HW) if inside_BHW is None else [{INSIDE: one} for one in inside_BHW]
+        wanted = [{**target, **inside} for target, inside in zip(targets, insides, strict=True)]
+        losses: dict[str, Tensor] = self.network(list(image_B3HW), wanted)
         return losses
 
     def export_plan(self) -> ExportPlan:
@@ -249,7 +254,7 @@ class MaskRcnn(InspectionModel):
         if not known:
             return {}
         wanted = [checked(targets[index], self.num_classes) for index in known]
-        losses = self.model.losses(batch.image[known], wanted)
+        losses = self.model.losses(self.images_of(batch)[known], wanted)
         if torch.stack(list(losses.values())).isnan().any():
             raise DivergedError(
                 "Expected losses that are numbers, but found NaN: training has diverged; lower model.lr."

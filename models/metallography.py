@@ -19,6 +19,7 @@ from datamodules.enhancing.enhancement import Enhancement, read_enhancement
 
 from .base import InspectionModel  # noqa: TC001 - as above
 from .components.inpainting import Method  # noqa: TC001 - arguments are checked against annotations
+from .components.padding import SeesPadding
 from .components.painting import enhanced, painted
 from .components.pooling import check_share, top_mean
 from .components.tiled import Tiling
@@ -38,7 +39,7 @@ TILE = 512  # pixels
 OVERLAP = 0.125  # share of a tile
 
 
-class MetallographyModel(nn.Module):
+class MetallographyModel(SeesPadding):
     """Both networks, one after the other.
 
     Args:
@@ -78,11 +79,12 @@ class MetallographyModel(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``anomaly_map`` (B, H, W) of what is marked, and the mean of its highest (B,)."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         map_BHW = self.stage(0, image_B3HW)
         if self.marks == "boundary":
             over = painted(_numpy(image_B3HW), _numpy(map_BHW), self.threshold, self.method)
             map_BHW = self.stage(1, torch.from_numpy(over).to(image_B3HW.device))
-        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share), anomaly_map=map_BHW)
+        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share, inside_BHW), anomaly_map=map_BHW)
 
     def stage(self, index: int, image_B3HW: Tensor) -> Tensor:
         """Return the raw map (B, H, W) of the first (0) or the second network (1)."""

@@ -49,7 +49,7 @@ class OnePassModel(InspectionModel):
 
     @abstractmethod
     def collect(self, image_B3HW: Tensor) -> None:
-        """Keep what ``fit`` will need of good images (B, 3, H, W) in [0, 1]."""
+        """Keep what ``fit`` will need of good images (B, 3, H, W) in [0, 1], whose padding may be marked."""
 
     @abstractmethod
     def fit(self) -> None:
@@ -76,14 +76,14 @@ class OnePassModel(InspectionModel):
             DataError: Other images come than then.
         """
         if self._unfinished is None:
-            self.collect(batch.image)
+            self.collect(self.images_of(batch))
             self._coming += batch.image_path
             return
         if not self._coming:
             self._before = self._go_on(self._unfinished)
         first, self._coming = len(self._coming), self._coming + batch.image_path
         if first >= len(self._before):
-            self.collect(batch.image)
+            self.collect(self.images_of(batch))
             self._keep_unfinished()
         elif self._before[first : len(self._coming)] != batch.image_path:
             raise DataError(

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from datamodules.table import DEFECTIVE, GOOD
 
 from .base import InspectionModel
+from .components.padding import SeesPadding, cells_inside
 from .features.backbones import Backbone
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datamodules.samples.supervision import Supervision
 
 
-class PatchClassifierModel(nn.Module):
+class PatchClassifierModel(SeesPadding):
     """The network: the deepest features, and one linear layer.
 
     Args:
@@ -55,11 +56,22 @@ class PatchClassifierModel(nn.Module):
         logit_B1hw: Tensor = self.head(self.backbone(image_B3HW)[-1])
         return logit_B1hw.float()
 
+    def judge(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logit of every image (B,), the mean of those of its places, and these: (B, 1, h, w)."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        logit_B1hw = self.logits(image_B3HW)
+        if inside_BHW is None:
+            return logit_B1hw.mean(dim=(1, 2, 3)), logit_B1hw
+        inside_B1hw = cells_inside(inside_BHW, *logit_B1hw.shape[-2:]).unsqueeze(1)
+        count_B = inside_B1hw.sum(dim=(1, 2, 3))
+        mean_B = (logit_B1hw * inside_B1hw).sum(dim=(1, 2, 3)) / count_B.clamp_min(1)
+        return torch.where(count_B > 0, mean_B, float("-inf")), logit_B1hw
+
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images by logits: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), whose mean is the score."""
-        logit_B1hw = self.logits(image_B3HW)
+        score_B, logit_B1hw = self.judge(image_B3HW)
         map_B1HW = F.interpolate(logit_B1hw, size=image_B3HW.shape[-2:], mode="bilinear")
-        return InferenceBatch(pred_score=logit_B1hw.mean(dim=(1, 2, 3)), anomaly_map=map_B1HW.squeeze(1))
+        return InferenceBatch(pred_score=score_B, anomaly_map=map_B1HW.squeeze(1))
 
 
 class PatchClassifier(InspectionModel):
@@ -121,7 +133,7 @@ class PatchClassifier(InspectionModel):
         label_N = batch.label_index
         counted = torch.stack([(label_N == GOOD).sum(), (label_N == DEFECTIVE).sum()])
         self.seen_2 += counted
-        logit_N = self.model.logits(batch.image).mean(dim=(1, 2, 3))
+        logit_N, _ = self.model.judge(self.images_of(batch))
         loss = balanced_cross_entropy(logit_N, label_N, self.seen_2)
         self.log_loss(loss, batch)
         return loss

@@ -23,6 +23,7 @@ from torchvision.models.resnet import BasicBlock
 
 from .base import InspectionModel
 from .components.maps import GaussianBlur
+from .components.padding import SeesPadding, cells_inside, silenced, worst
 from .features.backbones import Backbone
 from .features.precision import full_precision
 
@@ -87,7 +88,7 @@ class Decoder(nn.Module):
         return levels[::-1]
 
 
-class ReverseDistillationModel(nn.Module):
+class ReverseDistillationModel(SeesPadding):
     """The network.
 
     Args:
@@ -106,9 +107,15 @@ class ReverseDistillationModel(nn.Module):
         self.blur = GaussianBlur()
 
     def features(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the feature maps, and what the decoder makes of their gist."""
+        """Return the feature maps, and what the decoder makes of their gist; 0 in both where an image is padded."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         found = self.encoder(image_B3HW)
-        return found, self.decoder(self.bottleneck(found))
+        rebuilt = self.decoder(self.bottleneck(found))
+        cells = [None if inside_BHW is None else cells_inside(inside_BHW, *level.shape[-2:]) for level in found]
+        return (
+            [silenced(feature, inside) for feature, inside in zip(found, cells, strict=True)],
+            [silenced(feature, inside) for feature, inside in zip(rebuilt, cells, strict=True)],
+        )
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), from 0 to 2 for each level."""
@@ -120,8 +127,10 @@ class ReverseDistillationModel(nn.Module):
                 [F.interpolate(d.unsqueeze(1), size=size, mode="bilinear", align_corners=True) for d in distances],
                 dim=1,
             )
-            map_BHW = self.blur(maps.sum(dim=1) if self.mode == "add" else maps.prod(dim=1))
-        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+            inside_BHW = self.open(image_B3HW)[1]
+            weight_BHW = None if inside_BHW is None else inside_BHW.to(maps.dtype)
+            map_BHW = self.blur(maps.sum(dim=1) if self.mode == "add" else maps.prod(dim=1), weight_BHW)
+        return InferenceBatch(pred_score=worst(map_BHW, inside_BHW), anomaly_map=map_BHW)
 
 
 class ReverseDistillation(InspectionModel):
@@ -176,7 +185,7 @@ class ReverseDistillation(InspectionModel):
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Return 1 minus the cosine of whole maps, summed over levels."""
         del batch_idx
-        loss: Tensor = self.loss(*self.model.features(batch.image))
+        loss: Tensor = self.loss(*self.model.features(self.images_of(batch)))
         self.log_loss(loss, batch)
         return loss
 

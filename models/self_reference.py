@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from anomalib.data import InferenceBatch
-from torch import nn
 from torch.nn import functional as F
 
+from .components.padding import SeesPadding, frame_of
 from .components.pooling import check_share, top_mean
 from .components.reconstruction import LUMA, to_grey
 from .export_plan import ExportPlan
@@ -56,7 +56,7 @@ class Normal(NamedTuple):
         return distance_P.to(patch_PD.dtype)
 
 
-class SelfReferenceModel(nn.Module):
+class SelfReferenceModel(SeesPadding):
     """Judges each image by itself; see the module.
 
     Args:
@@ -85,11 +85,22 @@ class SelfReferenceModel(nn.Module):
         Raises:
             ValueError: The images are too small to leave anything beside a region to judge it by.
         """
-        self.check_size(*image_B3HW.shape[-2:])
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         seen_BCHW = to_grey(image_B3HW) if self.channels == 1 else image_B3HW
         with torch.autocast(image_B3HW.device.type, enabled=False):  # distances are differences of near equals
-            map_BHW = torch.stack([self.judge(seen_CHW) for seen_CHW in seen_BCHW.float()])
-        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share), anomaly_map=map_BHW)
+            insides = [None] * len(seen_BCHW) if inside_BHW is None else list(inside_BHW)
+            pairs = zip(seen_BCHW.float(), insides, strict=True)
+            map_BHW = torch.stack([self._judge_inside(seen_CHW, inside_HW) for seen_CHW, inside_HW in pairs])
+        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share, inside_BHW), anomaly_map=map_BHW)
+
+    def _judge_inside(self, seen_CHW: Tensor, inside_HW: Tensor | None) -> Tensor:
+        """Judge an image without its padding, where the map (H, W) is 0."""
+        rows, columns = frame_of(inside_HW, seen_CHW.shape)
+        inner_CHW = seen_CHW[:, rows, columns]
+        self.check_size(*inner_CHW.shape[-2:])
+        map_HW = seen_CHW.new_zeros(seen_CHW.shape[-2:])
+        map_HW[rows, columns] = self.judge(inner_CHW)
+        return map_HW
 
     def export_plan(self) -> ExportPlan:
         """Plan no graph: a runner computes it from these settings."""
@@ -188,7 +199,10 @@ class SelfReference(OnePassModel):
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep nothing: other images say nothing here. Only their size is checked."""
-        self.model.check_size(*image_B3HW.shape[-2:])
+        image_B3HW, inside_BHW = self.model.open(image_B3HW)
+        for index, image_3HW in enumerate(image_B3HW):
+            rows, columns = frame_of(None if inside_BHW is None else inside_BHW[index], image_3HW.shape)
+            self.model.check_size(*image_3HW[:, rows, columns].shape[-2:])
 
     def fit(self) -> None:
         """Do nothing: there is nothing to fit."""

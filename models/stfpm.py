@@ -18,6 +18,7 @@ from anomalib.models.image.stfpm.loss import STFPMLoss
 from torch import nn, optim
 
 from .base import InspectionModel
+from .components.padding import SeesPadding, cells_inside, silenced, worst
 from .features.backbones import LOUPE_NET, UNTRAINED, Backbone
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
 
 
-class STFPMModel(nn.Module):
+class STFPMModel(SeesPadding):
     """The network: a teacher and its student.
 
     Args:
@@ -42,10 +43,14 @@ class STFPMModel(nn.Module):
         self.student = student
 
     def features(self, image_B3HW: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """Return the maps of the teacher and of the student, by level."""
+        """Return the maps of the teacher and of the student, by level; 0 in both where an image is padded."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         taught = self.teacher(image_B3HW)
         learnt = self.student(self.teacher.normalize(image_B3HW))
-        return dict(enumerate(taught)), {level: feature.float() for level, feature in enumerate(learnt)}
+        cells = [None if inside_BHW is None else cells_inside(inside_BHW, *level.shape[-2:]) for level in taught]
+        taught = [silenced(feature, inside) for feature, inside in zip(taught, cells, strict=True)]
+        learnt = [silenced(feature.float(), inside) for feature, inside in zip(learnt, cells, strict=True)]
+        return dict(enumerate(taught)), dict(enumerate(learnt))
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W).
@@ -56,7 +61,7 @@ class STFPMModel(nn.Module):
         size = image_B3HW.shape[-2:]
         maps = [AnomalyMapGenerator.compute_layer_map(taught[level], learnt[level], size) for level in taught]
         map_BHW = torch.cat(maps, dim=1).prod(dim=1)
-        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+        return InferenceBatch(pred_score=worst(map_BHW, self.open(image_B3HW)[1]), anomaly_map=map_BHW)
 
 
 class STFPM(InspectionModel):
@@ -107,7 +112,7 @@ class STFPM(InspectionModel):
         anomalib sums over the batch, so that the best learning rate depends on the batch size; this is the mean.
         """
         del batch_idx
-        loss: Tensor = self.loss(*self.model.features(batch.image)) / len(batch)
+        loss: Tensor = self.loss(*self.model.features(self.images_of(batch))) / len(batch)
         self.log_loss(loss, batch)
         return loss
 

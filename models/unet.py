@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from anomalib.data import InferenceBatch
-from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from .base import InspectionModel
 from .components.maps import mean_over_turns
+from .components.padding import SeesPadding
 from .components.pooling import check_share, top_mean
 from .components.segmentation import Architecture, dice_bce_loss, focal_loss, load_encoder, segmentation_network
 
@@ -34,7 +34,7 @@ LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"dice_bce": dice_bce_l
 WARM_UP = 0.1  # share of the steps during which the learning rate rises
 
 
-class UnetModel(nn.Module):
+class UnetModel(SeesPadding):
     """The network, its normalisation, and its score.
 
     Args:
@@ -70,8 +70,9 @@ class UnetModel(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: logits as ``anomaly_map`` (B, H, W), and the mean of the highest as ``pred_score`` (B,)."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         map_BHW = mean_over_turns(self.logits, image_B3HW) if self.all_turns else self.logits(image_B3HW)
-        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share), anomaly_map=map_BHW)
+        return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share, inside_BHW), anomaly_map=map_BHW)
 
 
 class Unet(InspectionModel):

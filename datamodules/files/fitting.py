@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Fit = Literal["squash", "letterbox", "crop", "keep"]
 FITS: tuple[str, ...] = get_args(Fit)
 SQUASH: Fit = "squash"
+MARK = -1.0  # a value v in [0, 1] that is padding is MARK - v, where networks are to tell it from the image
 Size = tuple[int, int]  # height, width
 T = TypeVar("T", bound=np.generic)
 
@@ -210,6 +211,21 @@ def network_input(
     rgb = to_rgb(fit_values(scale(values, white_level), placement))
     planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))
     return planes.astype(np.float32) / np.float32(255) if planes.dtype == np.uint8 else planes
+
+
+def mark_padding(image_3HW: npt.NDArray[np.float32], placement: Placement) -> npt.NDArray[np.float32]:
+    """Mark the padding of an image in [0, 1]: a value v there becomes -1 - v, which says both that it is, and v."""
+    return np.where(placement.inside(), image_3HW, np.float32(MARK) - image_3HW)
+
+
+def inside_of(image_B3HW: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Tell which pixels (B, H, W) are no padding, where that is marked."""
+    return np.asarray(image_B3HW[:, 0] > MARK / 2)
+
+
+def without_marks(image_B3HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return images as they were before ``mark_padding``."""
+    return np.where(inside_of(image_B3HW)[:, None], image_B3HW, np.float32(MARK) - image_B3HW)
 
 
 def _side(length: float, most: int) -> int:

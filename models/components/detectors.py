@@ -7,7 +7,7 @@ ResNet-50: Li et al., "Benchmarking Detection Transfer Learning with Vision Tran
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -16,6 +16,8 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, maskr
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -35,7 +37,49 @@ COCO_CLASSES = 91  # of the weights for the ResNet-50, the background included
 ANCHOR_SIDES = (4.0, 5.7)  # in cells: defects are often smaller than what COCO's anchors, 8 cells wide, were made for
 ASPECTS = (0.5, 1.0, 2.0)
 BOX_CELLS, MASK_CELLS = 7, 14  # that a proposal is pooled to, for its box and for its mask
+INSIDE = "inside"  # of a target: which pixels show the image
+PASSED_OVER = -1.0  # of an anchor: torchvision's label for what is neither
 SAMPLED_PROPOSALS = 128  # per image, that the second stage of the small network learns from
+
+
+class FramedProposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no annotations for mypy
+    """The first stage, which learns nothing of boxes that have their middle in the padding of their image."""
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Match anchors with targets; -1 says that one is to be passed over."""
+        labels, matched = super().assign_targets_to_anchors(anchors, targets)
+        for label_A, anchor_A4, target in zip(labels, anchors, targets, strict=True):
+            if INSIDE in target:
+                label_A[~in_image(anchor_A4, target[INSIDE])] = PASSED_OVER
+        return labels, matched
+
+
+class FramedHeads(RoIHeads):  # type: ignore[misc]  # likewise
+    """The second stage, which learns nothing of such boxes either."""
+
+    def select_training_samples(self, proposals: list[Tensor], targets: list[dict[str, Tensor]] | None) -> Any:
+        """Choose proposals to learn from."""
+        kept = [
+            boxes_P4[in_image(boxes_P4, target[INSIDE])] if INSIDE in target else boxes_P4
+            for boxes_P4, target in zip(proposals, targets or (), strict=True)
+        ]
+        return super().select_training_samples(kept, targets)
+
+
+def in_image(boxes_P4: Tensor, inside_HW: Tensor) -> Tensor:
+    """Tell which boxes have their middle on the image, and not in its padding or beyond, (P,)."""
+    height, width = inside_HW.shape
+    column_P, row_P = ((boxes_P4[:, first] + boxes_P4[:, first + 2]).div(2).floor().long() for first in (0, 1))
+    within_P = (row_P >= 0) & (row_P < height) & (column_P >= 0) & (column_P < width)
+    return within_P & inside_HW[row_P.clamp(0, height - 1), column_P.clamp(0, width - 1)]
+
+
+def use_frames(network: MaskRCNN) -> None:
+    """Let both stages of a network pass over padding, where targets say by ``INSIDE`` (H, W) what is none."""
+    network.rpn.__class__ = FramedProposals  # as torchvision built them, with all that they hold
+    network.roi_heads.__class__ = FramedHeads
 
 
 class Selection(NamedTuple):
@@ -110,6 +154,7 @@ def small_network(
         rpn_post_nms_top_n_test=selection.proposals,
     )
     network.transform = ImageTransform((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    use_frames(network)
     return network
 
 
@@ -149,6 +194,7 @@ def resnet50_network(weights: str, trainable_layers: int, classes: int, selectio
     hidden = heads.mask_predictor.conv5_mask
     heads.mask_predictor = MaskRCNNPredictor(hidden.in_channels, hidden.out_channels, classes + 1)
     network.transform = ImageTransform(network.transform.image_mean, network.transform.image_std)
+    use_frames(network)
     return network, sha256
 
 

@@ -24,6 +24,7 @@ from models.features.joined import join_maps
 from models.features.patch_description import BORDER, PATCH_DESCRIPTION
 
 from .efficient_ad_nets import Autoencoder, StudentName, build_student
+from .padding import SeesPadding, cells_inside, mean_inside, silenced, worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +56,9 @@ class MapScale(nn.Module):
         self.register_buffer("low", torch.tensor(0.0))
         self.register_buffer("high", torch.tensor(0.1))  # until it is fitted, maps stay as they are
 
-    def fit(self, map_NHW: Tensor) -> None:
-        """Set the scale by the raw maps of good images."""
-        low, high = np.quantile(map_NHW.float().cpu().numpy(), [LOW_QUANTILE, HIGH_QUANTILE])
+    def fit(self, value_P: Tensor) -> None:
+        """Set the scale by the values of the raw maps of good images."""
+        low, high = np.quantile(value_P.float().cpu().numpy(), [LOW_QUANTILE, HIGH_QUANTILE])
         self.low.fill_(float(low))
         self.high.fill_(max(float(high), float(low) * (1 + 1e-6), float(low) + 1e-12))
 
@@ -66,7 +67,7 @@ class MapScale(nn.Module):
         return 0.1 * (map_BHW - self.low) / (self.high - self.low)
 
 
-class EfficientAdModel(nn.Module):
+class EfficientAdModel(SeesPadding):
     """The networks and their losses.
 
     Args:
@@ -97,9 +98,10 @@ class EfficientAdModel(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``anomaly_map`` (B, H, W), about 0 where good, and ``pred_score`` (B,), its maximum."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         student_BHW, autoencoder_BHW = self.raw_maps(image_B3HW)
         map_BHW = 0.5 * self.student_scale(student_BHW) + 0.5 * self.autoencoder_scale(autoencoder_BHW)
-        return InferenceBatch(pred_score=map_BHW.amax(dim=(1, 2)), anomaly_map=map_BHW)
+        return InferenceBatch(pred_score=worst(map_BHW, inside_BHW), anomaly_map=map_BHW)
 
     def raw_maps(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """Give two maps (B, H, W) of mean squared differences: student to teacher, student to autoencoder."""
@@ -117,15 +119,27 @@ class EfficientAdModel(nn.Module):
 
     def losses(self, image_B3HW: Tensor, penalty_B3HW: Tensor) -> Losses:
         """Compare the networks on good images, and the student with silence on foreign ones."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
         like_teacher, _ = self.study(image_B3HW)
         grid = like_teacher.shape[-2:]
-        hard = hard_mean((self.teach(image_B3HW, grid) - like_teacher).square(), self.hard_quantile)
+        inside_Bhw = None if inside_BHW is None else self.cells(inside_BHW, grid)
+        hard = hard_mean((self.teach(image_B3HW, grid) - like_teacher).square(), self.hard_quantile, inside_Bhw)
         penalty = self.study(penalty_B3HW)[0].square().mean()
         varied_B3HW = torch.stack([vary(image) for image in image_B3HW])
         taught_BChw = self.teach(varied_B3HW, grid)
         rebuilt_BChw = self.autoencoder(self.normalise(varied_B3HW), *grid)
         _, like_autoencoder = self.study(varied_B3HW)
-        return Losses(hard + penalty, F.mse_loss(rebuilt_BChw, taught_BChw), F.mse_loss(like_autoencoder, rebuilt_BChw))
+        return Losses(
+            hard + penalty,
+            mean_inside((rebuilt_BChw - taught_BChw).square(), inside_Bhw),
+            mean_inside((like_autoencoder - rebuilt_BChw).square(), inside_Bhw),
+        )
+
+    def cells(self, inside_BHW: Tensor, grid: Sequence[int]) -> Tensor:
+        """Tell which cells of the student's grid show an image and no padding, (B, h, w)."""
+        border = self.border
+        whole_Bhw = cells_inside(inside_BHW, grid[0] + 2 * border, grid[1] + 2 * border)
+        return whole_Bhw[:, border : border + grid[0], border : border + grid[1]]
 
     def study(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """Ask the student for its two halves (B, C, h, w): what teacher and autoencoder would give."""
@@ -155,15 +169,24 @@ class EfficientAdModel(nn.Module):
     @torch.no_grad()
     def fit_scales(self, image_N3HW: Tensor) -> None:
         """Set the scale of both maps by good images."""
-        pairs = [self.raw_maps(image[None]) for image in image_N3HW]
-        student, autoencoder = (torch.cat(maps) for maps in zip(*pairs, strict=True))
+        pairs = [self._raw_values(image[None]) for image in image_N3HW]
+        student, autoencoder = (torch.cat(values) for values in zip(*pairs, strict=True))
         self.student_scale.fit(student)
         self.autoencoder_scale.fit(autoencoder)
 
+    def _raw_values(self, image_13HW: Tensor) -> list[Tensor]:
+        """List the values of both raw maps where an image is not padded."""
+        image_13HW, inside_1HW = self.open(image_13HW)
+        maps = self.raw_maps(image_13HW)
+        return [map_1HW.flatten() if inside_1HW is None else map_1HW[inside_1HW] for map_1HW in maps]
 
-def hard_mean(value_BChw: Tensor, quantile: float) -> Tensor:
-    """Average, image by image, the values that reach a quantile (equation 1), so that batches may have any size."""
-    value_BN = value_BChw.flatten(1)
+
+def hard_mean(value_BChw: Tensor, quantile: float, inside_Bhw: Tensor | None = None) -> Tensor:
+    """Average, image by image, the values that reach a quantile (equation 1), so that batches may have any size.
+
+    Padding does not reach it: differences are at least 0, and its are taken to be.
+    """
+    value_BN = silenced(value_BChw, inside_Bhw).flatten(1)
     count = value_BN.shape[1] - math.ceil(quantile * (value_BN.shape[1] - 1))
     return value_BN.topk(count, dim=1, sorted=False).values.mean()
 

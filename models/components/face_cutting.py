@@ -51,6 +51,7 @@ class FaceCutting:
     """
 
     joins_instances: ClassVar[bool] = False
+    keeps_values: ClassVar[bool] = False
 
     shape: Shape = "polar"
     size: int = 256

@@ -21,7 +21,11 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 def lay(
-    found: Mapping[str, npt.NDArray[np.generic]], size: tuple[int, int], mask_threshold: float, part: int
+    found: Mapping[str, npt.NDArray[np.generic]],
+    size: tuple[int, int],
+    mask_threshold: float,
+    part: int,
+    inside_HW: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, list[Instance]]:
     """Lay what a network found onto its image.
 
@@ -31,6 +35,8 @@ def lay(
         size: H and W.
         mask_threshold: A pixel belongs to an instance from this probability on.
         part: The label of the part itself, which is not a defect.
+        inside_HW: Which pixels show the image; what has its middle in the padding is none, and nothing reaches there.
+            None: all do.
 
     Returns:
         The map (H, W), at every pixel the highest product of a defect's score and its probability there; and the
@@ -42,7 +48,11 @@ def lay(
     for box, label, score, mask_MM in zip(
         found["boxes"], found["labels"], found["scores"], found["masks"], strict=True
     ):
+        if inside_HW is not None and not _has_middle(box.astype(np.float32), inside_HW):
+            continue
         soft_hw, region = soft_crop(mask_MM.astype(np.float32), box.astype(np.float32), size)
+        if inside_HW is not None:
+            soft_hw = soft_hw * inside_HW[region.slices]
         if label != part:
             place = map_HW[region.slices]
             np.maximum(place, np.float32(score) * soft_hw, out=place)
@@ -50,6 +60,12 @@ def lay(
         x1, y1, x2, y2 = (float(edge) for edge in box)
         instances.append(Instance((x1, y1, x2, y2), int(label), float(score), tight, mask, whole))
     return map_HW, instances
+
+
+def _has_middle(box_4: Floats, inside_HW: npt.NDArray[np.bool_]) -> bool:
+    height, width = inside_HW.shape
+    row, column = int((box_4[1] + box_4[3]) / 2), int((box_4[0] + box_4[2]) / 2)
+    return bool(inside_HW[min(max(row, 0), height - 1), min(max(column, 0), width - 1)])
 
 
 def soft_crop(mask_MM: Floats, box_4: Floats, size: tuple[int, int]) -> tuple[Floats, Region]:

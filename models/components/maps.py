@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+TINY = 1e-6  # weight of pixels that are far from all that counts
+
 
 def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
     """Mean of the maps (B, H, W) that ``judge`` makes of images in all eight turns and flips, each turned back.
@@ -46,8 +48,13 @@ class GaussianBlur(nn.Module):
         kernel = torch.exp(-offset.square() / (2 * sigma**2))
         self.register_buffer("kernel", (kernel / kernel.sum()).float(), persistent=False)
 
-    def forward(self, map_BHW: Tensor) -> Tensor:
-        """Blur (B, H, W) maps, same shape."""
+    def forward(self, map_BHW: Tensor, weight_BHW: Tensor | None = None) -> Tensor:
+        """Blur (B, H, W) maps, same shape; with weights, every pixel counts as much as its own says."""
+        if weight_BHW is None:
+            return self._blur(map_BHW)
+        return self._blur(map_BHW * weight_BHW) / self._blur(weight_BHW).clamp_min(TINY)
+
+    def _blur(self, map_BHW: Tensor) -> Tensor:
         height, width = map_BHW.shape[-2:]
         radius = len(self.kernel) // 2
         mode = "reflect" if min(height, width) > radius else "replicate"
@@ -72,9 +79,16 @@ class SmoothMap(nn.Module):
         self.blur = GaussianBlur(sigma)
         self.mode = mode
 
-    def forward(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:
-        """Turn (B, h, w) patch scores into (B, H, W) maps."""
-        map_BHW: Tensor = self.blur(self.enlarge(score_Bhw, height, width))
+    def forward(self, score_Bhw: Tensor, height: int, width: int, counts_Bhw: Tensor | None = None) -> Tensor:
+        """Turn (B, h, w) patch scores into (B, H, W) maps, from patches that count alone; None: all do."""
+        map_BHW: Tensor
+        if counts_Bhw is None:
+            map_BHW = self.blur(self.enlarge(score_Bhw, height, width))
+            return map_BHW
+        weight_Bhw = counts_Bhw.to(score_Bhw.dtype)
+        weight_BHW = self.enlarge(weight_Bhw, height, width)
+        mean_BHW = self.enlarge(score_Bhw * weight_Bhw, height, width) / weight_BHW.clamp_min(TINY)
+        map_BHW = self.blur(mean_BHW, weight_BHW)
         return map_BHW
 
     def enlarge(self, score_Bhw: Tensor, height: int, width: int) -> Tensor:

@@ -40,9 +40,11 @@ class Cutting(Protocol):
 
     Attributes:
         joins_instances: Whether it can put instances together, too.
+        keeps_values: Whether parts show the very values of images, marks of padding among them, and no mixtures.
     """
 
     joins_instances: ClassVar[bool]
+    keeps_values: ClassVar[bool]
 
     @property
     def size(self) -> int:
@@ -94,6 +96,7 @@ class Tiling:
     """
 
     joins_instances: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     size: int = 256
     overlap: float = 0.25

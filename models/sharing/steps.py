@@ -3,7 +3,7 @@
 A step is pure: its result depends on the inputs that stand beside it here, and on nothing else that is not part of its
 name or of a module's fingerprint. Where gradients are wanted, and while the work is paused, steps run as they are.
 
-Letters as in ``models.patchcore``.
+Letters as in ``models.components.patchcore_model``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from models.components.patchcore_model import Matches, PatchCoreModel
 from models.features.backbones import Backbone
 from models.hybrid import Hybrid
-from models.patchcore import Matches, PatchCore, PatchCoreModel
+from models.patchcore import PatchCore
 
 from .shared_work import fingerprint
 from .tensor_names import version
@@ -90,14 +91,15 @@ def _links(model: PatchCoreModel, work: SharedWork) -> Callable[[int], Tensor]:
     return link
 
 
-def _patches(module: PatchCore, work: SharedWork) -> Callable[[Tensor], Tensor]:
+def _patches(module: PatchCore, work: SharedWork) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     compute, name = module.describe, Fingerprint(module.model.backbone)
 
-    def describe(image_B3HW: Tensor) -> Tensor:
+    def describe(image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         if work.paused:
             return compute(image_B3HW)
         sizes = repr(module.model.scales)
-        return work.remember("patches", [image_B3HW, name(), sizes], lambda: [compute(image_B3HW)])[0]
+        found = work.remember("patches and images", [image_B3HW, name(), sizes], lambda: compute(image_B3HW))
+        return found[0], found[1]
 
     return describe
 

@@ -104,7 +104,7 @@ def test_a_bank_keeps_its_patches_and_gets_those_that_lie_farthest() -> None:
     assert torch.equal(module.model.bank_MD[: len(bank)], bank)
     assert len(module.model.bank_MD) == len(bank) + round(0.25 * 2 * 64)
     assert set(module.model.image_M[len(bank) :].tolist()) == {6, 7}
-    new = module.describe(batch(6, 2).image)
+    new, _ = module.describe(batch(6, 2).image)
     distances = torch.cdist(new, bank).amin(dim=1)
     assert torch.equal(module.model.bank_MD[len(bank)], new[int(distances.argmax())])
     assert float(torch.cdist(new, module.model.bank_MD).amin(dim=1).max()) < float(distances.max())
@@ -123,7 +123,7 @@ def test_patches_of_an_image_leave_with_it() -> None:
     module.forget(["/2.png"], refuse)
     assert torch.equal(module.model.bank_MD, bank[images != 2])
     assert module.learnt == ["/0.png", "/1.png", "/3.png", "/4.png", "/5.png"]
-    patches = {path: module.describe(read(path)) for path in module.learnt}
+    patches = {path: module.describe(read(path))[0] for path in module.learnt}
     for row, image in zip(module.model.bank_MD, module.model.image_M.tolist(), strict=True):
         assert float((patches[module.learnt[image]] - row).abs().sum(dim=1).min()) < 1e-3
 

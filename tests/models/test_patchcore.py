@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError
 from datamodules.samples.batch import Sample, collate
-from models import patchcore
-from models.components import nearest
+from models.components import nearest, patchcore_model
+from models.components.patchcore_model import PatchCoreModel
 from models.features.backbones import Backbone
-from models.patchcore import PatchCore, PatchCoreModel
+from models.patchcore import PatchCore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def test_the_search_is_exact_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatc
 def test_a_large_bank_is_searched_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     module, image = fitted(ratio=0.9), pictures(3, seed=5)
     plain = predict(module, image)
-    monkeypatch.setattr(patchcore, "LARGE", 1)
+    monkeypatch.setattr(patchcore_model, "LARGE", 1)
     for ours, theirs in zip(predict(module, image), plain, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     assert module.model._search is not None
@@ -268,7 +268,7 @@ def test_where_not_all_fits_patches_are_thinned_as_they_come() -> None:
     whole, thinned = fitted_in_parts(bank_size=12), fitted_in_parts(bank_size=12, memory="700KiB")
     bank = thinned.model.bank_MD
     assert len(bank) == 12
-    seen = torch.cat([thinned.describe(pictures(4, seed=index)) for index in range(12)])
+    seen = torch.cat([thinned.describe(pictures(4, seed=index))[0] for index in range(12)])
     radius = [float(torch.cdist(seen, model.bank_MD).amin(dim=1).max()) for model in (whole.model, thinned.model)]
     assert radius[1] < 1.5 * radius[0]
     per_image = seen.view(48, 64, -1)

@@ -67,7 +67,7 @@ def test_an_image_scores_the_same_alone_and_among_others() -> None:
 def test_patches_of_all_sizes_are_of_their_image() -> None:
     module = fitted()
     assert module.learnt == [f"/{index}.png" for index in range(4)] * 2
-    patch_IPD = torch.cat([module.describe(pictures(4, seed)) for seed in (0, 1)]).view(8, 64 + 144, -1)
+    patch_IPD = torch.cat([module.describe(pictures(4, seed))[0] for seed in (0, 1)]).view(8, 64 + 144, -1)
     for row_D, image in zip(module.model.bank_MD, module.model.image_M.tolist(), strict=True):
         assert float((patch_IPD[image] - row_D).norm(dim=1).min()) < 1e-4
 

@@ -49,7 +49,7 @@ def test_a_bank_that_was_ended_becomes_the_one_of_a_fit_that_nobody_touched(
     again = module_in(tmp_path / "ended.pt", **options)
     described, describe = [], again.describe
 
-    def noted(image_B3HW: torch.Tensor) -> torch.Tensor:
+    def noted(image_B3HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         described.append(len(image_B3HW))
         return describe(image_B3HW)
 

@@ -16,6 +16,7 @@ import onnx
 import torch
 from torch import nn
 
+from models.components.padding import opened
 from models.export_plan import Explains
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
@@ -91,7 +92,7 @@ class Instances(nn.Module):
     def forward(self, image_13HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Do what torchvision's forward does, and leave masks in their boxes: the runner lays them onto the image."""
         heads = self.network.roi_heads
-        images, _ = self.network.transform([image_13HW[0]])
+        images, _ = self.network.transform([opened(image_13HW)[0][0]])
         features = self.network.backbone(images.tensors)
         proposals, _ = self.network.rpn(images, features)
         pooled = heads.box_head(heads.box_roi_pool(features, proposals, images.image_sizes))

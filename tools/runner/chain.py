@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datamodules.enhancing.enhancement import read_enhancement
+from datamodules.files.fitting import inside_of, without_marks
 from models.components.painting import enhanced, painted
 
 from .result import Prediction
@@ -32,14 +33,15 @@ def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Grap
             the answer; ``top_share``, the share of its pixels, the highest, whose mean is the score.
         inclusions: From tiles to raw maps.
         boundaries: From tiles to raw maps.
-        image_B3HW: In [0, 1].
+        image_B3HW: In [0, 1], with padding marked.
     """
+    inside_BHW, image_B3HW = inside_of(image_B3HW), without_marks(image_B3HW)
     first, second = composition["stages"]
     map_BHW = _stage(first, inclusions, image_B3HW)
     if composition["marks"] == "boundary":
         over_B3HW = painted(image_B3HW, map_BHW, composition["threshold"], composition["inpaint"])
         map_BHW = _stage(second, boundaries, over_B3HW)
-    return Prediction(_top_mean(map_BHW, composition["top_share"]), map_BHW)
+    return Prediction(top_mean(map_BHW, composition["top_share"], inside_BHW), map_BHW)
 
 
 def _stage(stage: dict[str, Any], graph: Graph, image_B3HW: Array) -> Array:
@@ -47,7 +49,11 @@ def _stage(stage: dict[str, Any], graph: Graph, image_B3HW: Array) -> Array:
     return judge_tiles(stage["tiles"], graph, enhanced(image_B3HW, enhancement)).map_BHW
 
 
-def _top_mean(map_BHW: Array, share: float) -> Array:
-    map_BP = map_BHW.reshape(len(map_BHW), -1)
-    count = max(1, round(share * map_BP.shape[1]))
-    return np.asarray(np.partition(map_BP, -count, axis=1)[:, -count:].mean(axis=1), np.float32)
+def top_mean(map_BHW: Array, share: float, inside_BHW: Array) -> Array:
+    """Average the highest values of each map (B,): a share of the pixels that are no padding, at least one."""
+    return np.array([_top(map_HW[inside], share) for map_HW, inside in zip(map_BHW, inside_BHW, strict=True)])
+
+
+def _top(value_P: Array, share: float) -> np.float32:
+    count = max(1, round(share * len(value_P)))
+    return np.float32(np.partition(value_P, -count)[-count:].mean())

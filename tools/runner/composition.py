@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datamodules.files.fitting import inside_of
+
 from .chain import judge_chain
 from .face_parts import judge_faces
 from .instances import judge_instances
@@ -113,7 +115,8 @@ def _chain(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Ar
 def _instances(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:
     size = image_B3HW.shape[2], image_B3HW.shape[3]
     found = [graphs[MODEL]({INPUT: image_B3HW[[index]]}) for index in range(len(image_B3HW))]
-    laid = [judge_instances(entry, size, composition) for entry in found]
+    insides = inside_of(image_B3HW)
+    laid = [judge_instances(entry, size, composition, inside) for entry, inside in zip(found, insides, strict=True)]
     return Prediction(
         np.stack([score for score, _, _ in laid]),
         np.stack([map_HW for _, map_HW, _ in laid]),

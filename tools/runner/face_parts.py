@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datamodules.files.fitting import without_marks
 from models.components.face_cuts import How, cut_face
 
 from .result import Prediction
@@ -26,8 +27,9 @@ def judge_faces(parts: Mapping[str, Any], judge: Callable[[Array], Prediction], 
     Args:
         parts: ``face``, the shape of a cut (polar or disc); its ``size``, ``inner`` and ``reach``.
         judge: From cuts (B, 3, S, S) to raw scores and maps.
-        image_B3HW: Images in [0, 1].
+        image_B3HW: Images in [0, 1], with padding marked.
     """
+    image_B3HW = without_marks(image_B3HW)
     cuts = [cut_face(image, how_of(parts)) for image in image_B3HW]
     found = judge(np.stack([cut.image(image) for cut, image in zip(cuts, image_B3HW, strict=True)]))
     map_BHW = np.stack([cut.back(map_SS) for cut, map_SS in zip(cuts, found.map_BHW, strict=True)])

@@ -18,7 +18,7 @@ from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.files.appearance import appearance
-from datamodules.files.fitting import SQUASH, Fit, Placement, fit_zones, network_input, place
+from datamodules.files.fitting import SQUASH, Fit, Placement, fit_zones, mark_padding, network_input, place
 from datamodules.files.images import Array, check_content, check_white_level, read_image, read_zones, scale
 from datamodules.samples.detections import counted, type_of, union
 
@@ -274,7 +274,7 @@ class Judge:
         self, prepared: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
     ) -> list[Result]:
         """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
-        images = [image.image_3HW for image in prepared if image.image_3HW is not None]
+        images = [self._marked(image.image_3HW, image.size) for image in prepared if image.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         if found is not None and self.arrays is not None:
             found = self.arrays.within([one.name for one in prepared if one.image_3HW is not None], found)
@@ -289,6 +289,11 @@ class Judge:
                 row += 1
             results.append(accept(result, self.acceptance, self.measuring, image.part, self._inspect(image, result)))
         return results
+
+    def _marked(self, image_3HW: Array, size: tuple[int, int]) -> Array:
+        """Tell what judges which pixels are padding."""
+        placement = self.placement(size)
+        return mark_padding(image_3HW, placement) if placement.padded else image_3HW
 
     def _inspect(self, image: Prepared, result: Result) -> Inspected | None:
         """Inspector at the part itself, where the rules ask for more than a map tells."""

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datamodules.files.fitting import inside_of
+
+from .chain import top_mean
 from .result import Prediction
 
 if TYPE_CHECKING:
@@ -23,12 +26,20 @@ def judge_alone(rules: dict[str, Any], image_B3HW: Array) -> Prediction:
         rules: ``patch_size``, ``block_size``, ``step``, ``ridge`` and ``top_share`` as in the model's config;
             ``weights``, what each colour counts in the grey that is judged, or None: colours are judged;
             ``quantum``, the variance that rounding to 8 bits adds.
-        image_B3HW: In [0, 1].
+        image_B3HW: In [0, 1], with padding marked.
     """
-    maps = np.stack([judge_image(rules, image_3HW) for image_3HW in image_B3HW])
-    count = max(1, round(rules["top_share"] * maps[0].size))
-    worst_BP = np.partition(maps.reshape(len(maps), -1), -count, axis=1)[:, -count:]
-    return Prediction(worst_BP.mean(axis=1), maps)
+    inside_BHW = inside_of(image_B3HW)
+    maps = np.stack([_judge_inside(rules, *pair) for pair in zip(image_B3HW, inside_BHW, strict=True)])
+    return Prediction(top_mean(maps, rules["top_share"], inside_BHW), maps)
+
+
+def _judge_inside(rules: dict[str, Any], image_3HW: Array, inside_HW: Array) -> Array:
+    """Judge an image without its padding, where the map (H, W) is 0."""
+    rows, columns = (np.flatnonzero(inside_HW.any(axis=axis)) for axis in (1, 0))
+    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    map_HW = np.zeros(inside_HW.shape, np.float32)
+    map_HW[inner] = judge_image(rules, image_3HW[:, *inner])
+    return map_HW
 
 
 def judge_image(rules: dict[str, Any], image_3HW: Array) -> Array:

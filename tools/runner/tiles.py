@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datamodules.files.fitting import without_marks
 from models.components.joining import LIMIT, merge_tiles
 
 from .result import Prediction
@@ -54,7 +55,7 @@ def judge_tiles(tiles: dict[str, Any], judge: Callable[[Array], Prediction], ima
     ]
     embedding_BD = None
     if found.embedding_BD is not None:  # of whole images, as the run describes them
-        embedding_BD = judge(shrunk(image_B3HW, tiles["size"])).embedding_BD
+        embedding_BD = judge(shrunk(without_marks(image_B3HW), tiles["size"])).embedding_BD
     return Prediction(score_B, sum_BHW / weight_HW, detections if seen else None, embedding_BD=embedding_BD)
 
 

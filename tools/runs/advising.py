@@ -122,7 +122,7 @@ def gather(trained: Trained, folder: RunFolder, labelled: pd.DataFrame, folds: l
     for row, result in zip(labelled.to_dict("records"), judge.stream(values), strict=True):
         if result.error or result.anomaly_map is None:
             raise DataError(f"Expected to judge every image that is labelled, but {row['image']} {result.error}")
-        peak = float(result.anomaly_map.max())
+        peak = float(result.placed.frame.of(result.anomaly_map).max())
         seen_N.append(Seen(result.score, int(row["label_index"]), peak, str(row["kind"])))
     seconds = time.perf_counter() - started
     module: InspectionModel = restore(read_checkpoint(trained.checkpoint)).eval()

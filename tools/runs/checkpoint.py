@@ -133,10 +133,19 @@ def forget_weights(config: DictConfig) -> None:
 
 
 def build_module(config: DictConfig) -> InspectionModel:
-    """Build a model with its calibration, and its tiles if there are any."""
+    """Build a model with its calibration, its tiles if there are any, and a sense of padding where images have some.
+
+    Raises:
+        ConfigError: The model has no sense of padding.
+    """
     module: InspectionModel = build(config.model, "model")
     module.post_processor = build(config.threshold, "threshold")
     module.post_processor.nothing = module.nothing
     if tiling := config.get("tiling"):
         module.use_tiling(build(tiling, "tiling"))
+    if config.get("data", {}).get("fit") == "letterbox":
+        try:
+            module.use_padding()
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     return module

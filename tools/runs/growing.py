@@ -119,8 +119,7 @@ def _forget(asked: Growing) -> str:
                 f"Expected to read {path} once more, which {type(module).__name__} has to see to forget it, but: "
                 f"{error}"
             ) from error
-        image_B3HW: torch.Tensor = batch.image
-        return image_B3HW
+        return module.images_of(batch)
 
     module.forget(gone, read)
     return _settle(asked, module, before, "forget", gone, f"{len(gone)} taken out.")
@@ -173,7 +172,9 @@ def _open(asked: Growing) -> tuple[OnePassModel, State]:
 
 def _batch(module: OnePassModel, name: str, values: Array, reading: Reading) -> InspectionBatch:
     """Make a batch of one image, in tiles where the model learns from tiles."""
-    batch = collate([Sample(image_tensor(values, reading), name, name, UNKNOWN)]).to(module.device)
+    batch = collate([Sample(image_tensor(values, reading), name, name, UNKNOWN, frame=reading.frame(values.shape))]).to(
+        module.device
+    )
     return batch if module.tiling is None else module.tiling.cut_batch(batch)
 
 

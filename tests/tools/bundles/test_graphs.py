@@ -11,8 +11,8 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
+from models.components.patchcore_model import PatchCoreModel
 from models.features.backbones import Backbone
-from models.patchcore import PatchCoreModel
 from tools.bundles.graphs import IN_FULL_PRECISION, RawOutputs, write_int8, write_onnx, write_openvino
 from tools.bundles.onnx_files import LARGE_WEIGHTS, write_half
 from tools.runner.composition import INPUT

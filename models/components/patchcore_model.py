@@ -1,0 +1,215 @@
+"""The network of PatchCore: features, the bank, and the search (Roth et al. 2022, arXiv 2106.08265).
+
+Letters: B batch, C channels, S sizes, h and w patches along the axes of one, P patches of an image in all sizes, D
+features of a patch, M patches in the bank, N patches that are asked for, K neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from anomalib.data import InferenceBatch
+from anomalib.models.components import DynamicBufferMixin
+from torch.nn import functional as F
+
+from datamodules.progress import track
+from models.errors import UntrainedError
+from models.features.precision import full_precision
+
+from .maps import SmoothMap
+from .nearest import ROWS, BankSearch, search_plainly
+from .padding import SeesPadding, cells_inside
+from .sizes import listed, resized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from models.features.backbones import Backbone
+
+LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
+NEVER = -1.0  # stands for the distance of padding: lower than any other, and weighed still
+LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
+
+
+class Matches(NamedTuple):
+    """All of a prediction that does not depend on the number of neighbours.
+
+    Attributes:
+        distance_BS: Of each image's worst patch, in every size, to its match in the bank.
+        index_BS: The match.
+        worst_BSD: The worst patch.
+        map_BHW: The anomaly map.
+    """
+
+    distance_BS: Tensor
+    index_BS: Tensor
+    worst_BSD: Tensor
+    map_BHW: Tensor
+
+
+class PatchCoreModel(DynamicBufferMixin, SeesPadding):
+    """The network: features, the bank, and the search.
+
+    Args:
+        backbone: From images in [0, 1] to feature maps.
+        num_neighbors: Of the bank's nearest patch, to weigh the image's score by how crowded its neighbourhood is; 1
+            turns that off.
+        scales: Sizes that images are looked at in, as factors of their own.
+    """
+
+    bank_MD: Tensor
+    bank_square_M: Tensor
+    neighbor_MK: Tensor
+    image_M: Tensor
+
+    def __init__(self, backbone: Backbone, num_neighbors: int, scales: Sequence[float] = (1,)) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.num_neighbors = num_neighbors
+        self.scales = tuple(scales)
+        self.smooth_map = SmoothMap()
+        self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
+        self.register_buffer("bank_MD", torch.empty(0, 0))
+        self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
+        self.register_buffer("neighbor_MK", torch.empty(0, 0, dtype=torch.int64))  # of every patch in the bank
+        self.register_buffer("image_M", torch.empty(0, dtype=torch.int64))  # that it came from; -1: nobody knows
+
+    def embed(self, image_B3HW: Tensor) -> Tensor:
+        """Describe every patch by the features around it, of all layers: (B, D, h, w)."""
+        features = [F.avg_pool2d(feature, 3, 1, 1) for feature in self.backbone(image_B3HW)]
+        size = features[0].shape[-2:]
+        rest = [F.interpolate(feature, size=size, mode="bilinear") for feature in features[1:]]
+        return torch.cat([features[0], *rest], dim=1)
+
+    def embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
+        """Describe every patch in every size: (B, D, h, w) for each."""
+        # The first size comes last: its features are the ones that ``embedding`` asks the backbone for once more.
+        return [self.embed(resized(image_B3HW, scale)) for scale in reversed(self.scales)][::-1]
+
+    def forward(self, image_B3HW: Tensor) -> InferenceBatch:
+        """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.
+
+        Raises:
+            UntrainedError: The bank is empty.
+        """
+        if not len(self.bank_MD):
+            raise UntrainedError("Expected a bank of good patches, but it is empty; train first, or load a checkpoint.")
+        matches = self.match(image_B3HW)
+        return InferenceBatch(pred_score=self.score(matches), anomaly_map=matches.map_BHW)
+
+    def match(self, image_B3HW: Tensor) -> Matches:
+        """Compare every patch with the bank; those of padding are never the worst, and tell the map nothing."""
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        grids_BDhw = self.embed_sizes(image_B3HW)
+        cells_Bhw = counted(grids_BDhw, inside_BHW)
+        patch_BPD = listed(grids_BDhw)
+        counts = [grid.shape[2] * grid.shape[3] for grid in grids_BDhw]
+        with full_precision(patch_BPD):
+            found_BP = self.search(patch_BPD).sqrt()
+            distance_BP = found_BP if cells_Bhw is None else found_BP.masked_fill(~flat(cells_Bhw), NEVER)
+            parts_BP = torch.split(distance_BP, counts, dim=1)
+            worst_BS = torch.stack([part_BP.argmax(dim=1) for part_BP in parts_BP], dim=1)
+            worst_BS = worst_BS + worst_BS.new_tensor([sum(counts[:place]) for place in range(len(counts))])
+            distances_Bhw = [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)]
+            worst_BSD = patch_BPD.gather(1, worst_BS.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
+            return Matches(
+                distance_BS=distance_BP.gather(1, worst_BS),
+                index_BS=self.nearest(worst_BSD.flatten(0, 1)).view(worst_BS.shape),
+                worst_BSD=worst_BSD,
+                map_BHW=self._map(distances_Bhw, image_B3HW.shape[-2:], cells_Bhw),
+            )
+
+    def _map(self, distances_Bhw: list[Tensor], size: Sequence[int], cells_Bhw: list[Tensor] | None) -> Tensor:
+        """Average the maps of all sizes, as large as the image, and smooth them: (B, H, W)."""
+        height, width = size
+        blurred_BHW: Tensor
+        if cells_Bhw is not None:
+            pairs = zip(distances_Bhw, cells_Bhw, strict=True)
+            maps_BHW = [self.smooth_map(distance_Bhw, height, width, cells) for distance_Bhw, cells in pairs]
+            blurred_BHW = sum(maps_BHW[1:], maps_BHW[0]) / len(maps_BHW)
+            return blurred_BHW
+        maps_BHW = [self.smooth_map.enlarge(distance_Bhw, height, width) for distance_Bhw in distances_Bhw]
+        blurred_BHW = self.smooth_map.blur(sum(maps_BHW[1:], maps_BHW[0]) / len(maps_BHW))
+        return blurred_BHW
+
+    def search(self, patch_BPD: Tensor) -> Tensor:
+        """Measure how far every patch is from the nearest one of the bank, squared and exactly: (B, P).
+
+        On a processor a large bank is arranged for that, once; in a graph and on other devices all are compared.
+        """
+        asked_ND = patch_BPD.flatten(0, 1)
+        quick = not torch.compiler.is_exporting() and self._is_worth_arranging() and not asked_ND.requires_grad
+        square_N = self._arranged(asked_ND) if quick else search_plainly(asked_ND, self.bank_MD, self._squares())
+        return square_N.view(-1, patch_BPD.shape[1])
+
+    def _is_worth_arranging(self) -> bool:
+        return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu"
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take a bank, which may be written over the old one; earlier versions did not note whose patches it holds."""
+        self._search = None
+        bank_MD = state_dict.get(f"{prefix}bank_MD", self.bank_MD)
+        state_dict.setdefault(f"{prefix}image_M", torch.full((len(bank_MD),), -1))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type
+    def _arranged(self, asked_ND: Tensor) -> Tensor:
+        if self._search is None or self._search.bank_MD is not self.bank_MD:
+            self._search = BankSearch(self.bank_MD)
+        return self._search(asked_ND).square_N
+
+    def nearest(self, patch_ND: Tensor) -> Tensor:
+        """Find the nearest patch of the bank, for a few patches: (N,)."""
+        return torch.addmm(self._squares(), -2 * patch_ND, self.bank_MD.T).argmin(dim=1)
+
+    def _squares(self) -> Tensor:
+        """Return the squared norms of the bank (M,): noted ones, or in a graph as a part of it.
+
+        There a runtime computes them, once, of the bank that it holds: of one not rounded they would not cancel.
+        """
+        return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
+
+    def score(self, matches: Matches) -> Tensor:
+        """Score images (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
+        if self.num_neighbors == 1:
+            return matches.distance_BS.mean(dim=1)
+        with full_precision(matches.worst_BSD):
+            neighbor_BSK = self.neighbor_MK[matches.index_BS]
+            apart_BSK = (matches.worst_BSD.unsqueeze(2) - self.bank_MD[neighbor_BSK]).norm(dim=3)
+            weight_BS = 1 - apart_BSK.softmax(dim=2)[:, :, 0]
+            score_B: Tensor = (weight_BS * matches.distance_BS).mean(dim=1)
+            return score_B
+
+    def set_bank(self, bank_MD: Tensor, image_M: Tensor | None = None) -> None:
+        """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first).
+
+        Args:
+            bank_MD: The patches.
+            image_M: The image that each came from, by its place among those that were learnt; None: nobody knows.
+        """
+        self.bank_MD = bank_MD.contiguous()
+        unknown_M = torch.full((len(bank_MD),), -1)
+        self.image_M = (unknown_M if image_M is None else image_M).to(bank_MD.device)
+        self.bank_square_M = bank_MD.square().sum(dim=1)
+        count = min(max(self.num_neighbors, LINKS), len(bank_MD))
+        self.neighbor_MK = self.link(count)[:, : self.num_neighbors].clone()
+
+    def link(self, count: int) -> Tensor:
+        """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
+        parts = track(torch.split(self.bank_MD, ROWS), "linking neighbours")
+        return torch.cat([torch.cdist(part, self.bank_MD).topk(count, largest=False).indices for part in parts])
+
+
+def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:
+    """Tell which patches of every size are of images, and not of padding: (B, h, w) for each; None: all are."""
+    if inside_BHW is None:
+        return None
+    return [cells_inside(inside_BHW, *grid_BDhw.shape[-2:]) for grid_BDhw in grids_BDhw]
+
+
+def flat(grids_Bhw: Sequence[Tensor]) -> Tensor:
+    """List the values of every image, one size after the other, as ``listed`` does: (B, P)."""
+    return torch.cat([grid_Bhw.flatten(1) for grid_Bhw in grids_Bhw], dim=1)
