@@ -94,10 +94,13 @@ class SelfReferenceModel(SeesPadding):
         return InferenceBatch(pred_score=top_mean(map_BHW, self.top_share, inside_BHW), anomaly_map=map_BHW)
 
     def _judge_inside(self, seen_CHW: Tensor, inside_HW: Tensor | None) -> Tensor:
-        """Judge an image without its padding, where the map (H, W) is 0."""
+        """Judge an image without its padding, where the map (H, W) is 0; with it, where it is too narrow."""
         rows, columns = frame_of(inside_HW, seen_CHW.shape)
         inner_CHW = seen_CHW[:, rows, columns]
-        self.check_size(*inner_CHW.shape[-2:])
+        if inside_HW is None or not self.suffices(*inner_CHW.shape[-2:]):
+            self.check_size(*seen_CHW.shape[-2:])
+            whole_HW = self.judge(seen_CHW)
+            return whole_HW if inside_HW is None else whole_HW * inside_HW
         map_HW = seen_CHW.new_zeros(seen_CHW.shape[-2:])
         map_HW[rows, columns] = self.judge(inner_CHW)
         return map_HW
@@ -127,6 +130,13 @@ class SelfReferenceModel(SeesPadding):
                     distance_P = model.distance(F.unfold(block, self.patch_size)[0].T)
                     map_HW[top : top + size[0], left : left + size[1]] = distance_P.reshape(size)
         return map_HW
+
+    def suffices(self, height: int, width: int) -> bool:
+        """Tell whether every kind of block leaves as many patches as a patch has values; a single block leaves none."""
+        if min(height, width) <= max(self.block_size, self.patch_size):
+            return False
+        fewest = min(int(self._reference(height, width, kind).sum()) for kind in KINDS)
+        return fewest >= self.channels * self.patch_size**2
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse images in which a kind of block leaves fewer patches than a patch has values.
@@ -199,10 +209,7 @@ class SelfReference(OnePassModel):
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep nothing: other images say nothing here. Only their size is checked."""
-        image_B3HW, inside_BHW = self.model.open(image_B3HW)
-        for index, image_3HW in enumerate(image_B3HW):
-            rows, columns = frame_of(None if inside_BHW is None else inside_BHW[index], image_3HW.shape)
-            self.model.check_size(*image_3HW[:, rows, columns].shape[-2:])
+        self.model.check_size(*image_B3HW.shape[-2:])
 
     def fit(self) -> None:
         """Do nothing: there is nothing to fit."""

@@ -75,7 +75,8 @@ def cells_inside(inside_BHW: Tensor, height: int, width: int) -> Tensor:
         _touched(inside_BHW.any(dim=dim), cells) for dim, cells in zip((2, 1), (height, width), strict=True)
     )
     touched_Bhw = row_Bh.unsqueeze(2) & column_Bw.unsqueeze(1)
-    return torch.where(middle_Bhw.any(dim=2, keepdim=True).any(dim=1, keepdim=True), middle_Bhw, touched_Bhw)
+    wide_B11 = middle_Bhw.any(dim=2, keepdim=True).any(dim=1, keepdim=True)
+    return middle_Bhw | (~wide_B11 & touched_Bhw)  # no where: ONNX Runtime has none of booleans
 
 
 def _touched(inside_BL: Tensor, cells: int) -> Tensor:

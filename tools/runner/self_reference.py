@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datamodules.files.fitting import inside_of
+from datamodules.files.fitting import inside_of, without_marks
 
 from .chain import top_mean
 from .result import Prediction
@@ -34,12 +34,24 @@ def judge_alone(rules: dict[str, Any], image_B3HW: Array) -> Prediction:
 
 
 def _judge_inside(rules: dict[str, Any], image_3HW: Array, inside_HW: Array) -> Array:
-    """Judge an image without its padding, where the map (H, W) is 0."""
+    """Judge an image without its padding, where the map (H, W) is 0; with it, where it is too narrow."""
+    if inside_HW.all():
+        return judge_image(rules, image_3HW)
     rows, columns = (np.flatnonzero(inside_HW.any(axis=axis)) for axis in (1, 0))
+    if not _suffices(rules, (len(rows), len(columns))):
+        return np.asarray(judge_image(rules, without_marks(image_3HW[None])[0]) * inside_HW)
     inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     map_HW = np.zeros(inside_HW.shape, np.float32)
     map_HW[inner] = judge_image(rules, image_3HW[:, *inner])
     return map_HW
+
+
+def _suffices(rules: dict[str, Any], shape: tuple[int, int]) -> bool:
+    """Tell whether every kind of block leaves as many patches as a patch has values; a single block leaves none."""
+    if min(shape) <= max(rules["block_size"], rules["patch_size"]):
+        return False
+    fewest = min(int(_reference(shape, kind, rules).sum()) for kind in product((0, 1), (0, 1)))
+    return fewest >= (3 if rules["weights"] is None else 1) * rules["patch_size"] ** 2
 
 
 def judge_image(rules: dict[str, Any], image_3HW: Array) -> Array:
