@@ -51,7 +51,7 @@ def _suffices(rules: dict[str, Any], shape: tuple[int, int]) -> bool:
     if min(shape) <= max(rules["block_size"], rules["patch_size"]):
         return False
     fewest = min(int(_reference(shape, kind, rules).sum()) for kind in product((0, 1), (0, 1)))
-    return fewest >= (3 if rules["weights"] is None else 1) * rules["patch_size"] ** 2
+    return bool(fewest >= (3 if rules["weights"] is None else 1) * rules["patch_size"] ** 2)
 
 
 def judge_image(rules: dict[str, Any], image_3HW: Array) -> Array:
