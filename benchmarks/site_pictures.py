@@ -1,8 +1,9 @@
-"""Draws the images of the documentation that show pages: ``make pictures``.
+"""Draws the pictures of the documentation anew: ``make pictures``.
 
-    python -m benchmarks.site_pictures [--out docs/pictures]
+    python -m benchmarks.site_pictures [NAME ...] [--out docs/pictures]
 
-The demo is run as anybody runs it, and its pages are photographed by the Chromium that is installed.
+Drawn parts come from ``site_drawings``, pages of servers from ``site_servers``; the demo is run as anybody runs it.
+Pages are photographed by the Chromium that is installed. All images are drawn: no data need be there.
 """
 
 from __future__ import annotations
@@ -11,43 +12,66 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.site_drawings import SHEETS, draw_sheets
+from benchmarks.site_servers import SHOTS, loupe, photograph_servers
+
 COLOURS = 64
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PAGES = {
-    "report.png": ("demo", "*/*/report/index.html", (1280, 2000)),
-}
+REPORT, RING = "report.png", "oring.png"
+SIZE = (1280, 2000)
+NAMES = (REPORT, RING, *SHEETS, *SHOTS)
 
 
 def main() -> None:
-    """Run what leaves pages, and photograph them."""
+    """Draw what is wanted: all, where nothing is named."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all, where none is named")
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
-    out: Path = parser.parse_args().out
+    asked = parser.parse_args()
+    out, wanted = asked.out, set(asked.names or NAMES)
+    if unknown := wanted - set(NAMES):
+        raise SystemExit(f"Expected names of {', '.join(NAMES)}, but found {', '.join(sorted(unknown))}.")
+    out.mkdir(parents=True, exist_ok=True)
+    for path in draw_sheets(out, wanted):
+        print(path)
+    if wanted & {REPORT, *SHOTS}:
+        photograph_pages(out, wanted)
+
+
+def photograph_pages(out: Path, wanted: set[str]) -> None:
+    """Run what leaves pages, and photograph them."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise SystemExit(f"Expected one of {', '.join(BROWSERS)} to be installed, but found none.")
     with tempfile.TemporaryDirectory() as folder:
-        for name, (verb, pattern, size) in PAGES.items():
-            runs = Path(folder) / verb
-            subprocess.run([sys.executable, "-m", "tools", verb, f"out={runs}"], check=True)  # noqa: S603 - ours
-            (page,) = runs.glob(pattern)
-            photograph(browser, page, out / name, size)
-            print(out / name)
+        runs = Path(folder) / "demo"
+        loupe("demo", f"out={runs}")
+        (page,) = runs.glob("*/*/report/index.html")
+        if REPORT in wanted:
+            photograph(browser, page, out / REPORT, SIZE)
+            print(out / REPORT)
+        for path in photograph_servers(out, wanted, page.parents[1], Path(folder) / "servers", browser):
+            reduce(path)
+            print(path)
 
 
 def photograph(browser: str, page: Path, picture: Path, size: tuple[int, int]) -> None:
-    """Photograph the top of a page, in few colours, so that the repository stays small."""
+    """Photograph the top of a page."""
     flags = ["--headless", "--hide-scrollbars", "--force-device-scale-factor=1", f"--window-size={size[0]},{size[1]}"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # Chromium's sandbox refuses to be root's
     command = [browser, *flags, f"--screenshot={picture.resolve()}", page.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - the page is ours
+    reduce(picture)
+
+
+def reduce(picture: Path) -> None:
+    """Keep a picture in few colours, so that the repository stays small."""
     Image.open(picture).convert("RGB").quantize(COLOURS).save(picture, optimize=True)
 
 
