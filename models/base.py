@@ -204,8 +204,8 @@ class InspectionModel(AnomalibModule):
         """
         if self.not_padded:
             raise ValueError(
-                f"Expected data.fit to be squash or crop for {type(self).__name__}, but found letterbox: "
-                f"{self.not_padded}."
+                f"Expected data.fit to be squash or crop for {type(self).__name__}, but found one that "
+                f"pads: {self.not_padded}."
             )
         self.pads = True
         for part in self.model.modules():

@@ -6,6 +6,7 @@ small and picks a free port; nothing is left out but TensorBoard, which is not L
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from datamodules.synthetic.write import write_dataset
 from tests.conftest import draw_plate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["data.image_size=32", "data.num_workers=0", "trainer=cpu", "callbacks.evaluation.resamples=20"]
@@ -79,8 +80,13 @@ def filled_in(words: list[str], here: Path) -> list[str]:
     return [*found, *SMALL.get(words[0], [])]
 
 
-def serve_and_end(command: Sequence[str], here: Path, environment: Mapping[str, str]) -> int:
-    """Start what serves a page, wait for its address, and end it as Ctrl-C does."""
+def serve_and_end(
+    command: Sequence[str],
+    here: Path,
+    environment: Mapping[str, str],
+    use: Callable[[str], None] | None = None,
+) -> int:
+    """Start what serves a page, wait for its address, use it, and end it as Ctrl-C does."""
     process = subprocess.Popen(
         command, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -88,7 +94,9 @@ def serve_and_end(command: Sequence[str], here: Path, environment: Mapping[str, 
     told = []
     for line in process.stdout:
         told.append(line)
-        if "http://" in line:
+        if address := re.search(r"http://[\w.]+:\d+", line):
+            if use is not None:
+                use(address[0])
             process.send_signal(signal.SIGINT)
             break
     process.communicate(timeout=60)

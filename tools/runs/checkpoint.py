@@ -10,6 +10,7 @@ import torch
 from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules.files.fitting import PADDED
 from tools.configuring.build import build
 from tools.configuring.moved import with_new_names
 from tools.configuring.plain_config import require_run
@@ -143,7 +144,7 @@ def build_module(config: DictConfig) -> InspectionModel:
     module.post_processor.nothing = module.nothing
     if tiling := config.get("tiling"):
         module.use_tiling(build(tiling, "tiling"))
-    if config.get("data", {}).get("fit") == "letterbox":
+    if config.get("data", {}).get("fit") in PADDED:
         try:
             module.use_padding()
         except ValueError as error:
