@@ -30,18 +30,7 @@ DISTILLED = ["rounds=1", "crops=4", "passes=1", "held_out_crops=2", "batch_size=
 SMALL = {**SMALL_FIRST, "distill": [*DISTILLED, "device=cpu"]}
 LOUPE = [sys.executable, "-c", "import sys; from tools.cli import main; sys.exit(main())"]
 NEVER = "rtsp://CAMERA/STREAM"  # no test has a camera
-PAGES = (
-    *(
-        "docs/doctor.md",
-        "docs/thresholds.md",
-        "docs/sweep.md",
-        "docs/inspector.md",
-        "docs/serve.md",
-        "docs/patchcore.md",
-        "docs/distill.md",
-        "docs/weights.md",
-    ),
-)
+TASKS = ("doctor", "thresholds", "sweep", "inspector", "serve", "patchcore", "distill", "weights")
 BEFORE = {  # what a page takes for granted: a run stands for all that have none here
     "docs/inspector.md": ["export latest precisions=[fp32]", "predict latest new out=predictions"],
     "docs/serve.md": ["export latest precisions=[fp32]"],
@@ -138,7 +127,7 @@ def serve(words: list[str], here: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [f"docs/{task}.md" for task in TASKS])
 def test_every_command_of_a_page_about_a_task_runs(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LOUPE_WEIGHTS", str(folder / "weights"))  # stands in for packages that are not installed

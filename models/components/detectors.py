@@ -61,11 +61,11 @@ class FramedHeads(RoIHeads):  # type: ignore[misc]  # likewise
 
     def select_training_samples(self, proposals: list[Tensor], targets: list[dict[str, Tensor]] | None) -> Any:
         """Choose proposals to learn from."""
-        kept = [
+        shown = [
             boxes_P4[in_image(boxes_P4, target[INSIDE])] if INSIDE in target else boxes_P4
             for boxes_P4, target in zip(proposals, targets or (), strict=True)
         ]
-        return super().select_training_samples(kept, targets)
+        return super().select_training_samples(shown, targets)
 
 
 def in_image(boxes_P4: Tensor, inside_HW: Tensor) -> Tensor:
