@@ -96,7 +96,7 @@ def see_filters(page: Page, places: Places) -> None:
 def watch(page: Page, places: Places) -> None:
     """Let an image come into the folder."""
     shutil.copy(places.layers[SPOILT[0] - 1], places.watched / "layer_0009.png")
-    page.locator("#word", has_text="Defective").wait_for()
+    page.locator("#watch[data-verdict=fail]").wait_for()
     page.wait_for_load_state("networkidle")
 
 
