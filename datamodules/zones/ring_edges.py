@@ -184,7 +184,7 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
     near_NM = np.broadcast_to(offset_M < -inward + max(PLATEAU, 0.3 * inward), value_NM.shape)
     found_N = _first_below(value_NM, offset_M, ground_N, _without_specks(_mean(value_NM, near_NM), ground_N), ground_N)
     edge_N, step = found_N, NO_STEP
-    for _ in range(rounds):
+    for left in range(rounds, 0, -1):
         soft = step.soft
         away = min(WIDTHS * soft, 0.6 * inward)
         body_N = _without_specks(_smoothed(_window(value_NM, offset_M, edge_N, -away - PLATEAU, -away)), ground_N)
@@ -192,7 +192,8 @@ def _crossing(value_NM: Floats, offset_M: Floats, ground_N: Floats, inward: floa
         beside_N = np.where(np.isfinite(beside_N), beside_N, ground_N)
         found_N = _first_below(value_NM, offset_M, ground_N, step.shading.at_edge(body_N, beside_N), beside_N)
         edge_N = np.where(np.isfinite(found_N), found_N, edge_N)
-        step = _step(value_NM, offset_M, edge_N, (body_N, beside_N), away)
+        if left > 1:
+            step = _step(value_NM, offset_M, edge_N, (body_N, beside_N), away)
     return found_N
 
 
