@@ -2,7 +2,8 @@
 
     python -m benchmarks.site_pictures [NAME ...] [--out docs/pictures]
 
-Drawn parts come from ``site_drawings``, pages of servers from ``site_servers``; the demo is run as anybody runs it.
+Drawn parts come from ``site_drawings``, pages of servers from ``site_servers``, those of an inspector at work from
+``inspector_walk``; the demo is run as anybody runs it.
 Pages are photographed by the Chromium that is installed. All images are drawn: no data need be there.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,7 +26,8 @@ COLOURS = 64
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REPORT, RING = "report.png", "oring.png"
 SIZE = (1280, 2000)
-NAMES = (REPORT, RING, *SHEETS, *SHOTS)
+WALKED = ("label_learnt.png", "label_mask.png")
+NAMES = (REPORT, RING, *SHEETS, *SHOTS, *WALKED)
 
 
 def main() -> None:
@@ -41,6 +44,8 @@ def main() -> None:
         print(path)
     if wanted & {REPORT, *SHOTS}:
         photograph_pages(out, wanted)
+    if wanted & set(WALKED):
+        photograph_walk(out, wanted)
 
 
 def photograph_pages(out: Path, wanted: set[str]) -> None:
@@ -58,6 +63,18 @@ def photograph_pages(out: Path, wanted: set[str]) -> None:
         for path in photograph_servers(out, wanted, page.parents[1], Path(folder) / "servers", browser):
             reduce(path)
             print(path)
+
+
+def photograph_walk(out: Path, wanted: set[str]) -> None:
+    """Let an inspector label drawn faces, and take the photographs that are wanted of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        taken = Path(folder) / "taken"
+        taken.mkdir()
+        words = ["--pictures", str(taken), "--out", str(Path(folder) / "walk")]
+        subprocess.run([sys.executable, "-m", "benchmarks.inspector_walk", *words], check=True)  # noqa: S603 - our own
+        for name in WALKED:
+            if name in wanted:
+                print(shutil.copy(taken / name, out / name))
 
 
 def photograph(browser: str, page: Path, picture: Path, size: tuple[int, int]) -> None:
