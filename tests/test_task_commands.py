@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import cv2
 import pandas as pd
@@ -29,6 +30,7 @@ from tools.cli import main
 DISTILLED = ["rounds=1", "crops=4", "passes=1", "held_out_crops=2", "batch_size=2", "limit=6", "crop_size=48"]
 SMALL = {**SMALL_FIRST, "distill": [*DISTILLED, "device=cpu"]}
 LOUPE = [sys.executable, "-c", "import sys; from tools.cli import main; sys.exit(main())"]
+ACTIONS = ("show", "resume", "best")  # of a sweep that is there
 NEVER = "rtsp://CAMERA/STREAM"  # no test has a camera
 TASKS = ("doctor", "thresholds", "sweep", "inspector", "serve", "patchcore", "distill", "weights")
 BEFORE = {  # what a page takes for granted: a run stands for all that have none here
@@ -91,8 +93,15 @@ def filled_in(words: list[str], here: Path) -> list[str]:
         samples = pd.read_csv(runs[-1] / "samples.csv", keep_default_na=False)
         learnt = samples[(samples["split"] == "train") & samples["image_path"].str.contains("/parts/good/")]
         given[given.index("good/017.png")] = "/".join(Path(learnt["image_path"].iloc[0]).parts[-2:])
-    elsewhere = {"data.root=...": "data.root=ends", "out=/tmp/runs": "out=elsewhere"}
-    return [elsewhere.get(word, word) for word in given] + SMALL.get(words[0], [])
+    elsewhere = {
+        "data.root=...": "data.root=ends",
+        "out=/tmp/runs": "out=elsewhere",
+        "token=SECRET": "token=open-sesame",
+    }
+    small = [] if words[1] in ACTIONS else SMALL.get(words[0], [])
+    if "model=efficient_ad_s" in words:
+        small = [*small, "data.image_size=64"]  # its networks take no smaller ones
+    return [elsewhere.get(word, word) for word in given] + small
 
 
 def put_in(word: str, meanings: dict[str, str]) -> str:
@@ -102,13 +111,11 @@ def put_in(word: str, meanings: dict[str, str]) -> str:
 
 def say(address: str, count: int = 12) -> None:
     """Label images on a page as an inspector does: what lies among the good ones is good."""
-    for number in range(count):
+    for _ in range(count):
         (name, *_) = [one["image"] for one in ask(f"{address}/label/next?by=Ada")["next"]] or [""]
         if name:
-            verdict = "good" if "/good/" in name else "defective"
-            ask(
-                f"{address}/label/say", {"request": f"verdict {number}", "by": "Ada", "image": name, "verdict": verdict}
-            )
+            opinion = {"image": name, "verdict": "good" if "/good/" in name else "defective", "by": "Ada"}
+            ask(f"{address}/label/say", {"request": uuid4().hex, **opinion})
 
 
 def ask(address: str, said: dict[str, str] | None = None) -> dict[str, Any]:
