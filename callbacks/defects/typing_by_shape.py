@@ -18,6 +18,7 @@ LONG = 10.0  # micrometres that a scratch has at least
 NEAR = 0.8  # of both: nearly a scratch
 THREAD = 5.0  # length over width of a thin line that is as long as THREAD_LONG
 THREAD_LONG = 25.0
+BENT = 1.05  # length along its middle line over its largest diameter; a short one that bends more is unsure
 ROUND = 1.7  # length over width of a pit, at most
 SOLID = 0.85  # area over that of the convex hull of a pit, at least
 TOUCH = 2.0  # micrometres from the cladding's edge: what comes so near is a chip
@@ -45,4 +46,6 @@ def type_by_shape(shape: RegionShape, edge_away: float | None) -> DefectType:
 def is_scratch(shape: RegionShape) -> bool:
     """Tell a scratch from everything else."""
     slender, length = shape.slenderness, shape.extent.length
+    if length < THREAD_LONG and length > BENT * shape.extent.size:
+        return False  # what sticks out of a core's light is a crescent
     return (slender >= SLENDER and length >= LONG) or (slender >= THREAD and length >= THREAD_LONG)
