@@ -96,7 +96,6 @@ def filled_in(words: list[str], here: Path) -> list[str]:
     elsewhere = {
         "data.root=...": "data.root=ends",
         "out=/tmp/runs": "out=elsewhere",
-        "token=SECRET": "token=open-sesame",
     }
     small = [] if words[1] in ACTIONS else SMALL.get(words[0], [])
     if "model=efficient_ad_s" in words:

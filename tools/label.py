@@ -27,7 +27,7 @@ EPILOG = """examples:
   loupe label data=fiber data.root=PATH run=RUN       # the same by a run's scores
   loupe label source=PREDICTIONS show=queue           # the order, and nothing else; agreement, history, counts
   loupe label data=fiber data.root=PATH export=data   # labels.csv and masks into PATH, for the next training
-  loupe label RUN host=0.0.0.0 token=SECRET           # for others in the house: each types a name
+  loupe label RUN host=0.0.0.0 token=LONG_SECRET      # for others in the house: each types a name
 
 On the page: G good, D defective, 1 to 9 defective of a type, R rework, U unsure; Z takes back, Y says again;
 M map, B brush, C a good image beside it, ? all keys. Every verdict is on the disk before the next image shows.

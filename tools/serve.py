@@ -27,7 +27,7 @@ EPILOG = """examples:
   loupe serve run={top: RUN, side: RUN}               # several, chosen by name
   loupe serve latest watch=rtsp://camera/stream      # the newest verdict large, at /watch
   loupe serve latest table=sqlite:///results.db       # print jobs, and flagged against confirmed
-  loupe serve latest host=0.0.0.0 token=SECRET        # for others in the house
+  loupe serve latest host=0.0.0.0 token=LONG_SECRET   # for others in the house
   curl -F files=@a.png -F files=@b.png http://127.0.0.1:8000/predict
 
 docs/serve.md has more."""
@@ -117,7 +117,7 @@ def check_address(config: DictConfig) -> None:
         raise ConfigError("Expected host to be an address, but found nothing; host=127.0.0.1 is this machine alone.")
     if config.token is None and str(config.host) not in LOCAL:
         raise ConfigError(
-            f"Expected a token, since host={config.host} lets other machines in, but found none; set token=SECRET."
+            f"Expected a token, since host={config.host} lets other machines in, but found none; set token=LONG_SECRET."
         )
     if config.token is not None and len(str(config.token)) < SHORTEST_TOKEN:
         raise ConfigError(f"Expected token to have at least {SHORTEST_TOKEN} characters, but found fewer.")
