@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert cv2.imwrite(str(root / f"{number:02}.png"), face(number, *marks))
         lines.append(f"{number:02}.png,{'defective' if marks else 'good'},g{number}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    out = root.parent / "runs"
+    out = tmp_path_factory.mktemp("runs_of_faces")
     words = [f"data.root={root}", "data.zones=find", "data.core_um=50", "data.image_size=[64,64]", f"out={out}"]
     model = [
         "data=fiber",

@@ -105,6 +105,7 @@ def _input(reading: Reading, size: Sequence[int]) -> dict[str, Any]:
         "type": "float32",
         "values": "RGB in [0, 1]; a grey picture has three equal channels",
         "resize": {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE},
+        "marked_padding": True,  # a value v of the padding comes as -1 - v
         "white_level": reading.white_level,
         "enhance": reading.enhance.to_plain(),
         "normalisation": "in the graph",

@@ -114,5 +114,6 @@ class Bundle(Judge):
             acceptance=acceptance,
             inspector=inspector_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
         )
+        self.marks_padding = bool(self.spec["input"].get("marked_padding", False))  # earlier graphs know none
         if self.spec["composition"]["kind"] == LAYERED:
             self.arrays = WithinArrays(self.spec["composition"]["factors"], self.white_level, self.enhance)

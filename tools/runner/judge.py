@@ -138,6 +138,7 @@ class Judge:
         self.zoning = zoning
         self.instances = instances
         self.fit: Fit = fit
+        self.marks_padding = True  # what judges is told which pixels are padding
         self.inspector = inspector
         self.shows = 0
         self.members: dict[str, Judge] = {}
@@ -293,7 +294,7 @@ class Judge:
     def _marked(self, image_3HW: Array, size: tuple[int, int]) -> Array:
         """Tell what judges which pixels are padding."""
         placement = self.placement(size)
-        return mark_padding(image_3HW, placement) if placement.padded else image_3HW
+        return mark_padding(image_3HW, placement) if placement.padded and self.marks_padding else image_3HW
 
     def _inspect(self, image: Prepared, result: Result) -> Inspected | None:
         """Inspector at the part itself, where the rules ask for more than a map tells."""

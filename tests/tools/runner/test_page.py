@@ -15,6 +15,7 @@ from callbacks.acceptance.judgement import Acceptance
 from callbacks.defects.measured import DefectRules
 from callbacks.report.lot_rows import lines_of, short_names
 from callbacks.report.signing import with_certificate
+from datamodules.files.fitting import without_marks
 from datamodules.files.images import read_image
 from tools.runner.decision import Decision
 from tools.runner.judge import Judge
@@ -32,7 +33,7 @@ SIDE = 32
 
 def by_brightest(image_B3HW: Array) -> Prediction:
     """A detector of bright spots: scores are the mean of the brightest pixels, maps the brightness itself."""
-    map_BHW = image_B3HW.mean(axis=1)
+    map_BHW = without_marks(image_B3HW).mean(axis=1)
     return Prediction(map_BHW.mean(axis=(1, 2)), map_BHW)
 
 
@@ -195,3 +196,17 @@ def test_any_page_of_the_house_takes_a_certificate() -> None:
     assert 'value="L&quot;1"' in page
     assert 'value="P&lt;2"' in page
     assert with_certificate("no page", "", "") == "no page"
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_padding_is_marked_for_what_knows_of_it_alone(tmp_path: Path, marks: bool) -> None:
+    source = write_images(tmp_path / "in", 1)
+    judge, seen = make_judge(fit="letterbox"), []
+
+    def by_lowest(image_B3HW: Array) -> Prediction:
+        seen.append(float(image_B3HW.min()))
+        return by_brightest(image_B3HW)
+
+    judge.infer, judge.marks_padding = by_lowest, marks  # graphs of earlier bundles were told nothing
+    list(judge.stream([str(source / "plate_000.png")]))
+    assert (min(seen) < 0) == marks

@@ -32,7 +32,7 @@ def face(seed: int, *planted: Speck) -> np.ndarray[tuple[int, ...], np.dtype[np.
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that finds zones on every image."""
-    root = tmp_path_factory.mktemp("faces")
+    root, out = tmp_path_factory.mktemp("faces"), tmp_path_factory.mktemp("runs_of_faces")
     lines = ["image,label,group"]
     for number in range(30):
         marks = (Speck(20.0, -70.0, 16.0),) if number % 6 == 0 else ()
@@ -41,9 +41,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     words = [f"data.root={root}", "data.zones=find", "data.core_um=50", "data.image_size=[64,64]", "report=false"]
     model = ["data=fiber", "model.coreset_ratio=0.02", "threshold.min_images=2", "trainer=cpu", "data.num_workers=0"]
-    quick = ["callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", f"out={root.parent / 'runs'}"]
+    quick = ["callbacks.evaluation.resamples=10", "callbacks.evaluation.atlas=0", f"out={out}"]
     assert main(["train", *words, *model, *quick, "id=one"]) == 0
-    return root.parent / "runs" / "fiber-patchcore" / "one"
+    return out / "fiber-patchcore" / "one"
 
 
 def test_zones_are_drawn_where_they_lie_and_named_in_the_list_of_defects(
