@@ -13,30 +13,27 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from playwright.sync_api import sync_playwright
 from sklearn.metrics import roc_auc_score
 
 from .inspector import BRIEF, Face, command, drawn_faces, line_of, real_faces, scores_of, write
 from .microscopes import MICROSCOPES
-from .site_pictures import BROWSERS
+from .site_pictures import BROWSERS, reduce
+from .site_servers import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from playwright.sync_api import Page
 
 WIDTH, HEIGHT = 1280, 800
-COLOURS = 64
 VERDICTS, GROWTH = 30, 10
+LABEL = ["label", "run=run/one", "source=new", "by=Ada", "types=[scratch,pit,chip,contamination]"]
 OTHER = "(image) => document.getElementById('canvas').dataset.image !== image"
 LEARNT = "() => document.getElementById('learnt').textContent.includes('added')"
 MAPPED_MS = 3000  # until a map is surely there
@@ -54,9 +51,8 @@ class Walk:
         if self.pictures is None:
             return
         self.page.wait_for_timeout(500)  # maps and images fade in
-        path = self.pictures / name
-        self.page.screenshot(path=path)
-        Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        self.page.screenshot(path=self.pictures / name)
+        reduce(self.pictures / name)
 
     def open(self, address: str) -> None:
         """Open a page, and wait for its first image."""
@@ -92,21 +88,6 @@ def judged(run: Path, what: str) -> None:
         f"== {what}: AUROC {roc_auc_score(bad_N, score_N):.3f}; {missed} of {bad_N.sum()} missed, {alarms} of "
         f"{(~bad_N).sum()} good ones called defective"
     )
-
-
-@contextmanager
-def labelling(run: Path, folder: Path) -> Iterator[str]:
-    """Serve the page of a run over a folder; give its address."""
-    words = [f"run={run}", f"source={folder}", "port=0", "by=Ada", "types=[scratch,pit,chip,contamination]"]
-    command_line = [sys.executable, "-m", "loupe", "label", *words]
-    server = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
-    try:
-        if server.stdout is None:
-            raise RuntimeError("Expected the server to say where it listens.")
-        yield next(line for line in server.stdout if line.startswith("Labelling")).split(" (")[0].rpartition(" ")[2]
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def give(walk: Walk) -> None:
@@ -168,7 +149,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def work(run: Path, walk: Walk) -> None:
     """Label, calibrate, extend, calibrate; look at what is left."""
     calibrate = ("calibrate", f"run={run}", f"journal={run / 'labels' / 'journal.jsonl'}", "pool=false", "by=Ada")
-    with labelling(run, Path("new")) as address:
+    with serving(LABEL, Path()) as address:
         walk.open(address)
         give(walk)
     judged(run, "one image learnt")
@@ -178,7 +159,7 @@ def work(run: Path, walk: Walk) -> None:
     judged(run, "extended by ten")
     command(*calibrate)
     judged(run, "calibrated once more")
-    with labelling(run, Path("new")) as address:
+    with serving(LABEL, Path()) as address:
         walk.open(address)
         look(walk)
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +20,7 @@ import pandas as pd
 from playwright.sync_api import sync_playwright
 
 from .site_pictures import BROWSERS
+from .site_servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,28 +51,19 @@ def drawn(folder: Path, count: int, size: tuple[int, int]) -> None:
 
 def measure(folder: Path, count: int, pause: float) -> list[float]:
     """Press a key for every image but the last; return milliseconds."""
-    words = [f"source={folder}", "port=0", "by=Ada"]
-    command_line = [sys.executable, "-m", "loupe", "label", *words]
-    server = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
-    try:
-        if server.stdout is None:
-            raise RuntimeError("Expected the server to say where it listens.")
-        address = next(line for line in server.stdout if line.startswith("Labelling")).split(" (")[0].rpartition(" ")[2]
-        with sync_playwright() as playwright:
-            installed = next(filter(None, map(shutil.which, BROWSERS)), None)
-            browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 860})
-            page.goto(address)
-            page.wait_for_selector("canvas[data-image]")
-            found = []
-            for _ in range(count - 1):
-                page.wait_for_timeout(1000 * pause)
-                found.append(float(page.evaluate(PRESSED, "g")))
-            browser.close()
-            return found
-    finally:
-        server.terminate()
-        server.wait(30)
+    words = ["label", f"source={folder}", "by=Ada"]
+    with serving(words, folder) as address, sync_playwright() as playwright:
+        installed = next(filter(None, map(shutil.which, BROWSERS)), None)
+        browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.goto(address)
+        page.wait_for_selector("canvas[data-image]")
+        found = []
+        for _ in range(count - 1):
+            page.wait_for_timeout(1000 * pause)
+            found.append(float(page.evaluate(PRESSED, "g")))
+        browser.close()
+        return found
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -200,17 +200,16 @@ class InspectionModel(AnomalibModule):
         """Tell images from their padding from now on: it teaches nothing, and counts in no score.
 
         Raises:
-            ValueError: The method cannot.
+            ValueError: The method cannot, or its network was never told how.
         """
-        if self.not_padded:
+        parts = [part for part in self.model.modules() if isinstance(part, SeesPadding)]
+        if why := self.not_padded or ("" if parts else "its network does not tell an image from its padding"):
             raise ValueError(
-                f"Expected data.fit to be squash or crop for {type(self).__name__}, but found one that "
-                f"pads: {self.not_padded}."
+                f"Expected data.fit to be squash or crop for {type(self).__name__}, but found one that pads: {why}."
             )
         self.pads = True
-        for part in self.model.modules():
-            if isinstance(part, SeesPadding):
-                part.pads = True
+        for part in parts:
+            part.pads = True
 
     def images_of(self, batch: InspectionBatch) -> Tensor:
         """Return the images of a batch, with their padding marked where the model tells it from them."""

@@ -101,6 +101,14 @@ def test_a_model_that_cannot_tell_padding_refuses_it_and_says_what_to_do(name: s
     assert not build_module(config).pads
 
 
+def test_a_network_that_was_never_told_of_padding_gets_none() -> None:
+    module = build_module(compose_config("train", ["data=synthetic", "model=conv_ae_small"]))
+    module.model = torch.nn.Conv2d(3, 1, 3)  # as one of somebody's own may be
+    with pytest.raises(ValueError, match=r"squash or crop for ConvAutoencoder.* does not tell an image from its pad"):
+        module.use_padding()
+    assert not module.pads
+
+
 def test_squashed_images_have_no_marks_and_networks_look_for_none() -> None:
     module = build_module(compose_config("train", ["data=synthetic", "model=conv_ae_small"]))
     batch = collate([Sample(torch.rand(3, 8, 8), "a", "a", 0)])
