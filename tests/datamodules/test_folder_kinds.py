@@ -17,7 +17,7 @@ from datamodules.layouts.class_words import may_be_either
 from datamodules.masks.reading import read_mask
 from datamodules.synthetic.datamodule import SyntheticDataModule
 
-CASES = "../shared/cases/data"
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "data"
 
 
 def draw(path: Path, *, mask: bool = False, seed: int = 0) -> None:
@@ -86,7 +86,7 @@ EXPECTED: list[tuple[str, dict[str, Any], int, list[int], dict[str, str]]] = [
 
 @pytest.mark.parametrize(("case", "options", "rows", "marked", "said"), EXPECTED)
 def test_cases(case: str, options: dict[str, Any], rows: int, marked: list[int], said: dict[str, str]) -> None:
-    root = Path(CASES) / case
+    root = CASES / case
     if not root.is_dir():
         pytest.skip("needs the cases in ../shared")
     data = read(root, **options)

@@ -8,6 +8,8 @@ import resource
 import socket
 import stat
 import zipfile
+from contextlib import chdir
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -40,8 +42,7 @@ def make(kind: str, path: Path) -> Path:
     elif kind == "terminal":
         path.symlink_to("/dev/null")
     elif kind == "socket":
-        os.chdir(path.parent)
-        with socket.socket(socket.AF_UNIX) as server:
+        with chdir(path.parent), socket.socket(socket.AF_UNIX) as server:
             server.bind(path.name)
     elif kind == "loop":
         path.symlink_to(path)
@@ -171,24 +172,23 @@ CELLS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''-x", "'quoted
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_names_are_no_formulas(cell: str, tmp_path: Path) -> None:
+def test_names_are_no_formulas(cell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``test_csv_text`` tries cell by cell, here from a file's name to the table of a prediction."""
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.png").write_bytes(cv2.imencode(".png", np.arange(400, dtype=np.uint8).reshape(20, 20))[1].tobytes())
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     judge, out = make_judge(), tmp_path / "out"
     from tools.runner.writing import Writer  # noqa: PLC0415 - the row as it is written
 
     with Writer(out, {}) as writer:
         result = next(judge.stream([folder / "a.png"]))
-        object.__setattr__(result, "picture", cell + ".png")
-        object.__setattr__(result, "kind", cell)
-        writer.write(result)
+        writer.write(replace(result, name=cell + ".png", kind=cell))
     with (out / "predictions.csv").open(newline="", encoding="utf-8") as stream:
         row = next(csv.DictReader(stream))
     for value in (row["image_path"], row["kind"]):
         assert value[:1] not in set("=+-@\t\r\uff1d")
+        assert cell.strip("'\t\r") in value
     assert float(row["score"]) > 0
 
 

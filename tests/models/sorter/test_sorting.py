@@ -25,7 +25,7 @@ from models.sorter.seed_layers import reflected_levels, sort_by_clusters
 from models.sorter.sorting import SortedArray, sort_array
 
 Tiles = dict[tuple[int, int], npt.NDArray[Any]]
-CASES = Path("../shared/cases/meta_atom")
+CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "meta_atom"
 
 
 def drawn(seed: int, group: int, share: float, least: float = 0.4) -> tuple[Tiles, list[str]]:
