@@ -38,7 +38,7 @@ class UnreadableImageError(DataError):
         self.path = printable(str(path))
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{self.path}: {problem}; {remedy}")
+        super().__init__(f"{self.path}: {problem.removesuffix('.')}; {remedy}")
 
     def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str, str]]:
         """Travel whole from a loader's worker process to the main one."""

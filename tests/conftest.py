@@ -40,8 +40,9 @@ PROCEDURES = (
     "tests/faults/",
     *(f"tests/tools/{room}/" for room in ("bundles", "labelling", "lines", "runs", "serving", "sweeps")),
     *(f"tests/tools/test_{name}.py" for name in ("distill", "found_zones", "growing", "kept_epoch", "precision")),
-    *(f"tests/tools/test_{name}.py" for name in ("python_page", "resuming", "signals", "tiling")),
-    *(f"tests/tools/test_{name}.py" for name in ("calibrate", "compare", "extend", "repeating", "train_efficient_ad")),
+    *(f"tests/tools/test_{name}.py" for name in ("python_page", "resuming", "signals", "stages", "tiling")),
+    *(f"tests/tools/test_{name}.py" for name in ("calibrate", "compare", "experiments", "extend", "repeating")),
+    "tests/tools/test_train_efficient_ad.py",
     "tests/test_docs.py",
 )
 LONGEST = ("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/", "")

@@ -1,7 +1,6 @@
-"""What the documentation tells people to type: every command is understood, those of the first pages run.
+"""What the documentation tells people to type: every command is understood, and those of the first pages run.
 
-Commands of pages about domains name data that is not here; their keys and choices are checked, and the pages' own tests
-run what can be run.
+Those of all other pages run in ``test_commands``, ``test_task_commands`` and ``test_domain_commands``, which are slow.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from configs import CONFIG_DIR
+from tests.commands import command_lines
 from tests.conftest import draw_plate
 from tools.cli import VERBS, main
 from tools.configuring.config import compose_config, groups, parse_override
@@ -36,18 +36,6 @@ SMALL = {
 }
 
 
-def commands(page: Path, language: str = r"\w*") -> list[str]:
-    """List the commands in the blocks of a page; lines that end with a backslash go on."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    found: list[str] = []
-    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-        if found and found[-1].count("'") % 2 and "#" not in found[-1]:  # a quoted value over several lines
-            found[-1] += f" {line.strip()}"
-        elif line.strip().startswith("loupe "):
-            found.append(line.strip())
-    return found
-
-
 def overrides_of(command: str) -> tuple[str, list[str], list[str]]:
     """Split a command to its verb, its keys, and what has none."""
     verb, *words = shlex.split(command, comments=True)[1:]
@@ -56,7 +44,7 @@ def overrides_of(command: str) -> tuple[str, list[str], list[str]]:
     return verb, keys, [word for word in words if "=" not in word]
 
 
-EVERY = [(page.name, command) for page in PAGES for command in commands(page)]
+EVERY = [(page.name, command) for page in PAGES for command in command_lines(page)]
 
 
 def test_there_are_commands_to_test() -> None:
@@ -105,7 +93,7 @@ def test_the_commands_of_the_first_pages_run(page: str, folder: Path, monkeypatc
     monkeypatch.chdir(folder)
     if page != FIRST[0] and not (folder / "runs").exists():  # each page stands alone, too
         assert main(["train", "parts", "report=false", *SMALL["train"]]) == 0
-    for command in commands(ROOT / "docs" / f"{page}.md", "sh"):
+    for command in command_lines(ROOT / "docs" / f"{page}.md", "sh"):
         words = shlex.split(command)[1:]
         assert main([*words, *([] if "--help" in words else SMALL.get(words[0], []))]) == 0, command
 

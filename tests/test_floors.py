@@ -6,11 +6,16 @@ Within a floor, no import runs up: a room that another one builds on, however in
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.sources import ROOT, files, nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
 MAY_IMPORT = {
     "configs": set(),
     "datamodules": set(),
@@ -21,10 +26,15 @@ MAY_IMPORT = {
 }
 
 
+def teardown_module() -> None:
+    """Let go of what was parsed."""
+    nodes.cache_clear()
+
+
 def imported_rooms(path: Path) -> set[str]:
     """Rooms that a file names in its absolute imports, wherever they stand in it."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -34,9 +44,8 @@ def imported_rooms(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_imports_stay_on_their_floor(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
-    assert files, f"no files in {room}: the test looks in the wrong place"
-    for path in files:
+    assert files(room), f"no files in {room}: the test looks in the wrong place"
+    for path in files(room):
         climbing = imported_rooms(path) - MAY_IMPORT[room] - {room}
         assert not climbing, f"{path.relative_to(ROOT)} imports from {climbing}"
 
@@ -65,10 +74,10 @@ COLUMN = (
 def leanings(floor: str) -> dict[str, set[str]]:
     """Which rooms (and files beside them) of a floor each one imports from, by name."""
     found: dict[str, set[str]] = {}
-    for path in (ROOT / floor).rglob("*.py"):
+    for path in files(floor):
         parts = path.relative_to(ROOT).parts
         own = parts[1].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ImportFrom):
                 base = list(parts[:-1])[: len(parts) - node.level] if node.level else []
                 target = [*base, *(node.module or "").split(".")] if node.module else base
@@ -100,7 +109,7 @@ def test_no_import_runs_up(floor: str) -> None:
 def files_named_by(path: Path) -> set[Path]:
     """Every file of the house that a file imports from, wherever the import stands in it."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             above = path.parents[node.level - 1] if node.level else ROOT
             base = above.joinpath(*(node.module or "").split("."))
@@ -110,8 +119,7 @@ def files_named_by(path: Path) -> set[Path]:
 
 
 def test_no_two_files_need_each_other() -> None:
-    files = [path for floor in MAY_IMPORT for path in (ROOT / floor).rglob("*.py")]
-    graph = {str(path): {str(one) for one in files_named_by(path)} for path in files}
+    graph = {str(path): {str(one) for one in files_named_by(path)} for path in files(*MAY_IMPORT)}
     circles = {frozenset({a, b}) for a in graph for b in graph[a] if a != b and a in graph.get(b, ())}
     assert len(graph) > 300, "the test looks in the wrong place"
     assert not circles
@@ -130,17 +138,22 @@ def test_the_runner_lies_under_all_that_judge() -> None:
     assert not leanings("tools").get("runner", set())
 
 
+ASKING = {"isinstance", "issubclass"}
+
+
 def concrete_models() -> set[str]:
     """Name the classes that configs of models build."""
-    files = (ROOT / "configs" / "model").glob("*.yaml")
-    targets = [line for path in files for line in path.read_text(encoding="utf-8").splitlines() if "_target_:" in line]
+    configs = (ROOT / "configs" / "model").glob("*.yaml")
+    targets = [
+        line for path in configs for line in path.read_text(encoding="utf-8").splitlines() if "_target_:" in line
+    ]
     return {target.rpartition(".")[2] for target in targets if "models." in target}
 
 
-def asked_of(tree: ast.AST) -> set[str]:
+def asked_of(nodes: Iterable[ast.AST]) -> set[str]:
     """Name all that ``isinstance`` and ``issubclass`` compare with."""
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
-    asked = [call.args[1] for call in calls if ast.unparse(call.func) in {"isinstance", "issubclass"}]
+    calls = (node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    asked = [call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id in ASKING]
     return {ast.unparse(node).rpartition(".")[2] for one in asked for node in ast.walk(one) if _is_name(node)}
 
 
@@ -151,8 +164,7 @@ def _is_name(node: ast.AST) -> bool:
 def test_models_answer_for_themselves() -> None:
     models = concrete_models()
     assert {"PatchCore", "Layered", "Metallography"} <= models
-    for room in ("callbacks", "tools", "loupe"):
-        for path in sorted((ROOT / room).rglob("*.py")):
-            asked = asked_of(ast.parse(path.read_text(encoding="utf-8"))) & models
-            assert not asked, f"{path.relative_to(ROOT)} asks whether a model is {asked}"
-    assert asked_of(ast.parse("isinstance(a, (x.PatchCore, Padim | Dfm))")) >= {"PatchCore", "Padim", "Dfm"}
+    for path in files("callbacks", "tools", "loupe"):
+        asked = asked_of(nodes(path)) & models
+        assert not asked, f"{path.relative_to(ROOT)} asks whether a model is {asked}"
+    assert asked_of(ast.walk(ast.parse("isinstance(a, (x.PatchCore, Padim | Dfm))"))) >= {"PatchCore", "Padim", "Dfm"}

@@ -6,14 +6,10 @@ run, its bundle, predictions, a sweep. Who labels says something. Nothing is lef
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
-from uuid import uuid4
 
 import cv2
 import pandas as pd
@@ -22,7 +18,7 @@ import timm
 from safetensors.torch import save_file
 
 from datamodules.synthetic.write import write_dataset
-from tests.commands import ROOT, SERVED, commands, draw_folder, serve_and_end
+from tests.commands import ROOT, SERVED, commands, draw_folder, say, serve_and_end
 from tests.commands import SMALL as SMALL_FIRST
 from tests.conftest import draw_plate
 from tools.cli import main
@@ -106,24 +102,6 @@ def filled_in(words: list[str], here: Path) -> list[str]:
 def put_in(word: str, meanings: dict[str, str]) -> str:
     """Put what is meant where a word has capitals."""
     return re.sub(r"\b[A-Z_]{3,}\b", lambda match: meanings.get(match[0], match[0]), word)
-
-
-def say(address: str, count: int = 12) -> None:
-    """Label images on a page as an inspector does: what lies among the good ones is good."""
-    for _ in range(count):
-        (name, *_) = [one["image"] for one in ask(f"{address}/label/next?by=Ada")["next"]] or [""]
-        if name:
-            opinion = {"image": name, "verdict": "good" if "/good/" in name else "defective", "by": "Ada"}
-            ask(f"{address}/label/say", {"request": uuid4().hex, **opinion})
-
-
-def ask(address: str, said: dict[str, str] | None = None) -> dict[str, Any]:
-    """Ask a server, or tell it something."""
-    body = None if said is None else json.dumps(said).encode()
-    request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
-    with urlopen(request, timeout=60) as answer:  # noqa: S310
-        found: dict[str, Any] = json.loads(answer.read())
-        return found
 
 
 def serve(words: list[str], here: Path) -> int:

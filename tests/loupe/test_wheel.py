@@ -99,7 +99,8 @@ def test_it_works_where_packages_have_the_same_names(fresh: Path, crowded: Path)
     done = loupe(fresh, crowded, "train", "data=synthetic", "--print")
     assert done.stdout.startswith("data:"), done.stderr
     code = "import loupe, models.errors, tools; print(loupe.DataError.__module__, tools.__file__)"
-    done = subprocess.run([str(fresh), "-c", code], cwd=crowded, capture_output=True, text=True, check=False)
+    command, bare = [str(fresh), "-c", code], environment(crowded)
+    done = subprocess.run(command, cwd=crowded, env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     module, place = done.stdout.split()
     assert module == "datamodules.errors"

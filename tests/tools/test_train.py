@@ -14,9 +14,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from datamodules.synthetic.measured_rings import MeasuredRing
 from tools.cli import main
-from tools.configuring.config import groups
 
 SMALL = [
     "data.size=64",
@@ -216,54 +214,6 @@ def test_the_report_is_one_file_that_asks_for_nothing(run: Path) -> None:
     assert "untrained" in page
     for source in ('src="http', 'href="http', "url(http", "@import"):
         assert source not in page
-
-
-@pytest.mark.parametrize("experiment", groups()["experiment"])
-def test_every_experiment_trains(experiment: str, tmp_path: Path, drawn: Path) -> None:
-    tiny = ["backbone.name=resnet18", "data.limit=12", "trainer.max_epochs=1", "trainer.max_steps=-1"]
-    tiny += [option for option in SMALL if option != "backbone=resnet18"]
-    if experiment.startswith("metallography"):
-        tiny = [option for option in tiny if not option.startswith(("data.size", "data.good", "data.defective"))]
-    if experiment == "metallography_shapes":
-        make_mvtec(drawn := tmp_path / "crops")
-    elif experiment == "oring_rings":
-        tiny = [option for option in tiny if not option.startswith(("data.size", "data.good", "data.defective"))]
-        drawn = write_rings(tmp_path / "rings")
-    elif experiment.startswith("metallography"):
-        tiny += ["data.mask_foreground=black"]
-        drawn = write_squares(tmp_path / "squares")
-    if experiment == "efficient_ad_paper":
-        tiny += ["model.teacher.weights=none"]
-    folder = train(tmp_path, f"experiment={experiment}", f"data.root={drawn}", *tiny)
-    assert (folder / "report" / "index.html").is_file()
-
-
-def write_rings(root: Path) -> Path:
-    """Write twelve photographs of a ring each, outlined."""
-    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    points = [{"x": 32 + 20 * np.cos(angle), "y": 32 + 20 * np.sin(angle)} for angle in turn]
-    for index in range(12):
-        ring = MeasuredRing(size=(64, 64), x=31.5, y=31.5, outer=20.0, inner=11.0, seed=index)
-        for name in ("images", "labels"):
-            (root / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(ring.draw()).save(root / "images" / f"{index}.png")
-        (root / "labels" / f"{index}.json").write_text(json.dumps({"polygons": [{"points": points}]}))
-    return root
-
-
-def write_squares(root: Path) -> Path:
-    """Write squares of twelve scans, and masks with a dark line each, as etched grains have them."""
-    rng = np.random.default_rng(0)
-    for name in ("images", "masks"):
-        (root / name).mkdir(parents=True)
-    for index in range(12):
-        image = rng.normal(150, 10, (64, 64)).clip(0, 255).astype(np.uint8)
-        mask = np.full((64, 64), 255, np.uint8)
-        row = 10 + 4 * index
-        image[row : row + 3], mask[row : row + 3] = 60, 0
-        assert cv2.imwrite(str(root / "images" / f"{index}_1.png"), image)
-        assert cv2.imwrite(str(root / "masks" / f"{index}_1.png"), mask)
-    return root
 
 
 def make_mvtec(root: Path) -> None:
