@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -35,6 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next(place for place, room in enumerate(LONGEST) if room in item.path.as_posix()))
 
 
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage pass over what was imported and collected, which stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector have all that, as libraries wish that count what is left at the end."""
+    gc.unfreeze()
+
+
 # Rooms and files whose tests train, export, serve, sweep or end whole commands, mostly in processes of their own.
 PROCEDURES = (
     "tests/faults/",
@@ -45,7 +57,10 @@ PROCEDURES = (
     "tests/tools/test_train_efficient_ad.py",
     "tests/test_docs.py",
 )
-LONGEST = ("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/", "")
+LONGEST = (
+    *("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/"),
+    *("tests/benchmarks/", "tests/datamodules/", ""),
+)
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

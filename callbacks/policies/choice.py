@@ -65,8 +65,8 @@ def choose_threshold_from_counts(
         )
     missing, there = ("good", "defective") if counts.positive.sum() else ("defective", "good")
     why = (
-        f"The calibration set holds no {missing} {unit}, by which the policy {name_of(policy)} chooses; so "
-        f"{name_of(stand_in)} chose by {there} ones alone. "
+        f"The calibration set holds no {missing} {unit}, so it was chosen by {there} ones alone "
+        f"({name_of(stand_in)} in place of {name_of(policy)}). "
     )
     chosen = _chosen(stand_in, counts, unit, nothing)
     return replace(chosen, promise=why + chosen.promise, fallback=True)

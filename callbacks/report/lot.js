@@ -4,6 +4,7 @@
 const byId = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll("#cards .card")], large = byId("large");
 const views = cards.filter((card) => card.querySelector(".view"));
+const PRINTED = 8; // cards of a print, which does not wait for what was never on screen
 let shown = null;
 
 const ORDERS = {
@@ -16,9 +17,10 @@ function arrange() {
   const wanted = document.querySelector('[name="show"]:checked')?.value ?? "all";
   for (const card of cards) card.hidden = wanted !== "all" && card.dataset.state !== wanted;
   byId("cards").append(...cards.sort((a, b) => {
-    const [first, second] = [a, b].map((card) => (card.dataset.score === "" ? 0 : 1));
+    const [first, second] = [a, b].map((card) => 2 * card.hidden + (card.dataset.score === "" ? 0 : 1));
     return first - second || ORDERS[byId("order").value](a, b);
   }));
+  for (const card of cards.slice(0, PRINTED)) for (const image of card.querySelectorAll("img")) image.loading = "eager";
   byId("nothing").hidden = cards.some((card) => !card.hidden);
 }
 

@@ -23,6 +23,7 @@ STYLES = ("page.css", "lot.css")
 SKELETON, SCRIPT = "lot.html", "lot.js"
 FILES = (*STYLES, SKELETON, SCRIPT)
 """What the page is made of, beside this file: bundles ship it."""
+PRINTED = 8  # cards of a print, as styles and script have it
 MOST_LINES = 5000  # of the certificate; the table on disk has them all
 RULE = (
     "An image is called defective where its score reaches the image threshold. On an image that is called defective, "
@@ -81,7 +82,7 @@ def render_lot(lot: Lot) -> str:
         "sentence": escape(sentence),
         "warnings": _warnings(lot.notes),
         "filters": _filters(lines),
-        "cards": "\n".join(_card(one, decimals) for one in images if one.shown),
+        "cards": "\n".join(_cards([one for one in images if one.shown], decimals)),
         "without": _without(images),
         "rule": escape(BY_RULES if lot.judged else RULE),
         "named": lot_fields(lot.lot, lot.part),
@@ -147,7 +148,12 @@ class ShownImage:
         return bool(self.image or self.line.error)
 
 
-def _card(one: ShownImage, decimals: int) -> str:
+def _cards(images: Sequence[ShownImage], decimals: int) -> list[str]:
+    """Draw the cards of images; those that a print shows are there before anybody scrolls."""
+    return [_card(one, decimals, "eager" if place < PRINTED else "lazy") for place, one in enumerate(images)]
+
+
+def _card(one: ShownImage, decimals: int, loading: str) -> str:
     """Draw the card of an image: itself, the map over it, and what was decided."""
     line, image, layer = one.line, one.image, one.layer
     name, state = escape(line.name), escape(line.state)
@@ -156,7 +162,7 @@ def _card(one: ShownImage, decimals: int) -> str:
         about = 'class="card failed" data-state="not judged" data-score="" data-far=""'
         return f'<figure {about}><p class="error">{escape(line.error)}</p><figcaption>{name}</figcaption></figure>'
     size = f' width="{line.width}" height="{line.height}"'
-    lazy = 'loading="lazy" decoding="async"'
+    lazy = f'loading="{loading}" decoding="async"'
     over = f'<img class="map" src="{layer}" alt="" {lazy}>' if layer else ""
     drawn = f'<img src="{image}" alt="{name}"{size} {lazy}>'
     return (

@@ -151,4 +151,5 @@ def wilson(proportion: float, trials: float, confidence: float = 0.95) -> tuple[
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (proportion + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(proportion * (1 - proportion) / trials + z**2 / (4 * trials**2))
-    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+    low, high = float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+    return 0.0 if proportion <= 0 else low, 1.0 if proportion >= 1 else high  # exactly, whatever rounding leaves

@@ -59,7 +59,7 @@ class Examined(NamedTuple):
         """Say what nobody should miss; nothing where all is usual."""
         found = []
         if self.flagged:
-            causes = ", ".join(f"{FACTS[name].words} {count}" for name, count in self.counts)
+            causes = ", ".join(f"{count} by {FACTS[name].words}" for name, count in self.counts)
             noun = "image" if self.images == 1 else "images"
             verb, whose = ("is", "Its verdict rests") if self.flagged == 1 else ("are", "Their verdicts rest")
             found.append(

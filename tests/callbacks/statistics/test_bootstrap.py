@@ -39,6 +39,7 @@ def test_wilson_agrees_with_scipy(trials: int, confidence: float) -> None:
     for successes in {0, 1, trials // 2, trials}:
         expected = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
         assert wilson(successes / trials, trials, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(1.0, trials, confidence)[1] == 1 - wilson(0.0, trials, confidence)[0] == 1
 
 
 def test_interval_is_that_of_the_percentiles() -> None:

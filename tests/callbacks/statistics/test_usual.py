@@ -54,7 +54,7 @@ def test_fresh_images_are_usual_and_others_are_not() -> None:
     assert dark.flagged == 30
     flagged, differs = dark.sentences()
     assert flagged.startswith(
-        "30 of 30 images are unlike those of the training (brightness 30); for example 0.png: bright"
+        "30 of 30 images are unlike those of the training (30 by brightness); for example 0.png: bright"
     )
     assert "instead of 0.5" in differs
     assert "(p = 0.001)" in differs  # of two tests, the smaller p value twice

@@ -6,7 +6,7 @@ Those that cannot tell padding refuse it before anything is trained (``tests/mod
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ from tests.models.test_padding import REFUSED, WIDE
 from tests.tools.bundles.test_models import STAY, export
 from tools.cli import main
 from tools.configuring.config import groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FEW = ("data.good=56", "data.defective=28", "trainer.max_steps=4", "report=false", "data.fit=letterbox")
 SHAPES = {"square": (64, 64), "wide": (40, 64), "tall": (64, 28), "odd": (61, 47)}  # height and width
@@ -49,7 +52,7 @@ def test_a_letterboxed_run_and_its_bundle_judge_alike(model: str, drawn: Path, t
     spec = json.loads((run / "bundle" / "spec.json").read_text())
     assert spec["input"]["resize"]["fit"] == "letterbox"
     source = cut(pd.read_csv(run / "predictions.csv")["image_path"].tolist()[:12], tmp_path / "source")
-    tables = []
+    tables: list[pd.DataFrame] = []
     for judge in (f"run={run}", *(f"bundle={run / 'bundle'} runtime={form['runtime']}" for form in spec["forms"])):
         out = tmp_path / f"by_{len(tables)}"
         assert main(["predict", *judge.split(), f"source={source}", f"out={out}", "page=0"]) == 0

@@ -25,6 +25,8 @@ from tools.runner.predicting import Options, predict
 from tools.runner.result import Prediction
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from datamodules.files.fitting import Fit
     from datamodules.files.images import Array
 
@@ -210,3 +212,26 @@ def test_padding_is_marked_for_what_knows_of_it_alone(tmp_path: Path, marks: boo
     judge.infer, judge.marks_padding = by_lowest, marks  # graphs of earlier bundles were told nothing
     list(judge.stream([str(source / "plate_000.png")]))
     assert (min(seen) < 0) == marks
+
+
+def test_a_print_has_the_images_that_come_first_whether_or_not_anybody_scrolled(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = write_images(tmp_path / "in", 24)
+    summary = predict(make_judge(), [str(source)], tmp_path / "out", Options(page=100))
+    assert summary.page is not None
+    page = browser.new_page(viewport={"width": 800, "height": 200})
+    page.goto(summary.page.as_uri())
+    page.emulate_media(media="print")
+    drawn = """[...document.querySelectorAll(".card")].filter((card) => getComputedStyle(card).display !== "none")
+        .map((card) => [card.dataset.state, card.querySelector("img")])
+        .map(([state, image]) => [state, image.complete ? image.naturalWidth : 0])"""
+    found = page.evaluate(drawn)
+    assert len(found) == 8
+    assert all(width for _, width in found)
+    page.emulate_media(media="screen")
+    page.check('[name="show"][value="defective"]')
+    page.emulate_media(media="print")
+    page.wait_for_function(f"({drawn}).every(([, width]) => width)")
+    assert [state for state, _ in page.evaluate(drawn)] == ["defective"] * 8
+    page.close()
