@@ -16,6 +16,8 @@ def existing_root(root: str, holds: str) -> Path:
     Raises:
         DataError: It is not a folder; ``holds`` says what it should contain.
     """
+    if not root.strip():
+        raise DataError(f"Expected data.root to be a folder with {holds}, but found nothing; data.root=. is this one.")
     try:
         path = Path(root).expanduser()
     except RuntimeError:  # ~name, where nobody has that name

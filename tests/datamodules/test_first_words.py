@@ -134,3 +134,8 @@ def test_pictures_that_move_are_refused_as_pages_are(tmp_path: Path, suffix: str
         read_image(tmp_path / f"a.{suffix}")
     frames[0].save(tmp_path / f"b.{suffix}", lossless=True)
     assert read_image(tmp_path / f"b.{suffix}").shape[:2] == (32, 32)
+
+
+def test_an_empty_root_is_not_the_folder_where_one_stands() -> None:
+    with pytest.raises(DataError, match=r"but found nothing; data\.root=\. is this one"):
+        FolderDataModule(root="").sample_table()

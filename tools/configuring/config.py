@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 MEANT = {"batch": "lot", "epochs": "trainer.max_epochs"}  # other words for keys, that are not spelt alike
+PLACES = frozenset({"data.root", "source", "out"})  # to others, an empty path is the folder where one stands
 SIDES = frozenset({"image_size"})  # height and width: one number means a square
 
 
@@ -52,7 +53,7 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
     """Parse ``key=value`` by Hydra's grammar.
 
     Raises:
-        ConfigError: One is not an override, or lists several values.
+        ConfigError: One is not an override, lists several values, or names no place where it should.
     """
     overrides = []
     for arg in args:
@@ -62,6 +63,9 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
                 f"Expected one value, but found several in {arg!r}; loupe sweep tries several, and if it is one, quote "
                 "it: 'key=\"a,b\"'."
             )
+        if override.key_or_group in PLACES and override.value() == "":
+            key = override.key_or_group
+            raise ConfigError(f"Expected {key} to be a folder, but found nothing; {key}=. is this one.")
         overrides.append(override)
     return overrides
 
