@@ -1,10 +1,8 @@
-"""How high a fin is, whose tip the lens has blurred away: from how its width falls with its height.
+"""How high a fin is, whose tip the lens has blurred away: the part of the image that tells it, and the blur.
 
-What is summed along an outline is blurred only across it, so the widths of a fin at all heights above the outline are
-those of the sharp fin, convolved with the blur's profile, which the plain outline beside the fin shows. Widths of fins
-of several forms and all heights are blurred likewise; the height is their mean, weighted by how well they agree.
+What the plain outline beside a fin shows is taken off: the rest is the fin alone. That outline tells its blur, too.
 
-Letters: T places along an outline, M samples across it, H heights, F fine samples across, S forms.
+Letters: T places along an outline, M samples across it.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+
+from .ring_fin_form import Patch, height_over_forms
 
 if TYPE_CHECKING:
     from .ellipse import Floats, Plane
@@ -33,15 +33,12 @@ PLAIN = 16.0  # pixels of plain outline that must be left
 NEAR = 7.0  # pixels to both sides of the outline that tell its blur
 BLURS = np.geomspace(0.5, 4.0, 22)  # standard deviations that are tried, in pixels
 SHIFTS = (-0.1, 0.0, 0.1)  # pixels by which the plain outline may lie elsewhere
-FITTED = 3.0  # standard deviations of the blur below the blurred tip from which widths are compared
+FITTED = 3.0  # standard deviations of the blur below the blurred tip from which the fin is compared
 MIN_FITTED = 4.0  # pixels
 ABOVE = 4.0  # standard deviations above it to which they are
 FLANK = 0.5  # of the fin's brightness at the lowest width that is compared: its flank
-ALIKE = 2.5  # neighbouring widths whose noise is one
-FINE = 0.1  # pixels between heights
-FORMS = {(0.5, 0.5): 1.0, (1.0, 0.5): 1.0, (2.0, 0.5): 1.0, (1.0, 1.0): 0.1, (40.0, 0.5): 0.1}
-"""Width over height h as (1 - h^a)^b, by (a, b), with what speaks for each beforehand: three round tips, as flash has,
-a sharp one, and a square one."""
+LEAST_NOISE = 1e-3  # of the body's brightness
+APART = 2  # samples between those that are compared: the noise of neighbours is one
 
 
 class Fit(NamedTuple):
@@ -91,11 +88,17 @@ def fin_height(grey_HW: Plane, outline: Outline, at: float, out: float, height: 
     tip = _tip(np.asarray((calm_TM[foot_T] > 0.5).any(axis=0)), offset_M)
     if tip is None:
         return None
-    column_T = _flanks(alone_TM, foot_T, offset_M, tip, fit.blur)
-    compared_M = (offset_M > tip - _below(fit.blur)) & (offset_M < tip + ABOVE * fit.blur)
-    width_M = alone_TM[column_T].sum(axis=0)[compared_M] * ALONG
-    noise = float((alone_TM[~foot_T] ** 2).mean()) * column_T.sum() * 2 * ALONG**2
-    return _likely_height(width_M, offset_M[compared_M], fit, tip, noise)
+    column_T = np.flatnonzero(_flanks(alone_TM, foot_T, offset_M, tip, fit.blur))[::APART]
+    row_M = np.flatnonzero((offset_M > tip - _below(fit.blur)) & (offset_M < tip + ABOVE * fit.blur))[::APART]
+    patch = Patch(
+        alone_TM[np.ix_(column_T, row_M)],
+        along_T[column_T],
+        offset_M[row_M] - fit.shift,
+        fit.blur,
+        tip,
+        max(float((alone_TM[~foot_T] ** 2).mean()), LEAST_NOISE**2),
+    )
+    return height_over_forms(patch)
 
 
 def levels_along(grey_HW: Plane, outline: Outline, angle_T: Floats, offset_M: Floats) -> Floats:
@@ -173,25 +176,3 @@ def _flanks(alone_TM: Floats, foot_T: Mask, offset_M: Floats, tip: float, blur: 
     low, high = _run(column_T > FLANK * column_T[crest], crest)
     pad = 2 * blur / ALONG
     return _between(low - pad, high + pad, len(column_T))
-
-
-def _likely_height(width_M: Floats, offset_M: Floats, fit: Fit, tip: float, noise: float) -> float:
-    """Return the mean of all heights by how well widths of any form agree with those that were measured."""
-    highest = tip + 5 * fit.blur
-    height_H = np.arange(1.0, highest, FINE)
-    fine_F = np.arange(0.0, highest, FINE) + FINE / 2
-    spread_MF = np.exp(-0.5 * ((offset_M[:, None] - fit.shift - fine_F) / fit.blur) ** 2)
-    spread_MF *= FINE / (fit.blur * math.sqrt(2 * math.pi))
-    share_HF = np.clip(fine_F / height_H[:, None], 0.0, 1.0)
-    away = np.stack([_misfit(width_M, (1 - share_HF**a) ** b @ spread_MF.T) for a, b in FORMS])
-    variance = max(float(away.min()) / len(width_M), noise, 1e-9)
-    likely_SH = np.exp(-(away - away.min()) / (2 * ALIKE * variance)) * np.asarray(list(FORMS.values()))[:, None]
-    return float((likely_SH * height_H).sum() / likely_SH.sum())
-
-
-def _misfit(width_M: Floats, blurred_HM: Floats) -> Floats:
-    """Return the squares that are left (H,) when each height's widths are scaled to fit."""
-    agree_H, own_H = blurred_HM @ width_M, (blurred_HM**2).sum(axis=1)
-    scale_H = np.clip(agree_H / np.maximum(own_H, 1e-12), 0.0, None)
-    left_H: Floats = (width_M**2).sum() - 2 * scale_H * agree_H + scale_H**2 * own_H
-    return left_H
