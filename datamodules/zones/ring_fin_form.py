@@ -1,10 +1,10 @@
 """How high a fin is, from all that the image shows of it: sharp fins of several forms are fitted, blurred.
 
 A form says how a fin's width falls with its height. Each is fitted by height, width, place, slant, brightness and,
-where its tip may be cut off, by how wide that is; the height is the mean over the forms, weighted by how likely each of them is, with
-all values of its parameters that would do as well (Laplace's approximation: MacKay, "Bayesian interpolation", Neural
-Computation 4, 1992). Blur takes most of a narrow tip away, and what it leaves is spread over few pixels: these are
-compared one by one, for their sum along the outline would add the noise of all that lie beside the tip.
+where its tip may be cut off, by how wide that is; the height is the mean over the forms, weighted by how likely each of
+them is, with all values of its parameters that would do as well (Laplace's approximation: MacKay, "Bayesian
+interpolation", Neural Computation 4, 1992). Blur takes most of a narrow tip away, and what it leaves is spread over few
+pixels: these are compared one by one, for their sum along the outline would add the noise of all that lie beside.
 
 Letters: T places along an outline, M across it, F thin layers of a fin, K parameters, P sets of them, N pixels.
 """
@@ -179,4 +179,4 @@ def _blurred(patch: Patch, form: Form, value_PK: Floats) -> Floats:
 
 def _below(turn: Floats) -> Floats:
     """Return the share of a bell that lies below a value."""
-    return np.interp(turn, TURN, SHARE)
+    return np.asarray(np.interp(turn, TURN, SHARE))

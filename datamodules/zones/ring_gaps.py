@@ -1,4 +1,4 @@
-"""Where a ring is cut through: along its circles, the ground shows at every radius.
+"""Where a ring is cut through: along its circles, the ground shows at every radius, from one outline to the other.
 
 Letters: R radii between the outlines, T places along a turn.
 """
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+
+from .ring_gap_width import Places, cut_width
 
 if TYPE_CHECKING:
     from .ellipse import Floats, Plane
@@ -23,6 +25,13 @@ SMOOTH = 1.0  # pixels along the turn
 DEPTH = 0.4  # of the way from body to ground that the middle of a cut goes, at least
 SURE = 6.0  # standard deviations above what the body varies by
 NARROWEST = 1.5  # pixels: what is narrower is not told from glare
+RIM = np.asarray([5.0, 6.0, 7.0])  # pixels from an outline: a rim of body that is thicker closes what is not a cut
+MOST_RIM = 0.2  # of the thickness
+OPEN = 0.5  # of what shows of the ground in a cut's middle must show in its rims
+RAGGED = 0.1  # of the thickness by which a rim's opening may lie beside the cut's
+BESIDE = 20.0  # pixels of body to both sides of a cut that are looked at
+APART = 2  # steps along a turn, between places that are compared: the noise of neighbours is one
+MOST_PLACES = 160  # of a circle that are compared
 BODY = 1 / 6  # of a turn, over which the body's brightness is the median
 
 
@@ -38,24 +47,73 @@ class Gap(NamedTuple):
     at: float
 
 
+class Cut(NamedTuple):
+    """A cut, roughly.
+
+    Attributes:
+        middle: Its place along the turn, in steps.
+        length: Pixels along the turn until the body is whole again.
+        area_width: Width by how much of the ground shows in all.
+        slant: Of its walls against the radius, in degrees, roughly.
+    """
+
+    middle: float
+    length: float
+    area_width: float
+    slant: float
+
+
+class Turn(NamedTuple):
+    """What a ring shows of its ground, along circles.
+
+    Attributes:
+        bare_RT: 0 body, 1 ground.
+        rim_RT: The same, of both rims: the mean of some circles along the inner outline, and along the outer.
+        height_R: Of the circles above the middle of the body, in pixels.
+        rim_height_R: Of the rims.
+        radius: Of the middle of the body.
+    """
+
+    bare_RT: Floats
+    rim_RT: Floats
+    height_R: Floats
+    rim_height_R: Floats
+    radius: float
+
+    def aligned(self, slant: float) -> Turn:
+        """Shift the circles so that a cut with this slant, in degrees, is at one place on all."""
+        bare_RT = _shifted(self.bare_RT, self.height_R, slant)
+        return self._replace(bare_RT=bare_RT, rim_RT=_shifted(self.rim_RT, self.rim_height_R, slant))
+
+
+def _shifted(value_RT: Floats, height_R: Floats, slant: float) -> Floats:
+    shift_R = np.rint(height_R * math.tan(math.radians(slant)) / STEP).astype(int)
+    return np.stack([np.roll(row, -shift) for row, shift in zip(value_RT, shift_R, strict=True)])
+
+
 def find_gaps(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> tuple[Gap, ...]:
-    """Find where a ring is cut through, in order of direction."""
-    middle = (outer.radius + inner.radius) / 2
+    """Find where a ring is cut through, in order of direction; a hole that leaves rims of body is not a cut."""
+    turn = _look_around(grey_HW, ground, outer, inner)
+    if turn is None:
+        return ()
+    best = max((_cuts(turn, slant) for slant in SLANTS), key=len)  # of equal ones the straightest
+    gaps = {gap for gap in (_measured(turn, cut) for cut in best) if gap.width >= NARROWEST}
+    return tuple(sorted(gaps, key=lambda gap: gap.at))
+
+
+def _look_around(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> Turn | None:
+    """Look along circles between the outlines; None where body and ground do not differ."""
+    middle, thick = (outer.radius + inner.radius) / 2, outer.radius - inner.radius
     count = max(int(2 * math.pi * middle / STEP), 64)
     angle_T = np.arange(count) * (2 * math.pi / count)
-    share_R = np.linspace(0.2, 0.8, RADII)
+    rim_R = np.minimum(RIM / thick, MOST_RIM)
+    share_R = np.concatenate([np.linspace(0.2, 0.8, RADII), rim_R, 1.0 - rim_R])
     bare_RT = _bareness(grey_HW, ground, outer, inner, angle_T, share_R)
     if bare_RT is None:
-        return ()
-    height_R = (share_R - 0.5) * (outer.radius - inner.radius)
-    best: tuple[Gap, ...] = ()
-    for slant in SLANTS:
-        shift_R = np.rint(height_R * math.tan(math.radians(slant)) / STEP).astype(int)
-        aligned = np.stack([np.roll(row, -shift) for row, shift in zip(bare_RT, shift_R, strict=True)])
-        found = _cuts(aligned, math.cos(math.radians(slant)))
-        if len(found) > len(best):
-            best = found
-    return best
+        return None
+    rim_RT = bare_RT[RADII:].reshape(2, len(RIM), -1).mean(axis=1)
+    height_R = (share_R - 0.5) * thick
+    return Turn(bare_RT[:RADII], rim_RT, height_R[:RADII], height_R[RADII:].reshape(2, -1).mean(axis=1), middle)
 
 
 def _bareness(
@@ -90,17 +148,16 @@ def _slow_median(value_RT: Floats) -> Floats:
     return np.stack([np.interp(place, np.arange(middle.shape[1]), row, period=middle.shape[1]) for row in middle])
 
 
-def _cuts(bare_RT: Floats, cosine: float) -> tuple[Gap, ...]:
-    """Find cuts that run straight through the rows, and measure them."""
-    bare_T = np.median(bare_RT, axis=0)
-    smooth_T = _smoothed(bare_T)
+def _cuts(turn: Turn, slant: float) -> list[Cut]:
+    """Find cuts that run through the circles with a slant, in degrees."""
+    aligned = turn.aligned(slant)
+    smooth_T = _smoothed(np.median(aligned.bare_RT, axis=0))
     noise = 1.4826 * float(np.median(np.abs(smooth_T - np.median(smooth_T))))
     deep = max(DEPTH, SURE * noise)
     if deep > 1.0 or not (smooth_T > deep).any():
-        return ()
-    turn = len(bare_T)
+        return []
     start = int(np.argmin(smooth_T))  # begin on the body
-    bare_T, smooth_T, rows = np.roll(bare_T, -start), np.roll(smooth_T, -start), np.roll(bare_RT, -start, axis=1)
+    smooth_T, rows, rims = (np.roll(one, -start, axis=-1) for one in (smooth_T, aligned.bare_RT, aligned.rim_RT))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (smooth_T > deep).astype(np.int8), [0]])))
     found = []
     for first, last in zip(edges[0::2], edges[1::2], strict=True):
@@ -108,10 +165,40 @@ def _cuts(bare_RT: Floats, cosine: float) -> tuple[Gap, ...]:
         within = rows[:, low:high]
         if np.quantile(within.max(axis=1), 0.2) < deep:  # at some radius the body goes on
             continue
-        width = float(np.median(np.clip(within, -0.5, 1.5).sum(axis=1))) * STEP * cosine
-        if width >= NARROWEST:
-            found.append(Gap(width, 360.0 * ((start + (low + high) / 2) % turn) / turn))
-    return tuple(sorted(set(found), key=lambda gap: gap.at))
+        if not _is_open(rims, (low, high), float(smooth_T[low:high].max()), turn):
+            continue
+        area_width = float(np.median(np.clip(within, -0.5, 1.5).sum(axis=1))) * STEP * math.cos(math.radians(slant))
+        found.append(Cut(start + (low + high) / 2, (high - low) * STEP, area_width, slant))
+    return found
+
+
+def _measured(turn: Turn, cut: Cut) -> Gap:
+    count = turn.bare_RT.shape[1]
+    width = cut_width(_places(turn, cut), cut.area_width, math.radians(cut.slant))
+    return Gap(width, 360.0 * (cut.middle % count) / count)
+
+
+def _is_open(rim_RT: Floats, run: tuple[int, int], deepest: float, turn: Turn) -> bool:
+    """Tell whether the ground shows through both rims, where a cut is."""
+    pad = math.ceil(RAGGED * float(np.ptp(turn.rim_height_R)) / STEP)
+    low, high = max(run[0] - pad, 0), run[1] + pad
+    return all(float(_smoothed(row)[low:high].max()) >= OPEN * deepest for row in rim_RT)
+
+
+def _places(turn: Turn, cut: Cut) -> Places:
+    """Collect what the circles show around a cut, and of the body beside it."""
+    count = turn.bare_RT.shape[1]
+    lean = float(np.abs(turn.height_R).max()) * math.tan(math.radians(abs(cut.slant)))
+    reach = round((cut.length / 2 + lean + BESIDE) / STEP)
+    step = max(APART, math.ceil(2 * reach / MOST_PLACES))
+    place = np.arange(round(cut.middle) - reach, round(cut.middle) + reach + 1, step)
+    angle = (place - cut.middle) * (2 * math.pi / count)
+    radius_R1 = (turn.radius + turn.height_R)[:, None]
+    return Places(
+        (radius_R1 * np.sin(angle)).ravel(),
+        (radius_R1 * np.cos(angle) - turn.radius).ravel(),
+        turn.bare_RT[:, place % count].ravel(),
+    )
 
 
 def _flanks(smooth_T: Floats, first: int, last: int, level: float) -> tuple[int, int]:
