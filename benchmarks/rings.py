@@ -1,10 +1,10 @@
 """Geometry of drawn rings whose truth is known: how far measures are off, and whether the three states are right.
 
-python -m benchmarks.rings [--count 200] [--good 60] [--height 2048] [--width 2448] [--seed 1] [--record FILE]
+python -m benchmarks.rings [--count 200] [--good 60] [--height 2048] [--width 2448] [--seed 1] [--tips] [--record FILE]
 
 Draws rings of two types under one-sided light, with dirt, noise and blur, plain, off centre, oval, with flash or cut
 through; learns limits from other good rings of the same types; and judges every ring by them. Times are CPU seconds of
-one thread. With ``--record``, the same command goes on where one was interrupted.
+one thread. With ``--tips``, fins are pointed, triangles, rectangles and round by turns. With ``--record``, the same command goes on where one was interrupted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from callbacks.acceptance.judgement import Acceptance
 from datamodules.prepare.oring_limits import LIMITED, OringLimits
-from datamodules.synthetic.measured_rings import Lot
+from datamodules.synthetic.measured_rings import TIPS, Lot
 from datamodules.zones.ring_parts import measure_parts
 from tools.lines.oring_rows import Judge
 
@@ -110,7 +110,8 @@ def outcomes(options: argparse.Namespace) -> list[Outcome]:
     found = [Outcome(*json.loads(line)) for line in lines]
     size = (options.height, options.width)
     rules = learn(size, options.good, options.seed + 1000)
-    judge, lot = Judge(rules, {}, None, "model2"), Lot(size, options.seed)
+    lot = Lot(size, options.seed, tips=TIPS) if options.tips else Lot(size, options.seed)
+    judge = Judge(rules, {}, None, "model2")
     for number in range(len(found), options.count):
         found.append(judged(lot, number, rules, judge))
         if record is not None:
@@ -125,6 +126,7 @@ def main() -> None:
     defaults = {"count": 200, "good": 60, "height": 2048, "width": 2448, "seed": 1}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--tips", action="store_true", help="fins of four forms by turns")
     parser.add_argument("--record", help="file that keeps what was measured, of one size and seed")
     options = parser.parse_args()
     cv2.setNumThreads(1)

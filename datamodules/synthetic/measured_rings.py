@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 What: TypeAlias = Literal["plain", "eccentric", "oval", "flash", "gap"]
+Tip: TypeAlias = Literal["hat", "sharp", "square", "round"]
+TIPS: tuple[Tip, ...] = ("hat", "sharp", "square", "round")
 WHATS: tuple[What, ...] = ("plain", "eccentric", "oval", "flash", "gap")
 TYPES = {"model1": (665.0, 388.0), "model2": (560.0, 415.0)}  # radii at 2448 x 2048, the first as the source's
 
@@ -34,6 +36,7 @@ class MeasuredRing:
         oval: By how much both radii swell along ``angle``, and shrink across it.
         flash: Height of a fin on the outer outline at ``angle``, or on the inner where negative.
         fin: Half the fin's width at its foot.
+        tip: Form of the fin: pointed with a rounded foot, a triangle, a rectangle, or half an ellipse.
         gap: Width of a slit through the ring at ``angle``, with parallel walls.
         angle: Where the particular thing is.
         light: Share by which brightness falls towards one side, 0 to 0.8.
@@ -55,6 +58,7 @@ class MeasuredRing:
     oval: float = 0.0
     flash: float = 0.0
     fin: float = 8.0
+    tip: Tip = "hat"
     gap: float = 0.0
     angle: float = 0.0
     light: float = 0.0
@@ -101,6 +105,7 @@ class Lot:
     size: tuple[int, int] = (2048, 2448)
     seed: int = 0
     light_table: float = 0.25  # of the images: a dark ring on bright ground
+    tips: tuple[Tip, ...] = ("hat",)  # of fins, by turns
 
     def ring(self, number: int) -> tuple[str, What, MeasuredRing]:
         """Return the type, what is particular, and the ring of a number."""
@@ -122,6 +127,7 @@ class Lot:
             oval=rng.uniform(1, 7) * max(unit, 0.3) if what == "oval" else 0.0,
             flash=float(rng.choice([-1, 1], p=[0.3, 0.7]) * rng.uniform(4, 16)) if what == "flash" else 0.0,
             fin=rng.uniform(6, 40) * max(unit, 0.5),
+            tip=self.tips[number // (2 * len(WHATS)) % len(self.tips)],
             gap=rng.uniform(4, rng.choice([16, max(120 * unit, 16)])) if what == "gap" else 0.0,
             angle=rng.uniform(0, 2 * math.pi),
             light=rng.uniform(0, 0.6) if rng.random() < 0.7 else 0.0,
@@ -168,9 +174,20 @@ def _draw(ring: MeasuredRing) -> npt.NDArray[np.uint8]:
 
 
 def _fin(ring: MeasuredRing, turn: Floats, radius: float, height: float) -> Floats:
-    """Return how far a fin stands out at each angle: a hat that is pointed, with a rounded foot."""
+    """Return how far a fin stands out at each angle."""
     away = np.abs((turn - ring.angle + math.pi) % (2 * math.pi) - math.pi) * radius / ring.fin
-    return np.asarray(height * np.clip(np.cos(np.clip(away, 0, 1) * math.pi / 2), 0, 1) ** 1.5, dtype=np.float32)
+    return np.asarray(height * _share(ring.tip, np.clip(away, 0, 1), (1 - away) * ring.fin), dtype=np.float32)
+
+
+def _share(tip: Tip, away: Floats, within: Floats) -> Floats:
+    """Return the share of its height that a fin has ``away`` from its crest, and so many pixels within its foot."""
+    if tip == "sharp":
+        return 1 - away
+    if tip == "square":
+        return np.clip(within + 0.5, 0, 1)
+    if tip == "round":
+        return np.sqrt(1 - away**2)
+    return np.clip(np.cos(away * math.pi / 2), 0, 1) ** 1.5
 
 
 def _dirty(ring: MeasuredRing, scene: Floats, reach: Floats, rng: np.random.Generator) -> Floats:

@@ -48,11 +48,13 @@ class Fit(NamedTuple):
         blur: Standard deviation of the step from body to ground, in pixels.
         shift: Where it lies, in pixels.
         step: Brightness of the body over the ground, signed.
+        rise: By what share of it the body grows brighter with every pixel towards the ground, at the outline.
     """
 
     blur: float
     shift: float
     step: float
+    rise: float
 
 
 def fin_height(grey_HW: Plane, outline: Outline, at: float, out: float, height: float) -> float | None:
@@ -96,6 +98,7 @@ def fin_height(grey_HW: Plane, outline: Outline, at: float, out: float, height: 
         offset_M[row_M] - fit.shift,
         fit.blur,
         tip,
+        fit.rise,
         max(float((alone_TM[~foot_T] ** 2).mean()), LEAST_NOISE**2),
     )
     return height_over_forms(patch)
@@ -160,7 +163,9 @@ def _fit_plain(plain_M: Floats, offset_M: Floats) -> Fit:
     solved = inverse @ near_M
     away = ((terms @ solved[..., None])[..., 0] - near_M) ** 2
     best = int(np.argmin(away.sum(axis=1)))
-    return Fit(float(tried[best, 0]), float(tried[best, 1]), float(solved[best, 1]))
+    return Fit(
+        float(tried[best, 0]), float(tried[best, 1]), float(solved[best, 1]), float(solved[best, 2] / solved[best, 1])
+    )
 
 
 def _below(blur: float) -> float:

@@ -97,8 +97,8 @@ def find_gaps(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) ->
     if turn is None:
         return ()
     best = max((_cuts(turn, slant) for slant in SLANTS), key=len)  # of equal ones the straightest
-    gaps = {gap for gap in (_measured(turn, cut) for cut in best) if gap.width >= NARROWEST}
-    return tuple(sorted(gaps, key=lambda gap: gap.at))
+    gaps = [_measured(turn, cut) for cut in best]
+    return tuple(sorted((gap for gap in gaps if gap.width >= NARROWEST), key=lambda gap: gap.at))
 
 
 def _look_around(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> Turn | None:
@@ -148,18 +148,18 @@ def _slow_median(value_RT: Floats) -> Floats:
     return np.stack([np.interp(place, np.arange(middle.shape[1]), row, period=middle.shape[1]) for row in middle])
 
 
-def _cuts(turn: Turn, slant: float) -> list[Cut]:
+def _cuts(turn: Turn, slant: float) -> set[Cut]:
     """Find cuts that run through the circles with a slant, in degrees."""
     aligned = turn.aligned(slant)
     smooth_T = _smoothed(np.median(aligned.bare_RT, axis=0))
     noise = 1.4826 * float(np.median(np.abs(smooth_T - np.median(smooth_T))))
     deep = max(DEPTH, SURE * noise)
     if deep > 1.0 or not (smooth_T > deep).any():
-        return []
+        return set()
     start = int(np.argmin(smooth_T))  # begin on the body
     smooth_T, rows, rims = (np.roll(one, -start, axis=-1) for one in (smooth_T, aligned.bare_RT, aligned.rim_RT))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (smooth_T > deep).astype(np.int8), [0]])))
-    found = []
+    found = set[Cut]()
     for first, last in zip(edges[0::2], edges[1::2], strict=True):
         low, high = _flanks(smooth_T, int(first), int(last), 2 * noise)
         within = rows[:, low:high]
@@ -168,7 +168,7 @@ def _cuts(turn: Turn, slant: float) -> list[Cut]:
         if not _is_open(rims, (low, high), float(smooth_T[low:high].max()), turn):
             continue
         area_width = float(np.median(np.clip(within, -0.5, 1.5).sum(axis=1))) * STEP * math.cos(math.radians(slant))
-        found.append(Cut(start + (low + high) / 2, (high - low) * STEP, area_width, slant))
+        found.add(Cut(start + (low + high) / 2, (high - low) * STEP, area_width, slant))
     return found
 
 

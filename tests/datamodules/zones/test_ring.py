@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from datamodules.files.images import Array, read_image
-from datamodules.synthetic.measured_rings import Lot, MeasuredRing
+from datamodules.synthetic.measured_rings import Lot, MeasuredRing, Tip
 from datamodules.zones.ring import find_rings
 from datamodules.zones.ring_source import LIMITED, contour_distances, ring_contours, ring_mask, source_measures
 
@@ -85,6 +85,33 @@ def test_a_fin_and_a_speck_move_neither_centre_nor_radius() -> None:
 def test_a_fin_is_as_high_as_drawn_though_blur_takes_its_tip(fin: float, blur: float, flash: float) -> None:
     ring = find_rings(replace(PLAIN, flash=flash, fin=fin, blur=blur, angle=0.9).draw()).rings[0]
     assert ring.measures()["flash"] == pytest.approx(abs(flash), abs=0.8)
+
+
+@pytest.mark.parametrize("tip", ["sharp", "square", "round"])
+@pytest.mark.parametrize(("fin", "flash"), [(8.0, 7.0), (12.0, 13.0), (25.0, -9.0)])
+def test_the_form_of_a_fin_does_not_change_its_height(tip: Tip, fin: float, flash: float) -> None:
+    ring = find_rings(replace(PLAIN, flash=flash, fin=fin, blur=1.8, angle=0.9, tip=tip).draw()).rings[0]
+    assert ring.measures()["flash"] == pytest.approx(abs(flash), abs=0.8)
+
+
+@pytest.mark.parametrize("gap", [5.0, 20.0, 60.0])
+def test_a_gap_is_as_wide_as_drawn_where_the_ground_is_not_as_it_seems(gap: float) -> None:
+    ring = replace(PLAIN, gap=gap, angle=2.0, noise=1.0)
+    drawn = ring.draw().astype(np.float32)
+    x, y = ring.x + 151 * math.cos(2.0), ring.y + 151 * math.sin(2.0)
+    down, across = np.mgrid[0 : drawn.shape[0], 0 : drawn.shape[1]]
+    drawn += 6.0 * (np.hypot(across - x, down - y) < 75)  # dust in the light: all is a little brighter there
+    found = find_rings(drawn.clip(0, 255).astype(np.uint8)).rings[0]
+    assert found.measures()["gap"] == pytest.approx(gap, abs=0.6)
+
+
+@pytest.mark.parametrize(("reach", "gaps"), [(20, 0), (30, 0), (37, 1)])
+def test_a_hole_is_a_gap_only_where_hardly_any_body_is_left_beside_it(reach: int, gaps: int) -> None:
+    drawn = replace(PLAIN, noise=0.5).draw()
+    middle = (PLAIN.outer + PLAIN.inner) / 2  # of 78 pixels of body
+    place = PLAIN.x + middle * math.cos(0.7), PLAIN.y + middle * math.sin(0.7)
+    cv2.circle(drawn, (round(place[0]), round(place[1])), reach, 20, -1, cv2.LINE_AA)
+    assert len(find_rings(cv2.GaussianBlur(drawn, (0, 0), 1.0)).rings[0].gaps) == gaps
 
 
 DIM = replace(PLAIN, light=0.52, light_from=0.4, ground=29.0, body=97.0, blur=2.2, noise=0.5)  # rim: 6 grey values
