@@ -4,7 +4,8 @@ python -m benchmarks.rings [--count 200] [--good 60] [--height 2048] [--width 24
 
 Draws rings of two types under one-sided light, with dirt, noise and blur, plain, off centre, oval, with flash or cut
 through; learns limits from other good rings of the same types; and judges every ring by them. Times are CPU seconds of
-one thread. With ``--tips``, fins are pointed, triangles, rectangles and round by turns. With ``--record``, the same command goes on where one was interrupted.
+one thread. With ``--tips``, fins are pointed, triangles, rectangles and round by turns. With ``--record``, the same
+command goes on where one was interrupted.
 """
 
 from __future__ import annotations

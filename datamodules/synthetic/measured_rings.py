@@ -176,18 +176,19 @@ def _draw(ring: MeasuredRing) -> npt.NDArray[np.uint8]:
 def _fin(ring: MeasuredRing, turn: Floats, radius: float, height: float) -> Floats:
     """Return how far a fin stands out at each angle."""
     away = np.abs((turn - ring.angle + math.pi) % (2 * math.pi) - math.pi) * radius / ring.fin
-    return np.asarray(height * _share(ring.tip, np.clip(away, 0, 1), (1 - away) * ring.fin), dtype=np.float32)
+    share = _share(ring.tip, np.asarray(np.clip(away, 0, 1)), np.asarray((1 - away) * ring.fin))
+    return np.asarray(height * share, dtype=np.float32)
 
 
-def _share(tip: Tip, away: Floats, within: Floats) -> Floats:
+def _share(tip: Tip, away: Floats, within: Floats) -> npt.NDArray[np.floating]:
     """Return the share of its height that a fin has ``away`` from its crest, and so many pixels within its foot."""
     if tip == "sharp":
-        return 1 - away
+        return np.asarray(1 - away)
     if tip == "square":
-        return np.clip(within + 0.5, 0, 1)
+        return np.asarray(np.clip(within + 0.5, 0, 1))
     if tip == "round":
-        return np.sqrt(1 - away**2)
-    return np.clip(np.cos(away * math.pi / 2), 0, 1) ** 1.5
+        return np.asarray(np.sqrt(1 - away**2))
+    return np.asarray(np.clip(np.cos(away * math.pi / 2), 0, 1) ** 1.5)
 
 
 def _dirty(ring: MeasuredRing, scene: Floats, reach: Floats, rng: np.random.Generator) -> Floats:
