@@ -5,9 +5,12 @@ python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--s
 FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two tables:
 
 * **microscopes**: AUROC on another microscope, by the model as it is, and after ``loupe extend`` by ten good images of
-  it, of every kind of fiber, none of which is tested; then ``loupe forget`` (what that leaves is shown of the last
-  one). Each split is a training of its own, on another half of the good faces, or on faces drawn anew: means over
-  splits (least to greatest).
+  it, drawn at random and not tested; then ``loupe forget`` (what that leaves is shown of the last one). Beside them
+  what can be had: by a model that learnt all its good faces as the other microscope shows them (``own``), and of the
+  same tested faces as the first one shows them, by the model as it is (``first``). Then what is missed and falsely
+  alarmed after the ten, by a threshold from the calibration images alone, and by the one that ``loupe extend`` chose.
+  Each split is a training of its own, on another half of the good faces, or on faces drawn anew: means over splits
+  (least to greatest).
 * **labels**: of one model, the test images are halved by group, at random, once per seed. Verdicts are given on one
   half, in rounds of ten: the nearest to the threshold first, with one in ten at random or half of them (as by ``loupe
   label``), or all at random; after each round thresholds are chosen anew, as by ``loupe calibrate pool=false``. What
@@ -21,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -33,24 +36,26 @@ from sklearn.metrics import roc_auc_score
 from callbacks.decisions.choosing import Seen
 from callbacks.policies.choice import choose_threshold
 from callbacks.policies.f1 import F1
+from callbacks.policies.normal import Normal
 from datamodules.files.images import read_image
 from datamodules.synthetic.drawing import Identity
-from datamodules.synthetic.fiber import CORES_UM, DEFECTS
+from datamodules.synthetic.fiber import DEFECTS
 from tools.cli import main as loupe
 from tools.labelling.queue import Queue, Scored
 from tools.labelling.weighing import weights_of
 from tools.runs.calibrating import Labelled, evened
+from tools.runs.run_folder import RunFolder
+from tools.runs.thresholds import calibration_state
 
 from .microscopes import MICROSCOPES, Scene, cut_scene, drawn_scene, first, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
 
-KINDS = tuple(CORES_UM)
 ROUND = 10  # verdicts after which thresholds are chosen anew
 TEN = 10  # good images of the other microscope
 VERDICTS = (0, 10, 20, 30, 50)
@@ -61,12 +66,11 @@ QUIET = ("overlay=none", "mask=none", "page=0", "errors=ok")
 
 
 class Face(NamedTuple):
-    """An end face, its label, its group, and its kind: what core it has."""
+    """An end face, its label, and its group."""
 
     scene: Scene
     defective: bool
     group: str
-    kind: str
 
 
 @dataclass
@@ -176,12 +180,10 @@ def real_faces(root: Path) -> list[Face]:
     labels, rng, found = pd.read_csv(root / "labels.csv"), np.random.default_rng(0), []
     for name, label in zip(labels["image"], labels["label"], strict=True):
         if label in {"good", "defective"}:
-            found.append(
-                Face(cut_scene(read_image(root / name)), label == "defective", str(name), str(name).partition("/")[0])
-            )
+            found.append(Face(cut_scene(read_image(root / name)), label == "defective", str(name)))
     for place, face in enumerate([face for face in found if not face.defective]):
         bad = planted(face.scene, DEFECTS[place % len(DEFECTS)], rng.uniform(0.5, 1), rng)
-        found.append(Face(bad, True, face.group, face.kind))
+        found.append(Face(bad, True, face.group))
     return found
 
 
@@ -192,7 +194,7 @@ def drawn_faces(count: int, seed: int) -> list[Face]:
         defect = DEFECTS[group // 3 % len(DEFECTS)] if group % 3 == 2 else None
         identity = Identity(seed, "fiber", group, 0)
         scene = drawn_scene(identity, defect, rng.uniform(0.5, 1) if defect else 0.0)
-        found.append(Face(scene, defect is not None, f"connector_{group}", KINDS[group % len(KINDS)]))
+        found.append(Face(scene, defect is not None, f"connector_{group}"))
     return found
 
 
@@ -228,16 +230,27 @@ def scores_of(run: Path, folder: Path, out: Path) -> tuple[Floats, npt.NDArray[n
 
 
 class Second(NamedTuple):
-    """What becomes of a second microscope: scores before and after ten images of it are learnt, and forgotten."""
+    """What becomes of a second microscope: scores before and after ten images of it are learnt, and forgotten.
 
+    ``first`` are the same faces by the first microscope, ``own`` by a model of the second one; ``plain`` is a threshold
+    after the ten, from the calibration images alone.
+    """
+
+    first: Pool
     before: Pool
     extended: Pool
+    own: Pool
+    plain: float
     tested_N: npt.NDArray[np.bool_]
     moved: float
 
     def auroc(self, pool: Pool) -> float:
         """AUROC on images that were not learnt."""
         return float(roc_auc_score(pool.bad_N[self.tested_N], pool.score_N[self.tested_N]))
+
+    def errors(self, line: float) -> dict[str, float]:
+        """Shares of missed and falsely alarmed images after the ten, by a threshold."""
+        return _errors(self.known.score_N, self.known.bad_N, line)
 
     @property
     def known(self) -> Pool:
@@ -255,9 +268,25 @@ def microscopes(faces: list[Face], out: Path, kinds: Sequence[str], split: int, 
     rest = [face for face in faces if face.group not in groups]
     write(learn, out / "first")
     train = ["train", f"data.root={out / 'first'}", "model=patchcore", *BRIEF, f"out={out}", "name=run", "id=one"]
-    command(*train, f"seed={split}", *MOST, *words)
-    ten = {face.group for face in of_every_kind([face for face in rest if not face.defective], TEN)}
-    return [_second(out / "run" / "one", rest, ten, out / kind, kind, again=kind == kinds[-1]) for kind in kinds]
+    settings = [f"seed={split}", *MOST, *words]
+    command(*train, *settings)
+    ten = {faces[place].group for place in good[len(good) // 2 :][:TEN]}
+    run = out / "run" / "one"
+    write(rest, out / "known" / "all")
+    first_N, bad_N, names = scores_of(run, out / "known" / "all", out / "known" / "before")
+    groups_N = np.array([rest[int(stem)].group for stem in names])
+    shown = Pool(first_N, bad_N, groups_N, line_of(run))
+    found = []
+    for kind in kinds:
+        place = out / kind
+        write(rest, place / "all", kind)
+        write(learn, place / "own", kind)
+        own = ["train", f"data.root={place / 'own'}", "model=patchcore", *BRIEF, f"out={place}", "name=run", "id=own"]
+        command(*own, *settings)
+        own_N, _, _ = scores_of(place / "run" / "own", place / "all", place / "by_own")
+        pools = (shown, replace(shown, score_N=own_N))
+        found.append(_second(run, pools, ten, place, again=kind == kinds[-1]))
+    return found
 
 
 def line_of(run: Path) -> float:
@@ -266,29 +295,39 @@ def line_of(run: Path) -> float:
     return float(values["image"]["all"]["value"])
 
 
-def of_every_kind(faces: Sequence[Face], count: int) -> list[Face]:
-    """Choose so many faces, one of each kind in turn, in their order."""
-    turns: dict[str, int] = {}
-    placed = []
-    for place, face in enumerate(faces):
-        turns[face.kind] = turns.get(face.kind, 0) + 1
-        placed.append((turns[face.kind], place))
-    return [faces[place] for _, place in sorted(placed)[:count]]
+def plain_line(run: Path, count: int) -> float:
+    """Choose a threshold from so many calibration images of the training alone, by the policy of the run."""
+    seen = [Seen(*row) for row in calibration_state(RunFolder(run))["scores"]][:count]
+    return choose_threshold(F1(), [one.score for one in seen], [one.label_index for one in seen], Normal(0.99)).value
 
 
-def _second(run: Path, rest: list[Face], ten: set[str], place: Path, kind: str, *, again: bool) -> Second:
-    line = line_of(run)
-    write(rest, place / "all", kind)
+def _second(run: Path, known: tuple[Pool, Pool], ten: set[str], place: Path, *, again: bool) -> Second:
+    line, count = line_of(run), len(calibration_state(RunFolder(run))["scores"])
+    group_N = known[0].group_N
     score_N, bad_N, names = scores_of(run, place / "all", place / "before")
-    group_N = np.array([rest[int(stem)].group for stem in names])
-    added = [stem for stem, bad in zip(names, bad_N, strict=True) if not bad and rest[int(stem)].group in ten]
+    taken_N = ~bad_N & np.isin(group_N, sorted(ten))
+    added = [stem for stem, taken in zip(names, taken_N, strict=True) if taken]
     new = [place / "all" / "good" / f"{stem}.png" for stem in added]
     command("extend", f"run={run}", f"data=[{','.join(map(str, new))}]")
     after_N, _, _ = scores_of(run, place / "all", place / "after")
+    line_of_ten, plain = line_of(run), plain_line(run, count)
     command("forget", f"run={run}", f"pictures=[{','.join(map(str, new))}]")
     again_N = scores_of(run, place / "all", place / "again")[0] if again else np.full(len(score_N), np.nan)
-    pools = [Pool(scores_N, bad_N, group_N, line) for scores_N in (score_N, after_N)]
-    return Second(pools[0], pools[1], ~np.isin(group_N, sorted(ten)), float(np.abs(again_N - score_N).max()))
+    before, after = Pool(score_N, bad_N, group_N, line), Pool(after_N, bad_N, group_N, line_of_ten)
+    tested_N = ~np.isin(group_N, sorted(ten))
+    return Second(known[0], before, after, known[1], plain, tested_N, float(np.abs(again_N - score_N).max()))
+
+
+SHOWN: dict[str, Callable[[Second], Pool]] = {
+    "before": lambda one: one.before,
+    "extended by 10": lambda one: one.extended,
+    "own": lambda one: one.own,
+    "first": lambda one: one.first,
+}
+LINES: dict[str, Callable[[Second], float]] = {
+    "by calibration images": lambda one: one.plain,
+    "by the ten, too": lambda one: one.extended.threshold,
+}
 
 
 def row_of(name: str, kind: str, seconds: Sequence[Second]) -> dict[str, object]:
@@ -298,8 +337,13 @@ def row_of(name: str, kind: str, seconds: Sequence[Second]) -> dict[str, object]
     return {
         "set": name,
         "microscope": kind,
-        "before": spread([one.auroc(one.before) for one in seconds]),
-        "extended by 10": spread([one.auroc(one.extended) for one in seconds]),
+        **{name: spread([one.auroc(pool(one)) for one in seconds]) for name, pool in SHOWN.items()},
+        **{
+            f"missed, alarms {name}": ", ".join(
+                f"{np.mean([one.errors(line(one))[what] for one in seconds]):.3f}" for what in ("missed", "alarms")
+            )
+            for name, line in LINES.items()
+        },
         "good, defective": "; ".join(f"{good}, {bad}" for good, bad in sorted(set(counts))),
         "largest change of a score after forget": ""
         if np.isnan(seconds[0].moved)
@@ -332,7 +376,7 @@ def fibers(name: str, options: argparse.Namespace) -> tuple[Rows, Rows]:
         seconds = microscopes(faces, out, options.microscopes, split, options.settings)
         for kind, second in zip(options.microscopes, seconds, strict=True):
             found[kind].append(second)
-            print(name, kind, split, second.auroc(second.before), second.auroc(second.extended), flush=True)
+            print(name, kind, split, *(second.auroc(pool(second)) for pool in SHOWN.values()), flush=True)
     rows = [row_of(name, kind, seconds) for kind, seconds in found.items()]
     last = options.microscopes[-1]
     labels = table_of(f"{name}, {last}", [one.before for one in found[last]], options.seeds)

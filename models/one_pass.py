@@ -6,6 +6,7 @@ Some can learn more images later, without those of before, and unlearn images ag
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from .components.unfinished import Unfinished
 from .errors import UntrainedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -156,6 +157,29 @@ class OnePassModel(InspectionModel):
         """
         del paths, read
         raise ValueError(f"Expected a model that grows, but found {type(self).__name__}.")
+
+    @contextmanager
+    def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
+        """Judge as if an image had never been learnt, for a moment: it is forgotten, and then all is as it was.
+
+        Args:
+            path: Of ``learnt``.
+            read: As for ``forget``.
+
+        Raises:
+            DataError: Too little is left without it.
+            ValueError: The model cannot grow.
+        """
+        learnt = self.learnt
+        held = [(module, dict(module.named_buffers(recurse=False))) for module in self.modules()]
+        try:
+            self.forget([path], read)
+            yield
+        finally:
+            self.learnt = learnt
+            for module, buffers in held:
+                for name, buffer in buffers.items():
+                    setattr(module, name, buffer)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Send the names of what was learnt along."""

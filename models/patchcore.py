@@ -9,6 +9,7 @@ Letters: B batch, P patches of an image in all sizes, D features of a patch, N p
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -26,7 +27,7 @@ from .features.backbones import Backbone
 from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -216,6 +217,20 @@ class PatchCore(OnePassModel):
         check_something(int(stays_M.sum()), "patches of a bank")
         self.learnt = [path for path in self.learnt if path not in paths]
         self.model.set_bank(self.model.bank_MD[stays_M.to(self.device)], place_I[image_M[stays_M]])
+
+    @contextmanager
+    def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
+        """Judge by the patches of other images, for a moment.
+
+        Patches of others that stood so near that they were not kept do not come back, so scores are at least what they
+        would be had the image never been learnt.
+        """
+        del read
+        places = torch.tensor([place for place, learnt in enumerate(self.learnt) if learnt == path])
+        stays_M = ~torch.isin(self.model.image_M.cpu(), places)
+        check_something(int(stays_M.sum()), "patches of a bank")
+        with self.model.only(stays_M.to(self.device)):
+            yield
 
     def _images_of(self, picks: list[int]) -> Tensor:
         """Tell of which image picks of collected patches are, by its place in ``learnt``, to which those are added."""

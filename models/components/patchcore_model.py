@@ -6,6 +6,7 @@ features of a patch, M patches in the bank, N patches that are asked for, K neig
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from .padding import SeesPadding, cells_inside
 from .sizes import listed, resized
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -146,7 +147,12 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         return square_N.view(-1, patch_BPD.shape[1])
 
     def _is_worth_arranging(self) -> bool:
-        return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu"
+        return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu" and self._is_linked
+
+    @property
+    def _is_linked(self) -> bool:
+        """Whether the neighbours of every patch are noted: so they are, unless the bank is to be used for a moment."""
+        return len(self.neighbor_MK) == len(self.bank_MD)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Take a bank, which may be written over the old one; earlier versions did not note whose patches it holds."""
@@ -177,7 +183,8 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         if self.num_neighbors == 1:
             return matches.distance_BS.mean(dim=1)
         with full_precision(matches.worst_BSD):
-            neighbor_BSK = self.neighbor_MK[matches.index_BS]
+            index_BS = matches.index_BS
+            neighbor_BSK = self.neighbor_MK[index_BS] if self._is_linked else self._neighbors(index_BS)
             apart_BSK = (matches.worst_BSD.unsqueeze(2) - self.bank_MD[neighbor_BSK]).norm(dim=3)
             weight_BS = 1 - apart_BSK.softmax(dim=2)[:, :, 0]
             score_B: Tensor = (weight_BS * matches.distance_BS).mean(dim=1)
@@ -194,8 +201,27 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         unknown_M = torch.full((len(bank_MD),), -1)
         self.image_M = (unknown_M if image_M is None else image_M).to(bank_MD.device)
         self.bank_square_M = bank_MD.square().sum(dim=1)
-        count = min(max(self.num_neighbors, LINKS), len(bank_MD))
-        self.neighbor_MK = self.link(count)[:, : self.num_neighbors].clone()
+        self.neighbor_MK = self.link(self._links)[:, : self.num_neighbors].clone()
+
+    @contextmanager
+    def only(self, stays_M: Tensor) -> Iterator[None]:
+        """Judge by a part of the bank (M,) for a moment, and by all of it again afterwards."""
+        held = (self.bank_MD, self.bank_square_M, self.neighbor_MK)
+        self.bank_MD, self.bank_square_M = self.bank_MD[stays_M], self.bank_square_M[stays_M]
+        self.neighbor_MK = self.neighbor_MK[:0]
+        try:
+            yield
+        finally:
+            self.bank_MD, self.bank_square_M, self.neighbor_MK = held
+
+    @property
+    def _links(self) -> int:
+        return min(max(self.num_neighbors, LINKS), len(self.bank_MD))
+
+    def _neighbors(self, index_BS: Tensor) -> Tensor:
+        """Find the nearest patches (B, S, K) of a few patches of the bank: itself, then others."""
+        apart_BSM = torch.cdist(self.bank_MD[index_BS.flatten()], self.bank_MD).view(*index_BS.shape, -1)
+        return apart_BSM.topk(self._links, largest=False).indices[..., : self.num_neighbors]
 
     def link(self, count: int) -> Tensor:
         """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""

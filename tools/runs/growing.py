@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from callbacks.decisions.calibration import Calibrate, calibration_of
+from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.scopes import Scoped
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.images import read_image
@@ -25,13 +25,14 @@ from tools.errors import ConfigError
 from tools.runner.sources import find_images
 
 from .checkpoint import read_checkpoint, restore
+from .own_evidence import CalibrateByOwn
 from .ownership import owned
 from .reading import reading_of
 from .thresholds import LEVELS, PROBABILITY, Move, calibration_state, last_move, put_thresholds
 from .trainers import build_trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from callbacks.decisions.calibration import Calibration
     from datamodules.base import InspectionDataModule
@@ -51,7 +52,7 @@ class State(NamedTuple):
 
     Attributes:
         thresholds: Of images and pixels.
-        scores: Of the calibration images.
+        scores: Of the calibration images, and then of what was added.
         size: What it holds, in words.
         knows: A digest of the images that it learnt, in their order.
     """
@@ -60,6 +61,20 @@ class State(NamedTuple):
     scores: list[float]
     size: str
     knows: str
+
+
+class Done(NamedTuple):
+    """What was done to a model.
+
+    Attributes:
+        verb: That did it.
+        images: With which.
+        words: As people are told.
+    """
+
+    verb: str
+    images: Sequence[str]
+    words: str
 
 
 @torch.no_grad()
@@ -87,7 +102,10 @@ def _extend(asked: Growing) -> str:
         module.collect_batch(_batch(module, image.name, image.read(), reading))
     module.extend()
     passed = f" {len(images) - len(new)} were known already." if len(new) < len(images) else ""
-    return _settle(asked, module, before, "extend", [image.name for image in new], f"{len(new)} added.{passed}")
+    done = Done("extend", [image.name for image in new], f"{len(new)} added.{passed}")
+    at_hand = {image.name: image for image in new}
+    own = _own(asked, module, done.images, lambda path: at_hand[path].read() if path in at_hand else read_image(path))
+    return _settle(asked, module, before, done, own)
 
 
 @torch.no_grad()
@@ -110,19 +128,31 @@ def _forget(asked: Growing) -> str:
         )
     gone = sorted({path for name in asked.what for path in named(name, module.learnt)})
     reading = reading_of(asked.config.data)
+    module.forget(gone, lambda path: _seen_again(module, path, read_image, reading))
+    own = _own(asked, module, [], read_image)
+    return _settle(asked, module, before, Done("forget", gone, f"{len(gone)} taken out."), own)
 
-    def read(path: str) -> torch.Tensor:
-        try:
-            batch = _batch(module, path, read_image(path), reading)
-        except (OSError, UnreadableImageError) as error:
-            raise DataError(
-                f"Expected to read {path} once more, which {type(module).__name__} has to see to forget it, but: "
-                f"{error}"
-            ) from error
-        return module.images_of(batch)
 
-    module.forget(gone, read)
-    return _settle(asked, module, before, "forget", gone, f"{len(gone)} taken out.")
+def _own(asked: Growing, module: OnePassModel, images: Sequence[str], read: Callable[[str], Array]) -> CalibrateByOwn:
+    """Prepare to judge all that was added, these images last, by what the model learnt from the others."""
+    known, reading = set(module.learnt), reading_of(asked.config.data)
+    earlier = [image for entry in _entries(asked.folder) if entry["verb"] == "extend" for image in entry["images"]]
+    added = [image for image in dict.fromkeys([*earlier, *images]) if image in known]
+    return CalibrateByOwn(added, read, lambda path: _seen_again(module, path, read, reading), reading)
+
+
+def _seen_again(module: OnePassModel, path: str, read: Callable[[str], Array], reading: Reading) -> torch.Tensor:
+    """Read an image once more, or its tiles (B, 3, H, W).
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return module.images_of(_batch(module, path, read(path), reading))
+    except (OSError, UnreadableImageError) as error:
+        raise DataError(
+            f"Expected to read {path} once more, which {type(module).__name__} has to see to forget it, but: {error}"
+        ) from error
 
 
 def named(name: str, learnt: Sequence[str]) -> list[str]:
@@ -197,21 +227,23 @@ def _size(module: OnePassModel) -> str:
     return images if bank is None else f"{len(bank)} patches of {images}"
 
 
-def _settle(asked: Growing, module: OnePassModel, before: State, verb: str, images: Sequence[str], done: str) -> str:
+def _settle(asked: Growing, module: OnePassModel, before: State, done: Done, own: CalibrateByOwn) -> str:
     """Choose thresholds again, or take those that held for the same images; write everything, and say what moved."""
-    scored = _calibrate(asked, module)
+    scored = _calibrate(asked, module, own)
     after, held = _state(module), _held(asked.folder)
-    known = _once_held(asked.folder, after.knows) if verb == "forget" else None
+    known = _once_held(asked.folder, after.knows) if done.verb == "forget" else None
     if known is not None:
         after = after._replace(thresholds={level: Scoped.from_dict(known[level]) for level in LEVELS})
-    lines = [f"{done} The model holds {after.size}; it held {before.size}.", _moved(before, after, scored)]
-    lines += [_whose(asked.folder, restored=known is not None)] if scored or known else []
+    lines = [f"{done.words} The model holds {after.size}; it held {before.size}.", _moved(before, after, scored)]
+    lines += (
+        [_whose(asked.folder, restored=True)] if known else [own.describe(), _whose(asked.folder)] if scored else []
+    )
     if asked.dry:
-        return "\n".join([*lines, "Nothing was changed (dry=true)."])
-    why = asked.why or f"{verb}: {len(images)} images"
-    entry = {"verb": verb, "by": asked.who, "why": asked.why, "images": list(images), "holds": after.size}
+        return "\n".join([*(line for line in lines if line), "Nothing was changed (dry=true)."])
+    why = asked.why or f"{done.verb}: {len(done.images)} images"
+    entry = {"verb": done.verb, "by": asked.who, "why": asked.why, "images": list(done.images), "holds": after.size}
     _note(asked.folder, {**entry, "knew": before.knows, "before": held})
-    about = Move(None, None, "", asked.who, why, verb)
+    about = Move(None, None, "", asked.who, why, done.verb)
     probability = {key: known[key] for key in PROBABILITY if key in known} if known else None
     outcome = put_thresholds(asked.folder, after.thresholds, about, module.cpu().state_dict(), probability)
     return "\n".join([*[line for line in lines if line], outcome, f"{asked.folder.path / JOURNAL} keeps which images."])
@@ -230,7 +262,7 @@ def _once_held(folder: RunFolder, knows: str) -> dict[str, Any] | None:
     return held
 
 
-def _whose(folder: RunFolder, *, restored: bool) -> str:
+def _whose(folder: RunFolder, *, restored: bool = False) -> str:
     """Say whose thresholds are replaced, and by what; nothing where nobody but the training chose them."""
     if restored:
         return (
@@ -245,8 +277,12 @@ def _whose(folder: RunFolder, *, restored: bool) -> str:
     )
 
 
-def _calibrate(asked: Growing, module: OnePassModel) -> int:
-    """Choose thresholds by the calibration images, as far as they are where they were; return how many that is."""
+def _calibrate(asked: Growing, module: OnePassModel, own: CalibrateByOwn) -> int:
+    """Choose thresholds by the calibration images, if they are where they were, and by what was added.
+
+    Returns:
+        How many calibration images there are; 0: not all of them, and thresholds stay.
+    """
     datamodule: InspectionDataModule = build(asked.config.data, "data")
     known = read_table(asked.folder.samples)
     wanted = known[known["split"] == CALIBRATION]
@@ -258,7 +294,7 @@ def _calibrate(asked: Growing, module: OnePassModel) -> int:
         return 0
     calibration = calibration_of(module)
     usual, cloud, scales = calibration.usual, calibration.cloud, calibration.scales
-    build_trainer(asked.config, [Calibrate()]).validate(module, datamodule, verbose=False)
+    build_trainer(asked.config, [own]).validate(module, datamodule, verbose=False)
     calibration.usual, calibration.cloud, calibration.scales = usual, cloud, scales  # learnt from all images, not these
     return len(wanted)
 
@@ -270,7 +306,7 @@ def _moved(before: State, after: State, scored: int) -> str:
             "The calibration images are not where they were, or have changed: thresholds stay as they were, and rest "
             "on scores of the model before. loupe calibrate chooses them anew from labels."
         )
-    pairs = list(zip(before.scores, after.scores, strict=True))
+    pairs = list(zip(before.scores[:scored], after.scores[:scored], strict=True))  # what was added comes after them
     shifts = [new - old for old, new in pairs]
     old_threshold, new_threshold = before.thresholds["image"].all.value, after.thresholds["image"].all.value
     flips = sum((old >= old_threshold) != (new >= new_threshold) for old, new in pairs)
