@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,6 +127,33 @@ def test_patches_of_an_image_leave_with_it() -> None:
     patches = {path: module.describe(read(path))[0] for path in module.learnt}
     for row, image in zip(module.model.bank_MD, module.model.image_M.tolist(), strict=True):
         assert float((patches[module.learnt[image]] - row).abs().sum(dim=1).min()) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["patchcore", "padim", "dfm"])
+def test_an_image_is_judged_as_if_it_had_been_forgotten_and_then_all_is_as_it_was(name: str) -> None:
+    module, other = fitted(name, 0, 9), fitted(name, 0, 9)
+    for one in (module, other):
+        extend(one, 9, 3)
+    before, state = scores(module), deepcopy(module.state_dict())
+    with torch.no_grad():
+        other.forget(["/10.png"], read)
+        with module.without("/10.png", read):
+            meanwhile = scores(module)
+    torch.testing.assert_close(meanwhile, scores(other), rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(meanwhile, before, rtol=1e-6, atol=1e-6)
+    assert torch.equal(scores(module), before)
+    for key, value in module.state_dict().items():
+        assert torch.equal(value, state[key]) if isinstance(value, torch.Tensor) else value == state[key]
+
+
+@pytest.mark.parametrize("name", ["patchcore", "padim", "dfm"])
+def test_a_model_that_is_nothing_without_an_image_says_so_and_stays(name: str) -> None:
+    module = fitted(name, 0, 1 if name == "patchcore" else 2)
+    before = scores(module)
+    with pytest.raises(DataError), torch.no_grad(), module.without("/0.png", read):
+        scores(module)
+    assert torch.equal(scores(module), before)
+    assert module.learnt[0] == "/0.png"
 
 
 @pytest.mark.parametrize("name", ["patchcore", "padim", "dfm"])

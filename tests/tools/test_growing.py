@@ -106,6 +106,34 @@ def test_what_is_added_is_accepted_and_what_is_taken_out_again_leaves_no_trace(
     assert len((run / "thresholds.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
+def test_what_was_added_is_evidence_as_if_it_had_not_been_learnt(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, strange = state_of(run)[STATE]["scores"], write_strange(tmp_path / "other", 9)
+    assert main(["extend", f"run={run}", f"data=[{','.join(map(str, strange[:6]))}]"]) == 0
+    assert "Thresholds rest on 6 of the images that were added, too" in capsys.readouterr().out
+    after = state_of(run)[STATE]
+    kept, own = after["scores"][: len(before)], after["scores"][len(before) :]
+    assert [row[1] for row in kept] == [row[1] for row in before]
+    assert [row[1] for row in own] == [0] * 6
+    learnt = verdicts(run, tmp_path / "other", tmp_path / "out")
+    assert all(row[0] > 1.02 * score for row, (score, _) in zip(own, learnt[:6], strict=True))
+    assert [verdict for _, verdict in learnt] == ["good"] * 9  # three of which it never learnt
+    other = shutil.copytree(run, tmp_path / "copy" / "plates" / "one")
+    assert main(["forget", f"run={other}", f"pictures={strange[2]}"]) == 0
+    forgotten = verdicts(other, strange[2], tmp_path / "forgotten")
+    assert own[2][0] == pytest.approx(forgotten[0][0], rel=1e-3)
+    capsys.readouterr()
+
+    strange[0].unlink()
+    assert main(["extend", f"run={run}", f"data={strange[6]}"]) == 0
+    said = capsys.readouterr().out
+    assert "Thresholds rest on 6 of the images that were added, too" in said
+    assert "1 more could not be judged so" in said
+    assert main(["forget", f"run={run}", f"pictures={strange[5]}", "dry=true"]) == 0
+    assert "Thresholds rest on 5 of" in capsys.readouterr().out
+
+
 def test_what_a_person_chose_holds_again_when_the_images_are_forgotten(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

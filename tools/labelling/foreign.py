@@ -21,7 +21,7 @@ from datamodules.outlines.polygons import Outline
 from datamodules.outlines.regions import mask_rings
 
 from .entries import DEFECTIVE
-from .labels_file import labels_of, word_of
+from .labels_file import OPEN, labels_of, word_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +38,10 @@ UNTYPED = "defect"
 
 
 def write_coco(desk: Desk, masks: Masks, folder: Path) -> Path:
-    """Write ``coco.json``: every labelled image that was decided, and an annotation for each region of its mask.
+    """Write ``coco.json``: every labelled image, and an annotation for each region of its mask.
 
-    An image called defective without a mask has no annotation; ``verdict`` says what each image is called.
+    ``verdict`` says what each image is called, and ``label`` what ``data=oring`` reads: of an image that is called
+    defective without a mask, which has no annotation, that nobody knows. Readers of neither take it for good.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -49,8 +50,11 @@ def write_coco(desk: Desk, masks: Masks, folder: Path) -> Path:
         item = desk.item(name)
         height, width = size_of(item)
         file = os.path.relpath(item.path.resolve(), folder.resolve())
-        images.append({"id": number, "file_name": file, "height": height, "width": width, "verdict": word_of(label)})
-        for outline, region_HW in outlines_of(label, masks):
+        outlines, word = outlines_of(label, masks), word_of(label)
+        read_as = OPEN if word == DEFECTIVE and not outlines else word
+        images.append({"id": number, "file_name": file, "height": height, "width": width})
+        images[-1] |= {"verdict": word, "label": read_as}
+        for outline, region_HW in outlines:
             entry = coco_annotation(outline, region_HW)
             if entry is not None:
                 category = names.setdefault(outline.label, len(names) + 1)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from datamodules.errors import DataError
 from datamodules.files.csv_text import bare, map_texts
+from datamodules.progress import tell
 
 from .items import Item
 from .journal import read_journal
@@ -51,6 +52,11 @@ def labels_of_journal(journal: Path) -> Path:
     """
     state = read_journal(journal)
     items, picked = read_images(journal)
+    if others := [image for image in state.images() if image not in items]:
+        tell(
+            f"{journal} also holds verdicts on {len(others)} images of another set, such as {others[0]}, which do not "
+            "count: to have them, open that set again by loupe label."
+        )
     rows = label_rows(items, state, picked)
     if not rows:
         raise DataError(

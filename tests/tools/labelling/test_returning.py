@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -238,11 +239,28 @@ def test_labels_csv_coco_and_labelme(tmp_path: Path) -> None:
     assert [image["verdict"] for image in coco["images"]] == ["defective", "good", "unknown"]
     assert [one["area"] for one in coco["annotations"]] == [int((spot() > 0).sum()), int((spot(36, 25) > 0).sum())]
     assert (out / coco["images"][0]["file_name"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
+    assert [image["label"] for image in coco["images"]] == ["defective", "good", "unknown"]
     folder = write_labelme(desk, masks, out)
     (first, second, third) = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.iterdir())]
     assert {shape["label"] for shape in first["shapes"]} == {"pit"}
     assert (second["flags"], second["shapes"], third["flags"]) == ({"good": True}, [], {"unknown": True})
     assert (folder / first["imagePath"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
+
+
+def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
+    desk = open_desk(images(tmp_path / "set" / "images", [None] * 5), tmp_path / "out")
+    masks = Masks(tmp_path / "out" / MASKS)
+    marks = np.maximum(spot(), spot(36, 25))
+    say(desk, masks, "p00.png", "defective", "tear", marks)
+    for name, verdict in (("p01.png", "good"), ("p02.png", "unsure"), ("p03.png", "defective"), ("p04.png", "rework")):
+        say(desk, masks, name, verdict)
+    write_coco(desk, masks, tmp_path / "out")
+    (tmp_path / "set" / "annotations").mkdir()
+    shutil.copy(tmp_path / "out" / "coco.json", tmp_path / "set" / "annotations" / "coco.json")
+    found, problems = OringDataModule(root=str(tmp_path / "set")).listing()
+    assert problems == []
+    assert list(found.sort_values("name")["label_index"]) == [1, 0, -1, -1, -1]
+    assert found.set_index("name")["defect"]["images/p00.png"] == "tear"
 
 
 def test_a_mask_of_another_size_or_no_mask_is_refused(tmp_path: Path) -> None:
