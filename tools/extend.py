@@ -19,10 +19,11 @@ EPILOG = """examples:
 
 PatchCore's bank gets a share of their patches (model.coreset_ratio), those farthest from all that it holds; PaDiM and
 DFM fit to all images anew, from what they keep of those of before. The calibration images are scored again, where they
-still are where they were, and so are the images that were added, each by the model without it, as good ones; thresholds
-are chosen from both by the policy of the run. thresholds.jsonl and learnt.jsonl keep what happened. The figures of the
-run's report stay those of the model that it was tested with: loupe test RUN gives new ones, and bundles are exported
-again. Take images of several days and of every kind: ten of one morning say little of the rest."""
+still are where they were, and so are the images that were added, once they are ten (threshold.min_images), each by the
+model without it, as good ones; thresholds are chosen from both by the policy of the run. thresholds.jsonl and
+learnt.jsonl keep what happened. The figures of the run's report stay those of the model that it was tested with: loupe
+test RUN gives new ones, and bundles are exported again. Take images of several days and of every kind: ten of one
+morning say little of the rest."""
 
 
 def main(args: Sequence[str]) -> int:

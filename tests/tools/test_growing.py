@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,9 +19,6 @@ from tools.cli import main
 from tools.runs.growing import named
 from tools.runs.thresholds import PROBABILITY
 from tools.train import main as train
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STATE = "post_processor._extra_state"
 MODELS = ("patchcore", "padim", "dfm")
@@ -109,16 +108,20 @@ def test_what_is_added_is_accepted_and_what_is_taken_out_again_leaves_no_trace(
 def test_what_was_added_is_evidence_as_if_it_had_not_been_learnt(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, strange = state_of(run)[STATE]["scores"], write_strange(tmp_path / "other", 9)
-    assert main(["extend", f"run={run}", f"data=[{','.join(map(str, strange[:6]))}]"]) == 0
-    assert "Thresholds rest on 6 of the images that were added, too" in capsys.readouterr().out
-    after = state_of(run)[STATE]
-    kept, own = after["scores"][: len(before)], after["scores"][len(before) :]
+    before, strange = state_of(run)[STATE]["scores"], write_strange(tmp_path / "other", 13)
+    assert main(["extend", f"run={run}", f"data=[{','.join(map(str, strange[:9]))}]"]) == 0
+    assert "from 10 on (threshold.min_images); so far 9 are in the model" in capsys.readouterr().out
+    assert len(state_of(run)[STATE]["scores"]) == len(before)
+    assert main(["extend", f"run={run}", f"data={strange[9]}"]) == 0
+    assert "Thresholds rest on 10 images that were added, too" in capsys.readouterr().out
+    after = state_of(run)[STATE]["scores"]
+    kept, own = after[: len(before)], after[len(before) :]
     assert [row[1] for row in kept] == [row[1] for row in before]
-    assert [row[1] for row in own] == [0] * 6
-    learnt = verdicts(run, tmp_path / "other", tmp_path / "out")
-    assert all(row[0] > 1.02 * score for row, (score, _) in zip(own, learnt[:6], strict=True))
-    assert [verdict for _, verdict in learnt] == ["good"] * 9  # three of which it never learnt
+    assert [row[1] for row in own] == [0] * 10
+    verdicts(run, tmp_path / "other", tmp_path / "out")
+    judged = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    scores = dict(zip(judged["image_path"].map(lambda path: Path(path).stem), judged["score"], strict=True))
+    assert all(row[0] > 1.02 * scores[path.stem] for row, path in zip(own, strange, strict=False))
     other = shutil.copytree(run, tmp_path / "copy" / "plates" / "one")
     assert main(["forget", f"run={other}", f"pictures={strange[2]}"]) == 0
     forgotten = verdicts(other, strange[2], tmp_path / "forgotten")
@@ -126,12 +129,10 @@ def test_what_was_added_is_evidence_as_if_it_had_not_been_learnt(
     capsys.readouterr()
 
     strange[0].unlink()
-    assert main(["extend", f"run={run}", f"data={strange[6]}"]) == 0
+    assert main(["extend", f"run={run}", f"data={strange[10]}"]) == 0
     said = capsys.readouterr().out
-    assert "Thresholds rest on 6 of the images that were added, too" in said
+    assert "Thresholds rest on 10 images that were added, too" in said
     assert "1 more could not be judged so" in said
-    assert main(["forget", f"run={run}", f"pictures={strange[5]}", "dry=true"]) == 0
-    assert "Thresholds rest on 5 of" in capsys.readouterr().out
 
 
 def test_what_a_person_chose_holds_again_when_the_images_are_forgotten(

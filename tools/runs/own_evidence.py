@@ -27,6 +27,9 @@ MOST = 100  # images that are judged; of more, so many at even steps
 class CalibrateByOwn(Calibrate):
     """Calibrates by good images that the model learnt as well, each judged by the model without it.
 
+    Where fewer were added than ``threshold.min_images``, none counts: without it, little of its look is left in the
+    model, and a single one that nothing resembles would decide where the threshold lies.
+
     Args:
         added: Images that the model learnt, besides those of its training.
         read: Reads one of them.
@@ -36,6 +39,7 @@ class CalibrateByOwn(Calibrate):
     Attributes:
         judged: How many of them count.
         lost: How many do not, since they are not where they were, or the model is nothing without them.
+        needed: How many it takes, where there are too few; 0: there are enough, or none.
     """
 
     def __init__(
@@ -46,14 +50,16 @@ class CalibrateByOwn(Calibrate):
         reading: Reading,
     ) -> None:
         self.added = list(added)[:: -(-len(added) // MOST)] if added else []
-        self.judged = self.lost = 0
+        self.judged = self.lost = self.needed = 0
         self._read = read
         self._learns = learns
         self._reading = reading
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge them, after the calibration images; then choose thresholds by all."""
-        if isinstance(pl_module, OnePassModel):
+        fewest = calibration_of(pl_module).min_images
+        self.needed = fewest if 0 < len(self.added) < fewest else 0
+        if isinstance(pl_module, OnePassModel) and not self.needed:
             for path in track(self.added, "judging what was added"):
                 self._judge(path, pl_module)
         super().on_validation_epoch_end(trainer, pl_module)
@@ -72,10 +78,15 @@ class CalibrateByOwn(Calibrate):
 
     def describe(self) -> str:
         """Say what thresholds rest on besides calibration images; nothing where there is nothing to say."""
+        if self.needed:
+            return (
+                f"Added images count for thresholds as well from {self.needed} on (threshold.min_images); so far "
+                f"{len(self.added)} {'is' if len(self.added) == 1 else 'are'} in the model."
+            )
         lost = f" {self.lost} more could not be judged so, and do not count." if self.lost else ""
         if not self.judged:
             return lost.strip()
         return (
-            f"Thresholds rest on {self.judged} of the images that were added, too: each counts as a good one, judged "
-            f"without what the model learnt from it.{lost}"
+            f"Thresholds rest on {self.judged} images that were added, too: each counts as a good one, judged without "
+            f"what the model learnt from it.{lost}"
         )
