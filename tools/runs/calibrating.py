@@ -250,7 +250,11 @@ def _cautions(labelled: Sequence[Labelled], pooled: int, *, weighed: bool) -> li
     counts = {name: sum(one.seen.label_index == label for one in labelled) for name, label in LABEL_OF.items()}
     lines = [
         f"{counts['good']} good and {counts['defective']} defective labels"
-        + (f", beside {pooled} calibration images of the training." if pooled else ", and nothing else.")
+        + (
+            f", beside {pooled} images that thresholds rest on already (calibration images, and what loupe extend added)."
+            if pooled
+            else ", and nothing else."
+        )
     ]
     biased = [one for one in labelled if one.picked.lower() != RANDOM]
     if weighed:
