@@ -251,7 +251,7 @@ def _cautions(labelled: Sequence[Labelled], pooled: int, *, weighed: bool) -> li
     lines = [
         f"{counts['good']} good and {counts['defective']} defective labels"
         + (
-            f", beside {pooled} images that thresholds rest on already (calibration images, and what loupe extend added)."
+            f", beside {pooled} calibration images (of the training, and added since)."
             if pooled
             else ", and nothing else."
         )
