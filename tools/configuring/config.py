@@ -63,11 +63,16 @@ def parse_overrides(args: Sequence[str]) -> list[Override]:
                 f"Expected one value, but found several in {arg!r}; loupe sweep tries several, and if it is one, quote "
                 "it: 'key=\"a,b\"'."
             )
-        if override.key_or_group in PLACES and override.value() == "":
-            key = override.key_or_group
-            raise ConfigError(f"Expected {key} to be a folder, but found nothing; {key}=. is this one.")
+        if override.key_or_group in PLACES:
+            _require_place(override.key_or_group, override.value())
         overrides.append(override)
     return overrides
+
+
+def _require_place(key: str, value: Any) -> None:
+    """Refuse a place, or a list of them, that is empty."""
+    if "" in (value if isinstance(value, list) else [value]):
+        raise ConfigError(f"Expected {key} to be a folder, but found nothing; {key}=. is this one.")
 
 
 def compose_config(name: str, args: Sequence[str]) -> DictConfig:

@@ -35,6 +35,7 @@ def test_overrides_reach_what_refers_to_them() -> None:
         ("data.root=", ["Expected data.root to be a folder, but found nothing; data.root=. is this one."]),
         ("out=''", ["Expected out to be a folder, but found nothing"]),
         ("source=", ["Expected source to be a folder, but found nothing"]),
+        ("source=[lot,'']", ["Expected source to be a folder, but found nothing"]),
         ("seed=1,2", ["Expected one value", "seed=1,2", "loupe sweep"]),
         ("data.nosuch=1", ["No key", "+data.nosuch=..."]),
         ("fiber", ["Expected key=value", "'fiber'"]),
