@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from models.base import InspectionModel
 
 SLOW = {"efficient_ad_s", "efficient_ad_m"}  # the paper's large networks; efficient_ad is the same method
-MODELS = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in groups()["model"]]
+LONG = {"dinomaly", "do2mr", "lei", "do2mr_lei", "hybrid", "metallography"}  # seconds each, before anything is asked
+MARKS = {name: [pytest.mark.slow if name in SLOW else pytest.mark.procedure] for name in SLOW | LONG}
+MODELS = [pytest.param(name, marks=MARKS.get(name, [])) for name in groups()["model"]]
 DATA = (
     *(
         "data=synthetic",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
 from callbacks.inclusions.measures import measure_map
 from datamodules.files.object_crops import MARGIN, SIDE, object_crops
@@ -103,6 +104,7 @@ def test_crops_show_shape_and_not_size() -> None:
     assert object_crops(label, table.iloc[:0]).shape == (0, SIDE, SIDE)
 
 
+@pytest.mark.procedure
 def test_a_network_that_learnt_round_shapes_scores_others(tmp_path: Path) -> None:
     for seed in range(6):
         write(tmp_path / "maps" / f"scan{seed}tag-1.png", 255 - draw_mask(seed))

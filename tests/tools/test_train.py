@@ -124,12 +124,14 @@ def test_no_group_is_in_two_splits(run: Path) -> None:
     assert set(samples["split"]) == {"train", "calibration", "test"}
 
 
+@pytest.mark.procedure
 def test_the_same_seed_gives_the_same_numbers(run: Path, tmp_path: Path, drawn: Path) -> None:
     again = train(tmp_path, *SMALL, f"data.root={drawn}")
     for name in ("metrics.json", "predictions.csv", "sweep.csv", "calibration.json"):
         assert (again / name).read_bytes() == (run / name).read_bytes(), name
 
 
+@pytest.mark.procedure
 def test_another_seed_gives_other_splits(run: Path, tmp_path: Path, drawn: Path) -> None:
     other = train(tmp_path, *SMALL, f"data.root={drawn}", "seed=1", "report=false")
     assert (other / "samples.csv").read_bytes() != (run / "samples.csv").read_bytes()
@@ -232,6 +234,7 @@ def make_mvtec(root: Path) -> None:
             cv2.imwrite(str(root / folder / f"{index:03}.png"), image)
 
 
+@pytest.mark.procedure
 def test_hazards_are_named_left_out_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "data"
     make_mvtec(root)
@@ -259,6 +262,7 @@ def test_hazards_are_named_left_out_and_reported(tmp_path: Path, capsys: pytest.
     assert metrics["test"]["pixel_auroc"]["value"] > 0.9
 
 
+@pytest.mark.procedure
 def test_good_calibration_pictures_alone_use_the_fallback_and_say_so(tmp_path: Path) -> None:
     root = tmp_path / "data"
     make_mvtec(root)
@@ -304,6 +308,7 @@ def test_an_id_is_never_used_twice(run: Path, capsys: pytest.CaptureFixture[str]
     assert "choose another id=" in capsys.readouterr().err
 
 
+@pytest.mark.procedure
 def test_other_callbacks_can_stand_beside(tmp_path: Path, drawn: Path) -> None:
     timer = ["+callbacks.timer._target_=lightning.pytorch.callbacks.Timer", "+callbacks.timer.duration='00:01:00:00'"]
     assert train(tmp_path, *SMALL, f"data.root={drawn}", *timer, "report=false").is_dir()
