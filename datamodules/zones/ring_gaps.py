@@ -133,6 +133,8 @@ def _bareness(
     if usual < 1e-4:
         return None
     bare: Floats = 1.0 - (value - level) / np.where(np.abs(body) < 0.2 * usual, np.sign(body + 1e-12) * usual, body)
+    bottom, right = grey_HW.shape[0] - 1, grey_HW.shape[1] - 1
+    bare[(at_x < 0) | (at_y < 0) | (at_x > right) | (at_y > bottom)] = 0.0  # what the image does not show is no cut
     return bare
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from callbacks.report.oring_page import STATES, LotOfRings, render_oring_lot
+from callbacks.report.wording import plural
 from datamodules.files.csv_text import csv_text
 from datamodules.files.whole_files import write_whole
 from datamodules.zones.ring_parts import TO_JUDGE
@@ -108,7 +109,8 @@ def notes_of(entries: Sequence[dict[str, Any]], judge: Judge) -> list[str]:
 def summary_text(entries: Sequence[dict[str, Any]], judge: Judge, earlier: int) -> str:
     """Say the counts by kind and state."""
     summary = summary_of(entries, judge)
-    lines = [f"{summary['parts']} parts on {summary['images']} images, {summary['not_measured']} images not measured."]
+    counted = plural(summary["parts"], "part"), plural(summary["images"], "image")
+    lines = [f"{counted[0]} on {counted[1]}, {plural(summary['not_measured'], 'image')} not measured."]
     if earlier:
         lines[0] += f" {earlier} images had been measured before."
     if judge.acceptance is not None:

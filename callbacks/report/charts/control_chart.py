@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 180.0, 58.0, 84.0, 12.0, 28.0
 MOST_DOTS = 800  # of a lot: beyond, accepted parts are drawn as the line alone
+PADDED = 0.08  # of the range, above and below
 APART = 13.0  # pixels between the labels of two lines
 
 
@@ -53,7 +54,10 @@ def control_chart(
     mean = sum(values) / len(values)
     limits = [limit for limit in (low, high) if limit is not None]
     x = Axis(0.5, len(points) + 0.5, LEFT, width - RIGHT)
-    y = Axis(*padded_range([*values, *limits], 0.08), HEIGHT - BOTTOM, TOP)
+    bottom, top = padded_range([*values, *limits], PADDED)
+    if min([*values, *limits]) >= 0:
+        bottom = max(bottom, -PADDED * top)  # no ticks below 0 for what cannot be less
+    y = Axis(bottom, top, HEIGHT - BOTTOM, TOP)
     named = [(mean, f"mean {_number(mean)}", "mean")]
     named += [(low, f"least {_number(low)}", "limit")] if low is not None else []
     named += [(high, f"most {_number(high)}", "limit")] if high is not None else []

@@ -233,6 +233,14 @@ def test_a_ring_cut_by_the_border_is_not_whole() -> None:
     assert 2 * ring.outer.radius == pytest.approx(2 * PLAIN.outer, abs=0.5)
 
 
+def test_what_the_image_does_not_show_is_no_gap() -> None:
+    ring = find_rings(PLAIN.draw()[:, 255:]).rings[0]
+    assert not ring.whole
+    assert ring.gaps == ()
+    cut = replace(PLAIN, gap=20.0, angle=0.3)
+    assert find_rings(cut.draw()[:, 170:]).rings[0].measures()["gap"] == pytest.approx(20.0, abs=1.0)
+
+
 def apart_and_all(paths: list[Path]) -> tuple[int, int]:
     """Count the rings of photographs that are found apart, and all that are labelled."""
     apart, labelled = 0, 0
