@@ -238,7 +238,7 @@ def test_what_the_image_does_not_show_is_no_gap() -> None:
     assert not ring.whole
     assert ring.gaps == ()
     cut = replace(PLAIN, gap=20.0, angle=0.3)
-    assert find_rings(cut.draw()[:, 170:]).rings[0].measures()["gap"] == pytest.approx(20.0, abs=1.0)
+    assert find_rings(cut.draw()[:, 100:]).rings[0].measures()["gap"] == pytest.approx(20.0, abs=1.0)
 
 
 def apart_and_all(paths: list[Path]) -> tuple[int, int]:
