@@ -77,13 +77,14 @@ class ViewDataset(InspectionDataset):
         Raises:
             UnreadableImageError: A file changed since the survey.
         """
-        row, view, size = self.rows[index], self.views[index], (self.reading.height, self.reading.width)
+        row, view = self.rows[index], self.views[index]
         mask = None
         if row.mask_path:
             marks = read_marks(row.mask_path, row.image_path, view, self.reading.mask_on)
             mask = np.ascontiguousarray(fit_mask(marks, self.reading.placement(marks.shape)))
-        marked = np.zeros(size, dtype=np.bool_) if mask is None and row.label_index == GOOD else mask
         values = read_view(row.image_path, view)
+        size = self.reading.placement(values.shape).seen
+        marked = np.zeros(size, dtype=np.bool_) if mask is None and row.label_index == GOOD else mask
         return Sample(
             image=image_tensor(values, self.reading),
             name=row.name,

@@ -66,6 +66,8 @@ class InspectionModel(AnomalibModule):
         size_multiple: Both sides of an image must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
         not_padded: Why it cannot tell images from their padding, and what to do instead; empty where it can.
+        takes_any_size: Whether it judges every image at its own size; most networks are of one.
+        own_sizes: Whether images come at their own sizes; see ``use_own_sizes``.
         tiling: How parts are cut out of images and put together; None: they are judged whole.
         pads: Whether padding is kept out of what it learns and of scores; see ``use_padding``.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
@@ -81,6 +83,8 @@ class InspectionModel(AnomalibModule):
     size_multiple: int = 1
     not_exportable: ClassVar[str] = ""
     not_padded: ClassVar[str] = ""
+    takes_any_size: ClassVar[bool] = False
+    own_sizes: bool = False
     tiling: Cutting | None = None
     pads: bool = False
     classes: tuple[str, ...] = ()
@@ -210,6 +214,21 @@ class InspectionModel(AnomalibModule):
         self.pads = True
         for part in parts:
             part.pads = True
+
+    def use_own_sizes(self) -> None:
+        """Judge every image at its own size from now on.
+
+        Raises:
+            ValueError: The method cannot, or judges tiles of images of one size.
+        """
+        if not self.takes_any_size or self.tiling is not None:
+            found = "tiling" if self.takes_any_size else "a network for images of one size"
+            raise ValueError(
+                f"Expected data.fit to be squash, letterbox, crop or keep for {type(self).__name__} with {found}, but "
+                "found own, by which every image comes at its own size; set data.fit=keep, and data.image_size as "
+                "large as the images."
+            )
+        self.own_sizes = True
 
     def images_of(self, batch: InspectionBatch) -> Tensor:
         """Return the images of a batch, with their padding marked where the model tells it from them."""

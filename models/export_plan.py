@@ -25,7 +25,9 @@ class Graph:
     Attributes:
         network: From images (B, 3, H, W) in [0, 1] to raw scores and maps; or torchvision's Mask R-CNN.
         instances: Whether it is the latter, which takes one image at a time, and answers with instances.
-        side: Of the square images that it takes; None: it takes what the bundle judges, or its tiles.
+        size: Height and width of what it takes; None: it takes what the bundle judges, or its tiles.
+        multiple: It takes images of any size whose sides are multiples of this, and answers with maps alone; None: all
+            have one size.
         describe: From the same images to one vector each (B, D), by which a bundle tells those that are unlike the
             images of the training; it takes the network's own features, which runtimes compute once. None: it tells
             none by them.
@@ -33,7 +35,8 @@ class Graph:
 
     network: nn.Module
     instances: bool = False
-    side: int | None = None
+    size: tuple[int, int] | None = None
+    multiple: int | None = None
     describe: Callable[[Tensor], Tensor] | None = None
 
 

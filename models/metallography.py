@@ -1,7 +1,7 @@
 """The metallographic chain: one network marks inclusions, they are painted over, and another marks grain boundaries.
 
-Both networks come from runs of their own, and nothing is trained here but what every model has: thresholds. Images may
-have any size; larger ones are judged by tiles that overlap.
+Both networks come from runs of their own, and nothing is trained here but what every model has: thresholds. Scans may
+have any size and are judged at it, as the line judges them: large ones by tiles that overlap.
 
 Letters: B batch, H and W pixels.
 """
@@ -9,6 +9,7 @@ Letters: B batch, H and W pixels.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -16,13 +17,14 @@ from anomalib.data import InferenceBatch
 from torch import nn
 
 from datamodules.enhancing.enhancement import Enhancement, read_enhancement
+from datamodules.files.fitting import OWN, Fit, require_fit
 
 from .base import InspectionModel  # noqa: TC001 - as above
 from .components.inpainting import Method  # noqa: TC001 - arguments are checked against annotations
 from .components.padding import SeesPadding
 from .components.painting import enhanced, painted
 from .components.pooling import check_share, top_mean
-from .components.tiled import Tiling
+from .components.scan_tiles import ScanTiles
 from .export_plan import INCLUSIONS, MODEL, ExportPlan, Graph
 from .one_pass import OnePassModel
 
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
 
 Marks: TypeAlias = Literal["boundary", "inclusion"]
 
-TILE = 512  # pixels
-OVERLAP = 0.125  # share of a tile
+TILE = ScanTiles().size
 
 
 class MetallographyModel(SeesPadding):
@@ -50,7 +51,7 @@ class MetallographyModel(SeesPadding):
         enhancements: Of ``inclusions`` and of ``boundaries``.
         multiples: Of both sides of what each network takes.
         marks: Whose map is returned.
-        tile: Side of the tiles, in pixels.
+        tile: Side of the tiles of large scans, in pixels.
         top_share: Share of the pixels whose mean is the score.
     """
 
@@ -72,9 +73,8 @@ class MetallographyModel(SeesPadding):
         self.threshold = threshold
         self.method: Method = method
         self.enhancements = enhancements
-        self.multiples = multiples
+        self.tiles = [ScanTiles(size=tile, multiple=multiple) for multiple in multiples]
         self.marks: Marks = marks
-        self.tile = tile
         self.top_share = top_share
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
@@ -88,21 +88,16 @@ class MetallographyModel(SeesPadding):
 
     def stage(self, index: int, image_B3HW: Tensor) -> Tensor:
         """Return the raw map (B, H, W) of the first (0) or the second network (1)."""
-        network = (self.inclusions, self.boundaries)[index]
-        if self.enhancements[index]:
-            image = enhanced(_numpy(image_B3HW), self.enhancements[index])
-            image_B3HW = torch.from_numpy(image).to(image_B3HW.device)
-        tiling = self.tiling(index, (image_B3HW.shape[-2], image_B3HW.shape[-1]))
-        found, _ = tiling.judge(lambda tile_K3SS: (network(tile_K3SS), None), image_B3HW)
-        if found.anomaly_map is None:
-            raise TypeError("Expected a map of every image, but the network returned none.")
-        return found.anomaly_map.float()
+        network, device = (self.inclusions, self.boundaries)[index], image_B3HW.device
 
-    def tiling(self, index: int, size: tuple[int, int]) -> Tiling:
-        """Say how images of a size are cut for a network: no tile is larger than it must be."""
-        multiple = self.multiples[index]
-        most = max(1, self.tile // multiple) * multiple
-        return Tiling(size=min(most, math.ceil(max(size) / multiple) * multiple), overlap=OVERLAP, batch=4)
+        def raw(part_K3hw: Any) -> Any:
+            found: InferenceBatch = network(torch.from_numpy(part_K3hw).to(device))
+            if found.anomaly_map is None:
+                raise TypeError("Expected a map of every image, but the network returned none.")
+            return _numpy(found.anomaly_map).reshape(-1, *part_K3hw.shape[2:])
+
+        image = enhanced(_numpy(image_B3HW), self.enhancements[index])
+        return torch.from_numpy(self.tiles[index].judge(image, raw)).to(device)
 
 
 class Metallography(OnePassModel):
@@ -121,7 +116,9 @@ class Metallography(OnePassModel):
         marks: What the map and the masks of the data mark: ``boundary``, of the scan without its inclusions; or
             ``inclusion``.
         inpaint: How inclusions are painted over: ``navier_stokes``, ``biharmonic`` or ``telea``.
-        tile: Side of the tiles of larger images, in pixels.
+        fit: What ``data.fit`` is where nobody sets it: ``own``, by which every scan is judged at its own size. That
+            of the data is what counts.
+        tile: Side of the tiles that scans of more than eight of them are cut to, in pixels.
         top_share: Share of the pixels, the highest, whose mean is the score.
 
     Raises:
@@ -131,6 +128,7 @@ class Metallography(OnePassModel):
     supervision: ClassVar[Supervision] = "masks"
     monitor: ClassVar[str] = "calibration/pixel_objective"
     not_exportable: ClassVar[str] = "its stages are graphs of their own; a bundle puts them together"
+    takes_any_size: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -141,6 +139,7 @@ class Metallography(OnePassModel):
         taken_from: dict[str, str] | None = None,
         marks: Marks = "boundary",
         inpaint: Method = "navier_stokes",
+        fit: Fit = OWN,
         tile: int = TILE,
         top_share: float = 0.001,
     ) -> None:
@@ -148,6 +147,7 @@ class Metallography(OnePassModel):
         # Both parts would be pickled into checkpoints as hyper-parameters; the config of the run says all there is.
         self.hparams.clear()
         self.save_hyperparameters({}, logger=False)
+        require_fit(fit)
         if tile < 64:
             raise ValueError(f"Expected model.tile to be at least 64 pixels, but found {tile}.")
         if inclusion_threshold is None or not math.isfinite(inclusion_threshold):
@@ -181,7 +181,7 @@ class Metallography(OnePassModel):
         return first | {f"boundaries_{name}": value for name, value in second.items()}
 
     def export_plan(self, size: tuple[int, int]) -> ExportPlan:
-        """Plan a graph for each network, for its tiles of images of a size.
+        """Plan a graph for each network: for images of any size where they come so, and for those of one size else.
 
         Raises:
             ValueError: Inclusions are painted over as no runner can.
@@ -192,17 +192,21 @@ class Metallography(OnePassModel):
                 "Expected model.inpaint to be navier_stokes or telea for a bundle, which brings no scikit-image, but "
                 "found biharmonic; train again with another, which takes no longer than a test."
             )
-        tilings = [model.tiling(index, size) for index in range(2)]
         stages = [
-            {"tiles": tiling.to_plain(size), "enhance": enhancement.to_plain()}
-            for tiling, enhancement in zip(tilings, model.enhancements, strict=True)
+            {"scans": asdict(tiles), "enhance": enhancement.to_plain()}
+            for tiles, enhancement in zip(model.tiles, model.enhancements, strict=True)
         ]
         rules = {"threshold": model.threshold, "inpaint": model.method, "marks": model.marks}
         return ExportPlan(
             {"kind": "chain", "stages": stages, "top_share": model.top_share, **rules},
             {
-                MODEL: Graph(model.boundaries, side=tilings[1].size),
-                INCLUSIONS: Graph(model.inclusions, side=tilings[0].size),
+                name: Graph(network, multiple=tiles.multiple)
+                if self.own_sizes
+                else Graph(network, size=tiles.given(*size))
+                for name, network, tiles in (
+                    (MODEL, model.boundaries, model.tiles[1]),
+                    (INCLUSIONS, model.inclusions, model.tiles[0]),
+                )
             },
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.files.fitting import SQUASH, Fit, place
+from datamodules.files.images import resize_mask
 from datamodules.samples.detections import counted
 from datamodules.table import DEFECTIVE, GOOD
 
@@ -38,7 +39,8 @@ class ObjectResults(NamedTuple):
             whether it touches a marked one (empty where nobody knows), ``type`` the type of that.
         marked: One row per marked defect: the content of marked_defects.csv.
         metrics: See ``object_metrics``; None where no image's truth is known for every pixel.
-        heat_map: (H, W) int64, in how many images a defect was found at each pixel; None where there are none.
+        heat_map: (H, W) int64, in how many images a defect was found at each pixel; of the size of the first, where
+            images have several; None where there are none.
     """
 
     defects: pd.DataFrame
@@ -86,9 +88,14 @@ class Findings:
             rows += [
                 row | {"true": None if true is None else row["defect"] in true} for row in rows_of(batch, index, found)
             ]
-            here = (found.label_HW > 0).astype(np.int64)
-            self._heat_map = here if self._heat_map is None else self._heat_map + here
+            self._heat(found.label_HW > 0)
         self._defects += rows
+
+    def _heat(self, found_HW: npt.NDArray[np.bool_]) -> None:
+        """Count an image where a defect was found."""
+        if self._heat_map is None:
+            self._heat_map = np.zeros(found_HW.shape, np.int64)
+        self._heat_map += resize_mask(found_HW, *self._heat_map.shape)
 
     def _judge(
         self, batch: InspectionBatch, index: int, label_HW: npt.NDArray[np.int32], scale: ImageScale

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.files.images import resize
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,7 @@ class Atlas:
 
     Attributes:
         names: A stable names.
-        thumbnail_AhwC: (A, h, w, 3) uint8.
+        thumbnail_AhwC: (A, h, w, 3) uint8; squashed to the size of the first, where images have several.
         embedding_AD: (A, D) float32; None where the model has none.
     """
 
@@ -88,9 +90,10 @@ class AtlasMaker:
             return None
         entries = sorted(self._entries, key=lambda entry: entry.name)
         embeddings = [entry.embedding for entry in entries if entry.embedding is not None]
+        height, width = entries[0].thumbnail.shape[:2]
         return Atlas(
             tuple(entry.name for entry in entries),
-            np.stack([entry.thumbnail for entry in entries]),
+            np.stack([resize(entry.thumbnail, height, width) for entry in entries]),
             np.stack(embeddings) if len(embeddings) == len(entries) else None,
         )
 

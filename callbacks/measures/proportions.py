@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from datamodules.files.fitting import Fit, Placement, Size, place
+from datamodules.files.fitting import OWN, SQUASH, Fit, Placement, Size, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def in_proportion(example: Example, size: Size | None, fit: Fit) -> Example:
     seen = example.image.shape[0], example.image.shape[1]
     if size is None:
         return example
-    placement = place(size, seen, fit)
+    placement = place(size, seen, _of_one_size(fit))
     target = _target(placement)
     if not placement.padded and _alike(target, seen):
         return example
@@ -76,7 +76,7 @@ def thumbnails_in_proportion(
         fit: How they were brought to what the model saw.
     """
     seen = thumbnail_AhwC.shape[1], thumbnail_AhwC.shape[2]
-    placements = [place(sizes.get(name, seen), seen, fit) for name in names]
+    placements = [place(sizes.get(name, seen), seen, _of_one_size(fit)) for name in names]
     targets = [_target(placement) for placement in placements]
     common = Counter(targets).most_common(1)[0][0]
     if all(_alike(target, seen) and not one.padded for target, one in zip(targets, placements, strict=True)):
@@ -88,6 +88,11 @@ def thumbnails_in_proportion(
         small = _resized(placement.frame.of(thumb), inner, cv2.INTER_AREA)
         tile_HW3[top : top + inner[0], left : left + inner[1]] = small
     return drawn
+
+
+def _of_one_size(fit: Fit) -> Fit:
+    """Say how images came to what is shown of them: those of their own sizes are squashed only then."""
+    return SQUASH if fit == OWN else fit
 
 
 def _target(placement: Placement) -> Size:

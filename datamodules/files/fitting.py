@@ -1,4 +1,4 @@
-"""How an image on disk lies in what a model sees, and back: squashed, letterboxed, cropped, or at its own scale.
+"""How an image on disk lies in what a model sees, and back: squashed, letterboxed, cropped, at its own scale or size.
 
 Letters: H and W height and width of the image on disk, h and w those of what the model sees.
 """
@@ -19,9 +19,10 @@ from .images import resize, resize_mask, resize_zones, scale, to_rgb
 if TYPE_CHECKING:
     from .images import Array
 
-Fit = Literal["squash", "letterbox", "crop", "keep"]
+Fit = Literal["squash", "letterbox", "crop", "keep", "own"]
 FITS: tuple[str, ...] = get_args(Fit)
 SQUASH: Fit = "squash"
+OWN: Fit = "own"
 PADDED: tuple[Fit, ...] = ("letterbox", "keep")
 MARK = -1.0  # a value v in [0, 1] that is padding is MARK - v, where networks are to tell it from the image
 Size = tuple[int, int]  # height, width
@@ -154,13 +155,15 @@ def place(size: Size, seen: Size, fit: Fit = SQUASH) -> Placement:
     """Say how an image lies in what a model sees.
 
     ``squash`` changes its proportions, ``letterbox`` pads the shorter side, ``crop`` cuts the longer one, both evenly;
-    ``keep`` pads both and changes no scale, unless the image is larger than what the model sees.
+    ``keep`` pads both and changes no scale, unless the image is larger than what the model sees; ``own`` changes
+    nothing at all, and the model sees every image at its own size, whatever ``seen`` is.
 
     Args:
         size: Height and width on disk.
         seen: Height and width of what the model sees.
-        fit: Which of the four.
+        fit: Which of the five.
     """
+    seen = size if fit == OWN else seen
     (height, width), (tall, wide) = size, seen
     part, frame = Part(0, 0, height, width), Part(0, 0, tall, wide)
     if fit in PADDED:

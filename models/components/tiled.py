@@ -8,7 +8,6 @@ Letters: B images, K tiles, S side of a tile, H and W height and width of an ima
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -21,6 +20,7 @@ from datamodules.samples.batch import InspectionBatch
 from datamodules.table import DEFECTIVE, GOOD, UNKNOWN
 
 from .joining import LIMIT, merge_tiles
+from .tile_axes import lay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from datamodules.samples.detections import Detections
 
     Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
-
-GRIDS = (32, 16, 8, 4, 2, 1)  # tiles start at multiples of the first that fits: most networks have strides up to 32
 
 
 class Cutting(Protocol):
@@ -131,18 +129,8 @@ class Tiling:
 
     def axis(self, length: int) -> Axis:
         """Lay tiles along an axis of ``length`` pixels; a single one where it is long enough."""
-        if length <= self.size:
-            return Axis([0], torch.ones(self.size))
-        inner = self.size - 2 * self.rim
-        min_stride = inner - inner // 2  # or the flanks would meet
-        stride = self.size - math.ceil(self.overlap * self.size)
-        grid = next(grid for grid in GRIDS if stride - stride % grid >= min_stride)
-        stride -= stride % grid
-        flank = inner - stride
-        before = math.ceil((self.rim + flank / 2) / grid) * grid
-        reach = self.size - self.rim - flank // 2
-        count = 1 + max(0, math.ceil((length + before - reach) / stride))
-        return Axis([index * stride - before for index in range(count)], window(self.size, flank, self.rim))
+        laid = lay(length, self.size, self.overlap, self.rim)
+        return Axis(laid.starts, torch.from_numpy(laid.weight_S))
 
     def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:
         """Say where tiles lie on images of ``size`` (height, width), and how they are blended, in plain values."""
@@ -287,17 +275,6 @@ class Blend:
     def mean(self) -> Tensor:
         """Return the maps, (B, H, W)."""
         return self.sum_BHW / self.weight_HW
-
-
-def window(size: int, flank: int, margin: int) -> Tensor:
-    """Weigh the pixels of a tile, (S,): 0 in the margin, flanks of a Hann window, 1 between them.
-
-    Two flanks that lie on each other add up to 1 at every pixel.
-    """
-    rise = torch.sin(math.pi / 2 * (torch.arange(flank, dtype=torch.float64) + 0.5) / max(flank, 1)).square()
-    flat = torch.ones(size - 2 * (margin + flank), dtype=torch.float64)
-    rim = torch.zeros(margin, dtype=torch.float64)
-    return torch.cat([rim, rise, flat, rise.flip(0), rim]).float()
 
 
 def reflected(start: int, size: int, length: int, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import onnx
@@ -20,6 +20,7 @@ from models.components.padding import opened
 from models.export_plan import Explains
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
+from tools.mishaps import first_line
 from tools.runner.composition import EMBEDDING, INPUT, MAP, MODEL, SCORE
 
 from .intel import nncf, openvino, opset13
@@ -73,6 +74,28 @@ class RawOutputs(nn.Module):
         return prediction.pred_score, prediction.anomaly_map, *views.values(), *described
 
 
+class MapsAlone(nn.Module):
+    """A network as a graph for images of any size: images (B, 3, H, W) in [0, 1] to raw maps (B, H, W).
+
+    Its scores are the highest values of the maps: a share of the pixels, as networks take it, is no number that a graph
+    could hold where their count is not known.
+
+    Args:
+        network: In evaluation mode.
+    """
+
+    names: ClassVar[list[str]] = [SCORE, MAP]
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Give maps; whoever puts them together scores images."""
+        map_BHW: Tensor = self.network(image_B3HW).anomaly_map.reshape(-1, *image_B3HW.shape[2:])
+        return map_BHW.amax(dim=(1, 2)), map_BHW
+
+
 class Instances(nn.Module):
     """A Mask R-CNN as a graph: one image (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M).
 
@@ -114,13 +137,37 @@ class Instances(nn.Module):
         return state
 
 
-def write_onnx(graph: RawOutputs, example_B3HW: Tensor, path: Path) -> None:
+def write_any_size(graph: MapsAlone, multiple: int, path: Path) -> None:
+    """Export a graph for images of any size whose sides are multiples of ``multiple``.
+
+    Raises:
+        ConfigError: The network is one for images of one size.
+    """
+    count = -(-64 // multiple)
+    example = torch.rand(2, 3, count * multiple, (count + 2) * multiple)
+    sides = {axis: multiple * torch.export.Dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))}
+    try:
+        write_onnx(graph, example, path, sides)
+    except ConfigError:
+        raise
+    except Exception as error:  # torch raises many kinds, and all mean that its sides are constants somewhere
+        raise ConfigError(
+            "Expected a network whose graph takes images of any size, since data.fit is own, but found "
+            f"{type(graph.network).__name__}, which torch cannot export so ({first_line(error)}); set data.fit=keep "
+            "and data.image_size as large as the scans, or use loupe predict run=."
+        ) from error
+
+
+def write_onnx(
+    graph: RawOutputs | MapsAlone, example_B3HW: Tensor, path: Path, sides: Mapping[int, Any] | None = None
+) -> None:
     """Export a graph of scores and maps for any batch, from 1 up, into one file.
 
     Args:
         graph: In evaluation mode.
         example_B3HW: A batch of 2: torch's exporter takes a batch of 1 for a constant.
         path: Of the file.
+        sides: What may change but the number of images, by axis; None: nothing else.
 
     Raises:
         ConfigError: The graph holds for one number of images only, or is too large for one file.
@@ -134,7 +181,7 @@ def write_onnx(graph: RawOutputs, example_B3HW: Tensor, path: Path) -> None:
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=graph.names,
-            dynamic_shapes=({0: batch},),
+            dynamic_shapes=({0: batch, **(sides or {})},),
             verbose=False,
         )
     if program is None:
@@ -189,7 +236,7 @@ def write_forms(
     if not graphs:
         return [{"runtime": "numpy", "precision": "fp32", "files": {}}]
     for name, graph in graphs.items():
-        _write_graph(graph, (graph.side, graph.side) if graph.side else size, folder / f"{name}.onnx")
+        _write_graph(graph, graph.size or size, folder / f"{name}.onnx")
     forms = []
     for precision in precisions:
         stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in graphs}
@@ -212,7 +259,7 @@ def _check_precisions(graphs: Mapping[str, Graph], precisions: Sequence[str]) ->
     wrong = [name for name in precisions if name != "fp32"]
     if wrong and not graphs:
         raise ConfigError(f"Expected precisions=[fp32] for a model without a graph, but found {wrong[0]!r}.")
-    if "int8" in wrong and any(graph.side for graph in graphs.values()):
+    if "int8" in wrong and any(graph.size or graph.multiple for graph in graphs.values()):
         raise ConfigError(
             "Expected precisions=[fp32] or [fp32,fp16] for a model whose graphs take images of their own sizes, but "
             "found int8, which is fitted to whole images."
@@ -223,6 +270,8 @@ def _write_graph(graph: Graph, size: tuple[int, int], path: Path) -> None:
     """Write a graph in ONNX and single precision."""
     if graph.instances:
         write_instances(Instances(cast("MaskRCNN", graph.network)), torch.rand(1, 3, *size), path)
+    elif graph.multiple is not None:
+        write_any_size(MapsAlone(graph.network), graph.multiple, path)
     else:
         write_onnx(RawOutputs(graph.network, graph.describe), torch.rand(2, 3, *size), path)
 

@@ -63,7 +63,8 @@ def compare(module: InspectionModel, folder: Path, images: Sequence[ComparedImag
         comparison.agreements.append(Agreement(form["runtime"], form["precision"]))
     for words in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
         comparison.differences.append(("spec.json", Difference("thresholds", 1.0, words)))
-    for chunk in track(_chunks(images), "comparing checkpoint and bundle"):
+    sizes = (1,) if module.own_sizes else BATCHES
+    for chunk in track(_chunks(images, sizes), "comparing checkpoint and bundle"):
         samples, prepared = [], []
         for image in chunk:
             pair = _compare_reading(bundles[0], image, comparison)
@@ -193,9 +194,9 @@ def _rows(
         }
 
 
-def _chunks(images: Sequence[ComparedImage]) -> Iterator[Sequence[ComparedImage]]:
+def _chunks(images: Sequence[ComparedImage], sizes: Sequence[int]) -> Iterator[Sequence[ComparedImage]]:
     first = 0
-    for size in cycle(BATCHES):
+    for size in cycle(sizes):
         if first >= len(images):
             return
         yield images[first : first + size]

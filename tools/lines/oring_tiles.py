@@ -13,7 +13,7 @@ import numpy as np
 
 from datamodules.samples.detections import Instance, Region, trim
 from models.components.joining import merge_tiles
-from tools.runner.tiles import reflected
+from models.components.tile_axes import reflected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

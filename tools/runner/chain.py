@@ -12,6 +12,7 @@ import numpy as np
 from datamodules.enhancing.enhancement import read_enhancement
 from datamodules.files.fitting import inside_of, without_marks
 from models.components.painting import enhanced, painted
+from models.components.scan_tiles import ScanTiles
 
 from .result import Prediction
 from .tiles import judge_tiles
@@ -28,7 +29,7 @@ def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Grap
     """Judge images.
 
     Args:
-        composition: ``stages``, of each graph ``tiles`` (see ``judge_tiles``) and ``enhance``; ``threshold``, the raw
+        composition: ``stages``, of each graph ``scans`` (see ``ScanTiles``) and ``enhance``; ``threshold``, the raw
             value from which a pixel is an inclusion; ``inpaint``, how these are painted over; ``marks``, whose map is
             the answer; ``top_share``, the share of its pixels, the highest, whose mean is the score.
         inclusions: From tiles to raw maps.
@@ -46,7 +47,10 @@ def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Grap
 
 def _stage(stage: dict[str, Any], graph: Graph, image_B3HW: Array) -> Array:
     enhancement = read_enhancement(stage["enhance"]["entries"], stage["enhance"]["mode"])
-    return judge_tiles(stage["tiles"], graph, enhanced(image_B3HW, enhancement)).map_BHW
+    given_B3HW = enhanced(image_B3HW, enhancement)
+    if "tiles" in stage:  # earlier bundles, for images of one size
+        return judge_tiles(stage["tiles"], graph, given_B3HW).map_BHW
+    return ScanTiles(**stage["scans"]).judge(given_B3HW, lambda part_K3hw: graph(part_K3hw).map_BHW)
 
 
 def top_mean(map_BHW: Array, share: float, inside_BHW: Array) -> Array:

@@ -18,7 +18,7 @@ from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.files.appearance import appearance
-from datamodules.files.fitting import SQUASH, Fit, Placement, fit_zones, mark_padding, network_input, place
+from datamodules.files.fitting import OWN, SQUASH, Fit, Placement, fit_zones, mark_padding, network_input, place
 from datamodules.files.images import Array, check_content, check_white_level, read_image, read_zones, scale
 from datamodules.samples.detections import counted, type_of, union
 
@@ -77,7 +77,7 @@ class Judge:
     Args:
         infer: From images (B, 3, H, W) in [0, 1] to raw scores and maps.
         decision: The thresholds.
-        size: Height and width of what ``infer`` takes.
+        size: Height and width of what ``infer`` takes, unless ``fit`` is ``own``.
         white_level: Stored value that means white; None: what the file's type can hold.
         about: What judges, in plain values: results of different judges are not mixed in one folder.
         measuring: How defects are listed; None: they are not.
@@ -185,6 +185,7 @@ class Judge:
         self, images: Iterable[str | Path | Array | InputImage], batch_size: int, readers: int, kind: str = ""
     ) -> Iterator[list[Prepared]]:
         """Read and resize images of a kind, in batches."""
+        batch_size = 1 if self.fit == OWN else batch_size  # images of several sizes make no batch
         named = (_named(image, index) for index, image in enumerate(images))
         return in_batches(read_ahead(named, partial(self.read_named, kind=kind), readers, 2 * batch_size), batch_size)
 
@@ -275,6 +276,9 @@ class Judge:
         self, prepared: Sequence[Prepared], kinds: Sequence[str], zones: Sequence[Array | None]
     ) -> list[Result]:
         """Judge by this judge's own model, whatever the kinds; arguments as in ``judge``."""
+        if self.fit == OWN and len(prepared) > 1:
+            each = zip(prepared, kinds, zones, strict=True)
+            return [self.judge_alone([image], [kind], [own])[0] for image, kind, own in each]
         images = [self._marked(image.image_3HW, image.size) for image in prepared if image.image_3HW is not None]
         found = self.infer(np.stack(images)) if images else None
         if found is not None and self.arrays is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from datamodules.files.fitting import without_marks
 from models.components.joining import LIMIT, merge_tiles
+from models.components.tile_axes import overlap, reflected
 
 from .result import Prediction
 
@@ -78,21 +79,3 @@ def cut(image_B3HW: Array, place: tuple[int, int], size: int) -> Array:
     """Cut one tile out of every image, reflected at their borders: (B, 3, S, S)."""
     rows, columns = (reflected(start, size, length) for start, length in zip(place, image_B3HW.shape[-2:], strict=True))
     return np.ascontiguousarray(image_B3HW[..., rows[:, None], columns])
-
-
-def reflected(start: int, size: int, length: int) -> Array:
-    """Return which pixels of an axis of ``length`` a tile shows, (S,): beyond its ends the axis is reflected."""
-    period = max(1, 2 * (length - 1))
-    place = np.abs(np.arange(start, start + size)) % period
-    return np.where(place < length, place, period - place)
-
-
-def overlap(
-    place: tuple[int, int], size: int, shape: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the part of the image that a tile covers, and the same part of the tile."""
-    first = [max(start, 0) for start in place]
-    last = [min(start + size, length) for start, length in zip(place, shape, strict=True)]
-    inside = slice(first[0], last[0]), slice(first[1], last[1])
-    within = slice(first[0] - place[0], last[0] - place[0]), slice(first[1] - place[1], last[1] - place[1])
-    return inside, within

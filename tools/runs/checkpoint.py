@@ -10,7 +10,7 @@ import torch
 from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.files.fitting import PADDED
+from datamodules.files.fitting import OWN, PADDED
 from tools.configuring.build import build
 from tools.configuring.moved import with_new_names
 from tools.configuring.plain_config import require_run
@@ -134,19 +134,22 @@ def forget_weights(config: DictConfig) -> None:
 
 
 def build_module(config: DictConfig) -> InspectionModel:
-    """Build a model with its calibration, its tiles if there are any, and a sense of padding where images have some.
+    """Build a model with its calibration, its tiles if there are any, and a sense of how images are brought to it.
 
     Raises:
-        ConfigError: The model has no sense of padding.
+        ConfigError: The model has no sense of padding, or takes no images of any size.
     """
     module: InspectionModel = build(config.model, "model")
     module.post_processor = build(config.threshold, "threshold")
     module.post_processor.nothing = module.nothing
     if tiling := config.get("tiling"):
         module.use_tiling(build(tiling, "tiling"))
-    if config.get("data", {}).get("fit") in PADDED:
-        try:
+    fit = config.get("data", {}).get("fit")
+    try:
+        if fit in PADDED:
             module.use_padding()
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        if fit == OWN:
+            module.use_own_sizes()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return module

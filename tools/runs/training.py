@@ -220,7 +220,7 @@ def check_size(module: InspectionModel, datamodule: InspectionDataModule) -> Non
     Raises:
         ConfigError: Names the nearest size that it can.
     """
-    multiple = module.size_multiple if module.tiling is None else 1
+    multiple = module.size_multiple if module.tiling is None and not module.own_sizes else 1
     sides = datamodule.image_size
     if any(side % multiple for side in sides):
         near = [max(1, round(side / multiple)) * multiple for side in sides]

@@ -11,12 +11,12 @@ from torch import nn
 
 from models.components.inpainting import Image, inpaint
 from models.components.micrograph import Stage, analyse, scan_logits
-from models.components.tiled import Tiling
+from models.components.scan_tiles import ScanTiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TILING = Tiling(size=64, overlap=0.25, batch=3)
+TILES = ScanTiles(size=64, overlap=0.25, batch=3)
 
 
 def scan(height: int, width: int) -> Image:
@@ -33,7 +33,7 @@ def blurred(image_K3HW: Tensor) -> Tensor:
 def test_tiles_give_what_the_whole_gives(shape: tuple[int, int]) -> None:
     image = scan(*shape)
     whole = blurred(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)[0]
-    found = scan_logits(image, Stage(blurred, 0.0), TILING)
+    found = scan_logits(image, Stage(blurred, 0.0), TILES)
     assert found.shape == shape
     np.testing.assert_allclose(found, whole.numpy(), atol=1e-6)
 
@@ -47,18 +47,18 @@ def test_networks_get_the_sides_they_ask_for(shape: tuple[int, int]) -> None:
         return image_K3HW[:, 0]
 
     image = scan(*shape)
-    found = scan_logits(image, Stage(strict, 0.0, multiple=16), TILING)
+    found = scan_logits(image, Stage(strict, 0.0, multiple=16), TILES)
     np.testing.assert_allclose(found, image[..., 0] / 255, atol=1e-6)
     assert seen
     assert all(side % 16 == 0 for sides in seen for side in sides[2:])
-    assert all(sides[0] <= TILING.batch for sides in seen)
+    assert all(sides[0] <= TILES.batch for sides in seen)
 
 
 def test_the_second_network_sees_no_inclusions() -> None:
     image = np.full((90, 130, 3), 200, np.uint8)
     image[30:40, 50:70] = 20
     dark = Stage(lambda image_K3HW: 1 - image_K3HW[:, 0], 0.5)
-    found = analyse(image, dark, dark, tiling=TILING)
+    found = analyse(image, dark, dark, tiles=TILES)
     assert found.inclusion_HW.sum() == 200
     assert found.inclusion_HW[30:40, 50:70].all()
     assert not found.boundary_HW.any()
@@ -70,6 +70,6 @@ def test_each_network_has_an_enhancement_of_its_own() -> None:
     image = scan(50, 60)
     first = Stage(lambda tiles: tiles[:, 0], 2.0, enhance=lambda values: 255 - values)
     second = Stage(lambda tiles: tiles[:, 0], 2.0)
-    found = analyse(image, first, second, tiling=TILING)
+    found = analyse(image, first, second, tiles=TILES)
     np.testing.assert_allclose(found.inclusion_logit_HW, 1 - image[..., 0] / 255, atol=1e-6)
     np.testing.assert_allclose(found.boundary_logit_HW, image[..., 0] / 255, atol=1e-6)
