@@ -24,7 +24,7 @@ from .components.inpainting import Method  # noqa: TC001 - arguments are checked
 from .components.padding import SeesPadding
 from .components.painting import enhanced, painted
 from .components.pooling import check_share, top_mean
-from .components.scan_tiles import ScanTiles
+from .components.scan_tiles import STRIDE, ScanTiles
 from .export_plan import INCLUSIONS, MODEL, ExportPlan, Graph
 from .one_pass import OnePassModel
 
@@ -163,7 +163,7 @@ class Metallography(OnePassModel):
             inclusion_threshold,
             inpaint,
             (_enhancement(enhance, "inclusions"), _enhancement(enhance, "boundaries")),
-            (inclusions.size_multiple, boundaries.size_multiple),
+            (math.lcm(inclusions.size_multiple, STRIDE), math.lcm(boundaries.size_multiple, STRIDE)),
             marks,
             tile,
             top_share,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 Fit = Literal["squash", "letterbox", "crop", "keep", "own"]
 FITS: tuple[str, ...] = get_args(Fit)
 SQUASH: Fit = "squash"
+KEEP: Fit = "keep"
 OWN: Fit = "own"
-PADDED: tuple[Fit, ...] = ("letterbox", "keep")
+PADDED: tuple[Fit, ...] = ("letterbox", KEEP)
 MARK = -1.0  # a value v in [0, 1] that is padding is MARK - v, where networks are to tell it from the image
 Size = tuple[int, int]  # height, width
 T = TypeVar("T", bound=np.generic)
@@ -167,7 +168,7 @@ def place(size: Size, seen: Size, fit: Fit = SQUASH) -> Placement:
     (height, width), (tall, wide) = size, seen
     part, frame = Part(0, 0, height, width), Part(0, 0, tall, wide)
     if fit in PADDED:
-        factor = min(tall / height, wide / width, 1.0 if fit == "keep" else math.inf)
+        factor = min(tall / height, wide / width, 1.0 if fit == KEEP else math.inf)
         frame = _centred(seen, (_side(height * factor, tall), _side(width * factor, wide)))
     elif fit == "crop":
         factor = min(height / tall, width / wide)

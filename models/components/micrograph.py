@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from .inpainting import Image, Method, inpaint
@@ -18,6 +16,8 @@ from .scan_tiles import ScanTiles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
     Logits: TypeAlias = Callable[[Tensor], Tensor]
@@ -78,7 +78,8 @@ def scan_logits(image_HW3: Image, stage: Stage, tiles: ScanTiles = TILES) -> npt
 
     def logits(part_K3hw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         part = torch.from_numpy(part_K3hw).contiguous(memory_format=torch.channels_last)
-        return np.asarray(stage.logits(part.float().div_(255)).float().cpu().numpy())
+        found: npt.NDArray[np.float32] = stage.logits(part.float().div_(255)).float().cpu().numpy()
+        return found
 
     plane_13HW = stage.enhance(image_HW3).transpose(2, 0, 1)[None]
     return replace(tiles, multiple=stage.multiple).judge(plane_13HW, logits)[0]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Images: TypeAlias = npt.NDArray[Any]
 Maps: TypeAlias = npt.NDArray[np.float32]
 
+STRIDE = 32  # pixels; networks halve sides up to five times, and graphs for scans of any size need whole halves
 WHOLE = 8  # tiles; a scan no larger is judged whole, which saves the overlap: a quarter of the time at 1330 x 900
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from callbacks.measures.data_problems import SECTION
 from callbacks.measures.learning import loud, with_reason
 from callbacks.statistics.novelty import FACTS
+from datamodules.files.fitting import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +45,12 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
         f"A detector of visual defects, exported by {made['by']} on {made['at'][:10]}. It was trained for pictures "
         f"like those of its data ({counts}; hash `{data['hash']}`), and for nothing else."
     )
+    seen = f"resizes a picture to {resize['height']} x {resize['width']} pixels"
+    if resize["fit"] == OWN:
+        seen = "takes a picture of any size as it is"
     does = (
-        f"It resizes a picture to {resize['height']} x {resize['width']} pixels and gives it a raw score and a map, "
-        "higher is worse. A picture is called defective where its score reaches the threshold."
+        f"It {seen} and gives it a raw score and a map, higher is worse. A picture is called defective where its score "
+        "reaches the threshold."
     )
     composition = spec["composition"]
     notes = [*loud(spec["metrics"].get("training", {})), *spec["metrics"].get(SECTION, []), *notes]

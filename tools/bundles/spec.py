@@ -12,6 +12,7 @@ from timm.models import get_pretrained_cfg
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.usual import EMBEDDING
+from datamodules.files.fitting import OWN
 from datamodules.layouts.files import is_evened
 from tools.runner.composition import EMBEDDING as GRAPH_EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
@@ -67,7 +68,7 @@ def describe(
         "made": _made(evidence),
         "model": without_folders(OmegaConf.to_container(config.model, resolve=True)),
         "weights": {**without_folders(origin), "licence": licence(origin)} if origin else None,
-        "input": _input(reading, size),
+        "input": _input(reading, size, OmegaConf.select(config.data, "square")),
         "outputs": _outputs(size, composition.get("views", ()), describes=cloud is not None),
         "composition": dict(composition),
         "forms": [dict(form) for form in forms],
@@ -97,14 +98,18 @@ def _made(evidence: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _input(reading: Reading, size: Sequence[int]) -> dict[str, Any]:
+def _input(reading: Reading, size: Sequence[int], square: int | None) -> dict[str, Any]:
     """Say what the graph takes, (height, width) large, and how it is made of a file."""
+    resize = {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE}
+    if square is not None:  # of larger images, which the model learnt from
+        resize["square"] = square
+    sides = ["height", "width"] if reading.fit == OWN else [*size]
     return {
         "name": INPUT,
-        "shape": ["batch", 3, *size],
+        "shape": ["batch", 3, *sides],
         "type": "float32",
         "values": "RGB in [0, 1]; a grey picture has three equal channels",
-        "resize": {"height": reading.height, "width": reading.width, "fit": reading.fit, "rule": RESIZE},
+        "resize": resize,
         "marked_padding": True,  # a value v of the padding comes as -1 - v
         "white_level": reading.white_level,
         "enhance": reading.enhance.to_plain(),

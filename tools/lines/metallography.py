@@ -7,6 +7,7 @@ Beside the tables of ``tools.lines.inclusions`` it writes, by scan, ``masks/`` (
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ from datamodules.progress import track
 from models.components.fusing import fused
 from models.components.inpainting import Method  # noqa: TC001 - as above
 from models.components.micrograph import Micrograph, Stage, analyse
+from models.components.scan_tiles import STRIDE
 from tools.errors import ConfigError
 from tools.runs.reading import reading_of
 from tools.runs.taken_runs import marking_run
@@ -158,7 +160,8 @@ def stage_of(run: str, key: str) -> Stage:
             raise TypeError("Expected a map of every image, but the model returned none.")
         return found.anomaly_map
 
-    return Stage(logits, threshold, lambda image_HW3: as_rgb(enhance(image_HW3)), module.size_multiple)
+    multiple = math.lcm(module.size_multiple, STRIDE)
+    return Stage(logits, threshold, lambda image_HW3: as_rgb(enhance(image_HW3)), multiple)
 
 
 def read_scan(path: Path) -> npt.NDArray[np.uint8]:

@@ -115,5 +115,6 @@ class Bundle(Judge):
             inspector=inspector_of(acceptance, measuring, **self.spec.get("end_faces") or {}),
         )
         self.marks_padding = bool(self.spec["input"].get("marked_padding", False))  # earlier graphs know none
+        self.square = resize.get("square")
         if self.spec["composition"]["kind"] == LAYERED:
             self.arrays = WithinArrays(self.spec["composition"]["factors"], self.white_level, self.enhance)

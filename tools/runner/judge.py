@@ -99,6 +99,7 @@ class Judge:
         find_kind: Tells the kind of an image of which nobody says it, from its name, its stored values and
             ``white_level``; None: nobody can.
         places: Tells machine, job, build and number of a layer by its path; None: images are no layers of prints.
+        square: Side of the squares of larger images that the model learnt from, in pixels; None: from whole images.
         arrays: Judges cells within their arrays, once these have met; None: every image is judged alone. Set by whoever
             has such a model.
     """
@@ -142,6 +143,7 @@ class Judge:
         self.inspector = inspector
         self.shows = 0
         self.members: dict[str, Judge] = {}
+        self.square: int | None = None
         self.arrays: WithinArrays | None = None
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
         self.places: LayerPlaces | None = None

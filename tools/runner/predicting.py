@@ -14,6 +14,7 @@ from datamodules.errors import DataError
 from .familiar import DRIFT, Familiar
 from .page import Heading, write_page
 from .page_images import EDGE
+from .rescaled import Rescaled
 from .sources import find_images, require_images
 from .spec_check import require_kind
 from .writing import DEFECTS, RECORD, TABLE, Sink, Which, Writer
@@ -179,6 +180,7 @@ def predict(
     check_call(judge, sources, options)
     judge.shows = EDGE if options.page else 0
     familiar = Familiar(judge.usual, {kind: member.usual for kind, member in judge.members.items()})
+    rescaled = Rescaled(judge)
     how = (options.overlays, options.masks, judge.measuring, familiar, sink, options.page)
     with Writer(out, about, *how, layered=judge.places is not None) as writer:
         earlier = len(writer.done)
@@ -186,6 +188,7 @@ def predict(
         for prepared in judge.batches(images, options.batch_size, options.readers, options.kind):
             for result in judge.judge(prepared, [options.kind] * len(prepared)):
                 writer.write(result)
+                rescaled.update(result)
             writer.flush()
             if time.monotonic() - last >= LINE_EVERY_S:
                 last = time.monotonic()
@@ -193,7 +196,7 @@ def predict(
         writer.conclude()
         seconds = time.monotonic() - started
         counts = (writer.rows, writer.defective, writer.failed, earlier)
-        notes = writer.familiar.conclude(writer.folder / DRIFT)
+        notes = [*rescaled.conclude(), *writer.familiar.conclude(writer.folder / DRIFT)]
         about_lot = Heading(options.lot, options.part, options.model)
         page = write_page(writer.folder / RECORD, judge, writer.images, about_lot, notes) if options.page else None
         known = tuple(writer.first_failed), tuple(notes), dict(writer.states)

@@ -101,6 +101,8 @@ def check_spec(values: Mapping[str, Any], path: Path) -> None:
     resize = spec.mapping("input.resize")
     if (fit := resize.get("fit", SQUASH)) not in FITS:
         raise spec.refuse("input.resize.fit", f"to be one of {', '.join(FITS)}", repr(fit))
+    if resize.get("square") is not None:
+        spec.number("input.resize.square", 1, LARGEST_SIDE)
     spec.number("input.white_level", float(np.finfo(np.float32).tiny), optional=True)
     spec.mapping("composition")
     spec.value("composition.kind")

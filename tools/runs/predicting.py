@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from omegaconf import OmegaConf
 
 from callbacks.decisions.calibration import calibration_of
 from callbacks.decisions.described import describe
@@ -27,7 +28,7 @@ from .accepting import acceptance_of, inspector_by
 from .checkpoint import read_checkpoint, restore
 from .defect_listing import measuring_of
 from .options import ERRORS_EXPECTED, as_list, how_to_go_on, options_of
-from .reading import places_of, reading_of, squashed_squares
+from .reading import places_of, reading_of
 from .run_files import BY_KIND
 from .tables import verdict_table
 from .trained import make_output, members_of, note_config
@@ -69,8 +70,6 @@ def _predict(trained: Trained) -> RunFolder:
         print(
             f"Nobody says of which kind images are: the shared model judges all; set kind={next(iter(judge.members))}."
         )
-    if warning := squashed_squares(config.data, sources):
-        print(warning)
     folder = make_output(trained, "predictions")
     if not folder.config.is_file():  # what is there already is that of the call that began
         note_config(folder, config)
@@ -128,6 +127,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         fit=reading.fit,
         inspector=inspector_by(config, acceptance, measuring),
     )
+    judge.square = OmegaConf.select(config.data, "square")
     if (factors := module.array_factors()) is not None:
         judge.arrays = WithinArrays(factors, reading.white_level, reading.enhance)
     return judge

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 from omegaconf import ListConfig, OmegaConf
 
 from datamodules.enhancing.enhancement import read_enhancement
-from datamodules.errors import UnreadableImageError
 from datamodules.files.fitting import SQUASH, require_fit
 from datamodules.layer_places import LayerPlaces
 from datamodules.print3d import Print3dDataModule
 from datamodules.samples.dataset import Reading
 from tools.errors import ConfigError
-from tools.runner.sources import find_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from omegaconf import DictConfig
 
 PLACES = ("layer_pattern", "build_pattern", "machine_pattern", "job_pattern")
@@ -54,26 +50,3 @@ def reading_of(data: DictConfig) -> Reading:
     asked = OmegaConf.to_container(entries, resolve=True) if isinstance(entries, ListConfig) else None
     enhance = read_enhancement(asked if isinstance(asked, list) else [], mode or "replace")
     return Reading(sides[0], sides[1], white, enhance=enhance, fit=fit)
-
-
-def squashed_squares(data: DictConfig, sources: Sequence[str]) -> str:
-    """Warn where a run learnt from squares at their own scale, and the first image to be judged is larger than one.
-
-    Returns:
-        A sentence; empty where there is nothing to warn of.
-    """
-    square = OmegaConf.select(data, "square")
-    if not isinstance(square, int) or any("://" in source for source in sources):  # a stream does not come again
-        return ""
-    first = next(iter(find_images(sources)), None)
-    try:
-        height, width = (0, 0) if first is None else first.read().shape[:2]
-    except UnreadableImageError:  # said when its turn comes
-        return ""
-    if first is None or max(height, width) <= square:
-        return ""
-    return (
-        f"The run learnt from squares of {square} pixels, but {first.place.name} has {width}x{height}, and is brought "
-        "to the size of one, at another scale. Judge squares that loupe prepare metallography cuts, train on whole "
-        "images (data.square=null data.fit=keep), or take loupe predict line=metallography."
-    )

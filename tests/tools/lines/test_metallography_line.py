@@ -10,12 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+import torch
 from skimage.morphology import skeletonize
 
 from callbacks.grains.closing import grains_of_lines
 from callbacks.grains.counting import intercepts
+from models.components.micrograph import analyse
+from models.components.scan_tiles import ScanTiles
 from tools.cli import main as loupe
+from tools.lines.metallography import read_scan, stage_of
 from tools.predict import main
+from tools.runner import Bundle
+from tools.runs.checkpoint import read_checkpoint, restore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,19 +135,30 @@ def test_a_run_that_cannot_be_used_is_refused(
     assert "inclusions" in capsys.readouterr().err
 
 
-def test_both_runs_are_one_model_in_test_predict_and_bundle(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    root = tmp_path / "scans"
-    for seed in range(8):
-        scan, _, line = draw(200 + seed, 150, 203)
+SIZES = ((150, 203), (97, 130), (210, 260), (64, 64), (210, 260), (97, 130), (150, 203), (90, 64))
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scans of several sizes, the largest of more pixels than eight tiles of 64, with their boundaries."""
+    root = tmp_path_factory.mktemp("scans")
+    for seed, size in enumerate(SIZES):
+        scan, _, line = draw(200 + seed, *size)
         write(root / "images" / f"{seed}.png", scan)
         write(root / "masks" / f"{seed}.png", line)
+    return root
+
+
+def test_both_runs_are_one_model_in_test_predict_and_bundle(
+    runs: tuple[Path, Path], scans: Path, tmp_path: Path
+) -> None:
     words = ["model=metallography", f"model.inclusions={runs[0]}", f"model.boundaries={runs[1]}", "model.tile=64"]
-    words += ["data=metallography", f"data.root={root}", "data.square=null", "data.image_size=[150,203]"]
-    words += ["data.marks=boundary", "data.batch_size=2", "trainer=cpu", *QUICK]
-    assert loupe(["train", *words, f"out={tmp_path}", "name=chain", "id=run"]) == 0
+    words += ["data=metallography", f"data.root={scans}", "data.square=null", "data.marks=boundary", "trainer=cpu"]
+    assert loupe(["train", *words, *QUICK, f"out={tmp_path}", "name=chain", "id=run"]) == 0
     run = tmp_path / "chain" / "run"
     metrics = json.loads((run / "metrics.json").read_text())["test"]
     assert metrics["boundary_f1"]["value"] > 0.8
+    stages = [stage_of(str(path), "run") for path in runs]
     for path in runs:
         path.rename(path.with_name(f"{path.name}_away"))  # the chain holds all that it needs
     try:
@@ -149,10 +166,25 @@ def test_both_runs_are_one_model_in_test_predict_and_bundle(runs: tuple[Path, Pa
         scores = []
         for who in (f"run={run}", f"bundle={run / 'bundle'}"):
             out = tmp_path / who.partition("=")[0]
-            assert loupe(["predict", who, f"source={root / 'images'}", f"out={out}", "mask=all"]) == 0
+            assert loupe(["predict", who, f"source={scans / 'images'}", f"out={out}", "mask=all"]) == 0
             scores.append(pd.read_csv(out / "predictions.csv"))
     finally:
         for path in runs:
             path.with_name(f"{path.name}_away").rename(path)
     np.testing.assert_allclose(scores[0]["score"], scores[1]["score"], rtol=1e-4)
     assert json.loads((run / "bundle" / "parity.json").read_text())["passed"]
+    module = restore(read_checkpoint(run / "checkpoints" / "best.ckpt")).eval()
+    bundle = Bundle(run / "bundle")
+    threshold = bundle.decision.pixel["all"]
+    for seed, size in enumerate(SIZES):  # by model and bundle, every scan is judged as the line judges it
+        path = scans / "images" / f"{seed}.png"
+        line = analyse(read_scan(path), *stages, tiles=ScanTiles(size=64)).boundary_logit_HW
+        by_bundle = bundle(path)
+        with torch.inference_mode():
+            found, _ = module.predict(torch.from_numpy(by_bundle.input_3HW)[None])
+        assert found.anomaly_map is not None
+        for map_HW in (found.anomaly_map[0].numpy(), by_bundle.anomaly_map):
+            assert map_HW is not None
+            assert map_HW.shape == size
+            np.testing.assert_allclose(map_HW, line, rtol=1e-3, atol=1e-3)
+            assert ((map_HW >= threshold) == (line >= threshold)).mean() > 0.9999
