@@ -98,19 +98,21 @@ def boundaries_of(grain_HW: Grains) -> Mask:
     return np.asarray(skeletonize(line_HW), np.bool_)  # type: ignore[no-untyped-call]  # the library has no annotations
 
 
-def open_share(line_HW: Mask, grain_HW: Grains) -> float:
+def open_share(line_HW: Mask, grain_HW: Grains, boundary_HW: Mask | None = None) -> float:
     """Return the share of the marked lines that could not be closed: no boundary of a closed grain is near.
 
     Args:
         line_HW: What was marked, of any width.
         grain_HW: Closed grains.
+        boundary_HW: Their ``boundaries_of``, where known already.
     """
-    return _share_away(np.asarray(skeletonize(line_HW), np.bool_), boundaries_of(grain_HW))  # type: ignore[no-untyped-call]  # the library has no annotations
+    boundary_HW = boundaries_of(grain_HW) if boundary_HW is None else boundary_HW
+    return _share_away(np.asarray(skeletonize(line_HW), np.bool_), boundary_HW)  # type: ignore[no-untyped-call]  # the library has no annotations
 
 
-def bridged_share(line_HW: Mask, grain_HW: Grains) -> float:
-    """Return the share of the closed boundaries that nobody marked: gaps that were closed, if not too far."""
-    return _share_away(boundaries_of(grain_HW), line_HW)
+def bridged_share(line_HW: Mask, grain_HW: Grains, boundary_HW: Mask | None = None) -> float:
+    """Return the share of the closed boundaries that nobody marked: gaps that were closed; arguments as above."""
+    return _share_away(boundaries_of(grain_HW) if boundary_HW is None else boundary_HW, line_HW)
 
 
 def _share_away(from_HW: Mask, to_HW: Mask) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import stats
 
-from .closing import bridged_share, open_share
+from .closing import boundaries_of, bridged_share, open_share
 from .counting import (
     DIRECTIONS,
     intercepts,
@@ -66,7 +66,8 @@ def grain_facts(
         "diameters_px": _diameters(grain_HW),
     }
     if line_HW is not None:
-        facts |= {"open_share": open_share(line_HW, grain_HW), "bridged_share": bridged_share(line_HW, grain_HW)}
+        about = line_HW, grain_HW, boundaries_of(grain_HW)
+        facts |= {"open_share": open_share(*about), "bridged_share": bridged_share(*about)}
     if um_per_pixel:
         per_mm2 = plane.per_pixel / (um_per_pixel / 1000) ** 2
         facts |= {

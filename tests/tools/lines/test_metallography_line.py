@@ -30,7 +30,7 @@ Grey = npt.NDArray[np.uint8]
 
 SIDE = 64
 TINY = ["model=unet", "model.width=4", "model.depth=2", "model.learning_rate=0.02", "data.image_size=[64,64]"]
-TINY += ["data.square=64", "data.batch_size=2", "data.defects_in_train=true"]
+TINY += ["data.square=64", "data.batch_size=2", "data.defects_in_train=true", "data.num_workers=0"]
 TINY += ["trainer.max_epochs=25", "trainer.accelerator=cpu", "report=false"]
 QUICK = ["data.num_workers=0", "report=false", "callbacks.evaluation.resamples=20"]
 
@@ -158,7 +158,7 @@ def test_both_runs_are_one_model_in_test_predict_and_bundle(
     run = tmp_path / "chain" / "run"
     metrics = json.loads((run / "metrics.json").read_text())["test"]
     assert metrics["boundary_f1"]["value"] > 0.8
-    stages = [stage_of(str(path), "run") for path in runs]
+    first, second = (stage_of(str(path), "run") for path in runs)
     for path in runs:
         path.rename(path.with_name(f"{path.name}_away"))  # the chain holds all that it needs
     try:
@@ -178,7 +178,7 @@ def test_both_runs_are_one_model_in_test_predict_and_bundle(
     threshold = bundle.decision.pixel["all"]
     for seed, size in enumerate(SIZES):  # by model and bundle, every scan is judged as the line judges it
         path = scans / "images" / f"{seed}.png"
-        line = analyse(read_scan(path), *stages, tiles=ScanTiles(size=64)).boundary_logit_HW
+        line = analyse(read_scan(path), first, second, tiles=ScanTiles(size=64)).boundary_logit_HW
         by_bundle = bundle(path)
         with torch.inference_mode():
             found, _ = module.predict(torch.from_numpy(by_bundle.input_3HW)[None])
