@@ -82,4 +82,5 @@ def scan_logits(image_HW3: Image, stage: Stage, tiles: ScanTiles = TILES) -> npt
         return found
 
     plane_13HW = stage.enhance(image_HW3).transpose(2, 0, 1)[None]
-    return replace(tiles, multiple=stage.multiple).judge(plane_13HW, logits)[0]
+    map_HW: npt.NDArray[np.float32] = replace(tiles, multiple=stage.multiple).judge(plane_13HW, logits)[0]
+    return map_HW

@@ -102,6 +102,13 @@ def test_a_model_that_cannot_tell_padding_refuses_it_and_says_what_to_do(name: s
     assert not build_module(config).pads
 
 
+@pytest.mark.parametrize("more", [["model=unet"], ["model=patchcore"], ["model=conv_ae", "tiling=hann"]])
+def test_models_for_images_of_one_size_refuse_others(more: list[str]) -> None:
+    config = compose_config("train", ["data=synthetic", "backbone.weights=none", "data.fit=own", *more])
+    with pytest.raises(ConfigError, match=r"data\.fit to be squash, letterbox, crop or keep .*set data\.fit=keep"):
+        build_module(config)
+
+
 def test_a_network_that_was_never_told_of_padding_gets_none() -> None:
     module = build_module(compose_config("train", ["data=synthetic", "model=conv_ae_small"]))
     module.model = torch.nn.Conv2d(3, 1, 3)  # as one of somebody's own may be

@@ -47,6 +47,17 @@ def test_pictures_and_embeddings_stay_with_their_names() -> None:
     assert atlas.embedding_AD[:, 0].tolist() == [3, 77, 200]
 
 
+def test_images_of_several_sizes_have_thumbnails_of_one() -> None:
+    maker = AtlasMaker(5)
+    for number, size in ((7, (120, 60)), (9, (50, 300)), (11, (20, 20))):
+        batch = collate([Sample(torch.full((3, *size), number / 255), f"{number:03}.png", "", 0)])
+        maker.update(batch, maker.wanted(batch.name), None)
+    atlas = maker.atlas()
+    assert atlas is not None
+    assert atlas.thumbnail_AhwC.shape == (3, EDGE, EDGE // 2, 3)
+    assert atlas.thumbnail_AhwC[:, 5, 5, 0].tolist() == [7, 9, 11]
+
+
 def test_without_embeddings_there_are_thumbnails_still() -> None:
     maker = AtlasMaker(5)
     batch = batch_of([1, 2])

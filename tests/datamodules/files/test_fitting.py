@@ -50,6 +50,16 @@ def test_keep_changes_no_scale_unless_it_must() -> None:
     assert larger == place((60, 200), (64, 64), "letterbox")
 
 
+def test_own_changes_nothing() -> None:
+    values = np.arange(30 * 45, dtype=np.uint16).reshape(30, 45)
+    placement = place((30, 45), (64, 64), "own")
+    assert placement.seen == (30, 45)
+    assert placement.whole
+    assert placement.box((9.0, 17.0, 44.0, 29.0)) == (9.0, 17.0, 44.0, 29.0)
+    assert np.array_equal(fit_values(values, placement), values)
+    assert network_input(values.astype(np.uint8), 64, 64, fit="own").shape == (3, 30, 45)
+
+
 def test_a_circle_stays_round_in_a_letterbox_and_becomes_an_egg_when_squashed() -> None:
     values = np.zeros((60, 120), np.uint8)
     cv2.circle(values, (60, 30), 20, 255, -1)
@@ -83,7 +93,7 @@ def test_masks_come_back_exactly_where_pixels_are_whole(fit: Fit, factor: int) -
         placement = place((20 * factor, 40 * factor), (40, 40), fit)
     small = np.zeros(placement.frame.size, bool)
     small[3:9, 5:8] = True
-    seen = np.zeros((40, 40), bool)
+    seen = np.zeros(placement.seen, bool)
     placement.frame.of(seen)[:] = small
     on_disk = placement.mask_on_disk(seen)
     assert on_disk.shape == placement.size
