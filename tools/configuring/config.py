@@ -94,8 +94,16 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
     for override in spelt:
         config[override.key_or_group], choices[override.key_or_group] = own_class(override)
     apply_overrides(config, [override for override in overrides if override not in [*choosing, *spelt]], known)
+    follow_model(config, {override.key_or_group for override in overrides})
     config.choices = choices
     return config
+
+
+def follow_model(config: DictConfig, asked: set[str]) -> None:
+    """Bring images to a model as it wants them (``model.fit``), unless ``data.fit`` is among the keys ``asked`` for."""
+    parts = [config.get(name) or {} for name in ("model", "data")]
+    if all("fit" in part for part in parts) and "data.fit" not in asked:
+        config.data.fit = config.model.fit
 
 
 def own_images(overrides: list[Override]) -> list[Override]:
