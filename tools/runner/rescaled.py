@@ -52,9 +52,9 @@ class Rescaled:
         else:
             than = f"brought to the size of one of the squares of {self.square} pixels that the model learnt from"
             instead = "judge squares that loupe prepare metallography cuts, or train on whole images"
-        said = (
+        note = (
             f"{self.count} of {self.seen} images were seen at another scale than that of the training: what is said of "
             f"them cannot be relied on. {self.first} was {than}: {instead} (data.square=null, and data.fit=keep, or "
             "own for model=metallography), or take loupe predict line=metallography for scans."
         )
-        return [said]
+        return [note]

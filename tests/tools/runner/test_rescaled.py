@@ -68,11 +68,11 @@ def test_another_scale_is_said(
     for folder, expected in (("same", False), ("both", bool(words))):
         capsys.readouterr()
         assert main(["predict", f"run={run}", f"source={tmp_path / folder}", f"out={tmp_path / f'{folder}_run'}"]) == 0
-        said = capsys.readouterr().out
+        printed = capsys.readouterr().out
         command = [sys.executable, str(run / "bundle" / "predict.py"), str(tmp_path / folder)]
         out = tmp_path / f"{folder}_bundle"
         done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=True)
-        for text in (said, done.stdout, (out / "index.html").read_text()):
+        for text in (printed, done.stdout, (out / "index.html").read_text()):
             assert ("1 of 2 images were seen at another scale" in text) == expected
             assert (f"b.png with {large[1]}x{large[0]} pixels" in text and words in text) == expected
     resize = json.loads((run / "bundle" / "spec.json").read_text())["input"]["resize"]
