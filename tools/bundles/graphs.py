@@ -77,8 +77,8 @@ class RawOutputs(nn.Module):
 class MapsAlone(nn.Module):
     """A network as a graph for images of any size: images (B, 3, H, W) in [0, 1] to raw maps (B, H, W).
 
-    Its scores are the highest values of the maps: a share of the pixels, as networks take it, is no number that a graph
-    could hold where their count is not known.
+    Its scores are the highest values of the maps: a share of the pixels, as networks take it, cannot be counted in a
+    graph that does not know how many there are.
 
     Args:
         network: In evaluation mode.
