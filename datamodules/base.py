@@ -94,8 +94,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         enhance_as: The last one takes the image's place (``replace``), or up to three become its ``channels``.
         fit: How images of other proportions than ``image_size`` are brought to it: ``squash`` changes their
             proportions, ``letterbox`` pads them, ``crop`` cuts off what is too long, evenly; ``keep`` pads what is
-            smaller at its own scale. ``own`` leaves every image at its own size, for models that take any, one at a
-            time: ``image_size`` and ``batch_size`` say nothing then.
+            smaller at its own scale; ``own`` leaves images at their own sizes, one at a time, for models that take any.
         augment: Transforms of ``torchvision.transforms.v2`` for training images; masks, zones and boxes move along.
         seed: Decides the splits and the order of training images.
     """
@@ -360,8 +359,8 @@ class InspectionDataModule(LightningDataModule, ABC):
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed = self.seed if shuffle else None
-        batch_size = 1 if self.fit == OWN else self.batch_size  # images of several sizes make no batch
-        return make_loader(dataset, batch_size, self.num_workers, collate, seed, self.first_epoch)
+        at_once = 1 if self.fit == OWN else self.batch_size  # images of several sizes make no batch
+        return make_loader(dataset, at_once, self.num_workers, collate, seed, self.first_epoch)
 
 
 def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:

@@ -55,6 +55,7 @@ NEEDS = {  # what a model needs beside, to be small and to need no file
     "hybrid": ("model.inspection.limit=5",),
     "efficient_ad_s": ("model.teacher.weights=none",),
     "efficient_ad_m": ("model.teacher.weights=none",),
+    "metallography": ("data.fit=squash",),  # else images come one at a time, each at its own size
 }
 
 
