@@ -358,8 +358,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             )
         if split == TRAIN and self.augment:
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
-        seed = self.seed if shuffle else None
-        at_once = 1 if self.fit == OWN else self.batch_size  # images of several sizes make no batch
+        seed, at_once = self.seed if shuffle else None, 1 if self.fit == OWN else self.batch_size
         return make_loader(dataset, at_once, self.num_workers, collate, seed, self.first_epoch)
 
 
