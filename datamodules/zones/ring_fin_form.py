@@ -30,7 +30,7 @@ SPREAD = np.asarray(
 RISE = 5  # which of them is expected to be as the body is
 NUDGE = np.asarray([0.05, 0.05, 0.05, 0.02, 0.02, 0.002, 0.02])  # by which slopes are measured
 LONGEST = np.asarray([1.5, 3.0, 2.0, 0.3, 0.1, 0.01, 0.2])  # step
-LEAST = np.asarray([1.0, 0.3, -np.inf, -4.0, 0.3, -0.08, 0.0])
+LOWEST = np.asarray([1.0, 0.3, -np.inf, -4.0, 0.3, -0.08, 0.0])
 MOST = np.asarray([np.inf, np.inf, np.inf, 4.0, 1.5, 0.08, 1.0])
 HIGHER = 4.0  # standard deviations of the blur by which a tip may be higher than its blurred one
 ROUNDS = 12
@@ -151,7 +151,7 @@ def _next(fit: Fitted, damping: float, patch: Patch) -> Floats:
     normal, count = fit.slope_KN @ fit.slope_KN.T, len(fit.value_K)
     damped = normal + np.diag(damping * np.diag(normal))
     step_K = np.clip(np.linalg.solve(damped, fit.slope_KN @ fit.left_N), -LONGEST[:count], LONGEST[:count])
-    value_K: Floats = np.clip(fit.value_K + step_K, LEAST[:count], MOST[:count])
+    value_K: Floats = np.clip(fit.value_K + step_K, LOWEST[:count], MOST[:count])
     value_K[0] = min(value_K[0], patch.tip + HIGHER * patch.blur)
     return value_K
 

@@ -37,7 +37,7 @@ FITTED = 3.0  # standard deviations of the blur below the blurred tip from which
 MIN_FITTED = 4.0  # pixels
 ABOVE = 4.0  # standard deviations above it to which they are
 FLANK = 0.5  # of the fin's brightness at the lowest width that is compared: its flank
-LEAST_NOISE = 1e-3  # of the body's brightness
+LOWEST_NOISE = 1e-3  # of the body's brightness
 APART = 2  # samples between those that are compared: the noise of neighbours is one
 
 
@@ -99,7 +99,7 @@ def fin_height(grey_HW: Plane, outline: Outline, at: float, out: float, height: 
         fit.blur,
         tip,
         fit.rise,
-        max(float((alone_TM[~foot_T] ** 2).mean()), LEAST_NOISE**2),
+        max(float((alone_TM[~foot_T] ** 2).mean()), LOWEST_NOISE**2),
     )
     return height_over_forms(patch)
 

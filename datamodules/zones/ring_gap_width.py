@@ -21,12 +21,12 @@ CENTRE = np.asarray([0.0, 0.0, 0.0, 0.4, 0.0, 1.0])  # what the parameters are e
 SPREAD = np.asarray([1e3, 1e2, 0.7, 0.5, 0.05, 0.05])  # ... and by how much they differ, as standard deviations
 NUDGE = np.asarray([0.05, 0.05, 1e-3, 0.02, 0.01, 0.01])  # by which slopes are measured
 LONGEST = np.asarray([4.0, 3.0, 0.1, 0.2, 0.1, 0.1])  # step
-LEAST = np.asarray([0.3, -np.inf, -1.2, -0.7, -0.5, 0.5])
+LOWEST = np.asarray([0.3, -np.inf, -1.2, -0.7, -0.5, 0.5])
 MOST = np.asarray([np.inf, np.inf, 1.2, 2.3, 0.5, 1.5])
 ROUNDS = 20
 GAIN = 0.05  # variances: a smaller gain ends the fit
 ROBUST = 3.0  # standard deviations beyond which a place counts less: Huber's weights
-LEAST_NOISE = 0.01
+LOWEST_NOISE = 0.01
 ALIKE = (3.0, 0.2)  # pixels, and share of the width, by which fit and area may differ: walls are straight
 TURN = np.linspace(-5.0, 5.0, 1001)
 SHARE = np.asarray([0.5 * (1 + math.erf(value / math.sqrt(2))) for value in TURN])  # of a bell below a value
@@ -55,7 +55,7 @@ def cut_width(places: Places, area_width: float, slant: float) -> float:
         slant: Of its walls against the radius, roughly, in radians.
     """
     value_K = np.asarray([area_width, 0.0, slant, 0.4, 0.0, 1.0])
-    noise = max(_noise(places, value_K), LEAST_NOISE)
+    noise = max(_noise(places, value_K), LOWEST_NOISE)
     left_N = _left(places, value_K, noise)
     damping = 1e-2
     for _ in range(ROUNDS):
@@ -63,7 +63,7 @@ def cut_width(places: Places, area_width: float, slant: float) -> float:
         slope_KN /= NUDGE[:, None]
         normal = slope_KN @ slope_KN.T
         step_K = np.linalg.solve(normal + np.diag(damping * np.diag(normal)), -slope_KN @ left_N)
-        tried_K = np.clip(value_K + np.clip(step_K, -LONGEST, LONGEST), LEAST, MOST)
+        tried_K = np.clip(value_K + np.clip(step_K, -LONGEST, LONGEST), LOWEST, MOST)
         tried_N = _left(places, tried_K, noise)
         gain = float(left_N @ left_N - tried_N @ tried_N)
         if gain <= 0:

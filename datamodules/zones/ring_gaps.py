@@ -93,7 +93,7 @@ def _shifted(value_RT: Floats, height_R: Floats, slant: float) -> Floats:
 
 def find_gaps(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> tuple[Gap, ...]:
     """Find where a ring is cut through, in order of direction; a hole that leaves rims of body is not a cut."""
-    turn = _look_around(grey_HW, ground, outer, inner)
+    turn = _search_around(grey_HW, ground, outer, inner)
     if turn is None:
         return ()
     best = max((_cuts(turn, slant) for slant in SLANTS), key=len)  # of equal ones the straightest
@@ -101,7 +101,7 @@ def find_gaps(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) ->
     return tuple(sorted((gap for gap in gaps if gap.width >= NARROWEST), key=lambda gap: gap.at))
 
 
-def _look_around(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> Turn | None:
+def _search_around(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> Turn | None:
     """Look along circles between the outlines; None where body and ground do not differ."""
     middle, thick = (outer.radius + inner.radius) / 2, outer.radius - inner.radius
     count = max(int(2 * math.pi * middle / STEP), 64)
