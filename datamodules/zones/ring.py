@@ -138,6 +138,8 @@ def _measured(grey_HW: Floats, ground: Ground, piece: Piece, offset: tuple[int, 
     first_outer, first_inner = fit_outline(edges_outer), fit_outline(edges_inner)
     if first_outer is None or first_inner is None or first_inner.radius >= first_outer.radius:
         return None
+    if first_outer.radius > max(grey_HW.shape):  # a ring of which half a turn shows is not larger than its image
+        return None
     first = (first_outer, first_inner)
     if min(first_outer.known, first_inner.known) < SEEN:  # the next looks at all directions, and may find more
         first = _refined(grey_HW, ground, first, "outer")[0], _refined(grey_HW, ground, first, "inner")[0]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .ring_outline import Outline
 
 RADII = 9
+FOLDS = 16  # of a turn: OpenCV takes no more than 32,766 places in a row
 STEP = 0.5  # pixels along the turn, at the middle of the body
 SLANTS = (0.0, 20.0, -20.0, 40.0, -40.0)  # degrees against the radius: few cuts are straight
 SMOOTH = 1.0  # pixels along the turn
@@ -104,7 +105,7 @@ def find_gaps(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) ->
 def _search_around(grey_HW: Plane, ground: Ground, outer: Outline, inner: Outline) -> Turn | None:
     """Look along circles between the outlines; None where body and ground do not differ."""
     middle, thick = (outer.radius + inner.radius) / 2, outer.radius - inner.radius
-    count = max(int(2 * math.pi * middle / STEP), 64)
+    count = max(int(2 * math.pi * middle / STEP / FOLDS), 4) * FOLDS
     angle_T = np.arange(count) * (2 * math.pi / count)
     rim_R = np.minimum(RIM / thick, MOST_RIM)
     share_R = np.concatenate([np.linspace(0.2, 0.8, RADII), rim_R, 1.0 - rim_R])
@@ -123,7 +124,9 @@ def _bareness(
     x, y = (outer.x + inner.x) / 2, (outer.y + inner.y) / 2
     reach = inner.at(angle_T)[None] * (1 - share_R[:, None]) + outer.at(angle_T)[None] * share_R[:, None]
     at_x, at_y = (x + reach * np.cos(angle_T)).astype(np.float32), (y + reach * np.sin(angle_T)).astype(np.float32)
-    value = cv2.remap(grey_HW, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
+    folded = at_x.reshape(-1, at_x.shape[1] // FOLDS), at_y.reshape(-1, at_y.shape[1] // FOLDS)
+    value = cv2.remap(grey_HW, *folded, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
+    value = value.reshape(at_x.shape)
     height, width = ground.level_hw.shape
     row = np.clip((at_y + 0.5) * ground.shrink - 0.5, 0, height - 1).astype(np.intp)
     column = np.clip((at_x + 0.5) * ground.shrink - 0.5, 0, width - 1).astype(np.intp)
