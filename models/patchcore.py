@@ -17,6 +17,7 @@ import torch
 from datamodules.progress import tell, track
 
 from .components.bank_plan import Plan, check_bank, search_seconds
+from .components.bank_prefix import halved
 from .components.coreset import k_center_greedy, projection
 from .components.memory import read_size, spare
 from .components.patchcore_model import PatchCoreModel, counted, flat
@@ -231,6 +232,22 @@ class PatchCore(OnePassModel):
         check_something(int(stays_M.sum()), "patches of a bank")
         with self.model.only(stays_M.to(self.device)):
             yield
+
+    def bank_sizes(self) -> list[int]:
+        """List the sizes of banks that ``scores_by_bank`` compares, ascending; none where images are judged in tiles.
+
+        An extended bank begins with the one before it was extended.
+        """
+        return [] if self.tiling is not None else halved(len(self.model.bank_MD))
+
+    def scores_by_bank(self, image_B3HW: Tensor) -> Tensor:
+        """Score images (B, 3, H, W) by a bank of each of these sizes, as runs with such banks would: (B, S)."""
+        return self.model.score_by_size(image_B3HW, self.bank_sizes())
+
+    def search_milliseconds(self, image_B3HW: Tensor) -> list[float]:
+        """Time the search for the patches of images (B, 3, H, W) in a bank of each of these sizes: per image (S)."""
+        seconds_S = [self.model.search_seconds(image_B3HW, size) for size in self.bank_sizes()]
+        return [1000 * seconds / len(image_B3HW) for seconds in seconds_S]
 
     def _images_of(self, picks: list[int]) -> Tensor:
         """Tell of which image picks of collected patches are, by its place in ``learnt``, to which those are added."""

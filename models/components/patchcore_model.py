@@ -6,6 +6,7 @@ features of a patch, M patches in the bank, N patches that are asked for, K neig
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +17,10 @@ from torch.nn import functional as F
 
 from datamodules.progress import track
 from models.errors import UntrainedError
+from models.features.last_seen import LastSeen
 from models.features.precision import full_precision
 
+from .bank_prefix import crowding, worst_by_size
 from .maps import SmoothMap
 from .nearest import ROWS, BankSearch, search_plainly
 from .padding import SeesPadding, cells_inside
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
 NEVER = -1.0  # stands for the distance of padding: lower than any other, and weighed still
+TIMED = 3  # times that a search is timed
 LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
 
 
@@ -72,6 +76,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.num_neighbors = num_neighbors
         self.scales = tuple(scales)
         self.smooth_map = SmoothMap()
+        self._embedded: LastSeen[list[Tensor]] = LastSeen()  # whoever compares with other banks asks for the same
         self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
@@ -87,6 +92,9 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
 
     def embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
         """Describe every patch in every size: (B, D, h, w) for each."""
+        return list(self._embedded(image_B3HW, lambda: self._embed_sizes(image_B3HW)))
+
+    def _embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
         # The first size comes last: its features are the ones that ``embedding`` asks the backbone for once more.
         return [self.embed(resized(image_B3HW, scale)) for scale in reversed(self.scales)][::-1]
 
@@ -147,7 +155,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         return square_N.view(-1, patch_BPD.shape[1])
 
     def _is_worth_arranging(self) -> bool:
-        return len(self.bank_MD) >= LARGE and self.bank_MD.device.type == "cpu" and self._is_linked
+        return is_worth_arranging(self.bank_MD) and self._is_linked
 
     @property
     def _is_linked(self) -> bool:
@@ -190,6 +198,44 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
             score_B: Tensor = (weight_BS * matches.distance_BS).mean(dim=1)
             return score_B
 
+    def score_by_size(self, image_B3HW: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Score images (B, S) by each of the banks that this one begins with, as runs with such banks would.
+
+        Args:
+            image_B3HW: In [0, 1]; padding may be marked.
+            sizes: Of banks, ascending, at most that of this one.
+        """
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        grids_BDhw = self.embed_sizes(image_B3HW)
+        cells_Bhw = counted(grids_BDhw, inside_BHW)
+        score_BSg = image_B3HW.new_zeros(len(image_B3HW), len(sizes), len(grids_BDhw))
+        for place, grid_BDhw in enumerate(grids_BDhw):
+            for image, patch_PD in enumerate(grid_BDhw.flatten(2).transpose(1, 2)):
+                counted_PD = patch_PD if cells_Bhw is None else patch_PD[cells_Bhw[place][image].flatten()]
+                score_BSg[image, :, place] = score_BSg.new_tensor(self._scores_by_size(counted_PD, sizes))
+        return score_BSg.mean(dim=2)
+
+    def _scores_by_size(self, patch_PD: Tensor, sizes: Sequence[int]) -> list[float]:
+        with full_precision(patch_PD):
+            worst_S = worst_by_size(patch_PD, self.bank_MD, self.bank_square_M, sizes)
+            return [
+                distance * crowding(patch_PD[patch], self.bank_MD[:size], self.num_neighbors)
+                for size, (distance, patch) in zip(sizes, worst_S, strict=True)
+            ]
+
+    def search_seconds(self, image_B3HW: Tensor, size: int) -> float:
+        """Time a search for the patches of images in the first ``size`` patches of the bank: the least of a few."""
+        bank_MD, asked_ND = self.bank_MD[:size], listed(self.embed_sizes(self.open(image_B3HW)[0])).flatten(0, 1)
+        square_M = self.bank_square_M[:size]
+        arranged = BankSearch(bank_MD) if is_worth_arranging(bank_MD) else None
+        spent = []
+        for _ in range(TIMED):
+            started = time.perf_counter()
+            found = search_plainly(asked_ND, bank_MD, square_M) if arranged is None else arranged(asked_ND).square_N
+            float(found.sum())  # waits for the device
+            spent.append(time.perf_counter() - started)
+        return min(spent)
+
     def set_bank(self, bank_MD: Tensor, image_M: Tensor | None = None) -> None:
         """Take these patches as the bank; note their norms, and each one's nearest neighbours (itself first).
 
@@ -227,6 +273,11 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
         parts = track(torch.split(self.bank_MD, ROWS), "linking neighbours")
         return torch.cat([torch.cdist(part, self.bank_MD).topk(count, largest=False).indices for part in parts])
+
+
+def is_worth_arranging(bank_MD: Tensor) -> bool:
+    """Tell whether searches of a bank are faster once it is arranged for them."""
+    return len(bank_MD) >= LARGE and bank_MD.device.type == "cpu"
 
 
 def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from models.components.padding import marked
 from models.components.sizes import resized
+from models.components.tiled import Tiling
 from models.patchcore import PatchCore
 
 from .test_patchcore import ARGUMENTS, assert_the_same_alone, batch, pictures, predict
@@ -62,6 +64,55 @@ def test_a_full_bank_knows_its_images_in_every_size() -> None:
 
 def test_an_image_scores_the_same_alone_and_among_others() -> None:
     assert_the_same_alone(fitted(), pictures(4, seed=5))
+
+
+@pytest.mark.parametrize("num_neighbors", [1, 9])
+@pytest.mark.parametrize("scales", [(1,), (1, 1.5)])
+@torch.inference_mode()
+def test_smaller_banks_score_as_if_they_were_the_whole(scales: tuple[float, ...], num_neighbors: int) -> None:
+    module, image = fitted(scales, num_neighbors), pictures(3, seed=7)
+    sizes, score_BS = module.bank_sizes(), module.scores_by_bank(image)
+    assert sizes[-1] == len(module.model.bank_MD)
+    assert len(sizes) >= 2
+    whole_MD = module.model.bank_MD
+    for size, score_B in zip(reversed(sizes), score_BS.flip(1).T, strict=True):
+        module.model.set_bank(whole_MD[:size].clone())
+        torch.testing.assert_close(predict(module, image)[0], score_B, atol=1e-4, rtol=1e-5)
+
+
+def test_a_smaller_bank_is_what_the_larger_one_begins_with() -> None:
+    large, small = (fitted_to(size) for size in (96, 48))
+    assert torch.equal(large.model.bank_MD[:48], small.model.bank_MD)
+
+
+@torch.inference_mode()
+def test_padding_counts_in_no_bank() -> None:
+    module, image = fitted(), pictures(2, seed=7)
+    module.use_padding()
+    inside_BHW = torch.ones(2, 64, 64, dtype=torch.bool)
+    inside_BHW[:, 48:] = False
+    scores = [
+        module.scores_by_bank(marked(image.masked_fill(~inside_BHW.unsqueeze(1), fill), inside_BHW)) for fill in (0, 1)
+    ]
+    assert torch.equal(*scores)
+
+
+def test_each_bank_is_timed_and_tiles_have_no_curve() -> None:
+    module = fitted()
+    spent = module.search_milliseconds(pictures(2))
+    assert len(spent) == len(module.bank_sizes())
+    assert min(spent) > 0
+    module.tiling = Tiling(size=32)
+    assert module.bank_sizes() == []
+
+
+def fitted_to(bank_size: int) -> PatchCore:
+    torch.manual_seed(3)
+    module = PatchCore(ARGUMENTS, bank_size=bank_size).eval()
+    torch.manual_seed(0)
+    module.training_step(batch(pictures(4)), 0)
+    module.on_validation_start()
+    return module
 
 
 def test_patches_of_all_sizes_are_of_their_image() -> None:
