@@ -21,7 +21,7 @@ from .components.bank_prefix import halved
 from .components.coreset import k_center_greedy, projection
 from .components.memory import read_size, spare
 from .components.patchcore_model import PatchCoreModel, counted, flat
-from .components.sizes import check_scales, listed, resized
+from .components.sizes import check_scales, listed
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .features.backbones import Backbone
@@ -84,7 +84,7 @@ class PatchCore(OnePassModel):
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
         """Describe images (B, D) by the mean of their patches, in the first size."""
-        return self.model.embed(resized(image_B3HW, self.model.scales[0])).mean(dim=(2, 3))
+        return self.model.embed_size(image_B3HW, 0).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the patches of a batch; where those of all do not fit into memory, keep what stands in for them.

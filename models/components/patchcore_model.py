@@ -76,7 +76,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.num_neighbors = num_neighbors
         self.scales = tuple(scales)
         self.smooth_map = SmoothMap()
-        self._embedded: LastSeen[list[Tensor]] = LastSeen()  # whoever compares with other banks asks for the same
+        self._embedded: list[LastSeen[Tensor]] = [LastSeen() for _ in scales]  # several measures ask for the same
         self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
@@ -92,11 +92,11 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
 
     def embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
         """Describe every patch in every size: (B, D, h, w) for each."""
-        return list(self._embedded(image_B3HW, lambda: self._embed_sizes(image_B3HW)))
+        return [self.embed_size(image_B3HW, place) for place in range(len(self.scales))]
 
-    def _embed_sizes(self, image_B3HW: Tensor) -> list[Tensor]:
-        # The first size comes last: its features are the ones that ``embedding`` asks the backbone for once more.
-        return [self.embed(resized(image_B3HW, scale)) for scale in reversed(self.scales)][::-1]
+    def embed_size(self, image_B3HW: Tensor, place: int) -> Tensor:
+        """Describe every patch in one of the sizes: (B, D, h, w)."""
+        return self._embedded[place](image_B3HW, lambda: self.embed(resized(image_B3HW, self.scales[place])))
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.

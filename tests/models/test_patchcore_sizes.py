@@ -97,6 +97,17 @@ def test_padding_counts_in_no_bank() -> None:
     assert torch.equal(*scores)
 
 
+@torch.inference_mode()
+def test_measures_ask_the_backbone_for_nothing_again() -> None:
+    module, image = fitted(), pictures(2, seed=7)
+    seen: list[tuple[int, ...]] = []
+    module.model.backbone.network.register_forward_hook(lambda _network, given, _found: seen.append(given[0].shape))
+    module.model(image)
+    module.scores_by_bank(image)
+    module.embedding(image)
+    assert [shape[-1] for shape in seen] == [64, 96]
+
+
 def test_each_bank_is_timed_and_tiles_have_no_curve() -> None:
     module = fitted()
     spent = module.search_milliseconds(pictures(2))
