@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -41,13 +41,11 @@ from datamodules.files.images import read_image
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.fiber import DEFECTS
 from tools.cli import main as loupe
-from tools.labelling.queue import Queue, Scored
-from tools.labelling.weighing import weights_of
-from tools.runs.calibrating import Labelled, evened
 from tools.runs.run_folder import RunFolder
 from tools.runs.thresholds import calibration_state
 
 from .microscopes import MICROSCOPES, Scene, cut_scene, drawn_scene, first, planted
+from .simulated_inspector import Pool, errors_at, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,9 +54,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-ROUND = 10  # verdicts after which thresholds are chosen anew
 TEN = 10  # good images of the other microscope
-VERDICTS = (0, 10, 20, 30, 50)
 WAYS = {"one in ten at random": 0.1, "half at random": 0.5, "random": 1.0}  # others are the nearest to the threshold
 BRIEF = ("trainer=cpu", "report=false", "data.num_workers=0", "callbacks.evaluation.resamples=10")
 MOST = ("data.test_share=0.1", "data.calibration_share=0.2")  # of few good faces, most are to be learnt
@@ -71,86 +67,6 @@ class Face(NamedTuple):
     scene: Scene
     defective: bool
     group: str
-
-
-@dataclass
-class Pool:
-    """Scores of images, whether they are defective, and their groups."""
-
-    score_N: Floats
-    bad_N: npt.NDArray[np.bool_]
-    group_N: npt.NDArray[np.str_]
-    threshold: float
-
-    def half(self, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """Draw the half of the groups on which verdicts are given, with half of either class."""
-        chosen: set[str] = set()
-        for label in (False, True):
-            names = np.unique(self.group_N[self.bad_N == label])
-            chosen |= set(rng.permutation(names)[: len(names) // 2].tolist())
-        return np.isin(self.group_N, sorted(chosen))
-
-
-def simulate(pool: Pool, share: float, seed: int) -> list[dict[str, float]]:
-    """Let an inspector label one half of a pool; count errors on the other."""
-    half_N = pool.half(np.random.default_rng(seed))
-    score_N, bad_N = pool.score_N[half_N], pool.bad_N[half_N]
-    other_N, truth_N = pool.score_N[~half_N], pool.bad_N[~half_N]
-    names = [f"{seed}/{place:05}" for place in range(len(score_N))]
-    line, found = pool.threshold, []
-    first: dict[str, str] = {}
-    said: list[str] = []
-    order: list[str] = []
-    for count in range(max(VERDICTS) + 1):
-        if count % ROUND == 0 and said:
-            line = _chosen(names, score_N, bad_N, said, first, line)
-        if count in VERDICTS:
-            every = float(np.mean([*_errors(other_N, truth_N, _of_all(score_N, bad_N)).values()]))
-            best = _best(other_N, truth_N)
-            found.append({"verdicts": count, **_errors(other_N, truth_N, line), "all": every, "any": best})
-        if count % ROUND == 0:
-            queue = Queue([Scored(name, float(score), line) for name, score in zip(names, score_N, strict=True)], share)
-            first = queue.picked
-            order = [one.name for one in queue.order(set(said)) if one.name not in set(said)]
-        if order:
-            said.append(order.pop(0))
-    return found
-
-
-def _chosen(
-    names: list[str],
-    score_N: Floats,
-    bad_N: npt.NDArray[np.bool_],
-    said: list[str],
-    picked: dict[str, str],
-    line: float,
-) -> float:
-    """Choose a threshold from what was said, each verdict weighed by what it stands for."""
-    images = [Scored(name, float(score), line) for name, score in zip(names, score_N, strict=True)]
-    weights, _ = weights_of(images, picked, said)
-    place = {name: number for number, name in enumerate(names)}
-    labelled = [
-        Labelled(name, picked[name], Seen(score_N[place[name]], int(bad_N[place[name]]), np.nan), weights[name])
-        for name in said
-    ]
-    seen = evened(labelled)
-    return choose_threshold(F1(), [one.score for one in seen], [one.label_index for one in seen]).value
-
-
-def _of_all(score_N: Floats, bad_N: npt.NDArray[np.bool_]) -> float:
-    """Choose a threshold from all images of a half."""
-    return choose_threshold(F1(), score_N, bad_N.astype(int)).value
-
-
-def _errors(score_N: Floats, bad_N: npt.NDArray[np.bool_], line: float) -> dict[str, float]:
-    called_N = score_N.astype(np.float32) >= np.float32(line)
-    return {"missed": float((~called_N[bad_N]).mean()), "alarms": float(called_N[~bad_N].mean())}
-
-
-def _best(score_N: Floats, bad_N: npt.NDArray[np.bool_]) -> float:
-    """Return the least mean of both shares that any threshold reaches."""
-    lines = [*np.unique(score_N), np.inf]
-    return min(sum(_errors(score_N, bad_N, line).values()) / 2 for line in lines)
 
 
 def told(values: Sequence[float]) -> str:
@@ -250,7 +166,7 @@ class Second(NamedTuple):
 
     def errors(self, line: float) -> dict[str, float]:
         """Shares of missed and falsely alarmed images after the ten, by a threshold."""
-        return _errors(self.known.score_N, self.known.bad_N, line)
+        return errors_at(self.known.score_N, self.known.bad_N, line)
 
     @property
     def known(self) -> Pool:
