@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Graph = Callable[[Array], Prediction]
 
+BOUNDARY = "boundary"
+"""What a chain marks whose second graph is asked, of images without what the first one marks."""
+
 
 def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Graph, image_B3HW: Array) -> Prediction:
     """Judge images.
@@ -39,7 +42,7 @@ def judge_chain(composition: dict[str, Any], inclusions: Graph, boundaries: Grap
     inside_BHW, image_B3HW = inside_of(image_B3HW), without_marks(image_B3HW)
     first, second = composition["stages"]
     map_BHW = _stage(first, inclusions, image_B3HW)
-    if composition["marks"] == "boundary":
+    if composition["marks"] == BOUNDARY:
         over_B3HW = painted(image_B3HW, map_BHW, composition["threshold"], composition["inpaint"])
         map_BHW = _stage(second, boundaries, over_B3HW)
     return Prediction(top_mean(map_BHW, composition["top_share"], inside_BHW), map_BHW)

@@ -12,7 +12,7 @@ from callbacks.decisions.calibration import calibration_of
 from tools.bundles.calibration_images import find_calibration_images
 from tools.bundles.challenges import write_challenges
 from tools.bundles.compared_images import ComparedImage, images_of_calibration, images_of_challenges
-from tools.bundles.parity import ParityError, compare, conclude, require_parity
+from tools.bundles.parity import DECIDED, ParityError, compare, conclude, decides_inside, map_error, require_parity
 from tools.bundles.shipping import write_checksums
 from tools.bundles.stages import compare_inputs, compare_pixels, compare_plain, relative
 from tools.runs.checkpoint import read_checkpoint, restore
@@ -155,3 +155,22 @@ def test_errors_are_shares_of_the_range() -> None:
     assert relative(0.1, 10, 12, 20) == pytest.approx(0.01)  # beyond the range: widened to the image's own
     assert relative(0.0, 1, 1, 1) == 0
     assert relative(0.1, 10, 10, 10) == pytest.approx(0.1)  # no range at all
+
+
+def test_only_chains_that_mark_first_may_differ_near_a_threshold() -> None:
+    assert decides_inside({"kind": "chain", "marks": "boundary"})
+    assert not decides_inside({"kind": "chain", "marks": "inclusion"})
+    assert not decides_inside({"kind": "single"})
+
+
+def test_a_map_error_leaves_out_no_more_than_what_lies_near_a_threshold() -> None:
+    expected_HW = np.zeros((100, 100), np.float32)
+    found_HW = expected_HW.copy()
+    found_HW[10:42, 10:42], found_HW[50, 50] = 5.0, 2.0
+    assert map_error(expected_HW, found_HW, 0.0) == 5.0
+    assert map_error(expected_HW, found_HW, DECIDED) == 2.0
+    found_HW[50, 50] = 0.0
+    assert map_error(expected_HW, found_HW, DECIDED) == 0.0
+    assert map_error(expected_HW[:8, :8], found_HW[10:18, 10:18], DECIDED) == 5.0
+    found_HW[9, 9] = np.nan
+    assert np.isnan(map_error(expected_HW, found_HW, DECIDED))
