@@ -83,7 +83,7 @@ def main() -> None:
         return
     for index, count in enumerate(given.counts):
         command = [sys.executable, "-m", "benchmarks.inclusions", str(count), "--one"]
-        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - own
         if index == 0:
             print("| drawn | " + " | ".join(row) + " |\n|" + "---|" * (len(row) + 1))
         print(

@@ -132,6 +132,6 @@ def ask(address: str, said: dict[str, str] | None = None) -> dict[str, Any]:
     """Ask a server, or tell it something."""
     body = None if said is None else json.dumps(said).encode()
     request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
-    with urlopen(request, timeout=60) as answer:  # noqa: S310
+    with urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
         found: dict[str, Any] = json.loads(answer.read())
         return found

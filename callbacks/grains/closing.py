@@ -95,6 +95,10 @@ def boundaries_of(grain_HW: Grains) -> Mask:
     line_HW = np.zeros(grain_HW.shape, np.bool_)
     line_HW[:, 1:] |= grain_HW[:, 1:] != grain_HW[:, :-1]
     line_HW[1:] |= grain_HW[1:] != grain_HW[:-1]
+    return _thinned(line_HW)
+
+
+def _thinned(line_HW: Mask) -> Mask:
     return np.asarray(skeletonize(line_HW), np.bool_)  # type: ignore[no-untyped-call]  # the library has no annotations
 
 
@@ -107,7 +111,7 @@ def open_share(line_HW: Mask, grain_HW: Grains, boundary_HW: Mask | None = None)
         boundary_HW: Their ``boundaries_of``, where known already.
     """
     boundary_HW = boundaries_of(grain_HW) if boundary_HW is None else boundary_HW
-    return _share_away(np.asarray(skeletonize(line_HW), np.bool_), boundary_HW)  # type: ignore[no-untyped-call]  # the library has no annotations
+    return _share_away(_thinned(line_HW), boundary_HW)
 
 
 def bridged_share(line_HW: Mask, grain_HW: Grains, boundary_HW: Mask | None = None) -> float:

@@ -9,7 +9,7 @@ Letters: B images, K tiles, S side of a tile, H and W height and width of an ima
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from anomalib.data import InferenceBatch
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from datamodules.files.fitting import Part
     from datamodules.samples.detections import Detections
+
+    from .tile_axes import Laid
 
     Predict = Callable[[Tensor], tuple[InferenceBatch, list[Detections] | None]]
 
@@ -56,18 +58,6 @@ class Cutting(Protocol):
 
     def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:
         """Say in plain values how a runner cuts images of ``size`` (height, width)."""
-
-
-class Axis(NamedTuple):
-    """Where tiles lie along one axis of an image.
-
-    Attributes:
-        starts: First pixel of each tile; negative ones lie in the reflection.
-        weight_S: What each pixel of a tile counts in the blend.
-    """
-
-    starts: list[int]
-    weight_S: Tensor
 
 
 @dataclass(frozen=True)
@@ -127,10 +117,9 @@ class Tiling:
         """Pixels at every side of a tile that are not used."""
         return int(self.overlap * self.size) // 4 if self.margin is None else self.margin
 
-    def axis(self, length: int) -> Axis:
+    def axis(self, length: int) -> Laid:
         """Lay tiles along an axis of ``length`` pixels; a single one where it is long enough."""
-        laid = lay(length, self.size, self.overlap, self.rim)
-        return Axis(laid.starts, torch.from_numpy(laid.weight_S))
+        return lay(length, self.size, self.overlap, self.rim)
 
     def to_plain(self, size: tuple[int, int]) -> dict[str, Any]:
         """Say where tiles lie on images of ``size`` (height, width), and how they are blended, in plain values."""
@@ -154,7 +143,7 @@ class Tiling:
         """
         height, width = image_B3HW.shape[-2:]
         rows, columns = self.axis(height), self.axis(width)
-        weight_SS = (rows.weight_S.unsqueeze(1) * columns.weight_S.unsqueeze(0)).to(image_B3HW.device)
+        weight_SS = torch.from_numpy(rows.weight_S[:, None] * columns.weight_S).to(image_B3HW.device)
         places = [(top, left) for top in rows.starts for left in columns.starts]
         # A graph that is exported must not depend on the number of images: it goes tile by tile with all of them.
         exported = torch.compiler.is_exporting()

@@ -77,7 +77,7 @@ def test_the_weights_of_neighbours_add_up_to_one(size: int, overlap: float, marg
     axis = tiling.axis(1000)
     total = torch.zeros(2000, dtype=torch.float64)
     for start in axis.starts:
-        total[start + 500 : start + 500 + size] += axis.weight_S
+        total[start + 500 : start + 500 + size] += torch.from_numpy(axis.weight_S)
     assert total[500:1500].min() > 0.4
     full = total[500 + axis.starts[0] + size // 2 : 500 + axis.starts[-1] + size // 2]
     torch.testing.assert_close(full, torch.ones_like(full), rtol=0, atol=1e-6)
