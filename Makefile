@@ -44,8 +44,9 @@ clean:  ## remove what make setup made
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Expected Python 3.11 to 3.13, found $$($(PYTHON) --version); set PYTHON=, as in: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV): downloads about 3 GB, once."
+	@echo "Setting up $(VENV): downloads about 3 GB, once; takes 8 GB here, and 3 GB more in $${TMPDIR:-/tmp} meanwhile."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # old ones take twice as long
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' || \
+		{ echo "Expected to install Loupe, but pip could not: see above. Where it ran out of space, this is what is left:"; df -h . "$${TMPDIR:-/tmp}"; exit 1; }
 	@touch $@
