@@ -19,6 +19,7 @@ from .coco import check_complete, coco_files, find_listed
 from .files import Tree, walk_tree
 from .label_table import FileIndex, read_labels
 from .matching import Matched, match_labels
+from .pointed import find_pointed
 from .split_folders import split_folders
 from .strays import Setting, judge_strays
 from .words import WORDS, Found, is_part_folder, kind_of, plain, verdict_of
@@ -39,6 +40,8 @@ def find_images(root: Path, bare_kind: str, problems: list[UnreadableImageError]
     tree = walk_tree(root, problems)
     tree.images[:], masks = without_masks(root, tree.images, "oring")
     problems += masks
+    if pointed := find_pointed(tree, bare_kind, problems):
+        return pointed
     matched = match_labels(tree)
     problems += [_of_masks(folder, count) for folder, count in tree.masks.items()]
     if files := coco_files(tree, matched.loose):

@@ -40,9 +40,13 @@ def parse_shape(entry: Any) -> tuple[Outline, Hashable]:
 
 def set_flags(data: dict[str, Any]) -> list[str]:
     """List the ticked flags of the whole image, except those that call it good."""
+    return [name for name in ticked_flags(data) if name.strip().lower() not in _FINE]
+
+
+def ticked_flags(data: dict[str, Any]) -> list[str]:
+    """List the ticked flags of the whole image."""
     flags = data.get("flags")
-    ticked = [str(name) for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
-    return [name for name in ticked if name.strip().lower() not in _FINE]
+    return [str(name) for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
 
 
 def _rings(entry: dict[str, Any]) -> tuple[Points, ...]:

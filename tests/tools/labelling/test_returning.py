@@ -20,6 +20,8 @@ from datamodules.masks.reading import read_mask
 from datamodules.meta_atom import MetaAtomDataModule
 from datamodules.metallography import MetallographyDataModule
 from datamodules.oring import OringDataModule
+from datamodules.outlines.annotations import read_annotation
+from datamodules.outlines.polygons import fill
 from datamodules.print3d import Print3dDataModule
 from tools.labelling.entries import Mark
 from tools.labelling.foreign import write_coco, write_labelme
@@ -261,6 +263,31 @@ def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
     assert problems == []
     assert list(found.sort_values("name")["label_index"]) == [1, 0, -1, -1, -1]
     assert found.set_index("name")["defect"]["images/p00.png"] == "tear"
+
+
+def test_labelme_files_are_read_back_as_they_lie(tmp_path: Path) -> None:
+    desk = open_desk(images(tmp_path / "set" / "images", [None] * 6), tmp_path / "out")
+    masks = Masks(tmp_path / "out" / MASKS)
+    marks = np.maximum(spot(), spot(36, 25))
+    say(desk, masks, "p00.png", "defective", "tear", marks)
+    for name, verdict in (("p01.png", "good"), ("p02.png", "unsure"), ("p03.png", "defective"), ("p04.png", "rework")):
+        say(desk, masks, name, verdict)
+    folder = write_labelme(desk, masks, tmp_path / "out")
+    data = OringDataModule(root=str(folder))
+    found, problems = data.listing()
+    assert problems == []
+    assert list(found.sort_values("name")["label_index"]) == [1, 0, -1, 1, -1]
+    table = found.set_index("name")
+    assert (table["defect"]["p00.png"], table["split"]["p04.png"]) == ("tear", "test")
+    labels = read_annotation(table["annotation_path"]["p00.png"], table["image_path"]["p00.png"], *SIZE)
+    filled = np.any([fill(outline.rings, *SIZE) for outline in labels.outlines], axis=0)
+    np.testing.assert_array_equal(filled, marks > 0)
+    (tmp_path / "set" / "images" / "p01.png").unlink()
+    _, problems = OringDataModule(root=str(folder)).listing()
+    assert ["which is not there" in problem.problem for problem in problems] == [True]
+    shutil.rmtree(tmp_path / "set")
+    with pytest.raises(DataError, match=r"the images that 5 files of labelme's .* name, but found none"):
+        OringDataModule(root=str(folder)).listing()
 
 
 def test_a_mask_of_another_size_or_no_mask_is_refused(tmp_path: Path) -> None:
