@@ -1,6 +1,7 @@
 """What a person's verdicts bring: a simulated inspector, who always says the truth, labels and calibrates.
 
-python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--seeds N] [--out FOLDER] [--with K=V ...]
+python -m benchmarks.inspector --data FOLDER [--sets NAME ...] [--splits N] [--first-split N] [--seeds N]
+                              [--out FOLDER] [--with K=V ...]
 
 FOLDER holds ``fiber`` and ``benchmark/screw``; drawn end faces need none. Two tables:
 
@@ -286,7 +287,7 @@ def fibers(name: str, options: argparse.Namespace) -> tuple[Rows, Rows]:
     """Measure end faces of one set: a table of microscopes, and one of labels for the last of them."""
     found: dict[str, list[Second]] = {kind: [] for kind in options.microscopes}
     real = real_faces(options.data / "fiber") if name == "fiber" else []
-    for split in range(options.splits):
+    for split in range(options.first_split, options.first_split + options.splits):
         out = options.out / f"{name}_{split}"
         faces = real or drawn_faces(options.drawn, options.first_draw + split)
         seconds = microscopes(faces, out, options.microscopes, split, options.settings)
@@ -306,6 +307,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", nargs="+", default=["fiber", "drawn", "screw"], choices=["fiber", "drawn", "screw"])
     parser.add_argument("--microscopes", nargs="+", default=list(MICROSCOPES), choices=list(MICROSCOPES))
     parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--first-split", type=int, default=0, help="number of the first of them")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--drawn", type=int, default=90, help="drawn end faces, of each split")
     parser.add_argument("--first-draw", type=int, default=5, help="seed of the first of them")

@@ -158,6 +158,14 @@ class OnePassModel(InspectionModel):
         del paths, read
         raise ValueError(f"Expected a model that grows, but found {type(self).__name__}.")
 
+    def get_ready_without(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Find, once, what judging without each of several added images takes; nothing, unless a model says otherwise.
+
+        Args:
+            paths: Of ``learnt``; all of them came after the training.
+            read: As for ``forget``; an image that cannot be read is passed over.
+        """
+
     @contextmanager
     def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
         """Judge as if an image had never been learnt, for a moment: it is forgotten, and then all is as it was.

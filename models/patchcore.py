@@ -9,16 +9,18 @@ Letters: B batch, P patches of an image in all sizes, D features of a patch, N p
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from datamodules.errors import DataError
 from datamodules.progress import tell, track
 
 from .components.bank_plan import Plan, check_bank, search_seconds
 from .components.bank_prefix import halved
 from .components.coreset import k_center_greedy, projection
+from .components.displaced import displaced
 from .components.memory import read_size, spare
 from .components.patchcore_model import PatchCoreModel, counted, flat
 from .components.sizes import check_scales, listed
@@ -28,7 +30,7 @@ from .features.backbones import Backbone
 from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -46,6 +48,8 @@ class PatchCore(OnePassModel):
         exact: Where all patches do not fit, keep them on the disk instead, for the bank that greedy selection makes.
         scales: Sizes that images are looked at in, as factors of ``data.image_size``; each above 0. All take their part
             of the time, by their pixels.
+        added_ratio: Share of the patches that the bank gets of images that are added to a trained model, in (0, 1]:
+            more than of the training, since they are few.
 
     Raises:
         ValueError: An argument is out of range.
@@ -62,11 +66,15 @@ class PatchCore(OnePassModel):
         memory: str | None = None,
         exact: bool = False,
         scales: Sequence[float] = (1,),
+        added_ratio: float = 0.3,
     ) -> None:
         super().__init__()
         check_bank(coreset_ratio, num_neighbors, bank_size)
         check_scales(scales)
         self.coreset_ratio = coreset_ratio
+        if not 0 < added_ratio <= 1:
+            raise ValueError(f"Expected model.added_ratio to be above 0 and at most 1, but found {added_ratio}.")
+        self.added_ratio = added_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
         self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors, scales)
@@ -76,6 +84,7 @@ class PatchCore(OnePassModel):
         self._thinning: Thinning | None = None
         self._spilled: SpilledPoints | None = None
         self._images = 0
+        self._displaced: dict[str, Tensor] = {}  # what comes back without an image, where it was asked for
         self._counts: list[int] = []  # patches of each image that was collected
 
     def origin(self) -> dict[str, str]:
@@ -198,10 +207,11 @@ class PatchCore(OnePassModel):
         self._plan, self._images = None, 0
         patch_ND = self.take().to(self.device)
         square_N = self.model.search(patch_ND.unsqueeze(0)).squeeze(0)
-        count = max(1, round(self.coreset_ratio * len(patch_ND)))
+        count = max(1, round(self.added_ratio * len(patch_ND)))
         picks = list(k_center_greedy(patch_ND, count, int(square_N.argmax()), square_N))
         images = [self.model.image_M, self._images_of(picks).to(self.device)]
         self.model.set_bank(torch.cat([self.model.bank_MD, patch_ND[picks]]), torch.cat(images))
+        self._displaced = {}
 
     def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
         """Take the patches of images out of the bank; those that stand in for them in other images do not come back.
@@ -218,19 +228,30 @@ class PatchCore(OnePassModel):
         check_something(int(stays_M.sum()), "patches of a bank")
         self.learnt = [path for path in self.learnt if path not in paths]
         self.model.set_bank(self.model.bank_MD[stays_M.to(self.device)], place_I[image_M[stays_M]])
+        self._displaced = {}
+
+    def get_ready_without(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
+        """Find which patches of the other images stood so near to one's own that they were not kept: they come back."""
+        places = {path: [place for place, learnt in enumerate(self.learnt) if learnt == path] for path in paths}
+        self._displaced = displaced(self.model.bank_MD, self.model.image_M, places, self._seen_again(paths, read))
+
+    def _seen_again(self, paths: Iterable[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
+        for path in track(list(paths), "comparing what was added"):
+            with suppress(DataError):
+                yield path, self.describe(read(path).to(self.device))[0]
 
     @contextmanager
     def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
         """Judge by the patches of other images, for a moment.
 
-        Patches of others that stood so near that they were not kept do not come back, so scores are at least what they
-        would be had the image never been learnt.
+        Patches of others that stood so near that they were not kept come back where ``get_ready_without`` has found
+        them; elsewhere scores are at least what they would be had the image never been learnt.
         """
         del read
         places = torch.tensor([place for place, learnt in enumerate(self.learnt) if learnt == path])
         stays_M = ~torch.isin(self.model.image_M.cpu(), places)
         check_something(int(stays_M.sum()), "patches of a bank")
-        with self.model.only(stays_M.to(self.device)):
+        with self.model.only(stays_M.to(self.device), self._displaced.get(path)):
             yield
 
     def bank_sizes(self) -> list[int]:

@@ -17,7 +17,7 @@ EPILOG = """examples:
   loupe extend run=RUN data=false_alarm.png dry=true   # what would change
   loupe forget run=RUN pictures=new_microscope         # as it was
 
-PatchCore's bank gets a share of their patches (model.coreset_ratio), those farthest from all that it holds; PaDiM and
+PatchCore's bank gets a share of their patches (model.added_ratio), those farthest from all that it holds; PaDiM and
 DFM fit to all images anew, from what they keep of those of before. The calibration images are scored again, where they
 still are where they were, and so are the images that were added, once they are ten (threshold.min_images), each by the
 model without it, as good ones; thresholds are chosen from both by the policy of the run. thresholds.jsonl and

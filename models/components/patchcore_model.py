@@ -250,10 +250,11 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.neighbor_MK = self.link(self._links)[:, : self.num_neighbors].clone()
 
     @contextmanager
-    def only(self, stays_M: Tensor) -> Iterator[None]:
-        """Judge by a part of the bank (M,) for a moment, and by all of it again afterwards."""
+    def only(self, stays_M: Tensor, more_ND: Tensor | None = None) -> Iterator[None]:
+        """Judge by a part of the bank (M,), and other patches (N, D), for a moment; by all of it again afterwards."""
         held = (self.bank_MD, self.bank_square_M, self.neighbor_MK)
-        self.bank_MD, self.bank_square_M = self.bank_MD[stays_M], self.bank_square_M[stays_M]
+        self.bank_MD = self.bank_MD[stays_M] if more_ND is None else torch.cat([self.bank_MD[stays_M], more_ND])
+        self.bank_square_M = self.bank_MD.square().sum(dim=1)
         self.neighbor_MK = self.neighbor_MK[:0]
         try:
             yield

@@ -10,6 +10,7 @@ import torch
 
 from datamodules.errors import DataError
 from datamodules.samples.batch import Sample, collate
+from models.components.displaced import displaced, spread
 from models.dfm import DFM
 from models.padim import Moments, Padim, covariance_of, whitening
 from models.patchcore import PatchCore
@@ -30,7 +31,7 @@ BACKBONE: dict[str, Any] = {
 def build(name: str) -> OnePassModel:
     torch.manual_seed(3)
     made: dict[str, OnePassModel] = {
-        "patchcore": PatchCore(BACKBONE, 0.25),
+        "patchcore": PatchCore(BACKBONE, 0.25, added_ratio=0.4),
         "padim": Padim(BACKBONE, n_features=8),
         "dfm": DFM(BACKBONE),
     }
@@ -103,7 +104,7 @@ def test_a_bank_keeps_its_patches_and_gets_those_that_lie_farthest() -> None:
     assert sorted(set(images.tolist())) == list(range(6))
     extend(module, 6, 2)
     assert torch.equal(module.model.bank_MD[: len(bank)], bank)
-    assert len(module.model.bank_MD) == len(bank) + round(0.25 * 2 * 64)
+    assert len(module.model.bank_MD) == len(bank) + round(0.4 * 2 * 64)
     assert set(module.model.image_M[len(bank) :].tolist()) == {6, 7}
     new, _ = module.describe(batch(6, 2).image)
     distances = torch.cdist(new, bank).amin(dim=1)
@@ -144,6 +145,42 @@ def test_an_image_is_judged_as_if_it_had_been_forgotten_and_then_all_is_as_it_wa
     assert torch.equal(scores(module), before)
     for key, value in module.state_dict().items():
         assert torch.equal(value, state[key]) if isinstance(value, torch.Tensor) else value == state[key]
+
+
+def test_without_an_image_its_like_comes_back_into_the_bank() -> None:
+    twin = {"/9.png": 9, "/11.png": 9, "/10.png": 10}  # two images that show the same: each keeps the other out
+    module, other = fitted("patchcore", 0, 9), fitted("patchcore", 0, 9)
+    names = {id(module): list(twin), id(other): ["/9.png", "/10.png"]}
+    for one in (module, other):
+        one.resume()
+        for path in names[id(one)]:
+            sample = batch(twin[path], 1)
+            sample.image_path = [path]
+            one.collect_batch(sample)
+        one.extend()
+    assert isinstance(module, PatchCore)
+    shown = batch(9, 1).image
+
+    def again(path: str) -> torch.Tensor:
+        return batch(twin[path], 1).image
+
+    def judged() -> float:
+        with torch.no_grad(), module.without("/9.png", again):
+            return float(module.model(shown).pred_score)
+
+    bare = judged()
+    with torch.no_grad():
+        module.get_ready_without(list(twin), again)
+        aimed = float(other.model(shown).pred_score)
+    assert abs(judged() - aimed) < 0.5 * abs(bare - aimed)
+
+
+def test_what_comes_back_is_what_lies_beyond_the_radius() -> None:
+    patch_ND = torch.tensor([[0.0], [5.0], [5.5], [9.0]])
+    bank_MD, image_M = torch.tensor([[0.0], [5.2], [10.0]]), torch.tensor([0, 1, 2])
+    found = displaced(bank_MD, image_M, {"b": [1], "c": [2]}, [("c", patch_ND), ("b", torch.tensor([[5.2], [9.9]]))])
+    assert {name: kept.flatten().tolist() for name, kept in found.items()} == {"b": [5.0], "c": [pytest.approx(9.9)]}
+    assert not len(spread(patch_ND, bank_MD, 1.0))
 
 
 @pytest.mark.parametrize("name", ["patchcore", "padim", "dfm"])
@@ -208,3 +245,8 @@ def test_moments_come_back_from_what_was_made_of_them() -> None:
     wanted.add(x[:12])
     torch.testing.assert_close(again.mean(), wanted.mean())
     torch.testing.assert_close(again.covariance(), wanted.covariance())
+
+
+def test_a_share_of_added_patches_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"model\.added_ratio to be above 0 and at most 1, but found 0"):
+        PatchCore(BACKBONE, added_ratio=0)

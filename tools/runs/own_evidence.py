@@ -60,6 +60,7 @@ class CalibrateByOwn(Calibrate):
         fewest = calibration_of(pl_module).min_images
         self.needed = fewest if 0 < len(self.added) < fewest else 0
         if isinstance(pl_module, OnePassModel) and not self.needed:
+            pl_module.get_ready_without(self.added, self._learns)
             for path in track(self.added, "judging what was added"):
                 self._judge(path, pl_module)
         super().on_validation_epoch_end(trainer, pl_module)
