@@ -162,7 +162,8 @@ def test_without_an_image_its_like_comes_back_into_the_bank() -> None:
     shown = batch(9, 1).image
 
     def again(path: str) -> torch.Tensor:
-        return batch(twin[path], 1).image
+        image: torch.Tensor = batch(twin[path], 1).image
+        return image
 
     def judged() -> float:
         with torch.no_grad(), module.without("/9.png", again):
