@@ -16,6 +16,7 @@ import torch
 
 from datamodules.errors import DataError
 from datamodules.progress import tell, track
+from models.errors import key
 
 from .components.bank_plan import Plan, check_bank, search_seconds
 from .components.bank_prefix import halved
@@ -26,6 +27,7 @@ from .components.patchcore_model import PatchCoreModel, counted, flat
 from .components.sizes import check_scales, listed
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
+from .components.tiled import Tiling
 from .features.backbones import Backbone
 from .one_pass import OnePassModel, check_something
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
+
+    from .components.tiled import Cutting
 
 
 class PatchCore(OnePassModel):
@@ -50,6 +54,8 @@ class PatchCore(OnePassModel):
             of the time, by their pixels.
         added_ratio: Share of the patches that the bank gets of images that are added to a trained model, in (0, 1]:
             more than of the training, since they are few.
+        position: Weight of a patch's place beside its features, for parts that lie alike in all images; at least 0. See
+            ``components.placing``.
 
     Raises:
         ValueError: An argument is out of range.
@@ -67,6 +73,7 @@ class PatchCore(OnePassModel):
         exact: bool = False,
         scales: Sequence[float] = (1,),
         added_ratio: float = 0.3,
+        position: float = 0,
     ) -> None:
         super().__init__()
         check_bank(coreset_ratio, num_neighbors, bank_size)
@@ -77,7 +84,7 @@ class PatchCore(OnePassModel):
         self.added_ratio = added_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
-        self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors, scales)
+        self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors, scales, position)
         self.collected: list[Tensor] = []
         self.exact = exact
         self._plan: Plan | None = None
@@ -95,6 +102,19 @@ class PatchCore(OnePassModel):
         """Describe images (B, D) by the mean of their patches, in the first size."""
         return self.model.embed_size(image_B3HW, 0).mean(dim=(2, 3))
 
+    def use_tiling(self, tiling: Cutting) -> None:
+        """Judge images tile by tile from now on.
+
+        Raises:
+            ValueError: Places count, which would be places in a tile.
+        """
+        if self.model.placing.weight and isinstance(tiling, Tiling):
+            raise ValueError(
+                f"Expected {key('position')}=0 with tiling, where a patch has its place in a tile and not in the part, "
+                f"but found {self.model.placing.weight:g}; leave tiling out, or cut the part out with tiling=face."
+            )
+        super().use_tiling(tiling)
+
     def collect(self, image_B3HW: Tensor) -> None:
         """Keep the patches of a batch; where those of all do not fit into memory, keep what stands in for them.
 
@@ -102,6 +122,8 @@ class PatchCore(OnePassModel):
             DataError: Not even that would fit.
         """
         started = time.perf_counter()
+        if self._plan is None:
+            self.model.placing.learn(self.model.features(self.model.open(image_B3HW)[0]))
         patch_ND, image_N = self.describe(image_B3HW)
         if self._plan is None:
             self._plan = self._make_plan(patch_ND, len(image_B3HW), time.perf_counter() - started)
@@ -122,6 +144,7 @@ class PatchCore(OnePassModel):
             "plan": self._plan._asdict(),
             "images": self._images,
             "counts": self._counts,
+            "unit": float(self.model.placing.unit),
             "patches": torch.cat(self.collected) if self.collected else None,
             "thinning": None if self._thinning is None else self._thinning.state(),
         }
@@ -129,6 +152,7 @@ class PatchCore(OnePassModel):
     def load_collecting_state(self, state: dict[str, Any]) -> None:
         """Take what ``collecting_state`` returned."""
         self._plan, self._images, self._counts = Plan(**state["plan"]), state["images"], state["counts"]
+        self.model.placing.unit.fill_(state.get("unit", 0.0))
         self.collected = [] if state["patches"] is None else [state["patches"]]
         if state["thinning"] is not None:
             self._thinning = Thinning(self._plan.wanted, self._pick)

@@ -24,6 +24,7 @@ from .bank_prefix import crowding, worst_by_size
 from .maps import SmoothMap
 from .nearest import ROWS, BankSearch, search_plainly
 from .padding import SeesPadding, cells_inside
+from .placing import Placing
 from .sizes import listed, resized
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         num_neighbors: Of the bank's nearest patch, to weigh the image's score by how crowded its neighbourhood is; 1
             turns that off.
         scales: Sizes that images are looked at in, as factors of their own.
+        position: Weight of a patch's place beside its features; see ``components.placing``.
     """
 
     bank_MD: Tensor
@@ -70,11 +72,14 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     neighbor_MK: Tensor
     image_M: Tensor
 
-    def __init__(self, backbone: Backbone, num_neighbors: int, scales: Sequence[float] = (1,)) -> None:
+    def __init__(
+        self, backbone: Backbone, num_neighbors: int, scales: Sequence[float] = (1,), position: float = 0
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.num_neighbors = num_neighbors
         self.scales = tuple(scales)
+        self.placing = Placing(position)
         self.smooth_map = SmoothMap()
         self._embedded: list[LastSeen[Tensor]] = [LastSeen() for _ in scales]  # several measures ask for the same
         self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
@@ -84,7 +89,11 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.register_buffer("image_M", torch.empty(0, dtype=torch.int64))  # that it came from; -1: nobody knows
 
     def embed(self, image_B3HW: Tensor) -> Tensor:
-        """Describe every patch by the features around it, of all layers: (B, D, h, w)."""
+        """Describe every patch by the features around it, of all layers, and by its place: (B, D, h, w)."""
+        return self.placing(self.features(image_B3HW))  # type: ignore[no-any-return]  # a module's call has no type
+
+    def features(self, image_B3HW: Tensor) -> Tensor:
+        """Describe every patch by the features around it, of all layers, wherever it lies: (B, D, h, w)."""
         features = [F.avg_pool2d(feature, 3, 1, 1) for feature in self.backbone(image_B3HW)]
         size = features[0].shape[-2:]
         rest = [F.interpolate(feature, size=size, mode="bilinear") for feature in features[1:]]
@@ -167,6 +176,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self._search = None
         bank_MD = state_dict.get(f"{prefix}bank_MD", self.bank_MD)
         state_dict.setdefault(f"{prefix}image_M", torch.full((len(bank_MD),), -1))
+        state_dict.setdefault(f"{prefix}placing.unit", torch.tensor(0.0))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type

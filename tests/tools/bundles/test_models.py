@@ -120,6 +120,10 @@ def test_every_model_is_exported_and_judges_as_its_test_did(model: str, drawn: P
     assert_judges_as_the_test_did(run, alone=model in OWN, ties=TIES.get(model, 0.0))
 
 
+def test_places_of_patches_are_in_the_graph(drawn: Path, tmp_path: Path) -> None:
+    assert_judges_as_the_test_did(export("patchcore", drawn, tmp_path, "model.position=1"))
+
+
 @pytest.mark.parametrize("model", ["patchcore", "hybrid"])
 def test_tiles_are_put_together_by_the_runner(model: str, drawn: Path, tmp_path: Path) -> None:
     assert_judges_as_the_test_did(export(model, drawn, tmp_path, "tiling=hann", "tiling.size=48"))
