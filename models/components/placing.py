@@ -55,9 +55,8 @@ class Placing(nn.Module):
         if not self.weight:
             return feature_BDhw
         batch, _, height, width = feature_BDhw.shape
-        like = {"dtype": feature_BDhw.dtype, "device": feature_BDhw.device}
-        down_h = (torch.arange(height, **like) + 0.5) / height
-        across_w = (torch.arange(width, **like) + 0.5) / width
+        down_h = (torch.arange(height).to(feature_BDhw) + 0.5) / height
+        across_w = (torch.arange(width).to(feature_BDhw) + 0.5) / width
         place_2hw = torch.stack([down_h[:, None].expand(height, width), across_w.expand(height, width)])
         place_B2hw = (self.weight * self.unit * place_2hw).expand(batch, -1, -1, -1)
         return torch.cat([feature_BDhw, place_B2hw], dim=1)
