@@ -249,13 +249,19 @@ def test_labels_csv_coco_and_labelme(tmp_path: Path) -> None:
     assert (folder / first["imagePath"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
 
 
-def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
-    desk = open_desk(images(tmp_path / "set" / "images", [None] * 5), tmp_path / "out")
-    masks = Masks(tmp_path / "out" / MASKS)
-    marks = np.maximum(spot(), spot(36, 25))
+def say_five(desk: Desk, masks: Masks) -> npt.NDArray[np.uint8]:
+    """Give five images a verdict each; return the mask of the first."""
+    marks: npt.NDArray[np.uint8] = np.maximum(spot(), spot(36, 25))
     say(desk, masks, "p00.png", "defective", "tear", marks)
     for name, verdict in (("p01.png", "good"), ("p02.png", "unsure"), ("p03.png", "defective"), ("p04.png", "rework")):
         say(desk, masks, name, verdict)
+    return marks
+
+
+def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
+    desk = open_desk(images(tmp_path / "set" / "images", [None] * 5), tmp_path / "out")
+    masks = Masks(tmp_path / "out" / MASKS)
+    say_five(desk, masks)
     write_coco(desk, masks, tmp_path / "out")
     (tmp_path / "set" / "annotations").mkdir()
     shutil.copy(tmp_path / "out" / "coco.json", tmp_path / "set" / "annotations" / "coco.json")
@@ -268,10 +274,7 @@ def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
 def test_labelme_files_are_read_back_as_they_lie(tmp_path: Path) -> None:
     desk = open_desk(images(tmp_path / "set" / "images", [None] * 6), tmp_path / "out")
     masks = Masks(tmp_path / "out" / MASKS)
-    marks = np.maximum(spot(), spot(36, 25))
-    say(desk, masks, "p00.png", "defective", "tear", marks)
-    for name, verdict in (("p01.png", "good"), ("p02.png", "unsure"), ("p03.png", "defective"), ("p04.png", "rework")):
-        say(desk, masks, name, verdict)
+    marks = say_five(desk, masks)
     folder = write_labelme(desk, masks, tmp_path / "out")
     data = OringDataModule(root=str(folder))
     found, problems = data.listing()
