@@ -70,6 +70,7 @@ def distill(
     recipe: Recipe,
     *,
     start: Start | None = None,
+    networks: Sequence[Sequence[int]] = (),
     checkpoint: str | Path | None = None,
     writer: SummaryWriter | None = None,
     device: str | torch.device = "cpu",
@@ -89,6 +90,7 @@ def distill(
         recipe: How to train.
         start: Makes a network with the student's first weights, from the first crops (B, 3, S, S) in [0, 1] and the
             basis of every map; None: they are random.
+        networks: Of every map of the teacher, how many of its channels each network gave, where it is several networks.
         checkpoint: A file to write after every round, and to go on from where it exists.
         writer: Gets ``distill/loss``, ``distill/learning_rate`` by step and ``held_out/loss`` and
             ``held_out/explained_{level}`` (share of variance) by round.
@@ -103,7 +105,7 @@ def distill(
     run = _Run(teacher, student, source, held_out, recipe, torch.device(device))
     done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
     if not done:
-        run.prepare(start)
+        run.prepare(start, networks)
     lessons = run.lessons(done)
     for round_, crops, targets in track(lessons, "distilling", total=recipe.rounds - done, note=run.note):
         run.train_round(round_, crops, targets, writer)
@@ -143,11 +145,12 @@ class _Run:
         self.basis = [Decorrelation(t.shape[1], g.shape[1]).to(device) for t, g in zip(taught, given, strict=True)]
         self.history: list[float] = []
 
-    def prepare(self, start: Start | None) -> None:
+    def prepare(self, start: Start | None, networks: Sequence[Sequence[int]] = ()) -> None:
         """Fit the change of basis on the first crops, and begin with what ``start`` makes of them."""
         crops = self.source.draw(min(_BASIS_CROPS, self.recipe.crops), [self.recipe.seed, 0])
-        for basis, maps in zip(self.basis, self._teach(crops), strict=True):
-            basis.fit(maps.float().permute(0, 2, 3, 1).flatten(0, 2), self.recipe.whitening)
+        several = networks or [()] * len(self.basis)
+        for basis, maps, parts in zip(self.basis, self._teach(crops), several, strict=True):
+            basis.fit(maps.float().permute(0, 2, 3, 1).flatten(0, 2), self.recipe.whitening, parts)
         if start is not None:
             self.student.load_state_dict(start(_as_input(crops, self.device), self.basis).state_dict())
 
@@ -248,7 +251,7 @@ class _Run:
     def _take(self, state: dict[str, Any]) -> None:
         self.student.load_state_dict(state["student"])
         for basis, saved in zip(self.basis, state["basis"], strict=True):
-            basis.load_state_dict(saved)
+            basis.load_state_dict({"gain": basis.gain, **saved})  # which those begun by older versions lack
 
     @torch.inference_mode()
     def _teach(self, crops: RgbImage) -> Maps:

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("loupe_net.safetensors")
 
 CHANNELS = (24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96)  # between blocks; the first follows the stem
+OUT_CHANNELS = (24, 32, 96)
 STRIDE_8, STRIDE_16 = 1, 4  # the blocks that halve the image
 HIDDEN = (16, 32, 72, 72, 128, 128, 128, 192, 288, 288, 288, 432, 432)
 
@@ -40,6 +42,7 @@ class LoupeNet(nn.Module):
     Args:
         hidden: Hidden channels of the stem's two convolutions, and of the eleven blocks after it.
         out_channels: Channels of the three maps: those of the teacher.
+        channels: Channels between blocks; the first follows the stem.
         batch_norm: True to learn from random weights; False for the folded network, which is what ships.
     """
 
@@ -50,31 +53,32 @@ class LoupeNet(nn.Module):
     def __init__(
         self,
         hidden: Sequence[int] = HIDDEN,
-        out_channels: Sequence[int] = (24, 32, 96),
+        out_channels: Sequence[int] = OUT_CHANNELS,
+        channels: Sequence[int] = CHANNELS,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        if len(hidden) != len(HIDDEN) or len(out_channels) != len(self.STRIDES):
+        if (len(hidden), len(out_channels), len(channels)) != (len(HIDDEN), len(self.STRIDES), len(CHANNELS)):
             raise ValueError(
-                f"Expected {len(HIDDEN)} numbers of hidden channels and {len(self.STRIDES)} of out_channels, "
-                f"but got {tuple(hidden)} and {tuple(out_channels)}."
+                f"Expected {len(HIDDEN)} numbers of hidden channels, {len(self.STRIDES)} of out_channels and "
+                f"{len(CHANNELS)} of channels, but got {tuple(hidden)}, {tuple(out_channels)} and {tuple(channels)}."
             )
-        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels)}
+        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels), "channels": list(channels)}
         stem = nn.Sequential(
             conv_unit(3, hidden[0], 3, stride=2, batch_norm=batch_norm),
             conv_unit(hidden[0], hidden[0], 3, groups=hidden[0], batch_norm=batch_norm),
             conv_unit(hidden[0], hidden[1], 1, batch_norm=batch_norm),
             conv_unit(hidden[1], hidden[1], 3, stride=2, groups=hidden[1], batch_norm=batch_norm),
-            conv_unit(hidden[1], CHANNELS[0], 1, bounded=False, batch_norm=batch_norm),
+            conv_unit(hidden[1], channels[0], 1, bounded=False, batch_norm=batch_norm),
         )
         blocks = [
-            Block(channels, width, out, 2 if index in {STRIDE_8, STRIDE_16} else 1, batch_norm)
-            for index, (width, (channels, out)) in enumerate(zip(hidden[2:], pairwise(CHANNELS), strict=True))
+            Block(wide, width, out, 2 if index in {STRIDE_8, STRIDE_16} else 1, batch_norm)
+            for index, (width, (wide, out)) in enumerate(zip(hidden[2:], pairwise(channels), strict=True))
         ]
         cuts = (0, STRIDE_8, STRIDE_16, len(blocks))
         stages = [blocks[start:end] for start, end in pairwise(cuts)]
         self.stages = nn.ModuleList([nn.Sequential(stem, *stages[0]), *(nn.Sequential(*stage) for stage in stages[1:])])
-        ends = (CHANNELS[STRIDE_8], CHANNELS[STRIDE_16], CHANNELS[-1])
+        ends = (channels[STRIDE_8], channels[STRIDE_16], channels[-1])
         self.heads = nn.ModuleList(nn.Conv2d(c, out, 1) for c, out in zip(ends, out_channels, strict=True))
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
@@ -151,6 +155,13 @@ def fold_batch_norm(net: nn.Module) -> dict[str, Tensor]:
                 folded = fuse_conv_bn_eval(conv.eval(), norm.eval())
                 state |= {f"{name}.{index}.{key}": value for key, value in folded.state_dict().items()}
     return state
+
+
+def shipped() -> LoupeNet:
+    """Build the network that ships, in evaluation mode."""
+    net = LoupeNet()
+    net.load_state_dict(load_file(WEIGHTS))
+    return net.eval()
 
 
 def save_loupe_net(net: LoupeNet, path: str | Path, facts: Mapping[str, str] | None = None) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import nn
 
+from .growing import grow, solve_heads
 from .joined import join_maps
-from .loupe_net import LoupeNet, save_loupe_net
+from .loupe_net import CHANNELS, OUT_CHANNELS, LoupeNet, save_loupe_net, shipped
 from .patch_description import PATCH_DESCRIPTION
 from .thinning import thin
 from .weight_files import write_weights
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from .backbones import Backbone
     from .decorrelation import Decorrelation
     from .distillation import Distilled, Network, Start
+    from .teachers import Teachers
+
+_GROWN_ON, _LEVELLED_ON = 128, 16  # crops; each gives a hundred samples at the coarsest stride
 
 
 class Student(Protocol):
@@ -38,10 +41,13 @@ class Student(Protocol):
     def build(self) -> nn.Module:
         """Build one with random weights, from (x - 0.5) / 0.5 to maps."""
 
-    def lessons(self, teacher: Backbone) -> Network:
+    def lessons(self, teacher: Teachers) -> Network:
         """Turn a teacher's maps to as many as the student has."""
 
-    def start(self, teacher: Backbone) -> Start | None:
+    def networks(self, teacher: Teachers) -> list[list[int]]:
+        """Tell for each of those maps how many channels each network gave."""
+
+    def start(self, teacher: Teachers) -> Start | None:
         """Say how to find the first weights in the teacher; None: they are random."""
 
     def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
@@ -55,27 +61,54 @@ class LoupeNetStudent:
 
     Args:
         hidden: Hidden channels of its blocks.
-        thinned: True to cut it out of the teacher, which must be a MobileNetV2; False for random weights.
+        begun: ``thinned`` to cut it out of the teacher, which must be one MobileNetV2; ``grown`` to widen the network
+            that ships; ``random`` for random weights.
+        out_channels: Of its maps.
+        channels: Between its blocks.
     """
 
     name = "loupe_net"
 
-    def __init__(self, hidden: Sequence[int], thinned: bool) -> None:
-        self.hidden, self.thinned = tuple(hidden), thinned
+    def __init__(
+        self,
+        hidden: Sequence[int],
+        begun: Literal["thinned", "grown", "random"],
+        out_channels: Sequence[int] = OUT_CHANNELS,
+        channels: Sequence[int] = CHANNELS,
+    ) -> None:
+        self.begun = begun
+        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels), "channels": list(channels)}
 
     def build(self) -> LoupeNet:
         """Build one; batch norm helps random weights only."""
-        return LoupeNet(self.hidden, batch_norm=not self.thinned)
+        return LoupeNet(**self.shape, batch_norm=self.begun == "random")
 
-    def lessons(self, teacher: Backbone) -> Network:
-        """Take the teacher as it is."""
+    def lessons(self, teacher: Teachers) -> Network:
+        """Take the teachers as they are."""
         return teacher
 
-    def start(self, teacher: Backbone) -> Start | None:
-        """Cut the first weights out of the teacher."""
-        if not self.thinned:
+    def networks(self, teacher: Teachers) -> list[list[int]]:
+        """Tell for every level how many channels each network gives."""
+        return teacher.networks()
+
+    def start(self, teacher: Teachers) -> Start | None:
+        """Cut the first weights out of the teacher, or let the network that ships grow."""
+        if self.begun == "random":
             return None
-        return lambda crops_B3HW, bases: thin(teacher.network, teacher.normalize(crops_B3HW), self.hidden, bases)
+        return partial(self._thinned if self.begun == "thinned" else self._grown, teacher)
+
+    def _thinned(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
+        only = teacher.only()
+        return thin(only.network, only.normalize(crops_B3HW), self.shape["hidden"], bases)
+
+    @torch.no_grad()
+    def _grown(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
+        crops_B3HW = crops_B3HW[:_GROWN_ON]
+        net, x_B3HW = self.build().to(crops_B3HW.device), (crops_B3HW - LoupeNet.MEAN) / LoupeNet.STD
+        grow(shipped().to(crops_B3HW.device), net, x_B3HW[:_LEVELLED_ON])
+        taught = [torch.cat(level) for level in zip(*map(teacher, torch.split(crops_B3HW, 16)), strict=True)]
+        solve_heads(net, x_B3HW, [basis(level) for basis, level in zip(bases, taught, strict=True)])
+        return net
 
     def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
         """Write the folded network, its maps as far apart as the teacher's."""
@@ -111,11 +144,16 @@ class PatchDescriptionStudent:
         self.name = name
         self.build = partial(_Normalised, name)
 
-    def lessons(self, teacher: Backbone) -> Network:
+    def lessons(self, teacher: Teachers) -> Network:
         """Join the teacher's maps into what the student learns."""
         return lambda image_B3HW: [join_maps(teacher(image_B3HW))]
 
-    def start(self, teacher: Backbone) -> None:
+    def networks(self, teacher: Teachers) -> list[list[int]]:
+        """Tell how many channels each network gives at each level: each of these is brought to the same variance."""
+        levels = teacher.networks()
+        return [[channels for level in levels for channels in level]] if len(levels[0]) > 1 else [[]]
+
+    def start(self, teacher: Teachers) -> None:
         """Begin with random weights."""
 
     def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:

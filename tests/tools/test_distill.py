@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -18,7 +19,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.components.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
 from models.efficient_ad import EfficientAd
 from models.features.backbones import Backbone
+from models.features.loupe_net import CHANNELS, HIDDEN
+from models.features.weight_files import read_facts
 from tools.cli import main
+from tools.configuring.config import compose_config
+from tools.errors import ConfigError
+from tools.runs.distilling import distill_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +126,26 @@ def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.
     assert main([*command(out), "rounds=1", "device=cpu"]) == 0  # where it computes is not a setting
 
 
+def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
+    wider = {"hidden": [*HIDDEN[:-1], 440], "out_channels": [24, 40, 110], "channels": list(CHANNELS)}
+    settings = [f"{key}={value}".replace(" ", "") for key, value in wider.items()]
+    few = ["crops=4", "rounds=1", "held_out_crops=2", "start=grown"]
+    config = compose_config("distill", command(tmp_path / "out", *settings, *few)[1:])
+    config.teacher = {"networks": {"one": config.teacher, "other": config.teacher}}
+    weights = distill_images(config)
+    network = Backbone("loupe_net", [1, 2, 3], [0.5] * 3, [0.5] * 3, weights=str(weights), options=wider)
+    assert [shape[0] for shape in network.shapes()] == [24, 40, 110]
+    facts = read_facts(weights)
+    assert facts["teacher"] == "loupe_net + loupe_net"
+    assert json.loads(facts["network"]) == wider
+    card = (tmp_path / "out" / "card.md").read_text(encoding="utf-8")
+    assert "their licences hold for what is learnt" in card
+    assert "backbone.options={hidden: [16, 32" in card
+    config.teacher.networks.other.layers = [2, 2, 3]
+    with pytest.raises(ConfigError, match="whose maps are equally fine"):
+        distill_images(config)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "message"),
     [
@@ -130,7 +156,9 @@ def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.
         (["teacher.name=resnet81", "teacher.weights=FILE"], 1, "teacher.name to be a network of timm"),
         (["student=pdn_l"], 2, "student to be one of loupe_net, pdn_s, pdn_m"),
         (["hidden=[8,8]"], 2, "13 numbers of hidden channels"),
-        (["start=warm"], 2, "start to be auto, thinned or random"),
+        (["start=warm"], 2, "start to be auto, thinned, grown or random"),
+        (["start=grown"], 2, "nowhere narrower than the one that it grows from"),
+        (["channels=[8]"], 2, "12 of channels"),
         (["start=thinned"], 2, "set start=random, or teacher=mobilenetv2"),
         (["crops=2"], 2, "crops of at least batch_size"),
         (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from models.features.distillation_recipe import Recipe
 from models.features.loupe_net import LoupeNet
 
+from .distillation_settings import SHAPE, teachers_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -26,7 +28,7 @@ def card(
     config: DictConfig,
     student: str,
     weights: Path,
-    origin: Mapping[str, str],
+    origins: Sequence[Mapping[str, str]],
     counts: Mapping[str, tuple[int, int]],
     held_out: Sequence[float],
 ) -> str:
@@ -36,17 +38,20 @@ def card(
         config: Of the distillation.
         student: Name of the network.
         weights: Its file.
-        origin: Of the teacher's weights.
+        origins: Of the teachers' weights.
         counts: For every folder, how many images were learnt from, and how many only measured the loss.
         held_out: Loss on held-out crops by round.
     """
     size = sum(value.numel() for value in load_file(weights).values())
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    settings = ", ".join(f"`{key}={value}`" for key, value in origin.items())
+    taught = [
+        _teacher(origin, list(one.layers)) for origin, one in zip(origins, teachers_of(config).values(), strict=True)
+    ]
+    holds = "its licence holds" if len(taught) == 1 else "their licences hold"
     rows = {
         "File": f"`{weights.name}`, {weights.stat().st_size:,} bytes, half precision, sha256 `{digest}`",
         "Network": f"{student}, {size:,} parameters",
-        "Teacher": f"{settings}, `layers={list(config.teacher.layers)}`; its licence holds for what is learnt from it",
+        "Teacher": f"{' and '.join(taught)}; {holds} for what is learnt from it",
         "Held-out loss": f"{held_out[-1]:.4f} at the end; 1 is what the mean would give",
         "Made by": f"Loupe {importlib.metadata.version('loupe-inspect')}, torch {torch.__version__}",
     }
@@ -54,7 +59,7 @@ def card(
     folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
     images = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
     recipe = [field.name for field in fields(Recipe)]
-    shape = ["start", "hidden"] if student == "loupe_net" else []
+    shape = ["start", *SHAPE] if student == "loupe_net" else []
     keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
     sections = (
         f"# {weights.stem}: model card",
@@ -71,9 +76,15 @@ def usage(config: DictConfig, student: str, weights: Path) -> str:
     """Say how to use the weights."""
     if student != "loupe_net":
         return f"loupe train model=efficient_ad_{student[-1]} model.teacher.weights={weights} ..."
-    hidden = list(config.hidden)
-    options = "" if hidden == LoupeNet().shape["hidden"] else f" 'backbone.options={{hidden: {hidden}}}'"
+    usual = LoupeNet().shape
+    changed = {key: list(config[key]) for key in SHAPE if list(config[key]) != usual[key]}
+    shape = ", ".join(f"{key}: {value}" for key, value in changed.items())
+    options = f" 'backbone.options={{{shape}}}'" if changed else ""
     return f"loupe train backbone=loupe backbone.weights={weights}{options} ..."
+
+
+def _teacher(origin: Mapping[str, str], layers: list[int]) -> str:
+    return ", ".join([*(f"`{key}={value}`" for key, value in origin.items()), f"`layers={layers}`"])
 
 
 def _value(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,24 +13,24 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules.errors import DataError
 from datamodules.files.whole_files import write_whole
 from datamodules.unlabelled.crops import CropSource, hold_out, read_images
-from models.errors import keys_under
-from models.features.backbones import Backbone
 from models.features.distillation import distill
-from models.features.distillation_recipe import Recipe
-from models.features.students import LoupeNetStudent, PatchDescriptionStudent
 from tools.errors import ConfigError
 from tools.signals import keeping_note
 
 from .distillation_card import card
+from .distillation_settings import SHAPE, build_student, build_teachers, read_recipe
 from .ownership import sole_writer
 from .run_files import CONFIG, TENSORBOARD
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from datamodules.unlabelled.procedural import RgbImage
+    from models.features.distillation_recipe import Recipe
     from models.features.students import Student
+    from models.features.teachers import Teachers
 
 CHECKPOINT, CARD = "checkpoint.ckpt", "card.md"
-THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
 _NOT_SETTINGS = {"out", "device", "choices"}  # what may change from one call to the next
 
 
@@ -56,10 +55,10 @@ def distill_images(config: DictConfig) -> Path:
     """
     recipe = read_recipe(config)
     student = build_student(config)
-    teacher = build_teacher(config).to(choose_device(config.device))
+    teacher = build_teachers(config).to(choose_device(config.device))
     out = Path(config.out).expanduser()
     with sole_writer(out), keeping_note(lambda: how_to_go_on(out)):
-        keep_settings(out, settings_of(config, teacher.origin))
+        keep_settings(out, settings_of(config, [one.origin for one in teacher.backbones()]))
         return _distill(config, recipe, student, teacher, out)
 
 
@@ -69,7 +68,7 @@ def how_to_go_on(out: Path) -> str:
     return f"{there} in {out}; the same command goes on"
 
 
-def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Backbone, out: Path) -> Path:
+def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Teachers, out: Path) -> Path:
     crops = gather(config)
     print(describe(crops))
     with SummaryWriter(str(out / TENSORBOARD)) as writer:
@@ -81,6 +80,7 @@ def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Back
                 crops.held_out,
                 recipe,
                 start=student.start(teacher),
+                networks=student.networks(teacher),
                 checkpoint=out / CHECKPOINT,
                 writer=writer,
                 device=choose_device(config.device),
@@ -89,82 +89,25 @@ def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Back
             raise ConfigError(str(error)) from error
     weights = out / f"{student.name}.safetensors"
     part = weights.with_name(weights.name + ".part")
-    student.save(result, part, facts(config, teacher.origin, result.held_out[-1]))
+    origins = [one.origin for one in teacher.backbones()]
+    student.save(result, part, facts(config, origins, result.held_out[-1]))
     part.replace(weights)  # whole or not at all
-    text = card(config, student.name, weights, teacher.origin, crops.counts, result.held_out)
+    text = card(config, student.name, weights, origins, crops.counts, result.held_out)
     write_whole(out / CARD, text.encode())
     print(f"Weights {weights}, held-out loss {result.held_out[-1]:.3f} (1 is what the mean would give)")
     print(f"Card {out / CARD}")
     return weights
 
 
-def facts(config: DictConfig, origin: dict[str, str], held_out: float) -> dict[str, str]:
+def facts(config: DictConfig, origins: Sequence[Mapping[str, str]], held_out: float) -> dict[str, str]:
     """Say what goes into the file of weights: how it was made, without anybody's paths."""
-    recipe = {key: config[key] for key in config if key not in _NOT_SETTINGS | {"data", "teacher", "hidden"}}
+    recipe = {key: config[key] for key in config if key not in _NOT_SETTINGS | {"data", "teacher", *SHAPE}}
     return {
         "recipe": json.dumps(recipe | {"threads": torch.get_num_threads()}),
-        "teacher": origin["name"],
-        "teacher_sha256": origin.get("sha256", ""),
+        "teacher": " + ".join(origin["name"] for origin in origins),
+        "teacher_sha256": " + ".join(origin.get("sha256", "") for origin in origins),
         "held_out_loss": f"{held_out:.4f}",
     }
-
-
-def read_recipe(config: DictConfig) -> Recipe:
-    """Take the recipe's keys from a config.
-
-    Raises:
-        ConfigError: One is out of range.
-    """
-    try:
-        return Recipe(**{field.name: config[field.name] for field in fields(Recipe)})
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def build_student(config: DictConfig) -> Student:
-    """Say what shall learn.
-
-    Raises:
-        ConfigError: It cannot be built.
-    """
-    if config.student != LoupeNetStudent.name:
-        return PatchDescriptionStudent(config.student)
-    student = LoupeNetStudent(list(config.hidden), starts_thinned(config))
-    try:
-        student.build()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"Expected hidden to make a LoupeNet, but found: {error}") from error
-    return student
-
-
-def starts_thinned(config: DictConfig) -> bool:
-    """Tell whether a LoupeNet is cut out of its teacher.
-
-    Raises:
-        ConfigError: It cannot be, or start is none of what it may be.
-    """
-    able = config.teacher.name == THINNED and list(config.teacher.layers) == [1, 2, 3]
-    if config.start not in {"auto", "thinned", "random"}:
-        raise ConfigError(f"Expected start to be auto, thinned or random, but found {config.start!r}.")
-    if config.start == "thinned" and not able:
-        raise ConfigError(
-            f"Expected the teacher of start=thinned to be {THINNED} with layers [1, 2, 3], but found "
-            f"{config.teacher.name} with {list(config.teacher.layers)}; set start=random, or teacher=mobilenetv2."
-        )
-    return able and config.start != "random"
-
-
-def build_teacher(config: DictConfig) -> Backbone:
-    """Build the teacher; errors name its keys.
-
-    Raises:
-        WeightsError: Its weights cannot be had.
-    """
-    arguments: Any = OmegaConf.to_container(config.teacher, resolve=True)
-    with keys_under("teacher"):
-        teacher = Backbone(**arguments)
-    teacher.network.to(memory_format=torch.contiguous_format)  # in which the weights that ship were learnt, to the bit
-    return teacher
 
 
 def choose_device(name: str) -> torch.device:
@@ -184,11 +127,12 @@ def choose_device(name: str) -> torch.device:
         ) from error
 
 
-def settings_of(config: DictConfig, origin: dict[str, str]) -> dict[str, Any]:
-    """Say what decides the result, in plain values: the config, and what the teacher's file held."""
+def settings_of(config: DictConfig, origins: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Say what decides the result, in plain values: the config, and what the teachers' files held."""
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     plain = {key: value for key, value in resolved.items() if key not in _NOT_SETTINGS}
-    return plain | {"teacher_sha256": origin.get("sha256")}
+    digests = [origin.get("sha256") for origin in origins]
+    return plain | {"teacher_sha256": digests[0] if len(digests) == 1 else digests}
 
 
 def keep_settings(out: Path, settings: dict[str, Any]) -> None:

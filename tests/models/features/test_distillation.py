@@ -281,3 +281,25 @@ def test_a_changed_view_is_the_same_scene_in_another_light() -> None:
     for before, after in zip(x, varied, strict=True):
         assert np.corrcoef(before.flatten(), after.flatten())[0, 1] > 0.9999
     assert 0.01 < float((varied - x).mean(dim=(1, 2, 3)).std()) < 0.06
+
+
+def test_networks_count_alike_however_loud_they_are() -> None:
+    quiet, loud = features(), 100 * features().flip(0)
+    basis = Decorrelation(10)
+    basis.fit(torch.cat([quiet, loud], dim=1), 0.5, [5, 5])
+    y = basis(torch.cat([quiet, loud], dim=1)[:60].T[None, :, :, None])[0, :, :, 0].T
+    alike = torch.cat([one / one.var(dim=0, correction=0).sum().sqrt() for one in (quiet, loud)], dim=1)[:60]
+    found, wanted = torch.pdist(y @ basis.restoring()), torch.pdist(alike)
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_a_checkpoint_of_before_there_were_several_teachers_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "before.ckpt"
+    whole = run(checkpoint=tmp_path / "whole.ckpt")
+    with pytest.raises(OSError, match="no space"):
+        run(checkpoint=path, writer=FullDisk(str(tmp_path / "tb")))
+    state = torch.load(path, weights_only=True)
+    for basis in state["basis"]:
+        assert (basis.pop("gain") == 1).all()
+    torch.save(state, path)
+    assert_same(whole, run(checkpoint=path))
