@@ -13,11 +13,13 @@ from datamodules.samples.detections import type_of
 
 from .account import Account
 from .components.padding import SeesPadding, marked, opened
+from .components.standardising import even_batches, standardise
 from .export_plan import Explains, Exports, plan_single
+from .features.joined_backbone import JoinedBackbone
 from .features.last_seen import LastSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
     from anomalib.data import InferenceBatch
@@ -284,6 +286,20 @@ class InspectionModel(AnomalibModule):
             raise ValueError(
                 f"Expected pictures with sides that are multiples of {multiple}, but found {shape[2]} x {shape[3]}."
             )
+
+    def on_train_start(self) -> None:
+        """Standardise networks side by side, where there are any that no checkpoint has standardised."""
+        if joined := [part for part in self.modules() if isinstance(part, JoinedBackbone) and not part.known]:
+            with torch.random.fork_rng(devices=[]):  # crops may be drawn
+                for backbone in joined:
+                    standardise(backbone, self._even_images(self.trainer.train_dataloader))
+
+    def _even_images(self, loader: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Read some good training images, the same in every attempt: opened, and where they are no padding."""
+        for read in even_batches(loader):
+            batch = self.on_after_batch_transfer(self.transfer_batch_to_device(read, self.device, 0), 0)
+            image_B3HW = self.images_of(batch)
+            yield opened(image_B3HW) if self.pads else (image_B3HW, None)
 
     def on_train_batch_start(self, batch: InspectionBatch, batch_idx: int) -> None:
         """Check training images as all others are."""

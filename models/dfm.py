@@ -16,7 +16,7 @@ from anomalib.models.components import DynamicBufferMixin
 from torch.nn import functional as F
 
 from .components.padding import SeesPadding, cells_inside
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
+
+    from .features.joined_backbone import Features
 
 
 TINY = 1e-6  # share of a square that shows nothing
@@ -61,7 +63,7 @@ class DFMModel(DynamicBufferMixin, SeesPadding):
     spread_K: Tensor
     known_D: Tensor
 
-    def __init__(self, backbone: Backbone, pooling: int, score: str) -> None:
+    def __init__(self, backbone: Features, pooling: int, score: str) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
@@ -122,7 +124,7 @@ class DFM(OnePassModel):
     """Deep feature modelling: one pass over good images, then principal components.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``; the last of its layers is used.
         pooling: Side of the squares of features that are averaged, at most the whole map. At least 1.
         level: Share of the variance that the components hold, in (0, 1].
         score: ``fre``, the squared feature reconstruction error, or ``nll``, twice the negative log-likelihood within
@@ -149,7 +151,7 @@ class DFM(OnePassModel):
                 f"{pooling} and {level}."
             )
         self.level = level
-        self.model: DFMModel = DFMModel(Backbone(**backbone), pooling, score)
+        self.model: DFMModel = DFMModel(build_features(backbone), pooling, score)
         self.register_buffer(
             "feature_ND", torch.empty(0, 0)
         )  # of all that was learnt: little, and all it takes to go on

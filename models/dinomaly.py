@@ -30,6 +30,7 @@ from .base import InspectionModel
 from .components.padding import SeesPadding, cells_inside
 from .components.pooling import top_mean
 from .features.backbones import Backbone
+from .features.joined_backbone import require_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,6 +160,7 @@ class Dinomaly(InspectionModel):
         weight_decay: float = 1e-4,
     ) -> None:
         super().__init__()
+        backbone = require_one(backbone, "Dinomaly", "a vision transformer")
         if len(backbone["layers"]) < 2:
             raise ValueError(f"Expected backbone.layers to be at least two, but found {list(backbone['layers'])}.")
         self.learning_rate = learning_rate

@@ -16,7 +16,7 @@ from anomalib.models.image.fastflow.torch_model import create_fast_flow_block
 from torch import nn, optim
 
 from .base import InspectionModel
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datamodules.samples.batch import InspectionBatch
 
     from .components.tiled import Cutting
+    from .features.joined_backbone import Features
 
 
 class FastflowModel(nn.Module):
@@ -41,7 +42,7 @@ class FastflowModel(nn.Module):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: Features,
         image_size: tuple[int, int],
         flow_steps: int,
         *,
@@ -89,7 +90,7 @@ class Fastflow(InspectionModel):
     """FastFlow, trained by maximum likelihood of good images.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``.
         image_size: Height and width of images.
         flow_steps: Blocks of each flow. At least 1.
         conv3x3_only: Use kernels of 3 alone, where they would alternate with 1.
@@ -127,7 +128,7 @@ class Fastflow(InspectionModel):
         self.weight_decay = weight_decay
         self.loss = FastflowLoss()
         self.model: FastflowModel = FastflowModel(
-            Backbone(**backbone),
+            build_features(backbone),
             (image_size[0], image_size[1]),
             flow_steps,
             conv3x3_only=conv3x3_only,

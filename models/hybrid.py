@@ -247,6 +247,7 @@ class Hybrid(InspectionModel):
 
     def on_train_start(self) -> None:
         """Tell the screening how much will come."""
+        super().on_train_start()
         screening = self.stages[0].to(self.device)
         screening.trainer = self.trainer
         screening.on_train_start()

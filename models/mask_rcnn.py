@@ -20,8 +20,8 @@ from .components.laying import lay
 from .components.padding import SeesPadding
 from .errors import DivergedError
 from .export_plan import MODEL, ExportPlan, Graph
-from .features.backbones import Backbone
 from .features.fpn import BackboneFpn
+from .features.joined_backbone import build_features, with_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +117,7 @@ class MaskRcnn(InspectionModel):
     """Mask R-CNN, on any backbone or as torchvision has it; good images are its negatives.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``; unused by torchvision's own network.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``; unused by torchvision's own network.
         network: ``fpn``, small, on the backbone; or ``maskrcnn_resnet50_fpn_v2``.
         weights: Of ``maskrcnn_resnet50_fpn_v2``: ``hub``, ``none``, or the path of a file.
         layers: Levels of the backbone under the pyramid, instead of its own choice: small defects need fine ones.
@@ -204,7 +204,7 @@ class MaskRcnn(InspectionModel):
             built, sha256 = resnet50_network(weights, trainable_layers, num_classes, selection)
             origin = {"name": network, "weights": weights} | ({"sha256": sha256} if sha256 else {})
         elif network == FPN:
-            features = Backbone(**{**backbone, "layers": list(layers)})
+            features = build_features(with_layers(backbone, layers))
             built, origin = small_network(features, channels, trainable_layers, num_classes, selection), features.origin
         else:
             raise ValueError(f"Expected model.network to be {FPN} or {RESNET50}, but found {network!r}.")

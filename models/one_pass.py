@@ -61,6 +61,7 @@ class OnePassModel(InspectionModel):
 
     def on_train_start(self) -> None:
         """Note how many batches an epoch has."""
+        super().on_train_start()
         batches = self.trainer.num_training_batches
         self.batches = int(batches) if 0 < batches < float("inf") else 1
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from .components.maps import SmoothMap
 from .components.padding import SeesPadding, cells_inside, worst
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
+
+    from .features.joined_backbone import Features
 
 FEWEST = 2  # images that say how a place varies
 RIDGE = 0.01 + 1e-5  # added to every variance: the paper's 0.01, and what anomalib adds to it
@@ -44,7 +46,7 @@ class PadimModel(DynamicBufferMixin, SeesPadding):
     whitening_PDD: Tensor
     count_P: Tensor
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Features) -> None:
         super().__init__()
         self.backbone = backbone
         self.smooth_map = SmoothMap(mode="bilinear")
@@ -166,7 +168,7 @@ class Padim(OnePassModel):
     """PaDiM: one pass over good images, then a Gaussian for every place.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``.
         n_features: How many of the backbone's channels are used, drawn at random; all, where there are fewer. The cost
             of a place is its square.
         seed: Decides which.
@@ -183,7 +185,7 @@ class Padim(OnePassModel):
             raise ValueError(f"Expected model.n_features to be at least 1, but found {n_features}.")
         self.n_features = n_features
         self.seed = seed
-        self.model: PadimModel = PadimModel(Backbone(**backbone))
+        self.model: PadimModel = PadimModel(build_features(backbone))
         self._moments: Moments | None = None
 
     def origin(self) -> dict[str, str]:

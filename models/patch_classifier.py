@@ -19,7 +19,7 @@ from datamodules.table import DEFECTIVE, GOOD
 
 from .base import InspectionModel
 from .components.padding import SeesPadding, cells_inside
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from datamodules.samples.batch import InspectionBatch
     from datamodules.samples.supervision import Supervision
+
+    from .features.joined_backbone import Features
 
 
 class PatchClassifierModel(SeesPadding):
@@ -38,17 +40,19 @@ class PatchClassifierModel(SeesPadding):
         learns: Whether the backbone learns too; otherwise it stays frozen.
     """
 
-    def __init__(self, backbone: Backbone, *, learns: bool) -> None:
+    def __init__(self, backbone: Features, *, learns: bool) -> None:
         super().__init__()
         self.backbone = backbone
         self.learns = learns
-        self.backbone.network.requires_grad_(learns)
+        for network in self.backbone.bare():
+            network.requires_grad_(learns)
         self.head = nn.Conv2d(backbone.shapes()[-1][0], 1, 1)
 
     def train(self, mode: bool = True) -> PatchClassifierModel:
         """Let batch norm learn where the backbone does."""
         super().train(mode)
-        self.backbone.network.train(mode and self.learns)
+        for network in self.backbone.bare():
+            network.train(mode and self.learns)
         return self
 
     def logits(self, image_B3HW: Tensor) -> Tensor:
@@ -78,8 +82,8 @@ class PatchClassifier(InspectionModel):
     """A classifier of good and defective images, both of which it must see in training.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``; the last of its layers is used, and the
-            deepest is best.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``; the last of its layers is used,
+            and the deepest is best.
         learning_rate: Of AdamW, for the linear layer.
         backbone_learning_rate: Of AdamW, for the backbone; 0 keeps it as it is.
         weight_decay: Of AdamW.
@@ -107,7 +111,9 @@ class PatchClassifier(InspectionModel):
         self.learning_rate = learning_rate
         self.backbone_learning_rate = backbone_learning_rate
         self.weight_decay = weight_decay
-        self.model: PatchClassifierModel = PatchClassifierModel(Backbone(**backbone), learns=backbone_learning_rate > 0)
+        self.model: PatchClassifierModel = PatchClassifierModel(
+            build_features(backbone), learns=backbone_learning_rate > 0
+        )
         self.register_buffer("seen_2", torch.zeros(2))  # good and defective training images, so far
 
     def origin(self) -> dict[str, str]:

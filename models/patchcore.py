@@ -28,7 +28,7 @@ from .components.sizes import check_scales, listed
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .components.tiled import Tiling
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features
 from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PatchCore(OnePassModel):
     """PatchCore: one pass over good images fills a bank of patches, thinned to a coreset.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``.
         coreset_ratio: Share of all patches that the bank keeps, in (0, 1].
         num_neighbors: Neighbours that weigh an image's score; 1 turns weighing off. At least 1.
         bank_size: Patches that the bank keeps, instead of a share; None: the share decides.
@@ -84,7 +84,7 @@ class PatchCore(OnePassModel):
         self.added_ratio = added_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
-        self.model: PatchCoreModel = PatchCoreModel(Backbone(**backbone), num_neighbors, scales, position)
+        self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position)
         self.collected: list[Tensor] = []
         self.exact = exact
         self._plan: Plan | None = None

@@ -24,7 +24,7 @@ from torchvision.models.resnet import BasicBlock
 from .base import InspectionModel
 from .components.maps import GaussianBlur
 from .components.padding import SeesPadding, cells_inside, silenced, worst
-from .features.backbones import Backbone
+from .features.joined_backbone import build_features, each
 from .features.precision import full_precision
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.samples.batch import InspectionBatch
+
+    from .features.joined_backbone import Features
 
 PROBE = 128  # side of an image that shows how a network shrinks: no stride is larger
 RESNETS = (
@@ -98,7 +100,7 @@ class ReverseDistillationModel(SeesPadding):
         mode: How the maps of all levels are joined: ``add`` or ``multiply``.
     """
 
-    def __init__(self, encoder: Backbone, bottleneck: nn.Module, decoder: nn.Module, mode: str) -> None:
+    def __init__(self, encoder: Features, bottleneck: nn.Module, decoder: nn.Module, mode: str) -> None:
         super().__init__()
         self.encoder = encoder
         self.bottleneck = bottleneck
@@ -137,8 +139,8 @@ class ReverseDistillation(InspectionModel):
     """Reverse distillation.
 
     Args:
-        backbone: Arguments of ``models.features.backbones.Backbone``. Its layers must be neighbours, each half
-            as large as the one before.
+        backbone: Arguments of ``models.features.joined_backbone.build_features``. Its layers must be neighbours, each
+            half as large as the one before.
         mode: How the maps of all levels are joined: ``add``, or ``multiply``, which asks all levels to agree.
         learning_rate: Of Adam.
 
@@ -152,18 +154,20 @@ class ReverseDistillation(InspectionModel):
         super().__init__()
         self.learning_rate = learning_rate
         self.loss = ReverseDistillationLoss()
-        encoder = Backbone(**backbone)
+        encoder = build_features(backbone)
         shapes = encoder.shapes(PROBE, PROBE)
         sides = [height for _, height, _ in shapes]
+        layers = {name: list(arguments["layers"]) for name, arguments in each(backbone).items()}
         if any(before != 2 * after for before, after in pairwise(sides)):
+            found = " and ".join(f"{levels} of {name}" for name, levels in layers.items())
             raise ValueError(
                 "Expected backbone.layers to be neighbours, each half as large as the one before, since the decoder "
-                f"doubles, but {list(backbone['layers'])} of {backbone['name']} have sides of {sides} for {PROBE}."
+                f"doubles, but {found} have sides of {sides} for {PROBE}."
             )
         self.size_multiple = 2 * PROBE // sides[-1]
         channels = [channels for channels, _, _ in shapes]
-        name = str(backbone["name"]).split(".")[0]
-        papers = name in RESNETS and list(backbone["layers"]) == [1, 2, 3]
+        name = encoder.origin["name"].split(".")[0]
+        papers = name in RESNETS and [*layers.values()] == [[1, 2, 3]]
         bottleneck = get_bottleneck_layer(name) if papers else Bottleneck(channels)
         decoder = get_decoder(name) if papers else Decoder(channels)
         self.model: ReverseDistillationModel = ReverseDistillationModel(encoder, bottleneck, decoder, mode)

@@ -20,6 +20,7 @@ from torch import nn, optim
 from .base import InspectionModel
 from .components.padding import SeesPadding, cells_inside, silenced, worst
 from .features.backbones import LOUPE_NET, UNTRAINED, Backbone
+from .features.joined_backbone import require_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,9 @@ class STFPM(InspectionModel):
         learning_rate: Of SGD.
         momentum: Of SGD.
         weight_decay: Of SGD.
+
+    Raises:
+        ValueError: There are several backbones.
     """
 
     def __init__(
@@ -86,7 +90,8 @@ class STFPM(InspectionModel):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.loss = STFPMLoss()
-        self.model: STFPMModel = STFPMModel(Backbone(**backbone), untrained_copy(backbone))
+        only = require_one(backbone, "STFPM", "whose student copies its teacher")
+        self.model: STFPMModel = STFPMModel(Backbone(**only), untrained_copy(only))
 
     def origin(self) -> dict[str, str]:
         """Say where the teacher's weights came from."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from models.features.backbones import Backbone
+    from models.features.joined_backbone import Features
 
 RESNET50 = "maskrcnn_resnet50_fpn_v2"
 COCO_CLASSES = 91  # of the weights for the ResNet-50, the background included
@@ -121,7 +121,7 @@ class ImageTransform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvi
 
 
 def small_network(
-    backbone: Backbone, channels: int, trainable_layers: int, classes: int, selection: Selection
+    backbone: Features, channels: int, trainable_layers: int, classes: int, selection: Selection
 ) -> MaskRCNN:
     """Build Mask R-CNN on a feature pyramid over any backbone, narrow enough for a processor.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from models.features.backbones import Backbone
+    from models.features.joined_backbone import Features
 
 LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
 NEVER = -1.0  # stands for the distance of padding: lower than any other, and weighed still
@@ -73,7 +73,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     image_M: Tensor
 
     def __init__(
-        self, backbone: Backbone, num_neighbors: int, scales: Sequence[float] = (1,), position: float = 0
+        self, backbone: Features, num_neighbors: int, scales: Sequence[float] = (1,), position: float = 0
     ) -> None:
         super().__init__()
         self.backbone = backbone

@@ -119,6 +119,10 @@ class Backbone(nn.Module):
         """Bring images in [0, 1] to the range that the network was trained on."""
         return (image_B3HW - self.mean) / self.std
 
+    def bare(self) -> list[nn.Module]:
+        """List the network itself: there is one."""
+        return [self.network]
+
     @torch.no_grad()
     def shapes(self, height: int = 64, width: int = 64) -> list[tuple[int, int, int]]:
         """Tell channels, height and width of every feature map, for images of a size."""

@@ -16,7 +16,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .backbones import Backbone
+    from .joined_backbone import Features
 
 GROUPS = 8  # of channels that are normalised together (Wu and He, ECCV 2018, arXiv 1803.08494)
 PROBE = 64  # pixels: the side of the image that shows what a backbone returns
@@ -37,7 +37,7 @@ class BackboneFpn(nn.Module):
         ValueError: The backbone has fewer levels than are to learn.
     """
 
-    def __init__(self, backbone: Backbone, out_channels: int, trainable_layers: int) -> None:
+    def __init__(self, backbone: Features, out_channels: int, trainable_layers: int) -> None:
         super().__init__()
         unfreeze(backbone, trainable_layers)
         with torch.no_grad():
@@ -61,7 +61,7 @@ class BackboneFpn(nn.Module):
         return levels
 
 
-def unfreeze(backbone: Backbone, trainable_layers: int) -> None:
+def unfreeze(backbone: Features, trainable_layers: int) -> None:
     """Let the last levels of a backbone learn.
 
     A weight belongs to the first level that depends on it, which its gradient tells for a network of any make.

@@ -8,6 +8,7 @@ from callbacks.measures.data_problems import SECTION
 from callbacks.measures.learning import loud, with_reason
 from callbacks.statistics.novelty import FACTS
 from datamodules.files.fitting import OWN
+from models.features.origins import networks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,11 @@ def write_card(spec: Mapping[str, Any], parity: Mapping[str, Any], notes: Sequen
     does = " ".join(filter(None, (does, COMPOSED.get(composition["kind"]), _tiled(composition))))
     features = "No pre-trained weights."
     if weights:
-        features = f"Features: {weights['name']}, weights `{weights['weights']}`, licence: {weights['licence']}."
+        networks = (
+            f"{one['name']}, weights `{one['weights']}`, licence: {one.get('licence', weights['licence'])}"
+            for one in networks_of(weights).values()
+        )
+        features = f"Features: {'; '.join(networks)}."
     parts = [f"# {spec['name']}", about, *(f"**Note.** {note}" for note in notes)]
     for title, text in (
         ("What it does", does),

@@ -14,6 +14,7 @@ from callbacks.decisions.calibration import calibration_of
 from callbacks.statistics.usual import EMBEDDING
 from datamodules.files.fitting import OWN
 from datamodules.layouts.files import is_evened
+from models.features.origins import networks_of
 from tools.runner.composition import EMBEDDING as GRAPH_EMBEDDING
 from tools.runner.composition import INPUT, MAP, SCORE
 from tools.runner.specification import CLOUD, CLOUD_FILE, SCHEMA
@@ -67,7 +68,7 @@ def describe(
         "name": "-".join(filter(None, (config.choices.data, config.data.get("domain"), config.choices.model))),
         "made": _made(evidence),
         "model": without_folders(OmegaConf.to_container(config.model, resolve=True)),
-        "weights": {**without_folders(origin), "licence": licence(origin)} if origin else None,
+        "weights": {**without_folders(origin), **licences(origin)} if origin else None,
         "input": _input(reading, size, OmegaConf.select(config.data, "square")),
         "outputs": _outputs(size, composition.get("views", ()), describes=cloud is not None),
         "composition": dict(composition),
@@ -156,6 +157,13 @@ def without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return [without_folders(entry) for entry in value]
     return Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value
+
+
+def licences(origin: Mapping[str, str]) -> dict[str, str]:
+    """Say under which licences the weights of all networks stand, and, as ``licence``, that of all together."""
+    found = {prefix: licence(facts) for prefix, facts in networks_of(origin).items()}
+    together = {"licence": "; ".join(dict.fromkeys(found.values())) or licence(origin)}
+    return {f"{prefix}_licence": value for prefix, value in found.items() if prefix} | together
 
 
 def licence(origin: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from tools.errors import ConfigError
 
 from .own_classes import names_own_class, own_class
 from .places import choice_file, config_folders, own_folder
+from .side_by_side import lists_choices, named_choices, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,17 +87,27 @@ def compose_config(name: str, args: Sequence[str]) -> DictConfig:
     overrides = own_images(parse_overrides(args))
     own = OmegaConf.load(CONFIG_DIR / f"{name}.yaml")
     known = {group: choices for group, choices in groups().items() if group not in list(own)}  # plain keys go first
-    spelt = [override for override in overrides if override.key_or_group in known and names_own_class(override)]
-    choosing = [override for override in overrides if override.key_or_group in known and override not in spelt]
-    for override in choosing:
-        check_choice(override, known[override.key_or_group])
+    grouped = [override for override in overrides if override.key_or_group in known]
+    spelt = [override for override in grouped if names_own_class(override) or lists_choices(override)]
+    choosing = [override for override in grouped if override not in spelt]
+    for override in grouped:
+        if not names_own_class(override):
+            check_choice(override, known[override.key_or_group])
     config, choices = _compose(name, choosing)
     for override in spelt:
-        config[override.key_or_group], choices[override.key_or_group] = own_class(override)
-    apply_overrides(config, [override for override in overrides if override not in [*choosing, *spelt]], known)
+        config[override.key_or_group], choices[override.key_or_group] = _spelt_out(name, override)
+    apply_overrides(config, [override for override in overrides if override not in grouped], known)
     follow_model(config, {override.key_or_group for override in overrides})
     config.choices = choices
     return config
+
+
+def _spelt_out(name: str, override: Override) -> tuple[DictConfig, str]:
+    """Return the keys of a group that no file holds as they are, and what its choice is called."""
+    if names_own_class(override):
+        return own_class(override)
+    group = override.key_or_group
+    return side_by_side(override, lambda choice: _compose(name, [parse_override(f"{group}={choice}")])[0][group])
 
 
 def follow_model(config: DictConfig, asked: set[str]) -> None:
@@ -242,10 +253,12 @@ def check_choice(override: Override, choices: Sequence[str]) -> None:
     Raises:
         ConfigError: Names the nearest right one.
     """
-    value = str(override.value())
-    if value not in choices and not (override.key_or_group == "experiment" and override.value() is None):
-        group = override.key_or_group
-        raise ConfigError(f"No {group} named {value!r}; {_nearest(value, choices)} There are: {', '.join(choices)}.")
+    for value in named_choices(override):
+        if value not in choices and not (override.key_or_group == "experiment" and override.value() is None):
+            group = override.key_or_group
+            raise ConfigError(
+                f"No {group} named {value!r}; {_nearest(value, choices)} There are: {', '.join(choices)}."
+            )
 
 
 def _check_kind(key: str, current: Any, value: Any) -> None:

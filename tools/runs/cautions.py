@@ -9,6 +9,7 @@ from callbacks.policies.prevalence import FEWEST_GOOD
 from callbacks.report.wording import plural
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
 from models.features.backbones import UNTRAINED
+from models.features.origins import networks_of
 
 if TYPE_CHECKING:
     from callbacks.decisions.calibration import Calibration
@@ -33,10 +34,11 @@ def warn(
     """Collect the sentences that nobody who reads the results should miss."""
     problems = results.metrics.get(SECTION, [])  # first, since whatever follows rests on the data
     notes = [*problems, *datamodule.notes()]
-    if weights.get("weights") == UNTRAINED:
+    untrained = [facts["name"] for facts in networks_of(weights).values() if facts["weights"] == UNTRAINED]
+    if untrained:
         notes.append(
-            f"The features are untrained ({weights['name']}, backbone.weights=none): expect far less than a trained "
-            "backbone would give."
+            f"The features are untrained ({' and '.join(untrained)}, backbone.weights=none): expect far less than a "
+            "trained backbone would give."
         )
     for scoped, caution in ((calibration.image, IMAGE_FALLBACK), (calibration.pixel, PIXEL_FALLBACK)):
         if scoped is not None and scoped.all.fallback:

@@ -129,6 +129,17 @@ def test_tiles_are_put_together_by_the_runner(model: str, drawn: Path, tmp_path:
     assert_judges_as_the_test_did(export(model, drawn, tmp_path, "tiling=hann", "tiling.size=48"))
 
 
+@pytest.mark.parametrize("model", ["patchcore", "padim", "reverse_distillation"])
+def test_networks_side_by_side_are_one_graph(model: str, drawn: Path, tmp_path: Path) -> None:
+    pair = ("backbone=[loupe,efficientnet_lite0]", "backbone.networks.efficientnet_lite0.weights=none")
+    run = export(model, drawn, tmp_path, *pair)
+    assert json.loads((run / "bundle" / "parity.json").read_text())["passed"]
+    spec = json.loads((run / "bundle" / "spec.json").read_text())
+    assert spec["weights"]["loupe_licence"] == "Apache-2.0"
+    assert spec["weights"]["efficientnet_lite0_weights"] == "none"
+    assert_judges_as_the_test_did(run)
+
+
 def test_small_forms_state_what_they_lose(drawn: Path, tmp_path: Path) -> None:
     run = export("patchcore", drawn, tmp_path)
     assert main(["export", f"run={run}", "pictures=32", "precisions=[fp16,int8]", f"out={tmp_path / 'small'}"]) == 0

@@ -39,6 +39,10 @@ def test_overrides_reach_what_refers_to_them() -> None:
         ("seed=1,2", ["Expected one value", "seed=1,2", "loupe sweep"]),
         ("data.nosuch=1", ["No key", "+data.nosuch=..."]),
         ("fiber", ["Expected key=value", "'fiber'"]),
+        ("backbone=[]", ["Expected backbone to be one choice, or a list of different ones, but found none"]),
+        ("backbone=[loupe,loupe]", ["but found loupe twice"]),
+        ("backbone=[loupe,mobilenet2]", ["No backbone named 'mobilenet2'", "did you mean 'mobilenetv2'?"]),
+        ("model=[padim,dfm]", ["No model named"]),
         ("experiment=quik", ["No experiment named 'quik'", "did you mean 'quick'?"]),
     ],
 )
@@ -65,6 +69,17 @@ def test_keys_can_be_added_and_deleted_on_purpose() -> None:
     config = compose_config("train", ["+backbone.options.drop_rate=0.1", "~name"])
     assert config.backbone.options.drop_rate == 0.1
     assert "name" not in config
+
+
+def test_backbones_stand_side_by_side() -> None:
+    options = ["backbone=[mobilenetv2,loupe]", "backbone.networks.mobilenetv2.weights=FILE", "model=hybrid"]
+    config = compose_config("train", options)
+    networks = config.model.screening.backbone.networks
+    assert list(networks) == ["mobilenetv2", "loupe"]
+    assert networks.loupe == compose_config("train", ["backbone=loupe"]).backbone
+    assert networks.mobilenetv2.weights == "FILE"
+    assert config.choices.backbone == "[mobilenetv2,loupe]"
+    assert compose_config("train", ["backbone=[loupe]"]) == compose_config("train", ["backbone=loupe"])
 
 
 def test_experiments_choose_for_other_groups() -> None:
