@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
@@ -20,6 +20,7 @@ from models.errors import key
 
 from .components.bank_plan import Plan, check_bank, search_seconds
 from .components.bank_prefix import halved
+from .components.copies import COPIES, check_choice
 from .components.coreset import k_center_greedy, projection
 from .components.displaced import displaced
 from .components.memory import read_size, spare
@@ -56,6 +57,9 @@ class PatchCore(OnePassModel):
             more than of the training, since they are few.
         position: Weight of a patch's place beside its features, for parts that lie alike in all images; at least 0. See
             ``components.placing``.
+        score: ``max``, the score of an image is that of its worst patch; or ``top_mean``, the mean of its ten worst.
+        copies: Of good images that are learnt, too, where parts lie at all angles: ``none``, ``flips`` (mirrored left
+            to right, top to bottom, and both) or ``turns`` (by a quarter, a half and three quarters).
 
     Raises:
         ValueError: An argument is out of range.
@@ -74,17 +78,22 @@ class PatchCore(OnePassModel):
         scales: Sequence[float] = (1,),
         added_ratio: float = 0.3,
         position: float = 0,
+        score: Literal["max", "top_mean"] = "max",
+        copies: Literal["none", "flips", "turns"] = "none",
     ) -> None:
         super().__init__()
         check_bank(coreset_ratio, num_neighbors, bank_size)
         check_scales(scales)
+        check_choice("model.score", score, ("max", "top_mean"))
+        check_choice("model.copies", copies, tuple(COPIES))
         self.coreset_ratio = coreset_ratio
         if not 0 < added_ratio <= 1:
             raise ValueError(f"Expected model.added_ratio to be above 0 and at most 1, but found {added_ratio}.")
         self.added_ratio = added_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
-        self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position)
+        self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position, score)
+        self.copies = copies
         self.collected: list[Tensor] = []
         self.exact = exact
         self._plan: Plan | None = None
@@ -124,7 +133,7 @@ class PatchCore(OnePassModel):
         started = time.perf_counter()
         if self._plan is None:
             self.model.placing.learn(self.model.features(self.model.open(image_B3HW)[0]))
-        patch_ND, image_N = self.describe(image_B3HW)
+        patch_ND, image_N = self._describe_copies(image_B3HW)
         if self._plan is None:
             self._plan = self._make_plan(patch_ND, len(image_B3HW), time.perf_counter() - started)
         first, self._images = self._images, self._images + len(image_B3HW)
@@ -170,7 +179,12 @@ class PatchCore(OnePassModel):
             plan.check()
             self._thinning = Thinning(wanted, self._pick)
         if plan.is_large:
-            tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[: len(patch_ND) // images])))
+            tell(
+                plan.describe(
+                    seconds * self.batches,
+                    search_seconds(patch_ND[: len(patch_ND) // (images * (1 + len(COPIES[self.copies])))]),
+                )
+            )
         return plan
 
     def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,6 +200,16 @@ class PatchCore(OnePassModel):
             return patch_BPD.flatten(0, 1), image_BP.flatten()
         inside_BP = flat(cells_Bhw)
         return patch_BPD[inside_BP], image_BP[inside_BP]
+
+    def _describe_copies(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """List the patches of a batch and of its copies, those of an image together, as ``describe`` does."""
+        described = [self.describe(image_B3HW)]
+        described += [self.describe(copied(image_B3HW)) for copied in COPIES[self.copies]]
+        if len(described) == 1:
+            return described[0]
+        patch_ND, image_N = (torch.cat(parts) for parts in zip(*described, strict=True))
+        order_N = image_N.argsort(stable=True)
+        return patch_ND[order_N], image_N[order_N]
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
@@ -262,7 +286,7 @@ class PatchCore(OnePassModel):
     def _seen_again(self, paths: Iterable[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
         for path in track(list(paths), "comparing what was added"):
             with suppress(DataError):
-                yield path, self.describe(read(path).to(self.device))[0]
+                yield path, self._describe_copies(read(path).to(self.device))[0]
 
     @contextmanager
     def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:

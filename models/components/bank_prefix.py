@@ -44,31 +44,34 @@ def halved(size: int) -> list[int]:
     return sorted(one for one in sizes if one >= min(FEWEST, size))
 
 
-def worst_by_size(patch_PD: Tensor, bank_MD: Tensor, square_M: Tensor, sizes: Sequence[int]) -> list[Worst]:
-    """Find the worst patch of an image by each of the banks that a bank begins with.
+def worst_by_size(
+    patch_PD: Tensor, bank_MD: Tensor, square_M: Tensor, sizes: Sequence[int], count: int = 1
+) -> list[list[Worst]]:
+    """Find the worst patches of an image by each of the banks that a bank begins with.
 
     Args:
         patch_PD: Of the image, at least one.
         bank_MD: In the order in which greedy selection picked it.
         square_M: Squared norms of the bank.
         sizes: Of banks, ascending, at most M.
+        count: Of patches that are asked for; all, where there are fewer.
 
     Returns:
-        What comparing all with all finds for each, up to rounding.
+        What comparing all with all finds for each, up to rounding, the worst first.
     """
-    smallest = sizes[0]
+    smallest, count = sizes[0], min(count, len(patch_PD))
     bound_P = search_plainly(patch_PD, bank_MD[:smallest], square_M[:smallest])
-    found = [_farthest(bound_P)]
+    found = [_farthest(bound_P, count)]
     for size in sizes[1:]:
         rows = slice(smallest, size)
-        unknown_P, worst = bound_P.clone(), -torch.inf
-        while worst < float(unknown_P.max()):
+        unknown_P, known_P = bound_P.clone(), torch.full_like(bound_P, -torch.inf)
+        while float(known_P.topk(count).values[-1]) < float(unknown_P.max()):
             index_Q = unknown_P.topk(min(TRIED, len(unknown_P))).indices
             nearer_Q = search_plainly(patch_PD[index_Q], bank_MD[rows], square_M[rows])
             bound_P[index_Q] = torch.minimum(bound_P[index_Q], nearer_Q)
             unknown_P[index_Q] = -torch.inf
-            worst = max(worst, float(bound_P[index_Q].max()))
-        found.append(_farthest(bound_P))
+            known_P[index_Q] = bound_P[index_Q]
+        found.append(_farthest(known_P, count))
     return found
 
 
@@ -87,6 +90,6 @@ def crowding(worst_D: Tensor, bank_MD: Tensor, neighbors: int) -> float:
     return 1.0 - float((worst_D - bank_MD[index_K]).norm(dim=1).softmax(dim=0)[0])
 
 
-def _farthest(square_P: Tensor) -> Worst:
-    place = int(square_P.argmax())
-    return Worst(float(square_P[place].sqrt()), place)
+def _farthest(square_P: Tensor, count: int) -> list[Worst]:
+    places = [int(square_P.argmax())] if count == 1 else square_P.topk(count).indices.tolist()
+    return [Worst(float(square_P[place].sqrt()), place) for place in places]

@@ -1,7 +1,7 @@
 """The network of PatchCore: features, the bank, and the search (Roth et al. 2022, arXiv 2106.08265).
 
 Letters: B batch, C channels, S sizes, h and w patches along the axes of one, P patches of an image in all sizes, D
-features of a patch, M patches in the bank, N patches that are asked for, K neighbours.
+features of a patch, M patches in the bank, N patches that are asked for, K neighbours, Q patches that score an image.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from models.features.joined_backbone import Features
 
 LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
+TOP = 10  # patches whose mean is a score: a defect that the eye finds covers as many, noise does not
 NEVER = -1.0  # stands for the distance of padding: lower than any other, and weighed still
 TIMED = 3  # times that a search is timed
 LINKS = 16  # neighbours that are looked for, at least: so ties fall alike however many of them weigh a score
@@ -44,15 +45,15 @@ class Matches(NamedTuple):
     """All of a prediction that does not depend on the number of neighbours.
 
     Attributes:
-        distance_BS: Of each image's worst patch, in every size, to its match in the bank.
-        index_BS: The match.
-        worst_BSD: The worst patch.
+        distance_BSQ: Of each image's worst patches, in every size, to their matches in the bank.
+        index_BSQ: The matches.
+        worst_BSQD: The worst patches.
         map_BHW: The anomaly map.
     """
 
-    distance_BS: Tensor
-    index_BS: Tensor
-    worst_BSD: Tensor
+    distance_BSQ: Tensor
+    index_BSQ: Tensor
+    worst_BSQD: Tensor
     map_BHW: Tensor
 
 
@@ -65,6 +66,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
             turns that off.
         scales: Sizes that images are looked at in, as factors of their own.
         position: Weight of a patch's place beside its features; see ``components.placing``.
+        score: ``max``: the worst patch of an image is its score; ``top_mean``: the mean of the ``TOP`` worst ones is.
     """
 
     bank_MD: Tensor
@@ -73,13 +75,19 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     image_M: Tensor
 
     def __init__(
-        self, backbone: Features, num_neighbors: int, scales: Sequence[float] = (1,), position: float = 0
+        self,
+        backbone: Features,
+        num_neighbors: int,
+        scales: Sequence[float] = (1,),
+        position: float = 0,
+        score: str = "max",
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.num_neighbors = num_neighbors
         self.scales = tuple(scales)
         self.placing = Placing(position)
+        self.top = TOP if score == "top_mean" else 1
         self.smooth_map = SmoothMap()
         self._embedded: list[LastSeen[Tensor]] = [LastSeen() for _ in scales]  # several measures ask for the same
         self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
@@ -129,14 +137,18 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
             found_BP = self.search(patch_BPD).sqrt()
             distance_BP = found_BP if cells_Bhw is None else found_BP.masked_fill(~flat(cells_Bhw), NEVER)
             parts_BP = torch.split(distance_BP, counts, dim=1)
-            worst_BS = torch.stack([part_BP.argmax(dim=1) for part_BP in parts_BP], dim=1)
-            worst_BS = worst_BS + worst_BS.new_tensor([sum(counts[:place]) for place in range(len(counts))])
+            firsts = [sum(counts[:place]) for place in range(len(counts))]
+            top = min(self.top, *counts)
+            worst_BSQ = torch.stack(
+                [first + worst_places(part_BP, top) for first, part_BP in zip(firsts, parts_BP, strict=True)], dim=1
+            )
+            worst_BN = worst_BSQ.flatten(1)
             distances_Bhw = [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)]
-            worst_BSD = patch_BPD.gather(1, worst_BS.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
+            worst_BND = patch_BPD.gather(1, worst_BN.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
             return Matches(
-                distance_BS=distance_BP.gather(1, worst_BS),
-                index_BS=self.nearest(worst_BSD.flatten(0, 1)).view(worst_BS.shape),
-                worst_BSD=worst_BSD,
+                distance_BSQ=distance_BP.gather(1, worst_BN).view(worst_BSQ.shape),
+                index_BSQ=self.nearest(worst_BND.flatten(0, 1)).view(worst_BSQ.shape),
+                worst_BSQD=worst_BND.view(*worst_BSQ.shape, -1),
                 map_BHW=self._map(distances_Bhw, image_B3HW.shape[-2:], cells_Bhw),
             )
 
@@ -197,16 +209,25 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         return self.bank_MD.square().sum(dim=1) if torch.compiler.is_exporting() else self.bank_square_M
 
     def score(self, matches: Matches) -> Tensor:
-        """Score images (B,) by their worst patch, weighed by the neighbourhood of its match (equation 7)."""
+        """Score images (B,) by their worst patches, each weighed by the neighbourhood of its match (equation 7)."""
         if self.num_neighbors == 1:
-            return matches.distance_BS.mean(dim=1)
-        with full_precision(matches.worst_BSD):
-            index_BS = matches.index_BS
-            neighbor_BSK = self.neighbor_MK[index_BS] if self._is_linked else self._neighbors(index_BS)
-            apart_BSK = (matches.worst_BSD.unsqueeze(2) - self.bank_MD[neighbor_BSK]).norm(dim=3)
-            weight_BS = 1 - apart_BSK.softmax(dim=2)[:, :, 0]
-            score_B: Tensor = (weight_BS * matches.distance_BS).mean(dim=1)
-            return score_B
+            return self._pool(matches.distance_BSQ, matches.distance_BSQ)
+        with full_precision(matches.worst_BSQD):
+            index_BSQ = matches.index_BSQ
+            neighbor_BSQK = self.neighbor_MK[index_BSQ] if self._is_linked else self._neighbors(index_BSQ)
+            apart_BSQK = (matches.worst_BSQD.unsqueeze(3) - self.bank_MD[neighbor_BSQK]).norm(dim=4)
+            weight_BSQ = 1 - apart_BSQK.softmax(dim=3)[..., 0]
+            return self._pool(weight_BSQ * matches.distance_BSQ, matches.distance_BSQ)
+
+    def _pool(self, value_BSQ: Tensor, distance_BSQ: Tensor) -> Tensor:
+        """Average what the worst patches of every size say, and then over sizes: (B,). Padding has no say."""
+        value_BS: Tensor
+        if self.pads and self.top > 1:
+            inside_BSQ = distance_BSQ > NEVER
+            value_BS = (value_BSQ * inside_BSQ).sum(dim=2) / inside_BSQ.sum(dim=2).clamp_min(1)
+        else:
+            value_BS = value_BSQ.mean(dim=2)
+        return value_BS.mean(dim=1)
 
     def score_by_size(self, image_B3HW: Tensor, sizes: Sequence[int]) -> Tensor:
         """Score images (B, S) by each of the banks that this one begins with, as runs with such banks would.
@@ -227,11 +248,15 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
 
     def _scores_by_size(self, patch_PD: Tensor, sizes: Sequence[int]) -> list[float]:
         with full_precision(patch_PD):
-            worst_S = worst_by_size(patch_PD, self.bank_MD, self.bank_square_M, sizes)
-            return [
-                distance * crowding(patch_PD[patch], self.bank_MD[:size], self.num_neighbors)
-                for size, (distance, patch) in zip(sizes, worst_S, strict=True)
+            worst_SQ = worst_by_size(patch_PD, self.bank_MD, self.bank_square_M, sizes, self.top)
+            weighed_SQ = [
+                [
+                    distance * crowding(patch_PD[patch], self.bank_MD[:size], self.num_neighbors)
+                    for distance, patch in worst_Q
+                ]
+                for size, worst_Q in zip(sizes, worst_SQ, strict=True)
             ]
+            return [sum(weighed_Q) / len(weighed_Q) for weighed_Q in weighed_SQ]
 
     def search_seconds(self, image_B3HW: Tensor, size: int) -> float:
         """Time a search for the patches of images in the first ``size`` patches of the bank: the least of a few."""
@@ -275,10 +300,10 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     def _links(self) -> int:
         return min(max(self.num_neighbors, LINKS), len(self.bank_MD))
 
-    def _neighbors(self, index_BS: Tensor) -> Tensor:
-        """Find the nearest patches (B, S, K) of a few patches of the bank: itself, then others."""
-        apart_BSM = torch.cdist(self.bank_MD[index_BS.flatten()], self.bank_MD).view(*index_BS.shape, -1)
-        return apart_BSM.topk(self._links, largest=False).indices[..., : self.num_neighbors]
+    def _neighbors(self, index_BSQ: Tensor) -> Tensor:
+        """Find the nearest patches (B, S, Q, K) of a few patches of the bank: itself, then others."""
+        apart_BSQM = torch.cdist(self.bank_MD[index_BSQ.flatten()], self.bank_MD).view(*index_BSQ.shape, -1)
+        return apart_BSQM.topk(self._links, largest=False).indices[..., : self.num_neighbors]
 
     def link(self, count: int) -> Tensor:
         """Find the nearest patches (M, count) of every patch in the bank: itself, then others."""
@@ -289,6 +314,13 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
 def is_worth_arranging(bank_MD: Tensor) -> bool:
     """Tell whether searches of a bank are faster once it is arranged for them."""
     return len(bank_MD) >= LARGE and bank_MD.device.type == "cpu"
+
+
+def worst_places(distance_BP: Tensor, count: int) -> Tensor:
+    """Find the patches that are farthest from the bank: (B, count)."""
+    if count == 1:  # of patches that lie equally far, always the first
+        return distance_BP.argmax(dim=1, keepdim=True)
+    return distance_BP.topk(count, dim=1).indices
 
 
 def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:

@@ -72,7 +72,7 @@ def _matches(model: PatchCoreModel, work: SharedWork) -> Callable[[Tensor], Matc
         return Matches(
             *work.remember(
                 "matches, measured",
-                [image_B3HW, name(), repr(model.scales), model.bank_MD],
+                [image_B3HW, name(), repr((model.scales, model.top)), model.bank_MD],
                 lambda: compute(image_B3HW),
             )
         )

@@ -22,17 +22,19 @@ def test_the_worst_patch_is_that_of_comparing_all_with_all(seed: int, patches: i
     patch_PD = torch.randn(patches, 6, generator=generator)
     bank_MD = torch.randn(2000, 6, generator=generator)
     sizes = halved(2000)
-    found = worst_by_size(patch_PD, bank_MD, bank_MD.square().sum(dim=1), sizes)
-    for size, worst in zip(sizes, found, strict=True):
-        far_P = torch.cdist(patch_PD.double(), bank_MD[:size].double()).amin(dim=1)
-        assert worst.patch == int(far_P.argmax())
-        assert worst.distance == pytest.approx(float(far_P.max()), abs=1e-4)
+    for count in (1, 10):
+        found = worst_by_size(patch_PD, bank_MD, bank_MD.square().sum(dim=1), sizes, count)
+        for size, worst in zip(sizes, found, strict=True):
+            far_P = torch.cdist(patch_PD.double(), bank_MD[:size].double()).amin(dim=1)
+            expected = far_P.topk(min(count, patches))
+            assert [one.patch for one in worst] == expected.indices.tolist()
+            assert [one.distance for one in worst] == pytest.approx(expected.values.tolist(), abs=1e-4)
 
 
 def test_equal_patches_have_equal_distances() -> None:
     bank_MD = torch.eye(4).repeat(64, 1)
     found = worst_by_size(torch.zeros(300, 4), bank_MD, bank_MD.square().sum(dim=1), [64, 256])
-    assert [worst.distance for worst in found] == [1.0, 1.0]
+    assert [worst.distance for (worst,) in found] == [1.0, 1.0]
 
 
 def test_one_neighbour_weighs_nothing_and_more_than_there_are_are_those_there_are() -> None:

@@ -140,6 +140,12 @@ def test_networks_side_by_side_are_one_graph(model: str, drawn: Path, tmp_path: 
     assert_judges_as_the_test_did(run)
 
 
+def test_the_mean_of_the_worst_patches_leaves_the_house(drawn: Path, tmp_path: Path) -> None:
+    run = export("patchcore", drawn, tmp_path, "model.score=top_mean", "model.copies=turns")
+    assert json.loads((run / "bundle" / "parity.json").read_text())["passed"]
+    assert_judges_as_the_test_did(run)
+
+
 def test_small_forms_state_what_they_lose(drawn: Path, tmp_path: Path) -> None:
     run = export("patchcore", drawn, tmp_path)
     assert main(["export", f"run={run}", "pictures=32", "precisions=[fp16,int8]", f"out={tmp_path / 'small'}"]) == 0

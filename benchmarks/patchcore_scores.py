@@ -1,0 +1,147 @@
+"""PatchCore's scores and copies of good images: image AUROC by data set, with what it costs.
+
+    python -m benchmarks.patchcore_scores --data FOLDER [--sets screw fiber ...] [--seeds 3] [--train 60] [--bank 2000]
+
+FOLDER holds any of ``benchmark/screw``, ``fiber``, ``print3d`` and ``oring/spindle``; drawn sets need none. Images are
+256x256, features LoupeNet's. A seed decides the split, which never cuts a group, and the bank: a greedy coreset of up
+to ``--train`` good images, evenly apart. All other images are scored, by the worst patch and by the mean of the ten
+worst, with banks of images as they are, and of their copies, too. Seconds are those of all good images' features and
+of choosing the bank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from callbacks.statistics.intervals import image_intervals
+from datamodules.samples.batch import collate
+from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
+from models.components.copies import COPIES
+from models.components.patchcore_model import TOP
+from models.components.standardising import spread_evenly
+from models.patchcore import PatchCore
+from tools.configuring.build import build
+from tools.configuring.config import compose_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from datamodules.base import InspectionDataModule
+    from datamodules.samples.batch import InspectionBatch
+
+REAL = {
+    "screw": ("benchmark/screw", "data=folder"),
+    "fiber": ("fiber", "data=fiber"),
+    "print3d": ("print3d", "data=print3d"),
+    "spindle": ("oring/spindle", "data=oring"),
+}
+DRAWN = ("fiber", "oring", "print3d", "metallography", "meta_atom")
+AT_ONCE = 8
+MOST = 300  # images that are scored
+
+
+class Cell(NamedTuple):
+    """What one seed says of one kind of copies.
+
+    Attributes:
+        auroc: By score.
+        seconds: Of learning.
+    """
+
+    auroc: dict[str, float]
+    seconds: float
+
+
+def data_of(name: str, folder: Path, seed: int) -> InspectionDataModule:
+    """Split a data set by a seed."""
+    if name in REAL:
+        place, choice = REAL[name]
+        keys = [choice, f"data.root={folder / place}"]
+    else:
+        keys = ["data=synthetic", f"data.domain={name.removeprefix('drawn_')}", "data.drawing_seed=77"]
+    config = compose_config("train", [*keys, f"seed={seed}", "data.image_size=[256,256]", "data.num_workers=0"])
+    datamodule: InspectionDataModule = build(config.data, "data")
+    datamodule.setup()
+    return datamodule
+
+
+def batches(datamodule: InspectionDataModule, splits: Sequence[str], most: int) -> Iterator[InspectionBatch]:
+    """Read images of splits whose label is known, some evenly apart where there are more."""
+    table = datamodule.samples
+    known = table["label_index"].isin([GOOD] if splits == [TRAIN] else [GOOD, DEFECTIVE])
+    dataset = datamodule.dataset(table[table["split"].isin(splits) & known])
+    places = spread_evenly(len(dataset), most)
+    for first in range(0, len(places), AT_ONCE):
+        yield collate([dataset[place] for place in places[first : first + AT_ONCE]])
+
+
+@torch.inference_mode()
+def measure(datamodule: InspectionDataModule, copies: Any, seed: int, given: argparse.Namespace) -> Cell:
+    """Learn good images and their copies; score all others both ways."""
+    torch.manual_seed(seed)
+    backbone: Any = compose_config("train", []).backbone
+    module = PatchCore(backbone, bank_size=given.bank, score="top_mean", copies=copies).eval()
+    started = time.perf_counter()
+    for batch in batches(datamodule, [TRAIN], given.train):
+        module.collect(batch.image)
+    module.fit()
+    seconds = time.perf_counter() - started
+    scores: dict[str, list[float]] = {"max": [], "top_mean": []}
+    labels: list[int] = []
+    for batch in batches(datamodule, [CALIBRATION, TEST], MOST):
+        found = module.model.match(batch.image)
+        worst = found._replace(
+            distance_BSQ=found.distance_BSQ[..., :1],
+            index_BSQ=found.index_BSQ[..., :1],
+            worst_BSQD=found.worst_BSQD[..., :1, :],
+        )
+        scores["max"] += module.model.score(worst).tolist()
+        scores["top_mean"] += module.model.score(found).tolist()
+        labels += (batch.label_index == DEFECTIVE).int().tolist()
+    groups = np.arange(len(labels))
+    return Cell(
+        {name: image_intervals(values, np.array(labels), groups)["auroc"].value for name, values in scores.items()},
+        seconds,
+    )
+
+
+def row(name: str, given: argparse.Namespace) -> str:
+    """Measure a data set over all seeds; return its row of the table."""
+    cells: dict[str, list[Cell]] = {copies: [] for copies in COPIES}
+    for seed in range(given.seeds):
+        datamodule = data_of(name, given.data, seed)
+        for copies, found in cells.items():
+            found.append(measure(datamodule, copies, seed, given))
+    texts = [name]
+    for found in cells.values():
+        for score in ("max", "top_mean"):
+            values = [cell.auroc[score] for cell in found]
+            texts.append(f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        texts.append(f"{np.mean([cell.seconds for cell in found]):.0f}")
+    return f"| {' | '.join(texts)} |"
+
+
+def main() -> None:
+    """Read the command line and print the table, row by row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(), help="folder with the data sets")
+    parser.add_argument("--sets", nargs="+", default=None, help="names of data sets; all that are there")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--train", type=int, default=60, help="good images that are learnt")
+    parser.add_argument("--bank", type=int, default=2000, help="patches in the bank")
+    given = parser.parse_args()
+    there = [name for name, (place, _) in REAL.items() if (given.data / place).is_dir()]
+    header = [f"{copies}, {score}" for copies in COPIES for score in ("max", f"mean of {TOP}", "s")]
+    print(f"| data set | {' | '.join(header)} |\n|{'---|' * (len(header) + 1)}", flush=True)
+    for name in given.sets or [*there, *(f"drawn_{domain}" for domain in DRAWN)]:
+        print(row(name, given), flush=True)
+
+
+if __name__ == "__main__":
+    main()
