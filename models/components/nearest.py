@@ -37,6 +37,7 @@ MOST = 0.3  # share of the bank above which it is faster to compare with all of 
 ROUNDING = 4e-6  # of a squared distance, as a share of the squared norms that it is the difference of
 FEW = 8  # points that are measured where rounding hides which is nearest
 STRANGE = -1  # in place of a row: not found yet
+NOTHING = -2  # in place of a row: nothing is as near as asked for
 ROWS = 256  # of the bank that plain search compares at a time: bounds its memory, and keeps it in caches
 
 
@@ -113,26 +114,31 @@ class BankSearch:
 
     def __call__(self, asked_ND: Tensor) -> Nearest:
         """Find the nearest point of every question; exact, as the differences themselves are taken in the end."""
-        order_N, groups = self._grouped(asked_ND)
-        found = _at_once(self._ask, groups)
-        row_N = torch.empty(len(asked_ND), dtype=torch.int64)
-        row_N[order_N] = torch.cat(found)
-        if len(strange_n := (row_N == STRANGE).nonzero().flatten()):
-            row_N[strange_n] = self._compare_with_all(asked_ND[strange_n])
+        row_N = self._rows(asked_ND, lambda group: self._ask(group, self._ask_at_home(group)))
         return Nearest(self._measure(asked_ND, row_N), row_N)
 
     def within(self, asked_ND: Tensor, square: float) -> Tensor:
         """Tell which questions (N,) have a point of the bank within a squared distance of them.
 
-        Most have one in the cell that they lie in, and need no search.
+        Most have one in the cell that they lie in, and need no search. Others are searched for no farther than asked.
         """
         order_N, groups = self._grouped(asked_ND)
         is_near_N = torch.empty(len(asked_ND), dtype=torch.bool)
         is_near_N[order_N] = torch.cat(_at_once(self._ask_at_home, groups)) <= square
-        far_F = (~is_near_N).nonzero().flatten()
-        if len(far_F):
-            is_near_N[far_F] = self(asked_ND[far_F]).square_N <= square
+        if len(far_F := (~is_near_N).nonzero().flatten()):
+            far_FD = asked_ND[far_F]
+            row_F = self._rows(far_FD, lambda group: self._ask(group, torch.full_like(group.square_G, square)))
+            is_near_N[far_F] = (row_F != NOTHING) & (self._measure(far_FD, row_F.clamp_min(0)) <= square)
         return is_near_N
+
+    def _rows(self, asked_ND: Tensor, ask: Callable[[Group], Tensor]) -> Tensor:
+        """Answer every question with a row (N,): in groups, and those that are strange by comparing with all."""
+        order_N, groups = self._grouped(asked_ND)
+        row_N = torch.empty(len(asked_ND), dtype=torch.int64)
+        row_N[order_N] = torch.cat(_at_once(ask, groups))
+        if len(strange_n := (row_N == STRANGE).nonzero().flatten()):
+            row_N[strange_n] = self._compare_with_all(asked_ND[strange_n])
+        return row_N
 
     def _grouped(self, asked_ND: Tensor) -> tuple[Tensor, list[Group]]:
         """Order questions (N,) by the cells that they lie in, and part them into groups, in this order."""
@@ -164,15 +170,19 @@ class BankSearch:
         rest_N = (square_N - along_NA.square().sum(dim=1)).clamp_min(0).sqrt()
         return torch.cat([along_NA, rest_N.unsqueeze(1)], dim=1).float(), square_N.float()
 
-    def _ask(self, group: Group) -> Tensor:
-        """Answer a group with rows: first by what lies at home, then by all that may be nearer; or find it strange."""
-        known_G = self._ask_at_home(group)
+    def _ask(self, group: Group, known_G: Tensor) -> Tensor:
+        """Answer a group with rows: the nearest of all that may be as near as a squared distance (G,) that is known.
+
+        Or find that nothing is, or that too much may be.
+        """
         needed_GC = group.nearest_GC <= known_G.sqrt().mul(1 + ROUNDING).numpy()[:, None]
         line_R, short_GR = self._compare_short(group.row_GS, np.any(needed_GC, axis=0))
         most_G = known_G - group.square_G + ROUNDING * (group.square_G + known_G)
         line_R = line_R[torch.from_numpy(np.flatnonzero((short_GR <= most_G.numpy()[:, None]).any(axis=0)))]
         if len(line_R) > MOST * len(self._cell_M):
             return torch.full((len(known_G),), STRANGE)
+        if not len(line_R):
+            return torch.full((len(known_G),), NOTHING)
         return self._compare_whole(group.asked_GD, self._order_M[line_R])
 
     def _ask_at_home(self, group: Group) -> Tensor:
