@@ -40,11 +40,13 @@ if TYPE_CHECKING:
 
 SIDE, BATCH = 256, 8
 NETWORK = "mobilenetv2_100"
+LEVELS: list[Any] = [2, 3]  # strides 8 and 16; the model is annotated for names alone, and takes numbers
 
 
 def pixels(path: Path) -> torch.Tensor:
     """Read an image (3, H, W) in [0, 1]."""
-    image = cv2.resize(cv2.imread(str(path))[..., ::-1], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    read: Any = cv2.imread(str(path))  # an image, or the error on the next line
+    image = cv2.resize(read[..., ::-1], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) / 255
 
 
@@ -53,7 +55,7 @@ def mask_of(path: Path) -> torch.Tensor:
     found = path.parents[2] / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"
     if not found.exists():
         return torch.zeros(SIDE, SIDE, dtype=torch.bool)
-    mask = cv2.imread(str(found), cv2.IMREAD_GRAYSCALE)
+    mask: Any = cv2.imread(str(found), cv2.IMREAD_GRAYSCALE)
     return torch.from_numpy(cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 127)
 
 
@@ -93,14 +95,16 @@ class Loupe:
         """Compute the figures."""
         counts = count_scores(self.scores, self.labels)
         found = pixel_metrics(self.histogram.counts(), self.histogram.overlaps())
-        return {"image AUROC": float(roc_auc(counts.negative, counts.positive)), **dict(found)}
+        return {"image AUROC": float(roc_auc(counts.negative, counts.positive))} | {
+            name: float(value) for name, value in found.items()
+        }
 
 
 class Anomalib:
     """The peer: its network, selection, search, maps and metrics."""
 
     def __init__(self, weights: Path, ratio: float, picks: int, theirs: Loupe) -> None:
-        self.model = PatchcoreModel([2, 3], NETWORK, pre_trained=False)
+        self.model = PatchcoreModel(LEVELS, NETWORK, pre_trained=False)
         load_weights(self.model.feature_extractor.feature_extractor, weights)
         self.ratio, self.picks, self.bank_MD = ratio, picks, theirs.module.model.bank_MD
         self.image, self.pixel = [_AUROC(), _F1Max()], [_AUROC(), _F1Max()]

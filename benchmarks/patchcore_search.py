@@ -28,7 +28,7 @@ from datamodules.synthetic.domains import good_image
 from datamodules.synthetic.fiber import draw
 from models.components.coreset import k_center_greedy
 from models.components.nearest import BankSearch, search_plainly
-from models.components.patchcore_model import PatchCoreModel
+from models.components.patchcore_model import PatchCoreModel, is_worth_arranging
 from models.features.backbones import Backbone
 
 if TYPE_CHECKING:
@@ -87,12 +87,14 @@ def bank_of(patch_ND: Tensor, size: int) -> Tensor:
 def searches(bank_MD: Tensor) -> dict[str, Search]:
     """Build every search: from patches to their distances (N,)."""
     square_M = bank_MD.square().sum(dim=1)
-    arranged = BankSearch(bank_MD)
+    arranged = BankSearch(bank_MD) if is_worth_arranging(bank_MD) else None
     peer = PatchcoreModel(["layer2"], "resnet18", pre_trained=False)
     peer.memory_bank = bank_MD
     built: dict[str, Search] = {
         "plain": lambda asked: search_plainly(asked, bank_MD, square_M).sqrt(),
-        "Loupe": lambda asked: arranged(asked).square_N.sqrt(),
+        "Loupe": lambda asked: (
+            search_plainly(asked, bank_MD, square_M) if arranged is None else arranged(asked).square_N
+        ).sqrt(),
         "anomalib": lambda asked: peer.nearest_neighbors(asked, n_neighbors=1)[0],
     }
     return built | (_faiss(bank_MD) if importlib.util.find_spec("faiss") else {})
