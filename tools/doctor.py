@@ -16,6 +16,7 @@ EPILOG = """examples:
   loupe doctor PATH
   loupe doctor data=fiber data.root=PATH out=/tmp/runs
   loupe doctor data=folder data.root=PATH data.limit=500
+  loupe doctor PATH features=all
 
 Finding problems is not a failure: the exit status is 0 unless the data cannot be read at all."""
 
@@ -37,4 +38,4 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
     from .checks.examining import doctor  # noqa: PLC0415 - torch and anomalib take seconds to import; errors must not wait
 
     with keeping_note(lambda: "nothing was changed; run the command again"):
-        doctor(config)
+        doctor(config, overrides)

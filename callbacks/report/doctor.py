@@ -60,6 +60,7 @@ class Finding:
         count: Images, pairs or groups that it is about.
         names: Files that it is about.
         sheet: Images that show it.
+        table: Its numbers, one row for each thing that is compared.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Finding:
     count: int = 0
     names: Sequence[str] = ()
     sheet: Sheet | None = None
+    table: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

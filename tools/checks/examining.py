@@ -22,7 +22,10 @@ from tools.runs.first_lines import first_lines
 from tools.runs.run_folder import RunFolder
 
 from . import features, groups, images, masks
+from .candidates import asked_names
 from .examined import examine
+from .feature_advice import TOO_FEW, advise_features
+from .feature_card import as_plain, card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,28 +59,51 @@ CHECKS = (
 _MOST_SHOWN, _MOST_ROWS = 12, 30
 
 
-def doctor(config: DictConfig) -> RunFolder:
+def doctor(config: DictConfig, overrides: Sequence[str] = ()) -> RunFolder:
     """Examine a data set; write index.html, doctor.json and samples.csv, and print a summary.
+
+    Where features are to be compared, all is written before, and again after it: a comparison that is ended loses
+    nothing but itself.
+
+    Args:
+        config: Of the verb.
+        overrides: That it was called with.
 
     Raises:
         ConfigError: A value of the config is not usable.
         DataError: The data cannot be read at all.
     """
     started = time.monotonic()
+    names = asked_names(config.features, config.minutes)
     datamodule = build(config.data, "data")
     examined = examine(datamodule)
     print("\n".join(first_lines(datamodule)))
     results = [check(examined) for check in CHECKS]
-    findings = sorted((one for one in results if isinstance(one, Finding)), key=lambda one: LEVELS.index(one.level))
-    content = doctor_content(examined, config.choices.data, findings, [one for one in results if isinstance(one, str)])
+    findings = [one for one in results if isinstance(one, Finding)]
+    passed = [one for one in results if isinstance(one, str)]
     config.name = config.name or f"{config.choices.data}-doctor"
     folder = RunFolder.create(config)
-    folder.write_text("index.html", render_doctor(content))
-    folder.write_json("doctor.json", as_json(examined, content, time.monotonic() - started))
     folder.write_text(folder.samples.name, csv_text(datamodule.samples))
+    content = doctor_content(examined, config.choices.data, findings, passed)
+    write_results(folder, content, as_json(examined, content, time.monotonic() - started))
     print(summary(content))
+    if names:
+        advice = advise_features(datamodule, names, float(config.minutes))
+        found = card(advice, overrides) if advice else TOO_FEW
+        (findings if isinstance(found, Finding) else passed).append(found)  # type: ignore[arg-type]  # each its own
+        content = doctor_content(examined, config.choices.data, findings, passed)
+        plain = as_json(examined, content, time.monotonic() - started)
+        plain["features"] = as_plain(advice, overrides) if advice else None
+        write_results(folder, content, plain)
+        print(found if isinstance(found, str) else f"{found.title}. {found.found}\n{found.advice}")
     print(f"Page {folder.path / 'index.html'}")
     return folder
+
+
+def write_results(folder: RunFolder, content: DoctorContent, plain: dict[str, Any]) -> None:
+    """Write the page, and the same for programs."""
+    folder.write_text("index.html", render_doctor(content))
+    folder.write_json("doctor.json", plain)
 
 
 def doctor_content(
@@ -88,7 +114,7 @@ def doctor_content(
         title=f"{choice}: {examined.datamodule.root}",
         verdict=verdict(examined, findings),
         about=about(examined),
-        findings=findings,
+        findings=sorted(findings, key=lambda one: LEVELS.index(one.level)),
         passed=passed,
         tables=tables(examined),
         shortcuts=(shortcuts := shortcuts_of(examined.table)),

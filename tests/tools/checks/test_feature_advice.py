@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from callbacks.report.doctor import Finding
+from datamodules.folder import FolderDataModule
+from datamodules.table import GOOD, TEST
+from tools.checks.candidates import Candidate, asked_names, at_hand, single
+from tools.checks.feature_advice import advise_features, choose, compare
+from tools.checks.feature_card import card
+from tools.checks.trials import PLANTED, Trial, choose_material, planted
+from tools.cli import main
+from tools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from tools.checks.trials import Material
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty-six plates with a smooth texture."""
+    root = tmp_path_factory.mktemp("plates")
+    (root / "good").mkdir()
+    for index in range(36):
+        rng = np.random.default_rng(index)
+        values = 120 + 90 * cv2.GaussianBlur(rng.normal(0, 3, (64, 64)), (0, 0), 4) + rng.normal(0, 2, (64, 64))
+        assert cv2.imwrite(str(root / "good" / f"{index:03}.png"), values.clip(0, 255).astype(np.uint8))
+    return root
+
+
+@pytest.fixture(scope="module")
+def material(plates: Path) -> Material:
+    datamodule = FolderDataModule(root=str(plates), num_workers=0, image_size=(64, 64))
+    datamodule.setup()
+    found = choose_material(datamodule)
+    assert found is not None
+    return found
+
+
+def trial(*overrides: str, scores: npt.NDArray[np.float64]) -> Trial:
+    return Trial(Candidate(overrides, ("x",)), scores, 1.0, 1.0, 1.0)
+
+
+def test_no_test_image_is_touched_and_none_is_both_known_and_judged(material: Material) -> None:
+    split = material.datamodule.samples.set_index("name")["split"]
+    known, held = set(material.known["name"]), set(material.held["name"])
+    assert not known & held
+    assert TEST not in set(split[[*known, *held]])
+    assert len(held) >= 4
+
+
+def test_each_image_held_out_is_judged_as_it_is_and_with_every_defect(material: Material) -> None:
+    samples = list(planted(material, material.datamodule.reading))
+    count = len(material.held)
+    assert [one.label_index for one in samples] == material.labels.tolist()
+    assert [one.group for one in samples] == material.groups.tolist()
+    for place in range(count):
+        for one in samples[count + place * PLANTED : count + (place + 1) * PLANTED]:
+            changed = (one.image != samples[place].image).any(dim=0)
+            assert one.mask is not None
+            assert changed.any()
+            assert not changed.all()
+
+
+def test_a_lead_beyond_chance_is_followed_and_no_other(material: Material) -> None:
+    rng = np.random.default_rng(0)
+    labels = material.labels.astype(float)
+    noise = rng.normal(0, 1, (2, len(labels)))
+    usual, same, better = (labels + noise[0], labels + 0.1 * noise[1] + noise[0], 9 * labels + noise[0])
+    first = trial(scores=usual)
+    stays = compare([first, trial("backbone=same", scores=same)], material)
+    assert choose(stays) is stays[0]
+    leads = compare([first, trial("backbone=same", scores=same), trial("backbone=b", scores=better)], material)
+    assert choose(leads) is leads[2]
+    assert leads[2].lead.low > 0
+    assert leads[0].lead.value == 0
+
+
+def test_what_is_at_hand_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOUPE_WEIGHTS", raising=False)
+    found, missing = at_hand(["loupe", "resnet18", "untrained"])
+    assert [one.overrides for one in found] == [(), ("backbone=resnet18", "backbone.weights=none")]
+    assert "LOUPE_WEIGHTS=DIR" in missing["resnet18"]
+
+
+@pytest.mark.parametrize("features", [None, "none", "off", []])
+def test_nothing_is_compared_unless_asked(features: object) -> None:
+    assert asked_names(features) == []
+
+
+def test_names_are_checked() -> None:
+    assert asked_names(["untrained"]) == ["loupe", "untrained"]
+    assert asked_names("all")[0] == "loupe"
+    with pytest.raises(ConfigError, match="Expected features to be all, none, or a list of"):
+        asked_names(["mobilnet"])
+    with pytest.raises(ConfigError, match="Expected minutes to be above 0"):
+        asked_names("all", 0)
+
+
+def test_where_the_time_is_over_the_default_alone_is_tried(material: Material) -> None:
+    advice = advise_features(material.datamodule, ["loupe", "untrained"], 1e-6)
+    assert advice is not None
+    assert [one.trial.candidate for one in advice.compared] == [single("loupe")]
+    assert "minutes=" in advice.untried[single("untrained").name]
+    found = card(advice, ["data.root=x", "features=all"])
+    assert isinstance(found, Finding)
+    assert "loupe train data.root=x." in found.advice
+
+
+def test_too_few_good_images_give_no_advice(plates: Path) -> None:
+    datamodule = FolderDataModule(root=str(plates), num_workers=0, image_size=(64, 64), limit=6)
+    datamodule.setup()
+    assert (datamodule.samples["label_index"] == GOOD).all()
+    assert advise_features(datamodule, ["loupe"], 1) is None
+
+
+def test_the_doctor_says_which_features_to_use(
+    plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [f"data.root={plates}", f"out={tmp_path}", "id=x", "data.image_size=64", "data.num_workers=0"]
+    assert main(["doctor", *common, "features=[untrained]"]) == 0
+    folder = tmp_path / "folder-doctor" / "x"
+    result = json.loads((folder / "doctor.json").read_text(encoding="utf-8"))
+    features = result["features"]
+    assert features["planted"] == PLANTED * features["held_images"]
+    tried = {" ".join(one["overrides"]): one["auroc"] for one in features["compared"]}
+    assert {"", "backbone=resnet18 backbone.weights=none"} <= set(tried)
+    assert any("backbone.layers=[1,2,3]" in name for name in tried)
+    assert all(one["low"] <= one["value"] <= one["high"] for one in tried.values())
+    assert features["command"].startswith("loupe train ")
+    assert f"data.root={plates}" in features["command"]
+    shown = capsys.readouterr().out
+    assert features["command"] in shown
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert 'id="feature_advice"' in page
+    assert "Some of the planted defects" in page

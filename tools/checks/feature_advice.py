@@ -1,0 +1,165 @@
+"""Which features to use on a data set, by defects planted into its own good images: no defect and no test is touched.
+
+First all backbones are tried as they are, then the best of them at more levels, with another score, beside the next
+best, and on larger images, as far as the time goes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from callbacks.report.wording import share, span
+from callbacks.statistics.bootstrap import Resampling
+from callbacks.statistics.intervals import image_intervals
+from callbacks.statistics.paired import Judged, paired_differences
+from datamodules.progress import tell
+from models.errors import WeightsError
+from tools.errors import ConfigError
+
+from .candidates import Candidate, at_hand
+from .trials import Material, Trial, choose_material, run_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from callbacks.statistics.bootstrap import Estimate
+    from datamodules.base import InspectionDataModule
+
+ERRS = 0.05  # how often a lead may be believed that is none, over all that are tried
+TOO_FEW = "Features: too few good pictures outside the test split to compare any."
+LARGER = 1.5  # times the side of the images
+FINER = 4  # times as many patches, at stride 4
+
+
+class Compared(NamedTuple):
+    """A trial, and how it stands to the first.
+
+    Attributes:
+        trial: Its scores and costs.
+        auroc: Of planted defects.
+        lead: Over the first, on the same images.
+    """
+
+    trial: Trial
+    auroc: Estimate
+    lead: Estimate
+
+
+class Advice(NamedTuple):
+    """What came of a comparison.
+
+    Attributes:
+        compared: All that were tried, the usual features first.
+        chosen: The one to use.
+        untried: Names of what was not tried, with the reason.
+        material: Images that it is about.
+    """
+
+    compared: list[Compared]
+    chosen: Compared
+    untried: dict[str, str]
+    material: Material
+
+
+def advise_features(datamodule: InspectionDataModule, names: Sequence[str], minutes: float) -> Advice | None:
+    """Compare features; None where there are too few good images.
+
+    Args:
+        datamodule: Divided.
+        names: Of backbones, the usual one first.
+        minutes: After which no other trial is begun.
+
+    Raises:
+        WeightsError: The usual features cannot be had.
+    """
+    material = choose_material(datamodule)
+    if material is None:
+        return None
+    candidates, untried = at_hand(names)
+    trials: list[Trial] = []
+    until = time.perf_counter() + 60 * minutes
+    for candidate in candidates_of(candidates, trials, material):
+        if trials and time.perf_counter() + expected_seconds(candidate, trials) > until:
+            untried[candidate.name] = f"the time of {minutes:g} minutes was over (minutes=)"
+            continue
+        try:
+            trials.append(run_trial(candidate, material))
+        except (ConfigError, WeightsError, ValueError) as error:
+            if not trials:
+                raise
+            untried[candidate.name] = str(error)
+            continue
+        tell(in_words(compare([trials[0], trials[-1]], material)[-1]) + time_left(trials, len(candidates)))
+    compared = compare(trials, material)
+    return Advice(compared, choose(compared), untried, material)
+
+
+def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], material: Material) -> Iterator[Candidate]:
+    """Yield what to try next: ``trials`` is read again as it grows."""
+    yield from backbones
+    yield from further([best_of(trials, material)], material)
+
+
+def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
+    """Yield what else could be done with backbones: finer levels, and larger images where the files are as large."""
+    for one in backbones:
+        yield one.also("backbone.layers=[1,2,3]", pixels=FINER)
+    datamodule = material.datamodule
+    side = [round(LARGER * length / 2) * 2 for length in datamodule.image_size]
+    if (datamodule.samples[["height", "width"]].median() >= side).all():
+        for one in backbones:
+            yield one.also(f"data.image_size=[{side[0]},{side[1]}]", pixels=LARGER**2)
+
+
+def expected_seconds(candidate: Candidate, trials: Sequence[Trial]) -> float:
+    """Guess how long a trial will take, by those before."""
+    per_pixel = [one.seconds / one.candidate.pixels for one in trials]
+    return candidate.pixels * sum(per_pixel) / len(per_pixel)
+
+
+def time_left(trials: Sequence[Trial], backbones: int) -> str:
+    """Say how long the backbones that are not tried yet will take, as the others did; empty where there are none."""
+    more = backbones - len(trials)
+    seconds = more * sum(one.seconds for one in trials) / len(trials)
+    return f"; {more} more, about {seconds:.0f} s left" if more > 0 else ""
+
+
+def best_of(trials: Sequence[Trial], material: Material) -> Candidate:
+    """Return the candidate with the highest AUROC so far."""
+    return max(compare(trials, material), key=lambda one: one.auroc.value).trial.candidate
+
+
+def compare(trials: Sequence[Trial], material: Material) -> list[Compared]:
+    """Measure trials, and their leads over the first; images and what was planted into them are drawn together.
+
+    Intervals of leads are as wide as so many questions ask for (Bonferroni).
+    """
+    label_N, group_N = material.labels, material.groups
+    wide = Resampling(confidence=1 - ERRS / max(1, len(trials) - 1))
+    judged = [Judged(one.score_N, np.zeros(len(label_N), np.bool_)) for one in trials]
+    return [
+        Compared(
+            trial,
+            image_intervals(trial.score_N, label_N, group_N)["auroc"],
+            paired_differences(own, judged[0], label_N, group_N, wide)["auroc"],
+        )
+        for trial, own in zip(trials, judged, strict=True)
+    ]
+
+
+def choose(compared: Sequence[Compared]) -> Compared:
+    """Take the best of those that lead beyond chance; the first, where none does."""
+    return max((one for one in compared if one.lead.low > 0), key=lambda one: one.auroc.value, default=compared[0])
+
+
+def in_words(one: Compared) -> str:
+    """Say how a candidate did, in a line."""
+    trial = one.trial
+    return (
+        f"{trial.candidate.name}: AUROC {share(one.auroc.value)} ({span(one.auroc.low, one.auroc.high)}) of planted "
+        f"defects, {trial.milliseconds:.0f} ms a picture, bank of {trial.megabytes:.1f} MB, tried in "
+        f"{trial.seconds:.0f} s"
+    )
