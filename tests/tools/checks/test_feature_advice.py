@@ -123,6 +123,7 @@ def test_too_few_good_images_give_no_advice(plates: Path) -> None:
     assert advise_features(datamodule, ["loupe"], 1) is None
 
 
+@pytest.mark.slow
 def test_the_doctor_says_which_features_to_use(
     plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
