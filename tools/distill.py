@@ -8,6 +8,7 @@ from datamodules.progress import working
 
 from .command import print_config, run_verb
 from .configuring.config import compose_config, require_values
+from .configuring.side_by_side import NETWORKS
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ EPILOG = """examples:
   loupe distill teacher.weights=FILE data=PATH out=features
   loupe distill teacher=wide_resnet50_2 'data=[PATH,PATH]' out=features rounds=200
   loupe distill teacher.name=resnet50 teacher.weights=hub data=PATH out=features
+  loupe distill 'teacher=[loupe,efficientnet_lite0]' start=grown data=PATH out=features
   loupe distill student=pdn_s teacher=wide_resnet50_2 teacher.layers=[2,3] data=PATH out=teacher
 
 Then:
@@ -42,7 +44,8 @@ def run(overrides: Sequence[str], *, show: bool) -> None:
         print_config(config)
         return
     require_values(config)
-    if config.teacher.weights == "none":
+    teachers = config.teacher.get(NETWORKS, {"teacher": config.teacher}).values()
+    if any(teacher.weights == "none" for teacher in teachers):
         raise ConfigError(
             "Expected a teacher that has learnt something, but found teacher.weights=none; give a file with "
             "teacher.weights=PATH, or teacher=loupe, which ships with Loupe."

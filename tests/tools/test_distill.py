@@ -162,6 +162,9 @@ def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
         (["start=thinned"], 2, "set start=random, or teacher=mobilenetv2"),
         (["crops=2"], 2, "crops of at least batch_size"),
         (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),
+        (["teacher=[loupe,mobilnet]"], 2, "did you mean 'mobilenetv2'?"),
+        (["teacher=[loupe,mobilenetv2]", "teacher.networks.mobilenetv2.weights=none"], 2, "has learnt something"),
+        (["teacher=[loupe,loupe]"], 2, "Expected teacher to be one choice, or a list of different ones"),
         (["teacher=mobilnet"], 2, "did you mean 'mobilenetv2'?"),
     ],
 )

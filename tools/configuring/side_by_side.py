@@ -1,4 +1,7 @@
-"""Several choices of a group at once: ``backbone=[mobilenetv2,efficientnet_lite0]``, side by side under their names."""
+"""Several choices of a group at once: ``backbone=[mobilenetv2,efficientnet_lite0]``, side by side under their names.
+
+Teachers of ``loupe distill`` can be chosen so, too.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ if TYPE_CHECKING:
 
     from hydra.core.override_parser.types import Override
 
-GROUP = "backbone"  # what its choices hold is alike, and models take several of them for one
+GROUPS = ("backbone", "teacher")  # what their choices hold is alike, and several of them are taken for one
 NETWORKS = "networks"
 
 
 def lists_choices(override: Override) -> bool:
     """Tell whether an override names choices that shall stand side by side."""
-    return override.key_or_group == GROUP and isinstance(override.value(), list)
+    return override.key_or_group in GROUPS and isinstance(override.value(), list)
 
 
 def named_choices(override: Override) -> list[str]:
@@ -34,7 +37,9 @@ def named_choices(override: Override) -> list[str]:
     names = [str(name) for name in value]
     if not names or len(set(names)) < len(names):
         found = f"{max(names, key=names.count)} twice" if names else "none"
-        raise ConfigError(f"Expected {GROUP} to be one choice, or a list of different ones, but found {found}.")
+        raise ConfigError(
+            f"Expected {override.key_or_group} to be one choice, or a list of different ones, but found {found}."
+        )
     return names
 
 

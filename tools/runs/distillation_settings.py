@@ -14,12 +14,12 @@ from models.features.distillation_recipe import Recipe
 from models.features.loupe_net import CHANNELS
 from models.features.students import LoupeNetStudent, PatchDescriptionStudent
 from models.features.teachers import Teachers
+from tools.configuring.side_by_side import NETWORKS
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
     from models.features.students import Student
 
-NETWORKS = "networks"  # where several teachers stand by their names
 SHAPE = ("hidden", "out_channels", "channels")  # of a LoupeNet
 THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
 
