@@ -97,7 +97,8 @@ def _patches(module: PatchCore, work: SharedWork) -> Callable[[Tensor], tuple[Te
     def describe(image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         if work.paused:
             return compute(image_B3HW)
-        sizes = repr(module.model.scales)
+        placing = module.model.placing
+        sizes = repr((module.model.scales, placing.weight, float(placing.unit)))
         found = work.remember("patches and images", [image_B3HW, name(), sizes], lambda: compute(image_B3HW))
         return found[0], found[1]
 

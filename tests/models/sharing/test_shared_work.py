@@ -85,6 +85,20 @@ def test_a_trial_with_other_neighbours_reads_everything(tmp_path: Path) -> None:
     assert all(map(same, found, [trained(0.5, neighbors) for neighbors in (3, 9, 16)]))
 
 
+def test_other_settings_of_patches_are_other_work(tmp_path: Path) -> None:
+    work = SharedWork(tmp_path, 1)
+    for settings in ({}, {"position": 1.0}, {"position": 2.0}, {"score": "top_mean"}, {"copies": "turns"}):
+        found = []
+        for shared in (None, work):
+            torch.manual_seed(0)
+            module = PatchCore(NETWORK, 0.2, **settings).eval()
+            with nullcontext() if shared is None else sharing(module, shared), torch.no_grad():
+                module.collect(pictures(0))
+                module.fit()
+                found.append((module.model(pictures(7)), module.model.bank_MD))
+        assert same(*found), settings
+
+
 def test_other_pictures_weights_or_precision_are_other_work(tmp_path: Path) -> None:
     work = SharedWork(tmp_path, 1)
     one, other = backbone(0), backbone(1)
