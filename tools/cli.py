@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from .freed_memory import keep_freed_memory
 from .mishaps import explain, surprise
 from .output import UNREAD, let_go
 from .signals import Interrupted, heard, sentence
@@ -48,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if args is None:
         _print_anything()
+        keep_freed_memory()
     try:
         with heard():  # from here on, since loading a verb takes a while
             status = _run(list(sys.argv[1:] if args is None else args))

@@ -67,7 +67,7 @@ def nearest(patch_ND: Tensor, bank_MD: Tensor) -> tuple[Tensor, Tensor]:
         return patch_ND.new_zeros(0), patch_ND.new_zeros(0, dtype=torch.int64)
     square_M, squares, indices = bank_MD.square().sum(dim=1), [], []
     for part_ND in torch.split(patch_ND, ROWS):
-        least_N, index_N = torch.addmm(square_M, part_ND, bank_MD.T, alpha=-2).min(dim=1)
-        squares.append((least_N + part_ND.square().sum(dim=1)).clamp_min(0))
+        nearest_N, index_N = torch.addmm(square_M, part_ND, bank_MD.T, alpha=-2).min(dim=1)
+        squares.append((nearest_N + part_ND.square().sum(dim=1)).clamp_min(0))
         indices.append(index_N)
     return torch.cat(squares), torch.cat(indices)
