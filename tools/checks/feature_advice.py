@@ -104,9 +104,10 @@ def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], mater
 
 
 def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
-    """Yield what else could be done with backbones: scores, levels, and larger images where the files are as large."""
+    """Yield what else could be done with backbones: scores, places, levels, and larger images where files are as large."""
     for one in backbones:
         yield one.also("model.score=top_mean")
+        yield one.also("model.position=1")
         yield one.also("backbone.layers=[1,2,3]", pixels=FINER)
     datamodule = material.datamodule
     side = [round(LARGER * length / 2) * 2 for length in datamodule.image_size]
