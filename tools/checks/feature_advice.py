@@ -104,7 +104,7 @@ def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], mater
 
 
 def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
-    """Yield what else could be done with backbones: scores, places, levels, and larger images where files are as large."""
+    """Yield what else could be done with backbones: scores, places, levels, larger images where files are as large."""
     for one in backbones:
         yield one.also("model.score=top_mean")
         yield one.also("model.position=1")
