@@ -16,7 +16,7 @@ from anomalib.models.components import DynamicBufferMixin
 from torch.nn import functional as F
 
 from .components.padding import SeesPadding, cells_inside
-from .features.joined_backbone import build_features
+from .features.joined_backbone import build_features, side_multiple
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
@@ -152,6 +152,7 @@ class DFM(OnePassModel):
             )
         self.level = level
         self.model: DFMModel = DFMModel(build_features(backbone), pooling, score)
+        self.size_multiple = side_multiple(self.model.backbone)
         self.register_buffer(
             "feature_ND", torch.empty(0, 0)
         )  # of all that was learnt: little, and all it takes to go on

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from .components.maps import SmoothMap
 from .components.padding import SeesPadding, cells_inside, worst
-from .features.joined_backbone import build_features
+from .features.joined_backbone import build_features, side_multiple
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
@@ -186,6 +186,7 @@ class Padim(OnePassModel):
         self.n_features = n_features
         self.seed = seed
         self.model: PadimModel = PadimModel(build_features(backbone))
+        self.size_multiple = side_multiple(self.model.backbone)
         self._moments: Moments | None = None
 
     def origin(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ from .components.sizes import check_scales, listed
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .components.tiled import Tiling
-from .features.joined_backbone import build_features
+from .features.joined_backbone import build_features, side_multiple
 from .one_pass import OnePassModel, check_something
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class PatchCore(OnePassModel):
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
         self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position, score)
+        self.size_multiple = side_multiple(self.model.backbone)
         self.copies = copies
         self.collected: list[Tensor] = []
         self.exact = exact

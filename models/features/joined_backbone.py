@@ -8,9 +8,11 @@ Letters: B batch, H and W pixels, C channels of one network, N networks.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from models.errors import key, keys_under
@@ -111,6 +113,12 @@ class JoinedBackbone(nn.Module):
 
 Features: TypeAlias = Backbone | JoinedBackbone
 """Whatever turns images into feature maps: models do not know how many networks there are."""
+
+
+def side_multiple(features: Features) -> int:
+    """Return what both sides of an image must be a multiple of: the patches of transformers, which are never cut."""
+    networks = [module for module in features.modules() if isinstance(module, VisionTransformer)]
+    return math.lcm(*(side for network in networks for side in network.patch_embed.patch_size))
 
 
 def build_features(backbone: Mapping[str, Any]) -> Features:
