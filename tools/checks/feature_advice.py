@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from callbacks.report.wording import share, span
-from callbacks.statistics.bootstrap import Resampling
+from callbacks.statistics.bootstrap import Estimate, Resampling
 from callbacks.statistics.intervals import image_intervals
 from callbacks.statistics.paired import Judged, paired_differences
 from datamodules.progress import tell
@@ -25,7 +25,9 @@ from .trials import Material, Trial, choose_material, run_trial
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from callbacks.statistics.bootstrap import Estimate
+    import numpy.typing as npt
+
+    from callbacks.statistics.curves import FloatArray
     from datamodules.base import InspectionDataModule
 
 ERRS = 0.05  # how often a lead may be believed that is none, over all that are tried
@@ -139,17 +141,33 @@ def compare(trials: Sequence[Trial], material: Material) -> list[Compared]:
 
     Intervals of leads are as wide as so many questions ask for (Bonferroni).
     """
-    label_N, group_N = material.labels, material.groups
+    labels, first = material.labels, trials[0].score_N
     wide = Resampling(confidence=1 - ERRS / max(1, len(trials) - 1))
-    judged = [Judged(one.score_N, np.zeros(len(label_N), np.bool_)) for one in trials]
     return [
         Compared(
             trial,
-            image_intervals(trial.score_N, label_N, group_N)["auroc"],
-            paired_differences(own, judged[0], label_N, group_N, wide)["auroc"],
+            image_intervals(trial.score_N, labels, material.groups)["auroc"],
+            widest([lead_over(first, trial.score_N, labels, by, wide) for by in (material.groups, material.images)]),
         )
-        for trial, own in zip(trials, judged, strict=True)
+        for trial in trials
     ]
+
+
+def lead_over(
+    first_N: FloatArray,
+    other_N: FloatArray,
+    label_N: npt.NDArray[np.int64],
+    by_N: npt.NDArray[np.str_],
+    resampling: Resampling,
+) -> Estimate:
+    """Say by how much AUROC other scores lead the first ones (N,), where what ``by_N`` names is drawn anew."""
+    nobody = np.zeros(len(label_N), np.bool_)
+    return paired_differences(Judged(other_N, nobody), Judged(first_N, nobody), label_N, by_N, resampling)["auroc"]
+
+
+def widest(estimates: Sequence[Estimate]) -> Estimate:
+    """Join intervals of one value: groups that are alike narrow them where there are few, and so do images of one."""
+    return Estimate(estimates[0].value, min(one.low for one in estimates), max(one.high for one in estimates))
 
 
 def choose(compared: Sequence[Compared]) -> Compared:

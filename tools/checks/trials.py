@@ -62,8 +62,16 @@ class Material(NamedTuple):
 
     @property
     def groups(self) -> npt.NDArray[np.str_]:
-        """Group of each: an image and what was planted into it belong together."""
-        names = self.held["group"].to_numpy(dtype=str)
+        """Group of each."""
+        return self._of_each("group")
+
+    @property
+    def images(self) -> npt.NDArray[np.str_]:
+        """Image that each was made of."""
+        return self._of_each("name")
+
+    def _of_each(self, column: str) -> npt.NDArray[np.str_]:
+        names = self.held[column].to_numpy(dtype=str)
         return np.concatenate([names, np.repeat(names, PLANTED)])
 
 

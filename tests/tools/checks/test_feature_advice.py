@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from callbacks.report.doctor import Finding
+from callbacks.statistics.bootstrap import Resampling
 from datamodules.folder import FolderDataModule
+from datamodules.health.shortcuts import auroc
 from datamodules.table import GOOD, TEST
 from tools.checks.candidates import Candidate, asked_names, at_hand, single
-from tools.checks.feature_advice import advise_features, choose, compare
+from tools.checks.feature_advice import advise_features, choose, compare, lead_over
 from tools.checks.feature_card import card
 from tools.checks.trials import PLANTED, Trial, choose_material, planted
 from tools.cli import main
@@ -83,6 +86,25 @@ def test_a_lead_beyond_chance_is_followed_and_no_other(material: Material) -> No
     assert choose(leads) is leads[2]
     assert leads[2].lead.low > 0
     assert leads[0].lead.value == 0
+
+
+def test_two_groups_that_are_alike_make_no_lead_certain(material: Material) -> None:
+    """As it is with two wear sequences: drawn by group, a lead by luck has hardly an interval."""
+    half = len(material.held) // 2
+    held = pd.concat([material.held.iloc[:half], material.held.iloc[:half]])
+    held = held.assign(group=["a"] * half + ["b"] * half, name=[str(place) for place in range(2 * half)])
+    few = material._replace(held=held)
+    rng = np.random.default_rng(3)
+    count = PLANTED * half
+    good, planted_scores = rng.normal(0, 1, (2, half)), rng.normal(0.5, 1, (2, count))
+    scores = [np.concatenate([g, g + 0.1, p, p]) for g, p in zip(good, planted_scores, strict=True)]
+    value_of = [auroc(one[: 2 * half], one[2 * half :]) for one in scores]
+    worse, better = np.argsort(value_of)
+    first, other = scores[worse], scores[better]
+    by_group = lead_over(first, other, few.labels, few.groups, Resampling())
+    assert by_group.low > 0
+    lead = compare([trial(scores=first), trial("backbone=b", scores=other)], few)[1].lead
+    assert lead.low <= 0 < lead.value < lead.high
 
 
 def test_what_is_at_hand_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
