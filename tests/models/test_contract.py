@@ -180,14 +180,17 @@ def test_a_picture_is_judged_alike_alone_and_in_a_batch(fitted: Fitted) -> None:
 
 
 def test_half_precision_keeps_scores(fitted: Fitted) -> None:
-    """bfloat16 keeps three digits: scores stay within a tenth of their spread, or a fiftieth of their size."""
+    """bfloat16 keeps three digits: scores stay within a tenth of their spread, or three hundredths of their size.
+
+    Processors round at other places of a layer: the U-Net's scores move by 2.4 % of their size on one without AMX.
+    """
     score, _ = fitted.seen
     with torch.autocast("cpu", torch.bfloat16):
         half_score, half_map = look(fitted.module, fitted.batch.image)
     assert half_score.dtype == half_map.dtype == torch.float32
     # Untrained, EfficientAD-M differs from its teacher by hardly more than the rounding of either.
     share = 0.5 if fitted.config.choices.model == "efficient_ad_m" else 0.1
-    tolerance = max(share * float(score.max() - score.min()), 0.02 * float(score.abs().max()))
+    tolerance = max(share * float(score.max() - score.min()), 0.03 * float(score.abs().max()))
     difference = (half_score - score).abs()
     # Whether a detector keeps the only box of an image is a matter of yes or no: most scores stay.
     worst = difference.median() if isinstance(fitted.module.model, Detects) else difference.max()
