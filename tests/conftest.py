@@ -55,6 +55,7 @@ PROCEDURES = (
     *(f"tests/tools/test_{name}.py" for name in ("python_page", "resuming", "signals", "stages", "tiling")),
     *(f"tests/tools/test_{name}.py" for name in ("calibrate", "compare", "experiments", "extend", "repeating")),
     "tests/tools/test_train_efficient_ad.py",
+    "tests/models/test_side_by_side.py",
     "tests/test_docs.py",
 )
 LONGEST = (
