@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +175,9 @@ def main() -> None:
     for name in ("Loupe", "anomalib"):
         side = loupe if name == "Loupe" else Anomalib(options.weights, options.ratio, options.picks, loupe)
         torch.manual_seed(0)
-        more, fit, wall = timed(lambda side=side: side.fit(good))  # type: ignore[misc]
+        more, fit, wall = timed(partial(side.fit, good))
         print(f"{name}: fit {fit + more:.1f} s ({wall:.1f} on the wall, {more:.1f} of it not made)", flush=True)
-        figures, test, wall = timed(lambda side=side: tested(side, asked))  # type: ignore[misc]
+        figures, test, wall = timed(partial(tested, side, asked))
         print(f"{name}: test {test:.1f} s ({wall:.1f}), {figures}; load {os.getloadavg()[0]:.1f}", flush=True)
 
 

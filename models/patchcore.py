@@ -132,7 +132,7 @@ class PatchCore(OnePassModel):
             DataError: Not even that would fit.
         """
         started = time.perf_counter()
-        if self._plan is None:
+        if self._plan is None and self.model.placing.weight:
             self.model.placing.learn(self.model.features(self.model.open(image_B3HW)[0]))
         patch_ND, image_N = self._describe_copies(image_B3HW)
         if self._plan is None:

@@ -48,8 +48,10 @@ def test_freed_arrays_are_used_again() -> None:
     assert faults(wanted=True, environment={"MALLOC_ARENA_MAX": "2"})[0] == "False", "what a person set stays"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another C library")
 def test_processes_that_are_started_know_it_too() -> None:
     script = "from tools.freed_memory import keep_freed_memory as k; import os; print(k(), dict(os.environ))"
     done = subprocess.run([sys.executable, "-c", script], env=CLEAN, check=True, capture_output=True, text=True)
-    if done.stdout.startswith("True"):
-        assert all(setting.variable in done.stdout for setting in SETTINGS)
+    if done.stdout.startswith("False"):
+        pytest.skip("this C library has no mallopt")
+    assert all(f"'{setting.variable}': '{setting.size}'" in done.stdout for setting in SETTINGS)

@@ -93,7 +93,7 @@ def test_no_network_rules_by_its_scale() -> None:
     def louder(image_B3HW: Tensor) -> list[Tensor]:
         return [1000 * level for level in compute(image_B3HW)]
 
-    loud.networks["resnet18"].forward = louder  # type: ignore[method-assign]
+    loud.networks["resnet18"].forward = louder  # type: ignore[method-assign]  # drowns the other
     images = [(pictures(4), None)]
     assert not all(map(torch.allclose, quiet(pictures(2)), loud(pictures(2))))
     for joined in (quiet, loud):
