@@ -58,14 +58,15 @@ class Cell(NamedTuple):
     seconds: float
 
 
-def data_of(name: str, folder: Path, seed: int) -> InspectionDataModule:
-    """Split a data set by a seed."""
+def data_of(name: str, folder: Path, seed: int, *more: str) -> InspectionDataModule:
+    """Split a data set by a seed; ``more`` are keys of ``data``."""
     if name in REAL:
         place, choice = REAL[name]
         keys = [choice, f"data.root={folder / place}"]
     else:
         keys = ["data=synthetic", f"data.domain={name.removeprefix('drawn_')}", "data.drawing_seed=77"]
-    config = compose_config("train", [*keys, f"seed={seed}", "data.image_size=[256,256]", "data.num_workers=0"])
+    fixed = [f"seed={seed}", "data.image_size=[256,256]", "data.num_workers=0"]
+    config = compose_config("train", [*keys, *fixed, *more])
     datamodule: InspectionDataModule = build(config.data, "data")
     datamodule.setup()
     return datamodule

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 from lightning import LightningDataModule
 
@@ -21,17 +19,16 @@ from .files.csv_text import written
 from .files.fitting import OWN, SQUASH, Fit, require_fit
 from .files.roots import require_place
 from .kinds import of_kinds
-from .masks.matching import split_mask
 from .samples.augment import AugmentedDataset, require_transforms
 from .samples.batch import Sample, collate
 from .samples.copies import contradictions
 from .samples.dataset import InspectionDataset, Reading
 from .samples.held import hold_splits, read_earlier
-from .samples.left_out import leave_out_blank
 from .samples.loading import make_loader
 from .samples.split import fold_table, join_copies, split_table
 from .samples.supervision import Supervision, check_supervision
-from .samples.survey import ImageFacts, survey, survey_beside, survey_mask, survey_zones
+from .samples.survey import ImageFacts
+from .samples.surveyed import survey_table
 from .table import (
     CALIBRATION,
     DEFECTIVE,
@@ -45,6 +42,7 @@ from .table import (
     content_hash,
     limit_table,
 )
+from .zones.foreground import read_foreground
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -95,6 +93,9 @@ class InspectionDataModule(LightningDataModule, ABC):
         fit: How images of other proportions than ``image_size`` are brought to it: ``squash`` changes their
             proportions, ``letterbox`` pads them, ``crop`` cuts off what is too long, evenly; ``keep`` pads what is
             smaller at its own scale; ``own`` leaves images at their own sizes, one at a time, for models that take any.
+        foreground: What of an image counts, for models that can leave the rest out: ``plain``, what stands out from a
+            plain ground, its holes not, or ``solid``, with its holes; or ids of zones; null: all of it.
+        foreground_margin: By which that is widened, in shares of an image's shorter side.
         augment: Transforms of ``torchvision.transforms.v2`` for training images; masks, zones and boxes move along.
         seed: Decides the splits and the order of training images.
     """
@@ -122,6 +123,8 @@ class InspectionDataModule(LightningDataModule, ABC):
     enhance: tuple[str | dict[str, Any], ...] = ()
     enhance_as: EnhanceAs = "replace"
     fit: Fit = SQUASH
+    foreground: str | int | tuple[int, ...] | None = None
+    foreground_margin: float = 0.02
     augment: tuple[Any, ...] = ()
     seed: int = 0
 
@@ -153,6 +156,7 @@ class InspectionDataModule(LightningDataModule, ABC):
         if not 0 <= self.seed < 2**32:
             raise DataError(f"Expected data.seed to be from 0 to {2**32 - 1}, but found {self.seed}.")
         require_fit(self.fit)
+        read_foreground(self.foreground, self.foreground_margin)
         require_transforms(self.augment)
         require_place("data.cache", self.cache)
         if len(self.image_size) != 2 or min(self.image_size) < 1:
@@ -185,6 +189,7 @@ class InspectionDataModule(LightningDataModule, ABC):
             enhance=self.enhancement,
             classes=tuple(self.classes or ()),
             fit=self.fit,
+            foreground=read_foreground(self.foreground, self.foreground_margin),
         )
 
     @property
@@ -360,38 +365,6 @@ class InspectionDataModule(LightningDataModule, ABC):
             dataset = AugmentedDataset(dataset, self.augment, self.seed)
         seed, at_once = self.seed if shuffle else None, 1 if self.fit == OWN else self.batch_size
         return make_loader(dataset, at_once, self.num_workers, collate, seed, self.first_epoch)
-
-
-def survey_table(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[UnreadableImageError]]:
-    """Add the facts of every image to its row; drop rows whose image, mask or zones cannot be used, and say why.
-
-    Raises:
-        DataError: No row is left.
-    """
-    surveyed = survey(table["image_path"].tolist(), reading.white_level)
-    readable = [isinstance(one, ImageFacts) for one in surveyed]
-    problems = [one for one in surveyed if isinstance(one, UnreadableImageError)]
-    facts = [one for one in surveyed if isinstance(one, ImageFacts)]
-    table = table[readable].reset_index(drop=True)
-    table = table.assign(**pd.DataFrame([asdict(fact) for fact in facts], columns=list(ImageFacts.__annotations__)))
-    for column, one, description in (
-        ("mask_path", partial(survey_mask, mask_on=reading.mask_on, void=reading.void), "reading masks"),
-        ("zones_path", survey_zones, "reading zones"),
-    ):
-        rows = table[table[column] != ""]
-        sizes = list(zip(rows["height"], rows["width"], strict=True))
-        bad = survey_beside(rows[column].tolist(), sizes, one, description)
-        unusable = {found.path for found in bad}
-        files = table[column].map(split_mask if column == "mask_path" else lambda path: [path])
-        used = np.array([unusable.isdisjoint(paths) for paths in files], dtype=np.bool_)
-        table = table[used].reset_index(drop=True)
-        problems += bad
-    table, blank = leave_out_blank(table)
-    problems += blank
-    if table.empty:
-        first = problems[0] if problems else "there are no pictures at all"
-        raise DataError(f"Expected at least one usable picture, but found none; for example: {first}")
-    return table, problems
 
 
 def excluded_table(problems: Sequence[UnreadableImageError]) -> pd.DataFrame:

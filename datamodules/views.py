@@ -71,12 +71,8 @@ class ViewDataset(InspectionDataset):
         super().__init__(table, reading)
         self.views = views_of(table)
 
-    def __getitem__(self, index: int) -> Sample:
-        """Read one view with its mask.
-
-        Raises:
-            UnreadableImageError: A file changed since the survey.
-        """
+    def read(self, index: int) -> Sample:
+        """Read one view with its mask."""
         row, view = self.rows[index], self.views[index]
         mask = None
         if row.mask_path:

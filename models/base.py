@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from datamodules.samples.detections import type_of
 
 from .account import Account
-from .components.padding import SeesPadding, marked, opened
+from .components.padding import SeesPadding, grounded, marked, opened
 from .components.standardising import even_batches, standardise
 from .export_plan import Explains, Exports, plan_single
 from .features.joined_backbone import JoinedBackbone
@@ -67,11 +67,12 @@ class InspectionModel(AnomalibModule):
         patience: Epochs without a better value after which training stops; None: never.
         size_multiple: Both sides of an image must be a multiple of this; 1 where any size will do.
         not_exportable: Why the network cannot become a graph of its own; empty where it can.
+        sees_ground: Whether it can leave the ground about a part out of what it learns and of scores.
         not_padded: Why it cannot tell images from their padding, and what to do instead; empty where it can.
         takes_any_size: Whether it judges every image at its own size; most networks are of one.
         own_sizes: Whether images come at their own sizes; see ``use_own_sizes``.
         tiling: How parts are cut out of images and put together; None: they are judged whole.
-        pads: Whether padding is kept out of what it learns and of scores; see ``use_padding``.
+        pads: Whether padding and ground are kept out of what it learns and of scores; see ``use_padding``.
         classes: Names of the labels of detections, from label 1; an empty one is no defect. Empty: no types are told.
             A model that says a type of a whole image detects one instance that is as large as the image.
         nothing: Score and map value where an instance model found nothing, which is never defective;
@@ -84,6 +85,7 @@ class InspectionModel(AnomalibModule):
     patience: int | None = None
     size_multiple: int = 1
     not_exportable: ClassVar[str] = ""
+    sees_ground: ClassVar[bool] = False
     not_padded: ClassVar[str] = ""
     takes_any_size: ClassVar[bool] = False
     own_sizes: bool = False
@@ -217,6 +219,21 @@ class InspectionModel(AnomalibModule):
         for part in parts:
             part.pads = True
 
+    def use_foreground(self) -> None:
+        """Tell parts from the ground about them from now on: it teaches nothing, and counts in no score.
+
+        Raises:
+            ValueError: The method cannot, or judges faces that are cut out already.
+        """
+        cut_out = self.tiling is not None and not self.tiling.keeps_values
+        if cut_out or not self.sees_ground:
+            found = f"tiling={type(self.tiling).__name__}, which cuts the part out" if cut_out else type(self).__name__
+            raise ValueError(
+                f"Expected data.foreground=null for {found}; patchcore, padim, dfm, stfpm, reverse_distillation, "
+                "dinomaly, efficient_ad and conv_ae leave the ground out, with tiling=none or hann."
+            )
+        self.use_padding()
+
     def use_own_sizes(self) -> None:
         """Judge every image at its own size from now on.
 
@@ -233,9 +250,11 @@ class InspectionModel(AnomalibModule):
         self.own_sizes = True
 
     def images_of(self, batch: InspectionBatch) -> Tensor:
-        """Return the images of a batch, with their padding marked where the model tells it from them."""
+        """Return the images of a batch, with padding and ground marked where the model tells them from the part."""
         image_B3HW: Tensor = batch.image
-        return marked(image_B3HW, batch.inside) if self.pads and batch.inside is not None else image_B3HW
+        if self.pads and batch.unpadded is not None:
+            image_B3HW = marked(image_B3HW, batch.unpadded)
+        return grounded(image_B3HW, batch.foreground) if self.pads and batch.foreground is not None else image_B3HW
 
     def log_loss(self, loss: Tensor, batch: InspectionBatch) -> None:
         """Log the loss of a batch; charts and ``history.csv`` show the mean over the images of an epoch."""

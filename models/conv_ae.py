@@ -164,6 +164,7 @@ class ConvAutoencoder(InspectionModel):
         ValueError: An argument is out of range.
     """
 
+    sees_ground: ClassVar[bool] = True
     supervision: ClassVar = "good"
 
     def __init__(

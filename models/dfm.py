@@ -135,6 +135,7 @@ class DFM(OnePassModel):
     """
 
     grows: ClassVar[bool] = True
+    sees_ground: ClassVar[bool] = True
     feature_ND: Tensor
 
     def __init__(

@@ -149,6 +149,7 @@ class Dinomaly(InspectionModel):
     """
 
     trainer_arguments: ClassVar[dict[str, Any]] = {"gradient_clip_val": 0.1}
+    sees_ground: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ Shape letters: B batch, C channels of the teacher's map, h and w its cells.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -59,6 +59,8 @@ class EfficientAd(InspectionModel):
         ValueError: An argument is out of range.
         WeightsError: The teacher's weights cannot be had.
     """
+
+    sees_ground: ClassVar[bool] = True
 
     def __init__(
         self,

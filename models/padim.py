@@ -178,6 +178,7 @@ class Padim(OnePassModel):
     """
 
     grows: ClassVar[bool] = True
+    sees_ground: ClassVar[bool] = True
 
     def __init__(self, backbone: Mapping[str, Any], n_features: int = 100, seed: int = 0) -> None:
         super().__init__()

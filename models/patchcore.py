@@ -66,6 +66,7 @@ class PatchCore(OnePassModel):
     """
 
     grows: ClassVar[bool] = True
+    sees_ground: ClassVar[bool] = True
 
     def __init__(
         self,

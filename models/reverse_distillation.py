@@ -9,7 +9,7 @@ Letters: B batch, H and W pixels.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from anomalib.data import InferenceBatch
@@ -147,6 +147,8 @@ class ReverseDistillation(InspectionModel):
     Raises:
         ValueError: The layers are not neighbours.
     """
+
+    sees_ground: ClassVar[bool] = True
 
     def __init__(
         self, backbone: Mapping[str, Any], mode: Literal["add", "multiply"] = "add", learning_rate: float = 0.005

@@ -9,7 +9,7 @@ Letters: B batch, H and W pixels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from anomalib.data import InferenceBatch
@@ -77,6 +77,8 @@ class STFPM(InspectionModel):
     Raises:
         ValueError: There are several backbones.
     """
+
+    sees_ground: ClassVar[bool] = True
 
     def __init__(
         self,

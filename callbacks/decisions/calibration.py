@@ -190,7 +190,7 @@ class Calibration(nn.Module):
         peak_N = judged_map.flatten(1).amax(dim=1)
         columns = (batch.pred_score.tolist(), batch.label_index.tolist(), peak_N.tolist(), batch.kind)
         self.scores += [Seen(*row) for row in zip(*columns, strict=True)]
-        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.frame), strict=True))
+        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.inside), strict=True))
         pixels = (batch.anomaly_map, batch.gt_mask.bool(), known_N, batch.label_index)
         self._everything.update(*pixels, judged)
         for scope, name, inside in self._inside(batch):

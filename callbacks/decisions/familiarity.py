@@ -17,13 +17,11 @@ from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy.typing as npt
     import pandas as pd
     from torch import Tensor
-
-    from datamodules.files.fitting import Part
 
 
 class Familiarity(NamedTuple):
@@ -40,16 +38,16 @@ class Familiarity(NamedTuple):
     notes: list[str]
 
 
-def map_medians(map_NHW: Tensor, frame_N: Sequence[Part | None] | None = None) -> list[float]:
+def map_medians(map_NHW: Tensor, inside_NHW: Tensor | None = None) -> list[float]:
     """Return the median of each map; of an even number of pixels, the lower one of the middle.
 
     Args:
         map_NHW: Raw maps.
-        frame_N: Where each shows its image and is no padding, None where all of it does; None: all of all do.
+        inside_NHW: Where each shows what counts of its image, and no padding; None: everywhere.
     """
-    if frame_N is not None:
-        pairs = zip(map_NHW, frame_N, strict=True)
-        return [float((map_HW if frame is None else map_HW[frame.slices]).float().median()) for map_HW, frame in pairs]
+    if inside_NHW is not None:
+        pairs = zip(map_NHW, inside_NHW, strict=True)
+        return [float(map_HW[inside_HW].float().median()) for map_HW, inside_HW in pairs]
     medians: list[float] = map_NHW.flatten(1).float().median(dim=1)[0].tolist()
     return medians
 

@@ -28,7 +28,7 @@ class Unusual(ContextMeasure):
 
     def update(self, batch: InspectionBatch) -> None:
         """Note the level of each map, and how far out each embedding lies."""
-        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.frame), strict=True))
+        self._median_of |= dict(zip(batch.name, map_medians(batch.anomaly_map, batch.inside), strict=True))
         cloud = self.tested.calibration.cloud
         described_ND = None if cloud is None else describe(self.tested.module, batch.image)
         if cloud is not None and described_ND is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BESIDE = ("mask_path", "zones_path", "annotation_path")
 VIEW = ("box", "mask_box", "mask_above", "mask_inverted", "before_path", "after_path", "found_zones")
 ABOUT = ("sha256", "label_index", *BESIDE, *VIEW)
+BESIDE_IMAGE = ("mask", "zones", "target", "foreground")  # tensors of a sample
 
 
 class CachedDataset(SizedDataset[Sample]):
@@ -72,6 +73,7 @@ class CachedDataset(SizedDataset[Sample]):
             kind=row.kind,
             target=stored["target"],
             frame=None if stored["frame"] is None else Part(*stored["frame"]),
+            foreground=stored["foreground"],
         )
 
 
@@ -106,7 +108,7 @@ def _write(path: Path, sample: Sample) -> None:
     exact = torch.equal(eight_bit.float().div_(255), sample.image)  # a quarter of the space, where nothing is lost
     tensors: dict[str, Any] = {"image": eight_bit if exact else sample.image}
     frame = None if sample.frame is None else [*sample.frame]
-    tensors |= {"mask": sample.mask, "zones": sample.zones, "target": sample.target, "frame": frame}
+    tensors |= {name: getattr(sample, name) for name in BESIDE_IMAGE} | {"frame": frame}
     buffer = io.BytesIO()
     torch.save(tensors, buffer)  # not to the file: torch ends the process where the disk is full
     write_whole(path, buffer.getbuffer())
@@ -115,4 +117,4 @@ def _write(path: Path, sample: Sample) -> None:
 def _unpack(tensors: dict[str, Any]) -> dict[str, Any]:
     image: Tensor = tensors["image"]
     scaled = image.float().div_(255) if image.dtype == torch.uint8 else image
-    return {"image": scaled} | {name: tensors[name] for name in ("mask", "zones", "target", "frame")}
+    return {"image": scaled} | {name: tensors[name] for name in (*BESIDE_IMAGE, "frame")}

@@ -105,5 +105,5 @@ def _copy(sample: Sample, image: Tensor) -> Sample:
 
 
 def _size(sample: Sample) -> int:
-    tensors = [sample.image, sample.mask, sample.zones, *(sample.target or {}).values()]
+    tensors = [sample.image, sample.mask, sample.zones, sample.foreground, *(sample.target or {}).values()]
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)

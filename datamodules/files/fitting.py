@@ -25,7 +25,7 @@ SQUASH: Fit = "squash"
 KEEP: Fit = "keep"
 OWN: Fit = "own"
 PADDED: tuple[Fit, ...] = ("letterbox", KEEP)
-MARK = -1.0  # a value v in [0, 1] that is padding is MARK - v, where networks are to tell it from the image
+MARK = -1.0  # a value v in [0, 1] of padding is MARK - v, and of ground the first channel alone; networks look for that
 Size = tuple[int, int]  # height, width
 T = TypeVar("T", bound=np.generic)
 
@@ -223,14 +223,21 @@ def mark_padding(image_3HW: npt.NDArray[np.float32], placement: Placement) -> np
     return np.where(placement.inside(), image_3HW, np.float32(MARK) - image_3HW)
 
 
+def mark_ground(image_3HW: npt.NDArray[np.float32], foreground_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Mark the ground of an image, whose padding may be marked, in the first channel alone: what is not foreground."""
+    marked_3HW = image_3HW.copy()
+    marked_3HW[0] = np.where(foreground_HW | (image_3HW[0] < MARK / 2), image_3HW[0], np.float32(MARK) - image_3HW[0])
+    return marked_3HW
+
+
 def inside_of(image_B3HW: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Tell which pixels (B, H, W) are no padding, where that is marked."""
+    """Tell which pixels (B, H, W) are neither padding nor ground, where these are marked."""
     return np.asarray(image_B3HW[:, 0] > MARK / 2)
 
 
 def without_marks(image_B3HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return images as they were before ``mark_padding``."""
-    return np.where(inside_of(image_B3HW)[:, None], image_B3HW, np.float32(MARK) - image_B3HW)
+    """Return images as they were before ``mark_padding`` and ``mark_ground``."""
+    return np.where(image_B3HW > MARK / 2, image_B3HW, np.float32(MARK) - image_B3HW)
 
 
 def _side(length: float, most: int) -> int:

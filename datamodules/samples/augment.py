@@ -86,6 +86,7 @@ def augment(sample: Sample, transform: v2.Transform) -> Sample:
         "mask": None if sample.mask is None else Mask(sample.mask),
         "zones": None if sample.zones is None else Mask(sample.zones),
         "instances": instances,
+        "foreground": None if sample.foreground is None else Mask(sample.foreground),
         "inside": None if sample.frame is None else Mask(inside_frame(sample.frame, sample.image)),
     }
     moved = transform(parts)
@@ -102,6 +103,7 @@ def augment(sample: Sample, transform: v2.Transform) -> Sample:
         mask=None if sample.mask is None else moved["mask"].as_subclass(torch.Tensor),
         zones=None if sample.zones is None else moved["zones"].as_subclass(torch.Tensor),
         target=target,
+        foreground=None if sample.foreground is None else moved["foreground"].as_subclass(torch.Tensor),
         frame=None if sample.frame is None else frame_around(moved["inside"].as_subclass(torch.Tensor)),
     )
 

@@ -36,6 +36,7 @@ class Sample:
         target: Boxes, labels and masks for instance models, or None.
         part: Measures of the part that it shows, by name, for rules of acceptance; None where nobody measured it.
         frame: Where the image lies in the tensor, which is padded elsewhere; None where it fills it.
+        foreground: (H, W) bool, True on the part, where nothing about it is to count; None: all of the image counts.
     """
 
     image: Tensor
@@ -49,6 +50,7 @@ class Sample:
     target: dict[str, Tensor] | None = None
     part: Mapping[str, float | None] | None = None
     frame: Part | None = None
+    foreground: Tensor | None = None
 
 
 @dataclass
@@ -67,6 +69,7 @@ class InspectionBatch(ImageBatch):
         part: N dictionaries with measures of the part, None where nobody measured it; or None.
         frame: N rectangles where images lie in their tensors, which are padded elsewhere, None where one fills it; or
             None, where no image is padded.
+        foreground: (N, H, W) bool, True on parts, where nothing about them is to count; or None: all of all images.
         detections: N lists of what an instance model found, or None.
         classes: Names of the labels of detections, from label 1, empty where one is not a defect; none where the model
             tells no types.
@@ -94,6 +97,7 @@ class InspectionBatch(ImageBatch):
     target: Any = None
     part: Any = None
     frame: Any = None
+    foreground: Any = None
     detections: Any = None
     classes: tuple[str, ...] = ()
     pred_type: Any = None
@@ -104,6 +108,15 @@ class InspectionBatch(ImageBatch):
 
     @property
     def inside(self) -> Tensor | None:
+        """Which pixels (N, H, W) count: those of parts, and no padding; None where all do."""
+        inside_NHW: Tensor | None = self.unpadded
+        foreground_NHW: Tensor | None = self.foreground
+        if inside_NHW is None or foreground_NHW is None:
+            return foreground_NHW if inside_NHW is None else inside_NHW
+        return inside_NHW & foreground_NHW
+
+    @property
+    def unpadded(self) -> Tensor | None:
         """Which pixels (N, H, W) show an image and are not padding, beside the maps; None where all do."""
         if self.frame is None:
             return None
@@ -137,6 +150,8 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
     targets = [sample.target for sample in samples]
     parts = [sample.part for sample in samples]
     frames = [sample.frame for sample in samples]
+    everywhere = torch.ones(height, width, dtype=torch.bool)
+    parts_seen = [everywhere if sample.foreground is None else sample.foreground for sample in samples]
     return InspectionBatch(
         image=Image(torch.stack([sample.image for sample in samples])),
         image_path=[sample.image_path for sample in samples],
@@ -151,6 +166,7 @@ def collate(samples: Sequence[Sample]) -> InspectionBatch:
         target=targets if any(target is not None for target in targets) else None,
         part=parts if any(part is not None for part in parts) else None,
         frame=frames if any(frame is not None for frame in frames) else None,
+        foreground=torch.stack(parts_seen) if any(sample.foreground is not None for sample in samples) else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from datamodules.zones.foreground import Foreground
+
 
 class Reading(NamedTuple):
     """How files become tensors.
@@ -49,6 +52,7 @@ class Reading(NamedTuple):
         enhance: What happens to every image before it is resized.
         classes: Of outlined defects; none: they are not told apart.
         fit: How images of other proportions than the tensors' are brought to them.
+        foreground: How the part is found that alone counts; None: all of an image does.
     """
 
     height: int
@@ -62,6 +66,7 @@ class Reading(NamedTuple):
     enhance: Enhancement = Enhancement()
     classes: tuple[str, ...] = ()
     fit: Fit = SQUASH
+    foreground: Foreground | None = None
 
     def placement(self, size: tuple[int, ...]) -> Placement:
         """Say how an image of a size on disk, (H, W) or (H, W, 3), lies in the tensors."""
@@ -71,6 +76,14 @@ class Reading(NamedTuple):
         """Say where the image lies in the tensors; None where it fills them."""
         found = self.placement(size)
         return found.frame if found.padded else None
+
+    def on_part(self, sample: Sample) -> Sample:
+        """Find the part on a sample, which has its zones and its frame, where the part alone is to count."""
+        if self.foreground is None:
+            return sample
+        zones_HW = None if sample.zones is None else sample.zones.numpy()
+        found_HW = self.foreground.find(sample.image.numpy(), zones_HW, sample.frame)
+        return replace(sample, foreground=None if found_HW is None else torch.from_numpy(found_HW))
 
 
 class Row(NamedTuple):
@@ -104,11 +117,15 @@ class InspectionDataset(SizedDataset[Sample]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one image with its mask, zones and outlines.
+        """Read one image with its mask, zones and outlines, and find the part on it.
 
         Raises:
             UnreadableImageError: A file changed since the survey.
         """
+        return self.reading.on_part(self.read(index))
+
+    def read(self, index: int) -> Sample:
+        """Read one image with its mask, zones and outlines."""
         row = self.rows[index]
         values = read_image(row.image_path)
         target = read_target(row, values, self.reading) if self.reading.instances else None
@@ -164,7 +181,7 @@ class FileDataset(SizedDataset[Sample | UnreadableImageError]):
             return error
         image = image_tensor(values, self.reading)
         about = (self.names[index], path, UNKNOWN)
-        return Sample(image, *about, frame=self.reading.frame(values.shape))
+        return self.reading.on_part(Sample(image, *about, frame=self.reading.frame(values.shape)))
 
 
 def image_tensor(values: Array, reading: Reading, zones_HW: Array | None = None) -> Tensor:

@@ -48,13 +48,9 @@ class ZonedDataset(InspectionDataset):
         sizes = zip(table["height"].astype(int), table["width"].astype(int), strict=True)
         self.found = list(zip(table["found_zones"].astype(str), sizes, strict=True))
 
-    def __getitem__(self, index: int) -> Sample:
-        """Read one image, and draw its zones.
-
-        Raises:
-            UnreadableImageError: A file changed since the survey.
-        """
-        sample = super().__getitem__(index)
+    def read(self, index: int) -> Sample:
+        """Read one image, and draw its zones."""
+        sample = super().read(index)
         text, size = self.found[index]
         if sample.zones is not None or not text:
             return sample

@@ -1,7 +1,10 @@
 """Padding: what a letterboxed image has beside itself. No model learns it, and it counts in no score.
 
-Which pixels are padding travels in the images themselves: see ``datamodules.files.fitting.mark_padding``. So tiles,
-batches, stages and graphs pass it on as they pass on images, and a graph needs no second input.
+The ground about a part is treated likewise, where data.foreground asks for that, but stays to be seen beside the part.
+
+Which pixels are padding or ground travels in the images themselves: see ``mark_padding`` and ``mark_ground`` in
+``datamodules.files.fitting``. So tiles, batches, stages and graphs pass it on as they pass on images, and a graph needs
+no second input.
 
 Letters: B batch, C channels, H and W pixels, h and w cells of a coarser map.
 """
@@ -20,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class SeesPadding(nn.Module):
-    """A network that can tell an image from its padding.
+    """A network that can tell an image from its padding, and a part from the ground about it.
 
     Attributes:
-        pads: Whether images may come with their padding marked; ``InspectionModel.use_padding`` sets it. Without,
-            nothing is looked for, and graphs are what they were.
+        pads: Whether images may come with their padding or ground marked; ``InspectionModel.use_padding`` and
+            ``use_foreground`` set it. Without, nothing is looked for, and graphs are what they were.
     """
 
     pads: bool = False
 
     def open(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return images without marks, and which pixels (B, H, W) are no padding; None where nothing is looked for."""
+        """Return images without marks, and which pixels (B, H, W) count; None where nothing is looked for."""
         return opened(image_BCHW) if self.pads else (image_BCHW, None)
 
 
@@ -39,14 +42,21 @@ def marked(image_BCHW: Tensor, inside_BHW: Tensor) -> Tensor:
     return torch.where(inside_BHW.unsqueeze(1), image_BCHW, MARK - image_BCHW)
 
 
-def opened(image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return images without marks, and which pixels (B, H, W) are no padding.
+def grounded(image_BCHW: Tensor, foreground_BHW: Tensor) -> Tensor:
+    """Mark the ground of images, whose padding may be marked, in the first channel alone: all but the foreground."""
+    first_BHW = image_BCHW[:, 0]
+    first_BHW = torch.where(foreground_BHW | (first_BHW < MARK / 2), first_BHW, MARK - first_BHW)
+    return torch.cat([first_BHW.unsqueeze(1), image_BCHW[:, 1:]], dim=1)
 
-    Whatever the padding held, it repeats the edge of its image then, as datamodules pad.
+
+def opened(image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images without marks, and which pixels (B, H, W) are neither padding nor ground.
+
+    Whatever the padding held, it repeats the edge of its image then, as datamodules pad; ground stays what it is.
     """
-    inside_BHW = image_BCHW[:, 0] > MARK / 2
-    shown_BCHW = torch.where(inside_BHW.unsqueeze(1), image_BCHW, MARK - image_BCHW)
-    rows_BH, columns_BW = (_nearest(inside_BHW.any(dim=dim)) for dim in (2, 1))
+    inside_BHW, framed_BHW = image_BCHW[:, 0] > MARK / 2, image_BCHW[:, -1] > MARK / 2
+    shown_BCHW = torch.where(image_BCHW > MARK / 2, image_BCHW, MARK - image_BCHW)
+    rows_BH, columns_BW = (_nearest(framed_BHW.any(dim=dim)) for dim in (2, 1))
     shown_BCHW = shown_BCHW.gather(2, rows_BH[:, None, :, None].expand_as(shown_BCHW))
     return shown_BCHW.gather(3, columns_BW[:, None, None, :].expand_as(shown_BCHW)), inside_BHW
 

@@ -219,6 +219,7 @@ class Tiling:
             zones=None if batch.zones is None else tiles(batch.zones),
             target=targets,
             frame=None if batch.frame is None else self._frames(batch.frame, index_K, places),
+            foreground=None if batch.foreground is None else tiles(batch.foreground),
         )
 
     def _frames(

@@ -14,6 +14,10 @@ import pytest
 import torch
 
 from datamodules.errors import DataError
+from datamodules.files.fitting import network_input
+from datamodules.files.images import read_image
+from datamodules.zones.foreground import Foreground
+from models.components.padding import cells_inside
 from tests.conftest import draw_plate
 from tools.cli import main
 from tools.runs.growing import named
@@ -275,3 +279,42 @@ def test_a_name_is_a_path_its_end_a_folder_or_a_glob() -> None:
         named("1.png", learnt)
     with pytest.raises(DataError, match=r"found none called 3\.png among 3"):
         named("3.png", learnt)
+
+
+def ringed(tmp_path: Path, domain: str, foreground: str) -> tuple[Path, Path]:
+    """Train on drawn parts, and write some of them turned; return the run and the folder of these."""
+    words = [
+        "data=synthetic",
+        f"data.domain={domain}",
+        f"data.foreground={foreground}",
+        "data.size=64",
+        "data.image_size=[64,64]",
+        "data.good=32",
+    ]
+    words += ["data.defective=16", "data.num_workers=0", f"data.root={tmp_path / 'drawn'}", "trainer=cpu"]
+    words += ["model.added_ratio=1", "report=false", f"out={tmp_path}", "name=rings", "id=one"]
+    assert train(words) == 0
+    run, folder = tmp_path / "rings" / "one", tmp_path / "turned"
+    folder.mkdir()
+    tested = pd.read_csv(run / "predictions.csv")
+    for index, path in enumerate(tested["image_path"][tested["label_index"] == 0][:3]):
+        assert cv2.imwrite(str(folder / f"{index}.png"), np.rot90(read_image(path)))
+    return run, folder
+
+
+def test_the_ground_about_what_is_added_enters_no_bank(tmp_path: Path) -> None:
+    run, folder = ringed(tmp_path, "oring", "plain")
+    before = len(state_of(run)["model.bank_MD"])
+    assert main(["extend", f"run={run}", f"data={folder}"]) == 0
+    images = [network_input(read_image(path), 64, 64) for path in sorted(folder.iterdir())]
+    parts = [torch.from_numpy(np.asarray(Foreground().find(image))) for image in images]
+    cells = sum(int(cells_inside(part[None], 8, 8).sum()) for part in parts)
+    assert len(state_of(run)["model.bank_MD"]) - before == cells < 64 * len(images)
+
+
+def test_zones_that_nobody_finds_on_what_is_added_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = ringed(tmp_path, "fiber", "[1,2]")
+    assert main(["extend", f"run={run}", f"data={folder}"]) == 2
+    assert "data.foreground to be plain, solid or null" in capsys.readouterr().err

@@ -111,7 +111,8 @@ def _input(reading: Reading, size: Sequence[int], square: int | None) -> dict[st
         "type": "float32",
         "values": "RGB in [0, 1]; a grey picture has three equal channels",
         "resize": resize,
-        "marked_padding": True,  # a value v of the padding comes as -1 - v
+        "marked_padding": True,  # a value v of the padding comes as -1 - v, and so the first channel of ground
+        "foreground": None if reading.foreground is None else reading.foreground.to_dict(),
         "white_level": reading.white_level,
         "enhance": reading.enhance.to_plain(),
         "normalisation": "in the graph",

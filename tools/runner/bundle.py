@@ -11,6 +11,7 @@ from datamodules.enhancing.enhancement import read_enhancement
 from datamodules.files.fitting import SQUASH
 from datamodules.kinds import read_finder
 from datamodules.layer_places import read_places
+from datamodules.zones.foreground import Foreground
 
 from .arrays import WithinArrays
 from .composition import HYBRID, INSTANCES, LAYERED, compose, compose_distances, compose_views
@@ -116,5 +117,7 @@ class Bundle(Judge):
         )
         self.marks_padding = bool(self.spec["input"].get("marked_padding", False))  # earlier graphs know none
         self.square = resize.get("square")
+        if foreground := self.spec["input"].get("foreground"):
+            self.foreground = Foreground(**foreground)
         if self.spec["composition"]["kind"] == LAYERED:
             self.arrays = WithinArrays(self.spec["composition"]["factors"], self.white_level, self.enhance)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,22 +18,34 @@ from callbacks.statistics.usual import EMBEDDING, LEVEL, Usual
 from datamodules.enhancing.enhancement import Enhancement
 from datamodules.errors import UnreadableImageError
 from datamodules.files.appearance import appearance
-from datamodules.files.fitting import OWN, SQUASH, Fit, Placement, fit_zones, mark_padding, network_input, place
+from datamodules.files.fitting import (
+    OWN,
+    SQUASH,
+    Fit,
+    Placement,
+    fit_zones,
+    mark_ground,
+    mark_padding,
+    network_input,
+    place,
+)
 from datamodules.files.images import Array, check_content, check_white_level, read_image, read_zones, scale
 from datamodules.samples.detections import counted, type_of, union
 
 from .accepting import accept
 from .input_image import InputImage
+from .prepared import Prepared
 from .result import Result
 from .stream import in_batches, read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from callbacks.acceptance.facts import Measures
     from callbacks.acceptance.inspecting import Inspected, Inspector
     from callbacks.acceptance.judgement import Acceptance
     from datamodules.layer_places import LayerPlaces
+    from datamodules.zones.foreground import Foreground
 
     from .arrays import WithinArrays
     from .decision import Decision
@@ -45,30 +57,6 @@ NOT_FINITE = (
     "has a score or a map that is not finite, and so no verdict; the model's weights or the image's values are beyond "
     "what it can compute with: look at both"
 )
-
-
-class Prepared(NamedTuple):
-    """An image that was read, or why it could not be.
-
-    ``image_3HW`` is float32 in [0, 1], ``size`` as read; ``facts`` are those of the file, where anybody asks for them,
-    and ``part`` measures of the part that it shows, where anybody takes them. ``zoned`` are its zones, where
-    anybody finds them, and ``kind`` is what its look or its name says, where a judge has members for kinds.
-    ``read`` reads it once more, and ``shown`` is what a page shows of it, (h, w, 3) uint8, where one is asked for.
-    ``stored`` is the image itself, where rules ask for a closer look at it.
-    """
-
-    name: str
-    place: PurePosixPath
-    image_3HW: Array | None
-    size: tuple[int, int] = (0, 0)
-    error: str = ""
-    facts: Mapping[str, float] = {}
-    part: Measures | None = None
-    zoned: Zoned | None = None
-    kind: str = ""
-    read: Callable[[], Array] | None = None
-    shown: Array | None = None
-    stored: Array | None = None
 
 
 class Judge:
@@ -102,6 +90,7 @@ class Judge:
         square: Side of the squares of larger images that the model learnt from, in pixels; None: from whole images.
         arrays: Judges cells within their arrays, once these have met; None: every image is judged alone. Set by whoever
             has such a model.
+        foreground: Finds the part that alone counts, by whoever has a model that leaves the ground out; None: nobody.
     """
 
     def __init__(
@@ -145,6 +134,7 @@ class Judge:
         self.members: dict[str, Judge] = {}
         self.square: int | None = None
         self.arrays: WithinArrays | None = None
+        self.foreground: Foreground | None = None
         self.find_kind: Callable[[str, Array, float | None], str] | None = None
         self.places: LayerPlaces | None = None
 
@@ -281,26 +271,44 @@ class Judge:
         if self.fit == OWN and len(prepared) > 1:
             each = zip(prepared, kinds, zones, strict=True)
             return [self.judge_alone([image], [kind], [own])[0] for image, kind, own in each]
-        images = [self._marked(image.image_3HW, image.size) for image in prepared if image.image_3HW is not None]
+        zones = [self._zones_of(image, own) for image, own in zip(prepared, zones, strict=True)]
+        parts = [self._part_of(image, own) for image, own in zip(prepared, zones, strict=True)]
+        images = [
+            self._marked(image, part)
+            for image, part in zip(prepared, parts, strict=True)
+            if image.image_3HW is not None
+        ]
         found = self.infer(np.stack(images)) if images else None
         if found is not None and self.arrays is not None:
             found = self.arrays.within([one.name for one in prepared if one.image_3HW is not None], found)
         results, row = [], 0
-        for image, kind, zones_HW in zip(prepared, kinds, zones, strict=True):
-            if zones_HW is None and image.zoned is not None:
-                zones_HW = image.zoned.fitted(self.placement(image.size))  # noqa: PLW2901
+        for image, kind, zones_HW, part_HW in zip(prepared, kinds, zones, parts, strict=True):
             if image.image_3HW is None or found is None:
                 result = Result(image.name, place=image.place, error=image.error)
             else:
-                result = self._decide(image, found, row, kind, zones_HW)
+                result = self._decide(image, found, row, kind, zones_HW, part_HW)
                 row += 1
             results.append(accept(result, self.acceptance, self.measuring, image.part, self._inspect(image, result)))
         return results
 
-    def _marked(self, image_3HW: Array, size: tuple[int, int]) -> Array:
-        """Tell what judges which pixels are padding."""
-        placement = self.placement(size)
-        return mark_padding(image_3HW, placement) if placement.padded and self.marks_padding else image_3HW
+    def _zones_of(self, image: Prepared, given_HW: Array | None) -> Array | None:
+        """Return zone ids of an image: those given, or else those found."""
+        if given_HW is not None or image.zoned is None:
+            return given_HW
+        return image.zoned.fitted(self.placement(image.size))
+
+    def _part_of(self, image: Prepared, zones_HW: Array | None) -> Array | None:
+        """Find the part of an image that alone counts, (H, W) bool; None where all of it does."""
+        if self.foreground is None or image.image_3HW is None:
+            return None
+        placement = self.placement(image.size)
+        return self.foreground.find(image.image_3HW, zones_HW, placement.frame if placement.padded else None)
+
+    def _marked(self, image: Prepared, part_HW: Array | None) -> Array:
+        """Tell what judges which pixels of an image are padding, and which are not of its part."""
+        placement, seen = self.placement(image.size), np.asarray(image.image_3HW)
+        seen = mark_padding(seen, placement) if placement.padded and self.marks_padding else seen
+        return seen if part_HW is None else mark_ground(seen, part_HW)
 
     def _inspect(self, image: Prepared, result: Result) -> Inspected | None:
         """Inspector at the part itself, where the rules ask for more than a map tells."""
@@ -309,23 +317,26 @@ class Judge:
         marked = Marked(result.mask, result.anomaly_map, result.placed, result.defective)
         return self.inspector(image.stored, result.kind, marked)
 
-    def _decide(self, image: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None) -> Result:
+    def _decide(
+        self, image: Prepared, found: Prediction, row: int, kind: str, zones_HW: Array | None, part_HW: Array | None
+    ) -> Result:
         score, map_HW = found.score_B[row], found.map_BHW[row]
         if not np.isfinite(score) or not np.isfinite(map_HW).all():
             return Result(image.name, place=image.place, error=NOT_FINITE)
         placement = self.placement(image.size)
+        inside_HW = part_HW if part_HW is not None else placement.inside() if placement.padded else None
         detections = [] if found.detections is None else found.detections[row]
         searched = self.instances and found.detections is not None
         if searched:
             mask_HW = union(counted(detections, float(self.decision.threshold(kind))), map_HW.shape)
-            if placement.padded:
-                mask_HW &= placement.inside()
+            if inside_HW is not None:
+                mask_HW &= inside_HW
         else:
-            mask_HW = self.decision.mask(map_HW, kind, zones_HW, placement.inside() if placement.padded else None)
+            mask_HW = self.decision.mask(map_HW, kind, zones_HW, inside_HW)
         defective = self.decision.is_defective(score, kind) and not (searched and score <= 0)
         facts: dict[str, float] = {}
         if self.usual is not None and image.facts:
-            facts = {**image.facts, LEVEL: self.usual.level(placement.frame.of(map_HW))}
+            facts = {**image.facts, LEVEL: self.usual.level(map_HW if inside_HW is None else map_HW[inside_HW])}
             facts |= {} if found.distance_B is None else {EMBEDDING: found.distance_B[row]}
         return Result(
             name=image.name,

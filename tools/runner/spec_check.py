@@ -11,6 +11,7 @@ import numpy as np
 from callbacks.acceptance.judgement import Acceptance
 from callbacks.statistics.usual import Usual
 from datamodules.files.fitting import FITS, SQUASH
+from datamodules.zones.foreground import Foreground
 
 from .specification import BundleError
 from .zoning import Zoning
@@ -132,6 +133,11 @@ def _check_parts(spec: Spec, values: Mapping[str, Any]) -> None:
                 Zoning(**spec.mapping(name)).check()
             except (TypeError, ValueError) as error:
                 raise spec.refuse(name, "to hold sizes in micrometres", str(error)) from error
+    if spec.mapping("input").get("foreground"):  # bundles of earlier versions hold none
+        try:
+            Foreground(**spec.mapping("input.foreground"))
+        except (TypeError, ValueError) as error:
+            raise spec.refuse("input.foreground", "to say how a part is found", str(error)) from error
     if values.get("usual") is not None:  # bundles of earlier versions hold none
         try:
             Usual.from_dict(spec.mapping("usual"))

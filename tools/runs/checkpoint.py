@@ -18,6 +18,8 @@ from tools.configuring.trust import check_trust
 from tools.errors import ConfigError, UnknownKeyError
 from tools.mishaps import first_line
 
+from .reading import foreground_of
+
 if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
@@ -137,19 +139,22 @@ def build_module(config: DictConfig) -> InspectionModel:
     """Build a model with its calibration, its tiles if there are any, and a sense of how images are brought to it.
 
     Raises:
-        ConfigError: The model has no sense of padding, or takes no images of any size.
+        ConfigError: The model has no sense of padding or of the ground about parts, or takes no images of any size.
     """
     module: InspectionModel = build(config.model, "model")
     module.post_processor = build(config.threshold, "threshold")
     module.post_processor.nothing = module.nothing
     if tiling := config.get("tiling"):
         module.use_tiling(build(tiling, "tiling"))
-    fit = config.get("data", {}).get("fit")
+    data = config.get("data", {})
+    fit = data.get("fit")
     try:
         if fit in PADDED:
             module.use_padding()
         if fit == OWN:
             module.use_own_sizes()
+        if foreground_of(data) is not None:
+            module.use_foreground()
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return module

@@ -27,7 +27,7 @@ from tools.runner.sources import find_images
 from .checkpoint import read_checkpoint, restore
 from .own_evidence import CalibrateByOwn
 from .ownership import owned
-from .reading import reading_of
+from .reading import foreground_of, reading_of
 from .thresholds import LEVELS, PROBABILITY, Move, calibration_state, last_move, put_thresholds
 from .trainers import build_trainer
 
@@ -185,8 +185,14 @@ def _open(asked: Growing) -> tuple[OnePassModel, State]:
     """Restore the model of a run.
 
     Raises:
-        ConfigError: It is not of a kind that grows.
+        ConfigError: It is not of a kind that grows, or learns of zones, which an image that is added lacks.
     """
+    foreground = foreground_of(asked.config.data)
+    if foreground is not None and foreground.zones:
+        raise ConfigError(
+            f"Expected data.foreground to be plain, solid or null where images are added or taken out, but found zones "
+            f"{list(foreground.zones)}, which nobody finds on them here; train again, on all images."
+        )
     module = restore(read_checkpoint(asked.folder.best_checkpoint)).eval()
     if not isinstance(module, OnePassModel) or not module.grows:
         raise ConfigError(
@@ -202,9 +208,8 @@ def _open(asked: Growing) -> tuple[OnePassModel, State]:
 
 def _batch(module: OnePassModel, name: str, values: Array, reading: Reading) -> InspectionBatch:
     """Make a batch of one image, in tiles where the model learns from tiles."""
-    batch = collate([Sample(image_tensor(values, reading), name, name, UNKNOWN, frame=reading.frame(values.shape))]).to(
-        module.device
-    )
+    sample = Sample(image_tensor(values, reading), name, name, UNKNOWN, frame=reading.frame(values.shape))
+    batch = collate([reading.on_part(sample)]).to(module.device)
     return batch if module.tiling is None else module.tiling.cut_batch(batch)
 
 

@@ -69,7 +69,8 @@ class CalibrateByOwn(Calibrate):
         try:
             values = self._read(path)
             tensor, frame = image_tensor(values, self._reading), self._reading.frame(values.shape)
-            batch = collate([Sample(tensor, path, path, GOOD, frame=frame)]).to(module.device)
+            sample = self._reading.on_part(Sample(tensor, path, path, GOOD, frame=frame))
+            batch = collate([sample]).to(module.device)
             with module.without(path, self._learns):
                 calibration_of(module).update(module.validation_step(batch))
         except (OSError, UnreadableImageError, DataError):

@@ -127,7 +127,7 @@ def judge_by(trained: Trained, reading: Reading) -> Judge:
         fit=reading.fit,
         inspector=inspector_by(config, acceptance, measuring),
     )
-    judge.square = OmegaConf.select(config.data, "square")
+    judge.square, judge.foreground = OmegaConf.select(config.data, "square"), reading.foreground
     if (factors := module.array_factors()) is not None:
         judge.arrays = WithinArrays(factors, reading.white_level, reading.enhance)
     return judge

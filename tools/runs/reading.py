@@ -12,6 +12,7 @@ from datamodules.files.fitting import SQUASH, require_fit
 from datamodules.layer_places import LayerPlaces
 from datamodules.print3d import Print3dDataModule
 from datamodules.samples.dataset import Reading
+from datamodules.zones.foreground import Foreground, read_foreground
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,4 +50,16 @@ def reading_of(data: DictConfig) -> Reading:
     entries, mode = OmegaConf.select(data, "enhance"), OmegaConf.select(data, "enhance_as")
     asked = OmegaConf.to_container(entries, resolve=True) if isinstance(entries, ListConfig) else None
     enhance = read_enhancement(asked if isinstance(asked, list) else [], mode or "replace")
-    return Reading(sides[0], sides[1], white, enhance=enhance, fit=fit)
+    return Reading(sides[0], sides[1], white, enhance=enhance, fit=fit, foreground=foreground_of(data))
+
+
+def foreground_of(data: DictConfig) -> Foreground | None:
+    """Say how a run finds the part that alone counts; None where all of an image does.
+
+    Raises:
+        DataError: The keys mean nothing.
+    """
+    asked = OmegaConf.select(data, "foreground")  # runs of earlier versions have none
+    margin = OmegaConf.select(data, "foreground_margin")
+    plain = OmegaConf.to_container(asked) if isinstance(asked, ListConfig) else asked
+    return read_foreground(plain, Foreground().margin if margin is None else margin)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tools.runner.input_image import InputImage
-    from tools.runner.judge import Judge, Prepared
+    from tools.runner.judge import Judge
+    from tools.runner.prepared import Prepared
     from tools.runner.result import Result
 
 T = TypeVar("T")
