@@ -19,6 +19,7 @@ from torch import nn
 
 from models.errors import WeightsError, key
 
+from .dinov2_files import in_timm_names
 from .last_seen import LastSeen
 from .loupe_net import WEIGHTS, LoupeNet
 from .patch_description import PATCH_DESCRIPTION
@@ -143,7 +144,7 @@ def load_weights(network: nn.Module, path: Path, name: str = "") -> str:
 
     Entries for parts that a feature network lacks (a classifier, say) are ignored; a missing entry is an error. Files
     of another library, which names all entries otherwise, fit where they have the entries of timm's whole network in
-    its order.
+    its order; those of DINOv2, where its authors or the transformers library wrote them.
 
     Args:
         network: To load into.
@@ -163,6 +164,7 @@ def load_weights(network: nn.Module, path: Path, name: str = "") -> str:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"Expected {path} to be safetensors or a state dict, but found a {type(state).__name__}.")
+    state = in_timm_names(state)
     if name and timm.is_model(name) and not set(state) & set(network.state_dict()):
         state = _by_order(state, name)
     try:

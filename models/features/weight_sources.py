@@ -72,6 +72,8 @@ def packaged(weights: str) -> Path | None:
 def in_folder(name: str) -> Path | None:
     """Find a network in the folder that the environment names: NAME.safetensors, or NAME.TAG.pth, say.
 
+    A file without a tag will do for a network that is asked for with one, where none has it.
+
     Raises:
         WeightsError: It is not a folder, or it holds several files for the network.
     """
@@ -83,8 +85,10 @@ def in_folder(name: str) -> Path | None:
         raise WeightsError(
             f"Expected {FOLDER} to be a folder of weights, but found none at {folder}; correct it, or unset it."
         )
+    there = [path for path in _files(folder) if path.parent == folder]
     fits = re.compile(re.escape(name) + (r"(\.[\w-]+)?" if "." not in name else ""))
-    found = [path for path in _files(folder) if path.parent == folder and fits.fullmatch(path.stem)]
+    found = [path for path in there if fits.fullmatch(path.stem)]
+    found = found or [path for path in there if path.stem == name.partition(".")[0]]
     if len(found) > 1:
         raise WeightsError(
             f"Expected one file of weights of {name} in {folder} ({FOLDER}), but found {_names(found)}; name one of "

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from configs import CONFIG_DIR
 from models.errors import WeightsError
 from models.features.backbones import Backbone
+from models.features.weight_sources import in_folder
 from tools.bundles.spec import licence
 from tools.sweeps.identity import trial_id
 
@@ -109,6 +110,17 @@ def test_a_folder_that_does_not_help_is_said(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("LOUPE_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match=r"but found test_resnet\.a\.safetensors, test_resnet\.b\.safetensors"):
         backbone("hub")
+
+
+def test_a_file_without_a_tag_will_do_where_none_has_the_one_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOUPE_WEIGHTS", str(tmp_path))
+    for name in ("net", "net.other", "network"):
+        (tmp_path / f"{name}.pth").touch()
+    assert in_folder("net.tag") == tmp_path / "net.pth"
+    (tmp_path / "net.tag.pth").touch()
+    assert in_folder("net.tag") == tmp_path / "net.tag.pth"
 
 
 def test_entries_by_other_names_fit_in_their_order_and_not_otherwise(tmp_path: Path) -> None:
