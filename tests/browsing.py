@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 
 @contextmanager
-def opened(browser: Browser, address: str, path: str, size: dict[str, int], *, dark: bool) -> Iterator[Page]:
+def opened(
+    browser: Browser, address: str, path: str, size: dict[str, int], *, dark: bool, touch: bool = False
+) -> Iterator[Page]:
     """Open a page as a person of their own; at the end, hold what it asked for and wrote to that."""
     scheme: Literal["dark", "light"] = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": size["width"], "height": size["height"]}, color_scheme=scheme)
+    viewport: ViewportSize = {"width": size["width"], "height": size["height"]}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch)
     page = context.new_page()
     asked: list[str] = []
     written: list[str] = []

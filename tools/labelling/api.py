@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from .room import Room
 
 PAGES = FRAME.parents[1] / "labelling" / "pages"
+SCRIPTS = ("label.js", "view.js", "marks.js", "pointing.js", "sending.js")
 STATIC = {
     **STYLES,
     "label.css": (PAGES / "label.css", "text/css"),
-    **{name: (PAGES / name, "text/javascript") for name in ("label.js", "view.js", "marks.js", "sending.js")},
+    **{
+        name: (PAGES / name, "text/javascript")
+        for name in ("label.js", "view.js", "marks.js", "pointing.js", "sending.js")
+    },
 }
 LONGEST = 200
 AGAIN = {"Cache-Control": "private, max-age=600"}

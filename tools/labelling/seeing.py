@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,12 @@ import numpy as np
 from datamodules.errors import UnreadableImageError
 from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image, resize
+from datamodules.masks.matching import split_mask
 from datamodules.masks.reading import mask_values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from datamodules.files.images import Array
@@ -31,6 +33,7 @@ MOST_SENT = 12  # encoded images that stay in memory
 LOW, HIGH = 0.1, 99.9  # percentiles between which a deep image is shown at first
 LEVEL = 1  # of compression: the line is short, and people wait
 DEEP = 65535
+ON = 127  # of 255, above which a mask marks
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,15 @@ def png_of(values: npt.NDArray[np.uint8]) -> bytes:
 
 
 def mask_on_disk(item: Item) -> bytes:
-    """Give the mask of an image that its data set has, white on black.
+    """Give the mask of an image that its data set has, white on black; several files of one are united.
 
     Raises:
         UnreadableImageError: It cannot be read, or there is none.
     """
     if not item.mask:
         raise UnreadableImageError(item.path, "has no mask", "draw one")
-    values = mask_values(Path(item.mask.partition(" | ")[0]))
-    return png_of((values > 127).astype(np.uint8) * 255)
+    marks = np.any([mask_values(name) > ON for name in split_mask(item.mask)], axis=0)
+    return png_of(marks.astype(np.uint8) * 255)
 
 
 def thumbnail_of(path: Path, box: str, side: int = 16) -> npt.NDArray[np.float32]:

@@ -101,10 +101,10 @@ def labelling(source: Path, *keys: str) -> Iterator[Labelling]:
 
 @contextmanager
 def visiting(
-    browser: Browser, server: Labelling, size: dict[str, int] = MEDIUM, *, dark: bool = False
+    browser: Browser, server: Labelling, size: dict[str, int] = MEDIUM, *, dark: bool = False, touch: bool = False
 ) -> Iterator[Page]:
     """Open the page; at the end, nothing foreign was asked and the console is empty."""
-    with opened(browser, server.address, "", size, dark=dark) as page:
+    with opened(browser, server.address, "", size, dark=dark, touch=touch) as page:
         page.wait_for_selector("canvas[data-image]")
         yield page
 

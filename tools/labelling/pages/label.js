@@ -2,6 +2,7 @@
 // the page as HTML.
 import { View, byId, fetchSheet, fitCanvas, paint } from "./view.js";
 import { Marks } from "./marks.js";
+import { listen } from "./pointing.js";
 import { ask, send, tell } from "./sending.js";
 
 const canvas = byId("canvas"), other = byId("other"), view = new View();
@@ -9,7 +10,7 @@ const model = document.body.dataset.model === "1";
 const sheets = new Map(), layers = new Map(), trail = [];
 const BRUSHES = [3, 6, 12, 24, 48, 96], HERE = 60000, KEPT = 10;
 let current = null, sheet = null, marks = null, ahead = [], types = [], tool = "", brush = 3, busy = false, comparing = false;
-let flicker = false, beside = null, asked = 0, begun = 0, pointer = null, queueOver = false;
+let flicker = false, beside = null, asked = 0, begun = 0, queueOver = false;
 
 const by = () => byId("by").value.trim() || document.body.dataset.by;
 const which = () => byId("which").value;
@@ -120,10 +121,20 @@ function outline(context) {
   context.strokeStyle = "#ff2fb3";
   context.beginPath();
   marks.open.forEach(([x, y], place) => (place ? context.lineTo(x, y) : context.moveTo(x, y)));
-  if (pointer) context.lineTo(...pointer);
+  if (hands.pointer) context.lineTo(...hands.pointer);
   context.stroke();
 }
 
+/** What fingers and the mouse work on; see pointing.js. */
+const hands = {
+  view,
+  pointer: null,
+  get sheet() { return sheet; },
+  get marks() { return marks; },
+  get tool() { return tool; },
+  get brush() { return 2 * BRUSHES[brush]; },
+  draw: () => drawSoon(),
+};
 let waiting = 0;
 const drawSoon = () => { waiting = waiting || requestAnimationFrame(() => { waiting = 0; draw(); }); };
 
@@ -173,6 +184,7 @@ async function hold(on) {
 async function say(verdict, type = "") {
   if (busy || !current) return false;
   busy = true;
+  if (verdict === "defective" && marks) marks.close(); // a polygon that nobody closed is drawn, too
   const started = performance.now(), mask = verdict !== "defective" ? "" : marks && marks.touched ? await marks.png() : "keep";
   const said = await send("/label/say", { by: by(), image: current.image, verdict, type, mask, which: which() });
   busy = false;
@@ -338,45 +350,7 @@ addEventListener("click", (event) => {
 });
 for (const [name, on] of [["pointerdown", true], ["pointerup", false], ["pointerleave", false], ["pointercancel", false]]) document.querySelector("[data-hold]").addEventListener(name, () => hold(on));
 
-const touches = new Map();
-const at = (event, target) => { const box = target.getBoundingClientRect(), fine = target.width / box.width; return [(event.clientX - box.left) * fine, (event.clientY - box.top) * fine]; };
-const inImage = ([px, py], target) => { const { scale, left, top } = view.place(target, sheet); return [(px - left) / scale, (py - top) / scale]; };
-
-function down(event, target) {
-  if (!sheet) return;
-  target.setPointerCapture(event.pointerId);
-  touches.set(event.pointerId, at(event, target));
-  if (touches.size > 1 || target !== canvas || !tool || event.button > 0) return;
-  const place = inImage(at(event, target), target), { scale } = view.place(target, sheet);
-  if (tool === "p") marks.corner(...place);
-  else marks.add({ sort: tool === "e" ? "eraser" : "brush", points: [place], size: (BRUSHES[brush] * (window.devicePixelRatio || 1) * 2) / scale });
-  drawSoon();
-}
-
-function move(event, target) {
-  if (!sheet) return;
-  const now = at(event, target), before = touches.get(event.pointerId);
-  if (target === canvas) pointer = inImage(now, target);
-  if (!before) { if (marks && marks.open) drawSoon(); return; }
-  touches.set(event.pointerId, now);
-  if (touches.size === 2) {
-    const [still] = [...touches].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
-    const reach = ([x, y]) => Math.hypot(x - still[0], y - still[1]) || 1;
-    view.zoomAt(target, sheet, reach(now) / reach(before), (now[0] + still[0]) / 2, (now[1] + still[1]) / 2);
-    view.moveBy(target, sheet, (now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
-  } else if (target === canvas && tool && tool !== "p" && !(event.buttons & 6)) marks.extend(...pointer);
-  else if (target !== canvas || !tool || event.buttons & 6) view.moveBy(target, sheet, now[0] - before[0], now[1] - before[1]);
-  drawSoon();
-}
-
-for (const target of [canvas, other]) {
-  target.addEventListener("pointerdown", (event) => down(event, target));
-  target.addEventListener("pointermove", (event) => move(event, target));
-  for (const name of ["pointerup", "pointercancel"]) target.addEventListener(name, (event) => touches.delete(event.pointerId));
-  target.addEventListener("wheel", (event) => { event.preventDefault(); if (sheet) view.zoomAt(target, sheet, Math.exp(-event.deltaY / 500), ...at(event, target)); drawSoon(); }, { passive: false });
-  target.addEventListener("dblclick", () => { if (marks) marks.close(); drawSoon(); });
-  target.addEventListener("contextmenu", (event) => event.preventDefault());
-}
+listen(canvas, other, hands);
 new ResizeObserver(() => { fitCanvas(canvas); draw(); }).observe(byId("pane"));
 byId("by").value = sessionStorage.getItem("by") || document.body.dataset.by;
 byId("by").addEventListener("change", () => { sessionStorage.setItem("by", by()); begin(); });

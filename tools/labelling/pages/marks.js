@@ -63,6 +63,11 @@ export class Marks {
     this.open.push([x, y]);
   }
 
+  /** Take the last corner back. */
+  uncorner() {
+    if (this.open && this.open.length > 1) this.open.pop(); else this.open = null;
+  }
+
   close() {
     const points = this.open;
     this.open = null;
