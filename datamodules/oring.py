@@ -35,8 +35,8 @@ class OringDataModule(InspectionDataModule):
       ``part``, or ``location``), ``kind`` and ``split``; outlines as above;
     * ``images/`` and ``labels/`` alone: an image with outlined defects is defective, one without a label file good;
     * COCO files, ``annotations/train.json`` and so on, with ``images/``, as ``loupe prepare oring`` writes them;
-    * files of labelme's alone, which name images that lie elsewhere, as ``loupe label export=labelme`` writes them: the
-      flag that is set says what each is called.
+    * files of labelme's or of COCO alone, which name images that lie elsewhere, as ``loupe label export=labelme`` and
+      ``export=coco`` write them: the flag that is set, or ``verdict``, says what each is called.
 
     A label file is ``{stem}_mask.json`` or ``{stem}.json``, in the o-ring system's form or labelme's. Good images
     need none: they are negatives. Images called ``rework`` are neither: they are only in the test split, as unknown,

@@ -1,6 +1,6 @@
-"""Files of labelme's in a folder of their own, as ``loupe label`` exports them: each names its image, elsewhere.
+"""Files of labelme's or of COCO in a folder of their own, as ``loupe label`` exports them: they name images elsewhere.
 
-What an image is called is the flag that is set; where none is, its outlines tell.
+What an image is called is the flag that is set, or in COCO its ``verdict`` or ``label``; where none is, outlines tell.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.suffixes import is_image
+from datamodules.outlines.coco import is_coco_file, load_coco
 from datamodules.outlines.documents import JSON
 from datamodules.outlines.labelme import ticked_flags
 from datamodules.outlines.parsing import load_json
+from datamodules.table import UNASSIGNED
 
+from .coco import split_of
 from .strays import Setting, judge_strays
 from .words import WORDS, Found, Verdict, kind_of, plain
 
@@ -28,16 +31,19 @@ _MEND = "label it again, or delete the file"
 
 
 class _Pointer(NamedTuple):
-    """A file of labelme's, the image that it names, and what it says of it."""
+    """A label file, an image that it names, and what it says of it."""
 
     file: Path
     image: Path
     verdict: Verdict
     outlined: bool
+    kind: str = ""
+    group: str = ""
+    split: str = UNASSIGNED
 
 
 def find_pointed(tree: Tree, bare_kind: str, problems: list[UnreadableImageError]) -> list[Found]:
-    """List the images that files of labelme's name, where there are none below the root; none: this is no such folder.
+    """List the images that label files name, where there are none below the root; none: this is no such folder.
 
     Raises:
         DataError: None of the named images is there, or a file that may hold labels cannot be read.
@@ -47,7 +53,9 @@ def find_pointed(tree: Tree, bare_kind: str, problems: list[UnreadableImageError
     pointers, absent, other = [], [], []
     for path in tree.documents:
         target, data = _target(path)
-        if target is None:
+        if target is None and (listed := _of_coco(tree, path, problems)):
+            pointers += listed
+        elif target is None:
             other.append(path)
         elif not (target.is_file() and is_image(target)):
             absent.append(UnreadableImageError(path, f"names {target}, which is not there", _MEND))
@@ -62,7 +70,13 @@ def find_pointed(tree: Tree, bare_kind: str, problems: list[UnreadableImageError
         return []
     problems += absent
     problems += judge_strays(Setting(tree, absence_is_good=False, any_used=True), other)
-    return _listed(pointers, bare_kind, problems)
+    if found := _listed(pointers, bare_kind, problems):
+        return found
+    first = problems[-1]
+    raise DataError(
+        f"Expected one label file for each image under {tree.root}, but found no image with only one: {first.path} "
+        f"{first.problem}; {first.remedy}."
+    )
 
 
 def _target(path: Path) -> tuple[Path | None, dict[str, object]]:
@@ -78,7 +92,30 @@ def _target(path: Path) -> tuple[Path | None, dict[str, object]]:
     named = data.get("imagePath")
     if not isinstance(named, str) or not named.strip():
         return None, {}
-    return Path(os.path.normpath(path.parent.resolve() / named.replace("\\", "/"))), data
+    return _place(path, named), data
+
+
+def _place(file: Path, named: str) -> Path:
+    """Return where an image lies that a file names from its own folder."""
+    return Path(os.path.normpath(file.parent.resolve() / named.replace("\\", "/")))
+
+
+def _of_coco(tree: Tree, path: Path, problems: list[UnreadableImageError]) -> list[_Pointer]:
+    """List the images that a COCO file names from where it lies; none: it is no such file, or they lie elsewhere."""
+    coco = load_coco(path) if path.suffix.lower() in JSON and is_coco_file(path) else None
+    found, absent = [], []
+    for image in coco.images if coco is not None else ():
+        target, entry = _place(path, str(image.entry["file_name"])), image.entry
+        if not (target.is_file() and is_image(target)):
+            remedy = "copy it there, or delete its entry"
+            absent.append(UnreadableImageError(target, f"is listed in {tree.name(path)}, but not on disk", remedy))
+            continue
+        word = WORDS.get(plain(str(entry.get("verdict") or entry.get("label") or "")), "open")
+        kind, group = str(entry.get("kind") or ""), str(entry.get("group") or "")
+        found.append(_Pointer(path, target, word, bool(image.annotations), kind, group, split_of(tree, path)))
+    if coco is not None and found:
+        problems += [*coco.problems, *absent]
+    return found
 
 
 def _pointer(path: Path, image: Path, data: dict[str, object]) -> _Pointer:
@@ -99,5 +136,6 @@ def _listed(pointers: Sequence[_Pointer], bare_kind: str, problems: list[Unreada
             continue
         parts = image.relative_to(base).parts
         labels = first.file if first.outlined or first.verdict == "open" else None  # a verdict alone outlines nothing
-        found.append(Found(image, "/".join(parts), first.verdict, kind_of(parts[:-1], bare_kind), annotation=labels))
+        kind = first.kind or kind_of(parts[:-1], bare_kind)
+        found.append(Found(image, "/".join(parts), first.verdict, kind, first.group, first.split, labels))
     return found

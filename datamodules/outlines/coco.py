@@ -247,7 +247,7 @@ def _merged(entries: Sequence[dict[str, Any]], path: str) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for entry in entries:
-        for key in ("file_name", "height", "width", "label", "kind", "group"):
+        for key in ("file_name", "height", "width", "label", "verdict", "kind", "group"):
             value = entry.get(key)
             if value is not None and merged.setdefault(key, value) != value:
                 found = f"lists {entry['file_name']} twice, with {key} {merged[key]!r} and {value!r}"

@@ -33,27 +33,29 @@ if TYPE_CHECKING:
     from .masks import Masks
     from .replay import Label
 
-COCO, LABELME = "coco.json", "labelme"
+COCO, LABELME = "coco", "labelme"  # folders of their own: data=oring reads them as they lie
 UNTYPED = "defect"
 
 
 def write_coco(desk: Desk, masks: Masks, folder: Path) -> Path:
-    """Write ``coco.json``: every labelled image, and an annotation for each region of its mask.
+    """Write ``coco/coco.json``: every labelled image, and an annotation for each region of its mask.
 
-    ``verdict`` says what each image is called, and ``label`` what ``data=oring`` reads: of an image that is called
-    defective without a mask, which has no annotation, that nobody knows. Readers of neither take it for good.
+    ``verdict`` says what each image is called, and ``label`` the same for those who take an image that is called
+    defective without any annotation for a mistake: that nobody knows. Readers of neither take it for good.
     """
+    path = folder / COCO / f"{COCO}.json"
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     names: dict[str, int] = {}
     for number, (name, label) in enumerate(labels_of(desk).items(), start=1):
         item = desk.item(name)
         height, width = size_of(item)
-        file = os.path.relpath(item.path.resolve(), folder.resolve())
+        file = os.path.relpath(item.path.resolve(), path.parent.resolve())
         outlines, word = outlines_of(label, masks), word_of(label)
         read_as = OPEN if word == DEFECTIVE and not outlines else word
         images.append({"id": number, "file_name": file, "height": height, "width": width})
         images[-1] |= {"verdict": word, "label": read_as}
+        images[-1] |= {key: value for key, value in (("kind", item.kind), ("group", item.group)) if value}
         for outline, region_HW in outlines:
             entry = coco_annotation(outline, region_HW)
             if entry is not None:
@@ -61,8 +63,8 @@ def write_coco(desk: Desk, masks: Masks, folder: Path) -> Path:
                 annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": category, **entry})
     categories = [{"id": number, "name": name} for name, number in names.items()]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    write_whole(folder / COCO, (json.dumps(content, ensure_ascii=False) + "\n").encode(), durable=True)
-    return folder / COCO
+    write_whole(path, (json.dumps(content, ensure_ascii=False) + "\n").encode(), durable=True)
+    return path
 
 
 def write_labelme(desk: Desk, masks: Masks, folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -237,10 +238,11 @@ def test_labels_csv_coco_and_labelme(tmp_path: Path) -> None:
     assert list(table["picked"]) == ["nearest"] * 3
     assert [float(weight) for weight in table["weight"] if weight] == [1.0, 1.0]
     assert table["image"][0.9] == str((tmp_path / "images" / "p01.png").resolve())
-    coco = json.loads(write_coco(desk, masks, out).read_text(encoding="utf-8"))
+    written = write_coco(desk, masks, out)
+    coco = json.loads(written.read_text(encoding="utf-8"))
     assert [image["verdict"] for image in coco["images"]] == ["defective", "good", "unknown"]
     assert [one["area"] for one in coco["annotations"]] == [int((spot() > 0).sum()), int((spot(36, 25) > 0).sum())]
-    assert (out / coco["images"][0]["file_name"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
+    assert (written.parent / coco["images"][0]["file_name"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
     assert [image["label"] for image in coco["images"]] == ["defective", "good", "unknown"]
     folder = write_labelme(desk, masks, out)
     (first, second, third) = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.iterdir())]
@@ -262,13 +264,49 @@ def test_a_coco_file_is_read_back(tmp_path: Path) -> None:
     desk = open_desk(images(tmp_path / "set" / "images", [None] * 5), tmp_path / "out")
     masks = Masks(tmp_path / "out" / MASKS)
     say_five(desk, masks)
-    write_coco(desk, masks, tmp_path / "out")
+    written = write_coco(desk, masks, tmp_path / "out")
     (tmp_path / "set" / "annotations").mkdir()
-    shutil.copy(tmp_path / "out" / "coco.json", tmp_path / "set" / "annotations" / "coco.json")
+    shutil.copy(written, tmp_path / "set" / "annotations" / "coco.json")
     found, problems = OringDataModule(root=str(tmp_path / "set")).listing()
     assert problems == []
     assert list(found.sort_values("name")["label_index"]) == [1, 0, -1, -1, -1]
     assert found.set_index("name")["defect"]["images/p00.png"] == "tear"
+
+
+def test_a_coco_file_is_read_back_as_it_lies(tmp_path: Path) -> None:
+    gathered = images(tmp_path / "set" / "images", [None] * 6)
+    for name, item in gathered.items.items():
+        gathered.items[name] = replace(item, kind="model1", group=f"ring {name[:2]}")
+    desk = open_desk(gathered, tmp_path / "out")
+    masks = Masks(tmp_path / "out" / MASKS)
+    marks = say_five(desk, masks)
+    written = write_coco(desk, masks, tmp_path / "out")
+    found, problems = OringDataModule(root=str(written.parent)).listing()
+    assert problems == []
+    assert list(found.sort_values("name")["label_index"]) == [1, 0, -1, 1, -1]
+    assert set(found["kind"]) == {"model1"}
+    assert set(found["group"]) == {"ring p0"}
+    table = found.set_index("name")
+    assert (table["defect"]["p00.png"], table["split"]["p04.png"]) == ("tear", "test")
+    labels = read_annotation(table["annotation_path"]["p00.png"], table["image_path"]["p00.png"], *SIZE)
+    np.testing.assert_array_equal(np.any([fill(one.rings, *SIZE) for one in labels.outlines], axis=0), marks > 0)
+    assert table["annotation_path"]["p03.png"] == ""
+    (tmp_path / "set" / "images" / "p01.png").unlink()
+    _, problems = OringDataModule(root=str(written.parent)).listing()
+    assert ["listed in coco.json, but not on disk" in problem.problem for problem in problems] == [True]
+    shutil.rmtree(tmp_path / "set")
+    with pytest.raises(DataError, match=r"Expected the images that coco\.json lists under"):
+        OringDataModule(root=str(written.parent)).listing()
+
+
+def test_two_coco_files_of_one_image_are_a_contradiction(tmp_path: Path) -> None:
+    desk = open_desk(images(tmp_path / "set" / "images", [None] * 6), tmp_path / "out")
+    masks = Masks(tmp_path / "out" / MASKS)
+    say_five(desk, masks)
+    written = write_coco(desk, masks, tmp_path / "out")
+    shutil.copy(written, written.with_name("second.json"))
+    with pytest.raises(DataError, match=r"no image with only one: .* is named by 2 label files"):
+        OringDataModule(root=str(written.parent)).listing()
 
 
 def test_labelme_files_are_read_back_as_they_lie(tmp_path: Path) -> None:
