@@ -5,7 +5,6 @@ With it, whoever has the journal knows from how many images the labelled ones we
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,9 +16,11 @@ from datamodules.progress import tell
 from .items import Item
 from .journal import read_journal
 from .labels_file import COLUMNS as LABEL_COLUMNS
-from .labels_file import LABELS, label_rows, write_rows
+from .labels_file import LABELS, label_rows, named_from, write_rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .desk import Desk
 
 IMAGES = "images.csv"
@@ -31,7 +32,7 @@ def write_images(desk: Desk, folder: Path) -> Path:
     rows = [
         {
             "image": item.name,
-            "path": str(item.path.resolve()),
+            "path": named_from(folder, item.path),
             "box": item.box,
             "kind": item.kind,
             "group": item.group,
@@ -57,7 +58,7 @@ def labels_of_journal(journal: Path) -> Path:
             f"{journal} also holds verdicts on {len(others)} images of another set, such as {others[0]}, which do not "
             "count: to have them, open that set again by loupe label."
         )
-    rows = label_rows(items, state, picked)
+    rows = label_rows(items, state, picked, journal.parent)
     if not rows:
         raise DataError(
             f"Expected {journal} to say something of the images in {journal.parent / IMAGES}, but it says nothing; "
@@ -83,6 +84,8 @@ def read_images(journal: Path) -> tuple[dict[str, Item], dict[str, str]]:
     for row in table.to_dict("records"):
         name = str(row["image"])
         score, threshold = (float(row[key]) if row[key] else None for key in ("score", "threshold"))
-        items[name] = Item(name, Path(row["path"]), row["box"], score, threshold, row["kind"], group=row["group"])
+        items[name] = Item(
+            name, journal.parent / row["path"], row["box"], score, threshold, row["kind"], group=row["group"]
+        )
         picked[name] = str(row["picked"])
     return items, picked

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.files.csv_text import LINE_END, Rows, guarded
@@ -14,7 +16,6 @@ from .weighing import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from .desk import Desk
     from .items import Item
@@ -30,7 +31,7 @@ OPEN = "unknown"  # neither good nor defective, as every reader of labels unders
 
 def write_labels(desk: Desk, folder: Path) -> Path:
     """Write the table; return its path."""
-    rows = label_rows(desk.gathered.items, desk.journal.state, desk.queue.picked)
+    rows = label_rows(desk.gathered.items, desk.journal.state, desk.queue.picked, folder)
     return write_rows(folder / LABELS, COLUMNS, rows)
 
 
@@ -45,19 +46,33 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
     return path
 
 
-def label_rows(items: Mapping[str, Item], state: State, picked: Mapping[str, str]) -> list[dict[str, Any]]:
+def label_rows(
+    items: Mapping[str, Item], state: State, picked: Mapping[str, str], folder: Path
+) -> list[dict[str, Any]]:
     """List what labelled images count as, by name.
 
     Args:
         items: All images of the set.
         state: What was said of them.
         picked: How each was picked.
+        folder: Where the table lies, which names them from there.
     """
     found = ((name, state.label(name)) for name in items)
     labels = {name: label for name, label in found if label is not None}
     decided = [name for name, label in labels.items() if word_of(label) in DECIDED]
     weights, _ = weights_of([item.scored for item in items.values()], picked, decided)
-    return [_row(items[name], label, picked[name], weights.get(name, 0.0)) for name, label in labels.items()]
+    return [_row(items[name], label, picked[name], weights.get(name, 0.0), folder) for name, label in labels.items()]
+
+
+def named_from(folder: Path, path: Path) -> str:
+    """Name a file as a table in a folder names it: by the way to it where the folder lies beside or above it.
+
+    So a source that holds its images and what was labelled may be moved as a whole. Other files have their whole path.
+    """
+    place, home = path.resolve(), folder.resolve()
+    if not place.is_relative_to(home.parent) or home.parent == home:
+        return str(place)
+    return Path(os.path.relpath(place, home)).as_posix()
 
 
 def labels_of(desk: Desk) -> dict[str, Label]:
@@ -72,10 +87,10 @@ def word_of(label: Label) -> str:
     return label.mark.verdict if known else OPEN
 
 
-def _row(item: Item, label: Label, picked: str, weight: float) -> dict[str, Any]:
+def _row(item: Item, label: Label, picked: str, weight: float, folder: Path) -> dict[str, Any]:
     word = word_of(label)
     return {
-        "image": item.name if item.box else str(item.path.resolve()),
+        "image": item.name if item.box else named_from(folder, item.path),
         "label": word,
         "defect": label.mark.type if word == DEFECTIVE else "",
         "kind": item.kind,

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -27,16 +28,17 @@ from datamodules.print3d import Print3dDataModule
 from tools.labelling.entries import Mark
 from tools.labelling.foreign import write_coco, write_labelme
 from tools.labelling.gathering import whole_images
+from tools.labelling.images_file import labels_of_journal, write_images
 from tools.labelling.items import gather, item_of_row
+from tools.labelling.journal import JOURNAL
 from tools.labelling.labels_file import write_labels
 from tools.labelling.masks import MASKS, Masks
 from tools.labelling.returning import REPLACED, return_labels
+from tools.runs.calibrating import read_wanted
 
 from .conftest import images, open_desk
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
 
     from datamodules.base import InspectionDataModule
@@ -237,7 +239,7 @@ def test_labels_csv_coco_and_labelme(tmp_path: Path) -> None:
     assert list(table["label"]) == ["defective", "good", "unknown"]
     assert list(table["picked"]) == ["nearest"] * 3
     assert [float(weight) for weight in table["weight"] if weight] == [1.0, 1.0]
-    assert table["image"][0.9] == str((tmp_path / "images" / "p01.png").resolve())
+    assert table["image"][0.9] == "../images/p01.png"
     written = write_coco(desk, masks, out)
     coco = json.loads(written.read_text(encoding="utf-8"))
     assert [image["verdict"] for image in coco["images"]] == ["defective", "good", "unknown"]
@@ -249,6 +251,27 @@ def test_labels_csv_coco_and_labelme(tmp_path: Path) -> None:
     assert {shape["label"] for shape in first["shapes"]} == {"pit"}
     assert (second["flags"], second["shapes"], third["flags"]) == ({"good": True}, [], {"unknown": True})
     assert (folder / first["imagePath"]).resolve() == (tmp_path / "images" / "p01.png").resolve()
+
+
+def test_a_source_with_its_labels_may_be_moved_as_a_whole(tmp_path: Path) -> None:
+    elsewhere = images(tmp_path / "elsewhere", [0.3])
+    gathered = images(tmp_path / "source", [0.2, 0.9, 1.1])
+    far = replace(elsewhere.items["p00.png"], name=str(tmp_path / "elsewhere" / "p00.png"))
+    gathered.items[far.name] = far
+    out = tmp_path / "source" / "labels"
+    desk, masks = open_desk(gathered, out), Masks(out / MASKS)
+    for name in gathered.items:
+        say(desk, masks, name, "defective" if name == "p01.png" else "good")
+    write_images(desk, out)
+    write_labels(desk, out)
+    desk.journal.close()
+    shutil.move(tmp_path / "source", tmp_path / "moved")
+    moved = tmp_path / "moved" / "labels"
+    for path in (moved / "labels.csv", labels_of_journal(moved / JOURNAL)):
+        wanted = read_wanted(path, random=False)
+        assert sorted(wanted["image"]) == ["../p00.png", "../p01.png", "../p02.png", far.name]
+        assert all(Path(file).is_file() for file in wanted["file"])
+        assert list(wanted["label_index"]) == [int(image == "../p01.png") for image in wanted["image"]]
 
 
 def say_five(desk: Desk, masks: Masks) -> npt.NDArray[np.uint8]:
