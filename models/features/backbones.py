@@ -75,7 +75,7 @@ class Backbone(nn.Module):
         if name in PATCH_DESCRIPTION and (weights == BUNDLED or (weights == HUB and source is None)):
             raise WeightsError(
                 f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
-                f"student={name}, and set {key('weights')}=FILE, or ask for untrained features with "
+                f"student={name}, and set {key('weights')}=FILE or {FOLDER}=DIR, or ask for untrained features with "
                 f"{key('weights')}=none."
             )
         if (name == LOUPE_NET and weights == HUB and source is None) or (name != LOUPE_NET and weights == BUNDLED):
