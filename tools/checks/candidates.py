@@ -74,6 +74,12 @@ def single(name: str) -> Candidate:
     return Candidate(() if name == DEFAULT else (f"backbone={name}",), (name,))
 
 
+def side_by_side(one: Candidate, other: Candidate) -> Candidate:
+    """Return the candidate of two backbones that know something, side by side."""
+    names = (*one.backbones, *other.backbones)
+    return Candidate((f"backbone=[{','.join(names)}]",), names, one.pixels + other.pixels)
+
+
 def at_hand(names: Sequence[str]) -> tuple[list[Candidate], dict[str, str]]:
     """Divide backbones into those whose weights are there, and the others, each with what it lacks."""
     found, missing = [], {}

@@ -1,7 +1,7 @@
 """Which features to use on a data set, by defects planted into its own good images: no defect and no test is touched.
 
-First all backbones are tried as they are, then the best of them at more levels, with another score, beside the next
-best, and on larger images, as far as the time goes.
+First all backbones are tried as they are, then the best of them at more levels, with another score, without the ground
+about parts, on larger images, and beside the next best, as far as the time goes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from callbacks.statistics.bootstrap import Estimate, Resampling
 from callbacks.statistics.intervals import image_intervals
 from callbacks.statistics.paired import Judged, paired_differences
 from datamodules.progress import tell
+from datamodules.zones.foreground import PLAIN, Foreground
 from models.errors import WeightsError
 from tools.errors import ConfigError
 
-from .candidates import Candidate, at_hand
+from .candidates import BARE, Candidate, at_hand, side_by_side
 from .trials import Material, Trial, choose_material, run_trial
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ERRS = 0.05  # how often a lead may be believed that is none, over all that are 
 TOO_FEW = "Features: too few good pictures outside the test split to compare any."
 LARGER = 1.5  # times the side of the images
 FINER = 4  # times as many patches, at stride 4
+MOSTLY = 0.75  # of images, on which a part stands out from its ground, so that it is worth trying to leave that out
 
 
 class Compared(NamedTuple):
@@ -102,7 +104,11 @@ def advise_features(datamodule: InspectionDataModule, names: Sequence[str], minu
 def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], material: Material) -> Iterator[Candidate]:
     """Yield what to try next: ``trials`` is read again as it grows."""
     yield from backbones
-    yield from further([best_of(trials, material)], material)
+    ranked = ranking(trials, material)
+    yield from further(ranked[:1], material)
+    learnt = [one for one in ranked if one.backbones != (BARE,)]
+    if len(learnt) > 1:
+        yield side_by_side(*learnt[:2])
 
 
 def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
@@ -112,6 +118,9 @@ def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Cand
         yield one.also("model.position=1")
         yield one.also("backbone.layers=[1,2,3]", pixels=FINER)
     datamodule = material.datamodule
+    if datamodule.foreground is None and parts_found(material) >= MOSTLY:
+        for one in backbones:
+            yield one.also(f"data.foreground={PLAIN}")
     side = [round(LARGER * length / 2) * 2 for length in datamodule.image_size]
     if (datamodule.samples[["height", "width"]].median() >= side).all():
         for one in backbones:
@@ -131,9 +140,16 @@ def time_left(trials: Sequence[Trial], backbones: int) -> str:
     return f"; {more} more, about {seconds:.0f} s left" if more > 0 else ""
 
 
-def best_of(trials: Sequence[Trial], material: Material) -> Candidate:
-    """Return the candidate with the highest AUROC so far."""
-    return max(compare(trials, material), key=lambda one: one.auroc.value).trial.candidate
+def ranking(trials: Sequence[Trial], material: Material) -> list[Candidate]:
+    """Return the candidates so far, that with the highest AUROC first."""
+    return [one.trial.candidate for one in sorted(compare(trials, material), key=lambda one: -one.auroc.value)]
+
+
+def parts_found(material: Material) -> float:
+    """Return the share of the images held out on which a part stands out from a plain ground."""
+    dataset = material.datamodule.dataset(material.held)
+    dataset.reading = dataset.reading._replace(foreground=Foreground())
+    return sum(dataset[index].foreground is not None for index in range(len(dataset))) / len(dataset)
 
 
 def compare(trials: Sequence[Trial], material: Material) -> list[Compared]:

@@ -17,8 +17,12 @@ from callbacks.report.doctor import Sheet, Shot
 from datamodules.samples.batch import collate
 from datamodules.synthetic.planting import KINDS, plant
 from datamodules.table import DEFECTIVE, GOOD, TEST, TRAIN
+from models.components.padding import opened
+from models.components.standardising import spread_evenly, standardise
+from models.features.joined_backbone import JoinedBackbone
 from tools.configuring.config import compose_config
 from tools.runs.checkpoint import build_module
+from tools.runs.reading import foreground_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from datamodules.base import InspectionDataModule
     from datamodules.samples.batch import InspectionBatch, Sample
     from datamodules.samples.dataset import Reading
+    from datamodules.zones.foreground import Foreground
     from models.one_pass import OnePassModel
     from models.patchcore import PatchCore
 
@@ -40,6 +45,7 @@ BANK, HELD, FEWEST = 48, 24, 4  # images
 PLANTED = 6  # defects for each image held out, one at a time
 BATCH = 8
 PATCHES = 2000  # of a bank: enough to compare by
+TRIES = 50  # to plant a defect onto a part
 
 
 class Material(NamedTuple):
@@ -169,6 +175,9 @@ def fit(candidate: Candidate, material: Material) -> Fitted:
         module.batches = -(-len(material.known) // BATCH)
         dataset = datamodule.dataset(material.known)
         candidate, dataset.reading = fitted_size(candidate, config, module, dataset.reading)
+        for joined in (part for part in module.modules() if isinstance(part, JoinedBackbone)):
+            some = (dataset[index] for index in spread_evenly(len(dataset)))
+            standardise(joined, (opened(module.images_of(batch)) for batch in batches(some)))
         for batch in batches(dataset[index] for index in range(len(dataset))):
             module.collect(module.images_of(batch))
         module.fit()
@@ -190,6 +199,10 @@ def training_config(candidate: Candidate, datamodule: InspectionDataModule) -> D
     height, width = datamodule.image_size
     fixed = ["data=folder", "model=patchcore", f"model.bank_size={PATCHES}"]
     fixed += [f"data.image_size=[{height},{width}]", f"data.fit={datamodule.fit}"]
+    if datamodule.foreground is not None:
+        zones = cast("Foreground", datamodule.reading.foreground).zones
+        asked = f"[{','.join(map(str, zones))}]" if zones else datamodule.foreground
+        fixed += [f"data.foreground={asked}", f"data.foreground_margin={datamodule.foreground_margin}"]
     return compose_config("train", [*fixed, *candidate.overrides])
 
 
@@ -197,6 +210,7 @@ def fitted_size(
     candidate: Candidate, config: DictConfig, module: OnePassModel, reading: Reading
 ) -> tuple[Candidate, Reading]:
     """Return how a candidate's images are read, and the override that it takes where it wants sides of its own."""
+    reading = reading._replace(foreground=foreground_of(config.data))
     height, width = config.data.image_size
     sides = [max(1, round(side / module.size_multiple)) * module.size_multiple for side in (height, width)]
     if sides != [height, width]:
@@ -211,8 +225,26 @@ def planted(material: Material, reading: Reading) -> Iterator[Sample]:
     samples = [dataset[index] for index in range(len(dataset))]
     yield from samples
     for place, sample in enumerate(samples):
+        part = material.datamodule.reading.on_part(sample).foreground
         for number in range(PLANTED):
-            yield with_defect(sample, number, np.random.default_rng([material.datamodule.seed, place, number]))
+            rng = np.random.default_rng([material.datamodule.seed, place, number])
+            yield reading.on_part(on_the_part(sample, part, number, rng))
+
+
+def on_the_part(sample: Sample, part_HW: Tensor | None, number: int, rng: np.random.Generator) -> Sample:
+    """Plant a defect into the part, where the data say that it alone counts: after some tries, anywhere."""
+    planted_there = with_defect(sample, number, rng)
+    for _ in range(0 if part_HW is None else TRIES):
+        if covers(planted_there, cast("Tensor", part_HW)):
+            break
+        planted_there = with_defect(sample, number, rng)
+    return planted_there
+
+
+def covers(planted: Sample, part_HW: Tensor) -> bool:
+    """Tell whether most of what was planted lies on the part."""
+    mask = cast("Tensor", planted.mask)
+    return bool((mask & part_HW).sum() > mask.sum() / 2)
 
 
 def with_defect(sample: Sample, number: int, rng: np.random.Generator) -> Sample:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,10 +13,11 @@ from callbacks.statistics.bootstrap import Resampling
 from datamodules.folder import FolderDataModule
 from datamodules.health.shortcuts import auroc
 from datamodules.table import GOOD, TEST
-from tools.checks.candidates import Candidate, asked_names, at_hand, single
-from tools.checks.feature_advice import advise_features, choose, compare, lead_over
+from models.features.joined_backbone import JoinedBackbone
+from tools.checks.candidates import Candidate, asked_names, at_hand, side_by_side, single
+from tools.checks.feature_advice import advise_features, candidates_of, choose, compare, further, lead_over, parts_found
 from tools.checks.feature_card import card
-from tools.checks.trials import PLANTED, Trial, choose_material, planted
+from tools.checks.trials import PLANTED, Trial, choose_material, fit, planted, run_trial
 from tools.cli import main
 from tools.errors import ConfigError
 
@@ -143,6 +144,63 @@ def test_too_few_good_images_give_no_advice(plates: Path) -> None:
     datamodule.setup()
     assert (datamodule.samples["label_index"] == GOOD).all()
     assert advise_features(datamodule, ["loupe"], 1) is None
+
+
+@pytest.fixture(scope="module")
+def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty-four dark rings on a plain ground with a little dust."""
+    root = tmp_path_factory.mktemp("rings")
+    (root / "good").mkdir()
+    for index in range(24):
+        rng = np.random.default_rng(index)
+        values = 200 + rng.normal(0, 2, (96, 96))
+        cv2.circle(values, (48, 48), 30, 60, 12)
+        cv2.circle(values, tuple(int(value) for value in rng.integers(4, 14, 2)), 1, 120, -1)
+        assert cv2.imwrite(str(root / "good" / f"{index:03}.png"), values.clip(0, 255).astype(np.uint8))
+    return root
+
+
+def ringed(rings: Path, **more: Any) -> Material:
+    datamodule = FolderDataModule(root=str(rings), num_workers=0, image_size=(96, 96), **more)
+    datamodule.setup()
+    found = choose_material(datamodule)
+    assert found is not None
+    return found
+
+
+def test_defects_are_planted_on_the_part_where_it_alone_counts(rings: Path) -> None:
+    material = ringed(rings, foreground="plain")
+    samples = list(planted(material, material.datamodule.reading))[len(material.held) :]
+    on_part = [bool((one.mask & one.foreground).sum() > one.mask.sum() / 2) for one in samples]  # type: ignore[operator, union-attr]  # both are there
+    assert sum(on_part) > 0.95 * len(on_part)
+    assert np.isfinite(run_trial(single("loupe"), material).score_N).all()
+
+
+def test_what_stands_out_from_a_plain_ground_is_worth_a_trial(rings: Path, material: Material) -> None:
+    plain = single("loupe").also("data.foreground=plain")
+    found = ringed(rings)
+    assert parts_found(found) == 1
+    assert plain in list(further([single("loupe")], found))
+    assert plain not in list(further([single("loupe")], ringed(rings, foreground="solid")))
+    assert plain not in list(further([single("loupe")], material))
+    fitted = fit(plain, found)
+    assert fitted.module.pads
+    assert fitted.reading.foreground is not None
+
+
+def test_the_two_best_backbones_are_tried_side_by_side(material: Material) -> None:
+    one, other = single("loupe"), single("efficientnet_lite0")
+    scores = [material.labels.astype(float), np.zeros(len(material.labels))]
+    trials = [Trial(each, score, 1.0, 1.0, 1.0) for each, score in zip((other, one), scores, strict=True)]
+    *_, last = candidates_of([], trials, material)
+    assert last == side_by_side(other, one)
+    assert last.overrides == ("backbone=[efficientnet_lite0,loupe]",)
+    untrained = Trial(single("untrained"), scores[0], 1.0, 1.0, 1.0)
+    assert not any(name.name.startswith("backbone=[") for name in candidates_of([], [untrained, trials[1]], material))
+    pair = side_by_side(one, other).also("backbone.networks.efficientnet_lite0.weights=none")
+    fitted = fit(pair, material)
+    assert [part.known for part in fitted.module.modules() if isinstance(part, JoinedBackbone)] == [True]
+    assert np.isfinite(run_trial(pair, material).score_N).all()
 
 
 @pytest.mark.slow
