@@ -20,6 +20,7 @@ from datamodules.errors import DataError, UnreadableImageError
 from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image
 from datamodules.samples.dataset import image_tensor
+from datamodules.table import DEFECTIVE, GOOD, read_table
 from tools.runner.sources import find_images
 
 from .alternatives import Material, as_it_is, classifier, head, moved_threshold, swapped
@@ -29,8 +30,9 @@ from .checkpoint import read_checkpoint, restore
 from .options import as_list
 from .predicting import judge_of
 from .reading import reading_of
+from .run_files import SAMPLES
 from .run_folder import RunFolder
-from .thresholds import calibration_state
+from .thresholds import calibration_state, learnt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +87,7 @@ def advise(trained: Trained, folder: RunFolder, found: Candidates) -> str:
         for name, way in ways.items()
     ]
     best = choose_way(compared, label_N, group_N)
-    next_images = _next(material, _unlabelled(trained, found), int(config.next))
+    next_images = _next(material, _unlabelled(trained, folder, found), int(config.next))
     out = RunFolder(Path(str(config.out)).expanduser() if config.out is not None else folder.path / ADVICE)
     out.path.mkdir(parents=True, exist_ok=True)
     _write(out, compared, best, next_images, found)
@@ -184,11 +186,16 @@ def _read(row: dict[Any, Any]) -> Array:
     return cut(values, parse_box(row["box"])) if row["box"] else values
 
 
-def _unlabelled(trained: Trained, found: Candidates) -> list[Unlabelled]:
-    """List images that nobody labelled, with scores: those of ``source``, judged now, where it is given."""
+def _unlabelled(trained: Trained, folder: RunFolder, found: Candidates) -> list[Unlabelled]:
+    """List images that nobody labelled, with scores: those of ``source``, judged now, where it is given.
+
+    What the data of the training calls good or defective is labelled, too, and so is what the model learnt since.
+    """
     if trained.config.source is None:
         return found.unlabelled
-    known = {str(Path(file).resolve()) for file in found.labelled["file"]}
+    table = read_table(folder.path / SAMPLES)
+    ours = table["image_path"][table["label_index"].isin([GOOD, DEFECTIVE])]
+    known = {str(Path(file).resolve()) for file in (*found.labelled["file"], *ours, *learnt_of(folder))}
     images = [one for one in find_images(as_list(trained.config.source)) if str(Path(one.name).resolve()) not in known]
     config = trained.config.copy()
     config.update({"image_threshold": None, "pixel_threshold": None})
