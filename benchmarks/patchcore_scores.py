@@ -1,12 +1,14 @@
-"""PatchCore's scores and copies of good images: image AUROC by data set, with what it costs.
+"""PatchCore's scores, copies of good images, and enlarged images: image AUROC by data set, with what it costs.
 
     python -m benchmarks.patchcore_scores --data FOLDER [--sets screw fiber ...] [--seeds 3] [--train 60] [--bank 2000]
+    python -m benchmarks.patchcore_scores --data FOLDER --by sizes --train 320 --bank 4000
 
 FOLDER holds any of ``benchmark/screw``, ``fiber``, ``print3d`` and ``oring/spindle``; drawn sets need none. Images are
 256x256, features LoupeNet's. A seed decides the split, which never cuts a group, and the bank: a greedy coreset of up
 to ``--train`` good images, evenly apart. All other images are scored, by the worst patch and by the mean of the ten
-worst, with banks of images as they are, and of their copies, too. Seconds are those of all good images' features and
-of choosing the bank.
+worst, with banks of images as they are, and of their copies, too; or, --by sizes, of images as they are and of twice
+their size, as ``model=patchcore_fine`` has them. Seconds are those of all good images' features and of choosing the
+bank.
 """
 
 from __future__ import annotations
@@ -42,12 +44,16 @@ REAL = {
     "spindle": ("oring/spindle", "data=oring"),
 }
 DRAWN = ("fiber", "oring", "print3d", "metallography", "meta_atom")
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "copies": {copies: {"copies": copies} for copies in COPIES},
+    "sizes": {"256": {}, "512": {"scales": [2]}},
+}
 AT_ONCE = 8
 MOST = 300  # images that are scored
 
 
 class Cell(NamedTuple):
-    """What one seed says of one kind of copies.
+    """What one seed says of one way to learn.
 
     Attributes:
         auroc: By score.
@@ -83,11 +89,11 @@ def batches(datamodule: InspectionDataModule, splits: Sequence[str], most: int) 
 
 
 @torch.inference_mode()
-def measure(datamodule: InspectionDataModule, copies: Any, seed: int, given: argparse.Namespace) -> Cell:
-    """Learn good images and their copies; score all others both ways."""
+def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: int, given: argparse.Namespace) -> Cell:
+    """Learn good images, by these settings of PatchCore; score all others both ways."""
     torch.manual_seed(seed)
     backbone: Any = compose_config("train", []).backbone
-    module = PatchCore(backbone, bank_size=given.bank, score="top_mean", copies=copies).eval()
+    module = PatchCore(backbone, bank_size=given.bank, score="top_mean", **settings).eval()
     started = time.perf_counter()
     for batch in batches(datamodule, [TRAIN], given.train):
         module.collect(batch.image)
@@ -114,11 +120,11 @@ def measure(datamodule: InspectionDataModule, copies: Any, seed: int, given: arg
 
 def row(name: str, given: argparse.Namespace) -> str:
     """Measure a data set over all seeds; return its row of the table."""
-    cells: dict[str, list[Cell]] = {copies: [] for copies in COPIES}
+    cells: dict[str, list[Cell]] = {way: [] for way in SETTINGS[given.by]}
     for seed in range(given.seeds):
         datamodule = data_of(name, given.data, seed)
-        for copies, found in cells.items():
-            found.append(measure(datamodule, copies, seed, given))
+        for way, found in cells.items():
+            found.append(measure(datamodule, SETTINGS[given.by][way], seed, given))
     texts = [name]
     for found in cells.values():
         for score in ("max", "top_mean"):
@@ -133,12 +139,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(), help="folder with the data sets")
     parser.add_argument("--sets", nargs="+", default=None, help="names of data sets; all that are there")
+    parser.add_argument("--by", choices=list(SETTINGS), default="copies", help="what differs between the columns")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train", type=int, default=60, help="good images that are learnt")
     parser.add_argument("--bank", type=int, default=2000, help="patches in the bank")
     given = parser.parse_args()
     there = [name for name, (place, _) in REAL.items() if (given.data / place).is_dir()]
-    header = [f"{copies}, {score}" for copies in COPIES for score in ("max", f"mean of {TOP}", "s")]
+    header = [f"{way}, {score}" for way in SETTINGS[given.by] for score in ("max", f"mean of {TOP}", "s")]
     print(f"| data set | {' | '.join(header)} |\n|{'---|' * (len(header) + 1)}", flush=True)
     for name in given.sets or [*there, *(f"drawn_{domain}" for domain in DRAWN)]:
         print(row(name, given), flush=True)

@@ -23,6 +23,7 @@ from .components.bank_prefix import halved
 from .components.copies import COPIES, check_choice
 from .components.coreset import k_center_greedy, projection
 from .components.displaced import displaced
+from .components.gathered import GatheredPoints
 from .components.memory import read_size, spare
 from .components.patchcore_model import PatchCoreModel, counted, flat
 from .components.sizes import check_scales, listed
@@ -96,7 +97,7 @@ class PatchCore(OnePassModel):
         self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position, score)
         self.size_multiple = side_multiple(self.model.backbone)
         self.copies = copies
-        self.collected: list[Tensor] = []
+        self._gathered: GatheredPoints | None = None
         self.exact = exact
         self._plan: Plan | None = None
         self._thinning: Thinning | None = None
@@ -142,10 +143,12 @@ class PatchCore(OnePassModel):
         self._counts += image_N.bincount(minlength=len(image_B3HW)).tolist()
         if self._spilled is not None:
             self._spilled.append(patch_ND)
-        elif self._thinning is None:
-            self.collected.append(patch_ND.cpu())
-        else:
+        elif self._thinning is not None:
             self._thinning.add(patch_ND, first + image_N)
+        else:
+            if self._gathered is None:
+                self._gathered = GatheredPoints(patch_ND.shape[1], self._plan.total)
+            self._gathered.append(patch_ND)
 
     def collecting_state(self) -> dict[str, Any] | None:
         """Return the patches so far, or what stands in for them; None where they are on the disk already."""
@@ -156,7 +159,7 @@ class PatchCore(OnePassModel):
             "images": self._images,
             "counts": self._counts,
             "unit": float(self.model.placing.unit),
-            "patches": torch.cat(self.collected) if self.collected else None,
+            "patches": None if self._gathered is None else self._gathered.points(),
             "thinning": None if self._thinning is None else self._thinning.state(),
         }
 
@@ -164,7 +167,9 @@ class PatchCore(OnePassModel):
         """Take what ``collecting_state`` returned."""
         self._plan, self._images, self._counts = Plan(**state["plan"]), state["images"], state["counts"]
         self.model.placing.unit.fill_(state.get("unit", 0.0))
-        self.collected = [] if state["patches"] is None else [state["patches"]]
+        if state["patches"] is not None:
+            self._gathered = GatheredPoints(state["patches"].shape[1], max(self._plan.total, len(state["patches"])))
+            self._gathered.append(state["patches"])
         if state["thinning"] is not None:
             self._thinning = Thinning(self._plan.wanted, self._pick)
             self._thinning.load_state(state["thinning"], self.device)
@@ -225,7 +230,7 @@ class PatchCore(OnePassModel):
             image_M = image_N[picks].cpu() if self.learnt else None
             self._counts = []
             tell(f"{thinning.seen:,} patches were thinned to {len(picks):,} as they came.")
-        elif self._spilled is not None or self.collected:
+        elif self._spilled is not None or self._gathered is not None:
             spilled, self._spilled = self._spilled, None
             patch_ND = self.take() if spilled is None else spilled
             picks = self._pick(patch_ND, self._count(len(patch_ND), len(patch_ND)))
@@ -330,9 +335,14 @@ class PatchCore(OnePassModel):
         return torch.searchsorted(torch.tensor(counts).cumsum(0), torch.tensor(picks), right=True) + first
 
     def take(self) -> Tensor:
-        """Give all patches that were collected (N, D), and forget them: twice would be too much for the memory."""
-        patch_ND = torch.cat(self.collected)
-        self.collected.clear()
+        """Give all patches that were collected (N, D), and forget them.
+
+        Raises:
+            RuntimeError: None were.
+        """
+        if self._gathered is None:
+            raise RuntimeError("Expected patches that were collected, but there are none; collect a batch first.")
+        patch_ND, self._gathered = self._gathered.points(), None
         return patch_ND
 
     def choose(self, patch_ND: Tensor, count: int, start: int, matrix_Dd: Tensor | None) -> list[int]:

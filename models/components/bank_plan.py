@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from datamodules.errors import DataError
 
+from .coreset import shortened_to
 from .memory import written_size
 from .nearest import search_plainly
 from .thinning import FIRST, SPARE
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BYTES = 4  # of a number
-COPIES = 3  # of all patches: as they came, in one piece, and shortened for distances
 THINNED_COPIES = 2
-SPILLED = 16  # bytes that choosing takes for each patch on the disk: its square, its distance, and copies of both
+CHOICE = 16  # bytes that choosing takes for each patch: its square, its distance, and copies of both
 WORTH_SAYING = 2**30  # bytes, above which people want to know before
 TRIED = 4096  # patches that a search is timed with, at most
 
@@ -41,8 +41,9 @@ class Plan(NamedTuple):
 
     @property
     def whole(self) -> int:
-        """Bytes that it takes to hold all patches and choose among them."""
-        return COPIES * BYTES * self.dimensions * self.total
+        """Bytes that it takes to hold all patches and choose among them, by a shorter form where there is one."""
+        shorter = shortened_to(self.total, self.dimensions) or 0
+        return (BYTES * (self.dimensions + shorter) + CHOICE) * self.total
 
     @property
     def thinned(self) -> int:
@@ -88,7 +89,7 @@ class Plan(NamedTuple):
         """
         how = "all are held" if self.fits else "kept on the disk" if self.spills else "thinned as they come"
         disk = written_size(BYTES * self.dimensions * self.total) if self.spills else "none"
-        takes = self.whole if self.fits else SPILLED * self.total if self.spills else self.thinned
+        takes = self.whole if self.fits else CHOICE * self.total if self.spills else self.thinned
         bank = written_size(2 * BYTES * self.dimensions * self.wanted)
         search = 1000 * search_seconds * self.wanted
         return (

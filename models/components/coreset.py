@@ -73,6 +73,12 @@ def k_center_greedy(
             np.minimum(nearest_C, apart_CC[best], out=nearest_C)
 
 
+def shortened_to(total: int, dimensions: int, eps: float = 0.9) -> int | None:
+    """Say how many dimensions ``projection`` leaves; None where it would not shorten points."""
+    needed = math.ceil(4 * math.log(total) / (eps**2 / 2 - eps**3 / 3))
+    return None if needed >= dimensions else needed
+
+
 def projection(total: int, dimensions: int, eps: float = 0.9) -> Tensor | None:
     """Draw a random Gaussian matrix that shortens points, and keeps distances (Johnson and Lindenstrauss).
 
@@ -86,15 +92,14 @@ def projection(total: int, dimensions: int, eps: float = 0.9) -> Tensor | None:
     Returns:
         (dimensions, fewer) to multiply points with from the right; None where that would not shorten them.
     """
-    needed = math.ceil(4 * math.log(total) / (eps**2 / 2 - eps**3 / 3))
-    return None if needed >= dimensions else torch.randn(dimensions, needed) / math.sqrt(needed)
+    needed = shortened_to(total, dimensions, eps)
+    return None if needed is None else torch.randn(dimensions, needed) / math.sqrt(needed)
 
 
 def _squares(points_ND: Tensor | SpilledPoints) -> Tensor:
-    if isinstance(points_ND, SpilledPoints):
-        parts = range(0, len(points_ND), ROWS)
-        return torch.cat([points_ND[first : first + ROWS].square().sum(dim=1) for first in parts])
-    return points_ND.square().sum(dim=1)
+    """Square norms (N,), a part at a time: squares of all values would take as much memory as the points."""
+    parts = range(0, len(points_ND), ROWS)
+    return torch.cat([points_ND[first : first + ROWS].square().sum(dim=1) for first in parts])
 
 
 def _squared_distances(points_CD: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def _steps(part: nn.Module, work: SharedWork) -> dict[str, Callable[..., Any]]:
     if isinstance(part, PatchCoreModel):
         return {"match": _matches(part, work), "link": _links(part, work)}
     if isinstance(part, PatchCore):
-        return {"describe": _patches(part, work), "take": _taken(part, work), "choose": _choice(part, work)}
+        return {"describe": _patches(part, work), "choose": _choice(part, work)}
     return {}
 
 
@@ -103,20 +103,6 @@ def _patches(module: PatchCore, work: SharedWork) -> Callable[[Tensor], tuple[Te
         return found[0], found[1]
 
     return describe
-
-
-def _taken(module: PatchCore, work: SharedWork) -> Callable[[], Tensor]:
-    compute = module.take
-
-    def take() -> Tensor:
-        if work.paused:
-            return compute()
-        names = [work.name(patch_ND) for patch_ND in module.collected]
-        patch_ND = compute()
-        work.know(patch_ND, repr(names))
-        return patch_ND
-
-    return take
 
 
 def _choice(module: PatchCore, work: SharedWork) -> Callable[[Tensor, int, int, Tensor | None], list[int]]:

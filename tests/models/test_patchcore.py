@@ -224,7 +224,8 @@ def test_lightning_fills_the_bank_before_it_is_asked(tmp_path: Path) -> None:
         assert done.pred_score.shape == (4,)
         assert done.anomaly_map.shape == (4, 64, 64)
         assert done.pred_label is None  # raw: decisions are made elsewhere
-    assert not module.collected
+    with pytest.raises(RuntimeError, match="Expected patches that were collected, but there are none"):
+        module.take()
 
 
 def test_an_empty_bank_is_called_that() -> None:
