@@ -27,7 +27,7 @@ from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 from datamodules.synthetic.domains import good_image
 from datamodules.synthetic.fiber import draw
 from models.components.coreset import k_center_greedy
-from models.components.nearest import BankSearch, search_plainly
+from models.components.nearest import TensorSearch, search_plainly
 from models.components.patchcore_model import PatchCoreModel, is_worth_arranging
 from models.features.backbones import Backbone
 
@@ -87,7 +87,7 @@ def bank_of(patch_ND: Tensor, size: int) -> Tensor:
 def searches(bank_MD: Tensor) -> dict[str, Search]:
     """Build every search: from patches to their distances (N,)."""
     square_M = bank_MD.square().sum(dim=1)
-    arranged = BankSearch(bank_MD) if is_worth_arranging(bank_MD) else None
+    arranged = TensorSearch(bank_MD) if is_worth_arranging(bank_MD) else None
     peer = PatchcoreModel(["layer2"], "resnet18", pre_trained=False)
     peer.memory_bank = bank_MD
     built: dict[str, Search] = {

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .spilled import SpilledPoints
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
+
+    from .spilled import SpilledPoints
 
 CANDIDATES = 1024  # large enough for long streaks, small enough that a candidate update stays in the processor's cache
 ROUNDING = 2e-6  # of a squared distance, as a share of the squared norms that it is the difference of

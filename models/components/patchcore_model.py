@@ -21,8 +21,9 @@ from models.features.last_seen import LastSeen
 from models.features.precision import full_precision
 
 from .bank_prefix import crowding, worst_by_size
+from .bank_search import ROWS
 from .maps import SmoothMap
-from .nearest import ROWS, BankSearch, search_plainly
+from .nearest import TensorSearch, search_plainly
 from .padding import SeesPadding, cells_inside
 from .placing import Placing
 from .sizes import listed, resized
@@ -90,7 +91,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.top = TOP if score == "top_mean" else 1
         self.smooth_map = SmoothMap()
         self._embedded: list[LastSeen[Tensor]] = [LastSeen() for _ in scales]  # several measures ask for the same
-        self._search: BankSearch | None = None  # made when it is first asked, of the bank that there is
+        self._search: TensorSearch | None = None  # made when it is first asked, of the bank that there is
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
         self.register_buffer("neighbor_MK", torch.empty(0, 0, dtype=torch.int64))  # of every patch in the bank
@@ -194,7 +195,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type
     def _arranged(self, asked_ND: Tensor) -> Tensor:
         if self._search is None or self._search.bank_MD is not self.bank_MD:
-            self._search = BankSearch(self.bank_MD)
+            self._search = TensorSearch(self.bank_MD)
         return self._search(asked_ND).square_N
 
     def nearest(self, patch_ND: Tensor) -> Tensor:
@@ -262,7 +263,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         """Time a search for the patches of images in the first ``size`` patches of the bank: the least of a few."""
         bank_MD, asked_ND = self.bank_MD[:size], listed(self.embed_sizes(self.open(image_B3HW)[0])).flatten(0, 1)
         square_M = self.bank_square_M[:size]
-        arranged = BankSearch(bank_MD) if is_worth_arranging(bank_MD) else None
+        arranged = TensorSearch(bank_MD) if is_worth_arranging(bank_MD) else None
         spent = []
         for _ in range(TIMED):
             started = time.perf_counter()

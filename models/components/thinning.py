@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .nearest import BankSearch, search_plainly
+from .nearest import TensorSearch, search_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Thinning:
     def _let_pass(self, chosen_KD: Tensor) -> None:
         """From now on, pass over what lies within the radius of one of these."""
         square_K, square_radius = chosen_KD.square().sum(dim=1), self._radius**2
-        arranged = BankSearch(chosen_KD) if len(chosen_KD) >= LARGE and chosen_KD.device.type == "cpu" else None
+        arranged = TensorSearch(chosen_KD) if len(chosen_KD) >= LARGE and chosen_KD.device.type == "cpu" else None
         self._thinned = len(chosen_KD)
         self._passes = (
             (lambda asked: search_plainly(asked, chosen_KD, square_K) <= square_radius)

@@ -1,0 +1,284 @@
+"""The nearest point of a bank, exactly, without a look at most of it: for a processor, with NumPy alone.
+
+Features of patches spread along few directions. After a rotation to principal axes, keep the first few coordinates of
+a point, and of all others only their length: by the triangle inequality, the distance between two points in short form
+is never more than their distance. So the short form says which points may be nearest, and only those are compared in
+full. Short points lie in cells, of which whole ones are passed over by the distance to their centre; questions are
+asked in groups of neighbours, so that every step is one matrix product that stays in the processor's caches.
+
+Plain search costs M D products for each question. A group costs its share of the cells in short form, and some percent
+of the bank in full.
+
+Letters: N questions, M points of the bank, D dimensions, S of the short form, C cells, G questions of a group, R rows
+that are looked at, L points that cells are learnt from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+AXES = 2.2  # times the root of the dimensions stay in short form: with fewer, more points remain; more cost more each
+GROUP = 64  # questions: with fewer, products are small; with more, the group needs more of the bank
+CELLS = 4  # times the square root of the bank's size: as many cells as there are
+TURNS = 4  # of k-means; how good the cells are decides the time, and never the result
+LEARNT_FROM = 20_000  # points at most, for the centres of the cells
+MOST = 0.3  # share of the bank above which it is faster to compare with all of it, many questions at a time
+ROUNDING = 4e-6  # of a squared distance, as a share of the squared norms that it is the difference of
+FEW = 8  # points that are measured where rounding hides which is nearest
+STRANGE = -1  # in place of a row: not found yet
+NOTHING = -2  # in place of a row: nothing is as near as asked for
+ROWS = 256  # that are compared at a time: bounds the memory, and keeps it in caches
+DOUBLED = 16_384  # points that are brought to double precision at a time
+
+
+class Nearest(NamedTuple):
+    """What a search finds.
+
+    Attributes:
+        square_N: The squared distance of each question to the nearest point.
+        index_N: That point.
+    """
+
+    square_N: Floats
+    index_N: Rows
+
+
+class Group(NamedTuple):
+    """Questions that are asked at once.
+
+    Attributes:
+        asked_GD: The questions.
+        row_GS: Their short form, ready to be multiplied.
+        square_G: Their squared norms, in short form.
+        nearest_GC: The least distance that a point of each cell may have.
+        home_G: The cells that they lie in.
+    """
+
+    asked_GD: Floats
+    row_GS: Floats
+    square_G: Floats
+    nearest_GC: Floats
+    home_G: Rows
+
+
+def product(left_GD: Floats, right_RD: Floats) -> Floats:
+    """Multiply all with all: (G, R)."""
+    found: Floats = left_GD @ right_RD.T
+    return found
+
+
+def one_after_the_other(ask: Callable[[Group], Floats | Rows], groups: list[Group]) -> list[Floats | Rows]:
+    """Ask groups on this thread."""
+    return [ask(group) for group in groups]
+
+
+class BankSearch:
+    """Answers which point of a bank is nearest.
+
+    Args:
+        bank_MD: float32. It is not copied, and must not be written to.
+        multiply: Multiplies all rows with all, (G, D) and (R, D) to (G, R), where something is faster than NumPy.
+        at_once: Asks all groups, in their order, where several threads may.
+    """
+
+    def __init__(
+        self,
+        bank_MD: Floats,
+        multiply: Callable[[Floats, Floats], Floats] = product,
+        at_once: Callable[[Callable[[Group], Floats | Rows], list[Group]], list[Floats | Rows]] = one_after_the_other,
+    ) -> None:
+        self._multiply, self._at_once = multiply, at_once
+        self.bank_MD = bank_MD
+        self._centre_D = bank_MD.mean(axis=0, dtype=np.float64)
+        axes = min(max(1, round(AXES * bank_MD.shape[1] ** 0.5)), bank_MD.shape[1])
+        self._axis_DA = np.ascontiguousarray(np.linalg.eigh(self._spread())[1][:, -axes:])
+        short_MS, square_M = self._shorten(bank_MD)
+        self._cell_CS, cell_M = self._cells(short_MS, min(len(bank_MD), round(CELLS * len(bank_MD) ** 0.5)))
+        self._square_M = squares(bank_MD)
+        # From here on, "line" is a place in the order of the cells.
+        self._order_M = cell_M.argsort(kind="stable")
+        self._cell_M = cell_M[self._order_M]
+        short_MS = short_MS[self._order_M]
+        self._line_MS = np.concatenate([short_MS, square_M[self._order_M, None]], axis=1)
+        apart_M = np.sqrt(squares(short_MS - self._cell_CS[self._cell_M]))
+        firsts = np.searchsorted(self._cell_M, np.arange(len(self._cell_CS)))
+        self._radius_C = np.maximum.reduceat(apart_M, firsts) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
+        self._cell_square_C = squares(self._cell_CS) * np.float32(1 - ROUNDING)
+
+    def __call__(self, asked_ND: Floats) -> Nearest:
+        """Find the nearest point of every question; exact, as the differences themselves are taken in the end."""
+        row_N = self._rows(asked_ND, lambda group: self._ask(group, self._ask_at_home(group)))
+        return Nearest(self._measure(asked_ND, row_N), row_N)
+
+    def within(self, asked_ND: Floats, square: float) -> npt.NDArray[np.bool_]:
+        """Tell which questions (N,) have a point of the bank within a squared distance of them.
+
+        Most have one in the cell that they lie in, and need no search. Others are searched for no farther than asked.
+        """
+        order_N, groups = self._grouped(asked_ND)
+        is_near_N = np.empty(len(asked_ND), dtype=bool)
+        is_near_N[order_N] = np.concatenate(self._at_once(self._ask_at_home, groups)) <= square
+        far_F = np.flatnonzero(~is_near_N)
+        if len(far_F):
+            far_FD = asked_ND[far_F]
+            row_F = self._rows(far_FD, lambda group: self._ask(group, np.full_like(group.square_G, square)))
+            is_near_N[far_F] = (row_F != NOTHING) & (self._measure(far_FD, row_F.clip(0)) <= square)
+        return is_near_N
+
+    def _spread(self) -> npt.NDArray[np.float64]:
+        """Sum the products of all pairs of coordinates (D, D), about the centre."""
+        sum_DD = np.zeros((self.bank_MD.shape[1],) * 2)
+        for first in range(0, len(self.bank_MD), DOUBLED):
+            centred_RD = self.bank_MD[first : first + DOUBLED] - self._centre_D
+            sum_DD += centred_RD.T @ centred_RD
+        return sum_DD
+
+    def _rows(self, asked_ND: Floats, ask: Callable[[Group], Rows]) -> Rows:
+        """Answer every question with a row (N,): in groups, and those that are strange by comparing with all."""
+        order_N, groups = self._grouped(asked_ND)
+        row_N = np.empty(len(asked_ND), dtype=np.int64)
+        row_N[order_N] = np.concatenate(self._at_once(ask, groups))
+        strange_n = np.flatnonzero(row_N == STRANGE)
+        if len(strange_n):
+            row_N[strange_n] = self._compare_with_all(asked_ND[strange_n])
+        return row_N
+
+    def _grouped(self, asked_ND: Floats) -> tuple[Rows, list[Group]]:
+        """Order questions (N,) by the cells that they lie in, and part them into groups, in this order."""
+        short_NS, square_N = self._shorten(asked_ND)
+        apart_NC = self._multiply(-2 * short_NS, self._cell_CS)
+        apart_NC += self._cell_square_C
+        apart_NC += (square_N * np.float32(1 - ROUNDING))[:, None]
+        np.sqrt(apart_NC.clip(0, out=apart_NC), out=apart_NC)
+        home_N = apart_NC.argmin(axis=1)
+        order_N = home_N.argsort(kind="stable")
+        apart_NC -= self._radius_C
+        nearest_NC = apart_NC[order_N]
+        row_NS = np.concatenate([-2 * short_NS, np.ones((len(asked_ND), 1), np.float32)], axis=1)[order_N]
+        cuts = range(GROUP, len(asked_ND), GROUP)
+        whole = (asked_ND[order_N], row_NS, square_N[order_N], nearest_NC, home_N[order_N])
+        return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]
+
+    def _shorten(self, point_ND: Floats) -> tuple[Floats, Floats]:
+        """Bring points to their short form (N, S); return it with their squared norms.
+
+        In double precision, for the rest is a difference.
+        """
+        short_NS = np.empty((len(point_ND), self._axis_DA.shape[1] + 1), np.float32)
+        square_N = np.empty(len(point_ND), np.float32)
+        for first in range(0, len(point_ND), DOUBLED):
+            rows = slice(first, first + DOUBLED)
+            centred_RD = point_ND[rows] - self._centre_D
+            along_RA = centred_RD @ self._axis_DA
+            square_R = squares(centred_RD)
+            short_NS[rows, :-1] = along_RA
+            short_NS[rows, -1] = np.sqrt((square_R - squares(along_RA)).clip(0))
+            square_N[rows] = square_R
+        return short_NS, square_N
+
+    def _ask(self, group: Group, known_G: Floats) -> Rows:
+        """Answer a group with rows: the nearest of all that may be as near as a squared distance (G,) that is known.
+
+        Or find that nothing is, or that too much may be.
+        """
+        needed_GC = group.nearest_GC <= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
+        line_R, short_GR = self._compare_short(group.row_GS, needed_GC.any(axis=0))
+        most_G = known_G - group.square_G + np.float32(ROUNDING) * (group.square_G + known_G)
+        line_R = line_R[(short_GR <= most_G[:, None]).any(axis=0)]
+        if len(line_R) > MOST * len(self._cell_M):
+            return np.full(len(known_G), STRANGE)
+        if not len(line_R):
+            return np.full(len(known_G), NOTHING)
+        return self._compare_whole(group.asked_GD, self._order_M[line_R])
+
+    def _ask_at_home(self, group: Group) -> Floats:
+        """Answer a group with squared distances (G,) to the points in its own cells that are nearest in short form."""
+        at_home = np.zeros(group.nearest_GC.shape[1], dtype=bool)
+        at_home[group.home_G] = True
+        line_R, short_GR = self._compare_short(group.row_GS, at_home)
+        return self._measure(group.asked_GD, self._order_M[line_R[short_GR.argmin(axis=1)]])
+
+    def _compare_short(self, row_GS: Floats, wanted_C: npt.NDArray[np.bool_]) -> tuple[Rows, Floats]:
+        """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less those of G."""
+        line_R = np.flatnonzero(wanted_C[self._cell_M])
+        return line_R, self._multiply(row_GS, self._line_MS.take(line_R, axis=0))
+
+    def _compare_whole(self, asked_GD: Floats, row_R: Rows) -> Rows:
+        """Return the nearest of some rows (G,); where rounding hides which, the few that it may be are measured."""
+        square_R = self._square_M[row_R]
+        apart_GR = self._multiply(-2 * asked_GD, self.bank_MD.take(row_R, axis=0))
+        apart_GR += square_R
+        best_G = apart_GR.argmin(axis=1)
+        near_G = apart_GR[np.arange(len(best_G)), best_G] + np.float32(ROUNDING) * square_R.max()
+        if (apart_GR <= near_G[:, None]).sum() > len(best_G):
+            few = min(FEW, len(row_R))
+            index_GF = np.argpartition(apart_GR, few - 1, axis=1)[:, :few]
+            far_GF = np.stack([self._measure(asked_GD, row_R[index_G]) for index_G in index_GF.T], axis=1)
+            best_G = index_GF[np.arange(len(best_G)), far_GF.argmin(axis=1)]
+        found: Rows = row_R[best_G]
+        return found
+
+    def _compare_with_all(self, asked_ND: Floats) -> Rows:
+        """Answer questions that are near to nothing, with rows: so much may be nearest that a choice saves nothing."""
+        lowest_N, row_N = np.full(len(asked_ND), np.inf, np.float32), np.zeros(len(asked_ND), np.int64)
+        doubled_ND, every_N = -2 * asked_ND, np.arange(len(asked_ND))
+        for first in range(0, len(self.bank_MD), ROWS):
+            rows = slice(first, first + ROWS)
+            apart_NR = self._multiply(doubled_ND, self.bank_MD[rows])
+            apart_NR += self._square_M[rows]
+            best_N = apart_NR.argmin(axis=1)
+            found_N = apart_NR[every_N, best_N]
+            nearer_N = found_N < lowest_N
+            row_N[nearer_N] = best_N[nearer_N] + first
+            lowest_N[nearer_N] = found_N[nearer_N]
+        return row_N
+
+    def _measure(self, asked_GD: Floats, row_G: Rows) -> Floats:
+        return squares(asked_GD - self.bank_MD.take(row_G, axis=0))
+
+    def _cells(self, point_MS: Floats, count: int) -> tuple[Floats, Rows]:
+        """Part points into at most ``count`` cells by k-means; return centres (C, S), and the cell of each point (M,).
+
+        Centres that are neighbours stand near each other; no cell is empty.
+        """
+        seen_LS = point_MS[:: max(1, len(point_MS) // LEARNT_FROM)]
+        centre_CS = seen_LS[:: max(1, len(seen_LS) // count)][:count].copy()
+        for _ in range(TURNS):
+            cell_L = self._nearest_centres(seen_LS, centre_CS)
+            order_L = cell_L.argsort(kind="stable")
+            used_c, firsts = np.unique(cell_L[order_L], return_index=True)
+            size_c = np.diff(firsts, append=len(order_L)).astype(np.float32)
+            centre_CS[used_c] = np.add.reduceat(seen_LS[order_L], firsts, axis=0) / size_c[:, None]
+        centre_CS = centre_CS[in_line(centre_CS, np.arange(len(centre_CS)))]
+        used_c, cell_M = np.unique(self._nearest_centres(point_MS, centre_CS), return_inverse=True)
+        return centre_CS[used_c], cell_M
+
+    def _nearest_centres(self, point_MS: Floats, centre_CS: Floats) -> Rows:
+        square_C, doubled_CS = squares(centre_CS), -2 * centre_CS
+        parts = [point_MS[first : first + ROWS] for first in range(0, len(point_MS), ROWS)]
+        return np.concatenate([(self._multiply(part_RS, doubled_CS) + square_C).argmin(axis=1) for part_RS in parts])
+
+
+def squares(point_ND: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Square norms (N,)."""
+    found: npt.NDArray[np.floating] = np.einsum("nd,nd->n", point_ND, point_ND)
+    return found
+
+
+def in_line(point_CS: Floats, index_R: Rows) -> Rows:
+    """Order points so that neighbours in the line are neighbours: halve them, again and again, where they spread."""
+    if len(index_R) < 3:
+        return index_R
+    here_RS = point_CS[index_R]
+    order_R = here_RS[:, here_RS.var(axis=0).argmax()].argsort()
+    first_R, second_R = np.array_split(index_R[order_R], 2)
+    return np.concatenate([in_line(point_CS, first_R), in_line(point_CS, second_R)])
