@@ -6,16 +6,19 @@ exports has to know which network it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    import numpy.typing as npt
     from anomalib.data import InferenceBatch
     from torch import Tensor, nn
 
-MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
+MODEL, SCREENING, INCLUSIONS, SCORES = "model", "screening", "inclusions", "scores"
+SEARCHED = "searched"  # the composition of a bank that the runner searches between two graphs
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Graph:
         describe: From the same images to one vector each (B, D), by which a bundle tells those that are unlike the
             images of the training; it takes the network's own features, which runtimes compute once. None: it tells
             none by them.
+        gives: Names of what it answers with, where that is not a score and a map.
+        given: From images to all that it takes, by name, where that is not images.
     """
 
     network: nn.Module
@@ -38,6 +43,8 @@ class Graph:
     size: tuple[int, int] | None = None
     multiple: int | None = None
     describe: Callable[[Tensor], Tensor] | None = None
+    gives: tuple[str, ...] = ()
+    given: Callable[[Tensor], dict[str, Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,12 @@ class ExportPlan:
         composition: How a runner puts together what the graphs answer, in plain values: ``kind``, and what that kind
             needs; see ``tools.runner.composition``.
         graphs: By name; none where the runner computes the model by itself.
+        arrays: What the runner itself needs of the model, float32, by name.
     """
 
     composition: Mapping[str, Any]
     graphs: Mapping[str, Graph]
+    arrays: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 @runtime_checkable

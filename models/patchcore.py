@@ -25,6 +25,7 @@ from .components.coreset import k_center_greedy, projection
 from .components.displaced import displaced
 from .components.gathered import GatheredPoints
 from .components.memory import read_size, spare
+from .components.patchcore_graphs import plan_searched
 from .components.patchcore_model import PatchCoreModel, counted, flat
 from .components.sizes import check_scales, listed
 from .components.spilled import SpilledPoints
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .components.tiled import Cutting
+    from .export_plan import ExportPlan
 
 
 class PatchCore(OnePassModel):
@@ -308,6 +310,13 @@ class PatchCore(OnePassModel):
         check_something(int(stays_M.sum()), "patches of a bank")
         with self.model.only(stays_M.to(self.device), self._displaced.get(path)):
             yield
+
+    def export_plan(self, size: tuple[int, int]) -> ExportPlan | None:
+        """Plan one graph; or two with a search between them, where that is faster than a graph that compares all."""
+        if not self.model.is_searched_outside_graphs():
+            return super().export_plan(size)
+        tiled = size if self.tiling is None else (self.tiling.size, self.tiling.size)
+        return plan_searched(self.model, tiled, self.describer())
 
     def bank_sizes(self) -> list[int]:
         """List the sizes of banks that ``scores_by_bank`` compares, ascending; none where images are judged in tiles.

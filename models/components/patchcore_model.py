@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from models.features.joined_backbone import Features
 
 LARGE = 4096  # patches of a bank, from which it is faster to arrange it for searches
+LARGE_FOR_GRAPHS = 8192  # from which that is faster in a bundle, too, which needs a second graph then
 TOP = 10  # patches whose mean is a score: a defect that the eye finds covers as many, noise does not
 NEVER = -1.0  # stands for the distance of padding: lower than any other, and weighed still
 TIMED = 3  # times that a search is timed
@@ -133,9 +134,31 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         grids_BDhw = self.embed_sizes(image_B3HW)
         cells_Bhw = counted(grids_BDhw, inside_BHW)
         patch_BPD = listed(grids_BDhw)
-        counts = [grid.shape[2] * grid.shape[3] for grid in grids_BDhw]
         with full_precision(patch_BPD):
-            found_BP = self.search(patch_BPD).sqrt()
+            square_BP = self.search(patch_BPD)
+        shapes = [(grid.shape[2], grid.shape[3]) for grid in grids_BDhw]
+        return self.matches(patch_BPD, square_BP, shapes, image_B3HW.shape[-2:], cells_Bhw)
+
+    def matches(
+        self,
+        patch_BPD: Tensor,
+        square_BP: Tensor,
+        shapes: Sequence[tuple[int, int]],
+        size: Sequence[int],
+        cells_Bhw: list[Tensor] | None,
+    ) -> Matches:
+        """Say what comes of a search.
+
+        Args:
+            patch_BPD: What was searched for.
+            square_BP: Squared distances to the nearest patches of the bank.
+            shapes: Patches along the axes, (h, w), of every size.
+            size: Height and width of the images.
+            cells_Bhw: Which patches of every size are of images; None: all are.
+        """
+        counts = [height * width for height, width in shapes]
+        with full_precision(patch_BPD):
+            found_BP = square_BP.sqrt()
             distance_BP = found_BP if cells_Bhw is None else found_BP.masked_fill(~flat(cells_Bhw), NEVER)
             parts_BP = torch.split(distance_BP, counts, dim=1)
             firsts = [sum(counts[:place]) for place in range(len(counts))]
@@ -144,13 +167,13 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
                 [first + worst_places(part_BP, top) for first, part_BP in zip(firsts, parts_BP, strict=True)], dim=1
             )
             worst_BN = worst_BSQ.flatten(1)
-            distances_Bhw = [part.view(-1, *grid.shape[2:]) for part, grid in zip(parts_BP, grids_BDhw, strict=True)]
+            distances_Bhw = [part.view(-1, *shape) for part, shape in zip(parts_BP, shapes, strict=True)]
             worst_BND = patch_BPD.gather(1, worst_BN.unsqueeze(2).expand(-1, -1, patch_BPD.shape[2]))
             return Matches(
                 distance_BSQ=distance_BP.gather(1, worst_BN).view(worst_BSQ.shape),
                 index_BSQ=self.nearest(worst_BND.flatten(0, 1)).view(worst_BSQ.shape),
                 worst_BSQD=worst_BND.view(*worst_BSQ.shape, -1),
-                map_BHW=self._map(distances_Bhw, image_B3HW.shape[-2:], cells_Bhw),
+                map_BHW=self._map(distances_Bhw, size, cells_Bhw),
             )
 
     def _map(self, distances_Bhw: list[Tensor], size: Sequence[int], cells_Bhw: list[Tensor] | None) -> Tensor:
@@ -175,6 +198,10 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         quick = not torch.compiler.is_exporting() and self._is_worth_arranging() and not asked_ND.requires_grad
         square_N = self._arranged(asked_ND) if quick else search_plainly(asked_ND, self.bank_MD, self._squares())
         return square_N.view(-1, patch_BPD.shape[1])
+
+    def is_searched_outside_graphs(self) -> bool:
+        """Tell whether the bank is so large that a bundle searches it beside its graphs."""
+        return len(self.bank_MD) >= LARGE_FOR_GRAPHS
 
     def _is_worth_arranging(self) -> bool:
         return is_worth_arranging(self.bank_MD) and self._is_linked

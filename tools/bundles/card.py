@@ -24,6 +24,7 @@ COMPOSED = {  # what the runner adds, where a graph holds only a part of the mod
     "hybrid": "One graph screens; another inspects the pictures that it does not pass, and finds instances on them.",
     "chain": "One graph marks inclusions, which the runner paints over before another marks boundaries.",
     "self_reference": "It compares a picture with nothing but itself: there is no graph, the runner computes it.",
+    "searched": "Between its two graphs the runner finds the nearest patches of the bank, passing over most of it.",
     "layered": (
         "It compares a cell with the others of its own array, where `predict.py` is given them all: a whole image of "
         "the array, or tiles named ARRAY_ROW,COLUMN. A cell that comes alone is compared with the reference of the "

@@ -11,14 +11,17 @@ from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from callbacks.decisions.calibration import calibration_of
 from datamodules.files.made_folders import make_folder
 from datamodules.progress import working
 from datamodules.table import CALIBRATION
 from models.components.face_cuts import cut_face
 from tools.errors import ConfigError
-from tools.runner.composition import INPUT, LAYERED
+from tools.runner.composition import INPUT, LAYERED, SEARCHED
 from tools.runner.face_parts import how_of
+from tools.runner.searching import array_file
 from tools.runner.self_check import EXPECTED, SAMPLES
 from tools.runner.specification import BY_KIND, CLOUD_FILE, SPEC
 from tools.runner.tiles import cut
@@ -162,8 +165,11 @@ def fill(
         whole = datamodule.reading.height, datamodule.reading.width
         size = (tiles["size"], tiles["size"]) if tiles else whole
         images = quantisation_images(datamodule, tiles) if "int8" in precisions else []
-        graphs, cloud = describing(plan_of(module, whole).graphs, calibration_of(module).cloud)
+        plan = plan_of(module, whole)
+        graphs, cloud = describing(plan.graphs, calibration_of(module).cloud)
         forms = write_forms(graphs, size, folder, precisions, images)
+        for name, values in plan.arrays.items():
+            np.save(folder / array_file(name), values, allow_pickle=False)
         write_safetensors(module.model, folder / "model.safetensors", {"model": str(config.model["_target_"])})
     evidence = {
         "metrics": {} if trained.tested is None else trained.tested.read_json(METRICS),
@@ -175,7 +181,8 @@ def fill(
         write_json(folder / CLOUD_FILE, cloud.to_dict())
     write_json(folder / SPEC, spec)
     merging = spec["defects"]["rules"]["merge_gap"] > 0
-    write_runner(folder, merging=merging, arrays=spec["composition"]["kind"] == LAYERED)
+    kind = spec["composition"]["kind"]
+    write_runner(folder, merging=merging, arrays=kind == LAYERED, searching=kind == SEARCHED)
     write_checksums(folder)
 
 

@@ -21,7 +21,7 @@ from models.export_plan import Explains
 from models.tensor_files import save_tensors
 from tools.errors import ConfigError
 from tools.mishaps import first_line
-from tools.runner.composition import EMBEDDING, INPUT, MAP, MODEL, SCORE
+from tools.runner.composition import EMBEDDING, INPUT, MAP, SCORE
 
 from .intel import nncf, openvino, opset13
 from .onnx_files import save_onnx, write_half
@@ -96,6 +96,24 @@ class MapsAlone(nn.Module):
         return map_BHW.amax(dim=(1, 2)), map_BHW
 
 
+class Part(nn.Module):
+    """A network as one graph of several, that answers with what the runner goes on with.
+
+    Args:
+        graph: Names what it gives.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.network, self.describe = graph.network, graph.describe
+        self.names = [*graph.gives, *([] if graph.describe is None else [EMBEDDING])]
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """Answer, and describe the images last."""
+        described = [] if self.describe is None else [self.describe(*given).flatten(1)]
+        return *self.network(*given), *described
+
+
 class Instances(nn.Module):
     """A Mask R-CNN as a graph: one image (1, 3, H, W) to boxes (D, 4), labels, scores (D,) and masks (D, M, M).
 
@@ -159,13 +177,17 @@ def write_any_size(graph: MapsAlone, multiple: int, path: Path) -> None:
 
 
 def write_onnx(
-    graph: RawOutputs | MapsAlone, example_B3HW: Tensor, path: Path, sides: Mapping[int, Any] | None = None
+    graph: RawOutputs | MapsAlone | Part,
+    example: Tensor | dict[str, Tensor],
+    path: Path,
+    sides: Mapping[int, Any] | None = None,
 ) -> None:
-    """Export a graph of scores and maps for any batch, from 1 up, into one file.
+    """Export a graph for any batch, from 1 up, into one file.
 
     Args:
         graph: In evaluation mode.
-        example_B3HW: A batch of 2: torch's exporter takes a batch of 1 for a constant.
+        example: A batch of 2 images (B, 3, H, W), for torch's exporter takes a batch of 1 for a constant; or all that
+            the graph takes, by name, with two of each.
         path: Of the file.
         sides: What may change but the number of images, by axis; None: nothing else.
 
@@ -173,15 +195,17 @@ def write_onnx(
         ConfigError: The graph holds for one number of images only, or is too large for one file.
     """
     batch = torch.export.Dim("batch", min=1)
+    given = {INPUT: example} if isinstance(example, torch.Tensor) else example
+    shapes = tuple({0: batch, **(sides or {})} for _ in given)
     with torch.no_grad(), _quiet_exporter():
         program = torch.onnx.export(
             graph.eval(),
-            (example_B3HW,),
+            tuple(given.values()),
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
+            input_names=list(given),
             output_names=graph.names,
-            dynamic_shapes=({0: batch, **(sides or {})},),
+            dynamic_shapes=(shapes,) if isinstance(graph, Part) else shapes,
             verbose=False,
         )
     if program is None:
@@ -239,20 +263,31 @@ def write_forms(
         _write_graph(graph, graph.size or size, folder / f"{name}.onnx")
     forms = []
     for precision in precisions:
-        stems = {name: name if precision == "fp32" else f"{name}_{precision}" for name in graphs}
+        stems = _stems(graphs, precision)
         for name, stem in stems.items():
-            source = folder / f"{name}.onnx"
-            if precision == "fp16":
-                write_half(source, folder / f"{stem}.onnx")
-            if precision == "int8":
-                write_int8(source, folder / f"{stem}.xml", images)
-            else:
-                write_openvino(folder / f"{stem}.onnx", folder / f"{stem}.xml", half=precision == "fp16")
+            if precision == "fp32" or stem != name:
+                _write_precision(folder / name, folder / stem, precision, images)
         for runtime, suffix in (("onnxruntime", ".onnx"), ("openvino", ".xml")):
-            if (folder / f"{stems[MODEL]}{suffix}").is_file():
+            if all((folder / f"{stem}{suffix}").is_file() for stem in stems.values()):
                 files = {name: f"{stem}{suffix}" for name, stem in stems.items()}
                 forms.append({"runtime": runtime, "precision": precision, "files": files})
     return forms
+
+
+def _stems(graphs: Mapping[str, Graph], precision: str) -> dict[str, str]:
+    """Name the files of a precision, without their suffix: in int8, what follows the features stays as it is."""
+    same = [name for name, graph in graphs.items() if precision == "int8" and graph.given is not None]
+    return {name: name if precision == "fp32" or name in same else f"{name}_{precision}" for name in graphs}
+
+
+def _write_precision(source: Path, target: Path, precision: str, images: Sequence[dict[str, Any]]) -> None:
+    """Write a graph, whose ONNX in single precision is there, in a precision; paths have no suffix."""
+    if precision == "int8":
+        write_int8(source.with_suffix(".onnx"), target.with_suffix(".xml"), images)
+        return
+    if precision == "fp16":
+        write_half(source.with_suffix(".onnx"), target.with_suffix(".onnx"))
+    write_openvino(target.with_suffix(".onnx"), target.with_suffix(".xml"), half=precision == "fp16")
 
 
 def _check_precisions(graphs: Mapping[str, Graph], precisions: Sequence[str]) -> None:
@@ -270,6 +305,12 @@ def _write_graph(graph: Graph, size: tuple[int, int], path: Path) -> None:
     """Write a graph in ONNX and single precision."""
     if graph.instances:
         write_instances(Instances(cast("MaskRCNN", graph.network)), torch.rand(1, 3, *size), path)
+    elif graph.gives:
+        image_B3HW = torch.rand(2, 3, *size)
+        with torch.inference_mode():
+            given = None if graph.given is None else graph.given(image_B3HW)
+        example = image_B3HW if given is None else {name: value.clone() for name, value in given.items()}
+        write_onnx(Part(graph), example, path)
     elif graph.multiple is not None:
         write_any_size(MapsAlone(graph.network), graph.multiple, path)
     else:

@@ -28,6 +28,7 @@ pillow>=11.0
 onnxruntime>=1.22   # or: openvino>=2025.2
 """
 SCIPY = "scipy>=1.14   # {}\n"
+THREADPOOLCTL = "threadpoolctl>=3.5   # searches a large bank\n"
 MERGING = "merges fragments of defects, as callbacks.evaluation.defects.merge_gap of the run asks for"
 ARRAYS = "finds the lattices of arrays"
 PREDICT = '''"""Judges pictures with this bundle: python predict.py SOURCE ..."""
@@ -41,13 +42,14 @@ if __name__ == "__main__":
 '''
 
 
-def write_runner(folder: Path, *, merging: bool, arrays: bool = False) -> None:
+def write_runner(folder: Path, *, merging: bool, arrays: bool = False, searching: bool = False) -> None:
     """Put the runner into a bundle, with all of Loupe that it imports, byte for byte: they judge by the same code.
 
     Args:
         folder: The bundle.
         merging: Whether fragments of defects are merged, which takes SciPy.
         arrays: Whether it judges cells within their arrays, which takes SciPy, too.
+        searching: Whether it searches a large bank, which takes threadpoolctl.
     """
     for place, source in shipped().items():
         target = folder / RUNNER / place
@@ -55,7 +57,7 @@ def write_runner(folder: Path, *, merging: bool, arrays: bool = False) -> None:
         target.write_bytes(source.read_bytes())
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")
     uses = [use for use, needed in ((MERGING, merging), (ARRAYS, arrays)) if needed]
-    requirements = REQUIREMENTS + (SCIPY.format("; ".join(uses)) if uses else "")
+    requirements = REQUIREMENTS + (SCIPY.format("; ".join(uses)) if uses else "") + THREADPOOLCTL * searching
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 

@@ -130,6 +130,7 @@ def _of_bundle(path: str, asked: Asked) -> tuple[Search, str]:
     from tools.runner.bundle import Bundle  # noqa: PLC0415 - geometry alone does without any runtime
     from tools.runner.composition import compose  # noqa: PLC0415
     from tools.runner.network import open_graphs  # noqa: PLC0415
+    from tools.runner.searching import open_arrays  # noqa: PLC0415
     from tools.runner.specification import SPEC  # noqa: PLC0415
 
     bundle = Bundle(path, image_threshold=asked.threshold)
@@ -142,7 +143,9 @@ def _of_bundle(path: str, asked: Asked) -> tuple[Search, str]:
         side, overlap, tiles["merge_overlap"] if tiles else 0.5, tiles.get("limit", 5000) if tiles else 5000
     )
     search = Search(
-        judge=compose(alone, open_graphs(bundle.folder, bundle.form, None)),
+        judge=compose(
+            alone, open_graphs(bundle.folder, bundle.form, None), open_arrays(bundle.folder, composition), None
+        ),
         decision=bundle.decision,
         rules=rules,
         scale=_scale(bundle.size, _usual_size(bundle.usual)),

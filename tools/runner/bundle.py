@@ -20,6 +20,7 @@ from .face_inspector import inspector_of
 from .judge import Judge
 from .measuring import Measuring
 from .network import choose_form, open_graphs
+from .searching import open_arrays
 from .spec_check import check_spec, explaining
 from .specification import BY_KIND, CLOUD, CLOUD_FILE, SPEC, check_files, hash_file, is_edited, read_object, read_spec
 from .zoning import Zoning
@@ -90,12 +91,13 @@ class Bundle(Judge):
         resize = self.spec["input"]["resize"]
         enhance = self.spec["input"].get("enhance", {"entries": []})  # earlier bundles have none
         graphs = open_graphs(self.folder, self.form, threads)
+        arrays = open_arrays(self.folder, self.spec["composition"])
         usual = Usual.from_dict(self.spec["usual"]) if self.spec.get("usual") else None
         cloud = self._read_cloud()
         acceptance = Acceptance(**self.spec["acceptance"]) if self.spec.get("acceptance") else None
         measuring = Measuring.read(self.spec["defects"])
         super().__init__(
-            infer=compose_distances(compose(self.spec, graphs), cloud),
+            infer=compose_distances(compose(self.spec, graphs, arrays, threads), cloud),
             decision=Decision(self.spec["thresholds"], image_threshold, pixel_threshold),
             size=(resize["height"], resize["width"]),
             white_level=self.spec["input"]["white_level"],

@@ -17,6 +17,7 @@ from .face_parts import judge_faces
 from .instances import judge_instances
 from .layered import judge_layered
 from .result import Prediction
+from .searching import BANK, PATCHES, SQUARES, Searching
 from .self_reference import judge_alone
 from .specification import BundleError
 from .tiles import judge_tiles
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from .network import Array, Graph
 
 INPUT, SCORE, MAP, EMBEDDING = "image", "score", "map", "embedding"
-MODEL, SCREENING, INCLUSIONS = "model", "screening", "inclusions"
+MODEL, SCREENING, INCLUSIONS, SCORES = "model", "screening", "inclusions", "scores"
 SINGLE, INSTANCES, HYBRID, ALONE = "single", "instances", "hybrid", "self_reference"
-LAYERED, CHAIN = "layered", "chain"
+LAYERED, CHAIN, SEARCHED = "layered", "chain", "searched"
 
 
-def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array], Prediction]:
+def compose(
+    spec: dict[str, Any], graphs: dict[str, Graph], arrays: dict[str, Array], threads: int | None
+) -> Callable[[Array], Prediction]:
     """Say how the graphs of a bundle make a prediction: by the composition that its ``spec.json`` names.
 
     * ``single``: one graph, from a batch of images to scores and maps.
@@ -44,15 +47,24 @@ def compose(spec: dict[str, Any], graphs: dict[str, Graph]) -> Callable[[Array],
     * ``self_reference``: no graph; every image is judged by a model of itself.
     * ``chain``: one graph marks inclusions, which are painted over here before another marks boundaries.
     * ``layered``: no graph; every cell of an array is judged by the standards of the training arrays.
+    * ``searched``: one graph describes patches, their nearest in a bank are found here, and another scores.
 
     Where it names ``tiles``, the graphs judge tiles, or faces cut out about their axis, which are put together here.
 
+    Args:
+        spec: The content of ``spec.json``.
+        graphs: By name.
+        arrays: That the composition names, by name.
+        threads: Of what is computed here; None: as many as there are.
+
     Raises:
-        BundleError: This runner knows no such composition.
+        BundleError: This runner knows no such composition, or a package is missing.
     """
     composition = spec["composition"]
     known: dict[str, Callable[[dict[str, Any], dict[str, Graph], Array], Prediction]]
     known = {SINGLE: _single, INSTANCES: _instances, HYBRID: _hybrid, ALONE: _alone, LAYERED: _layered, CHAIN: _chain}
+    if composition["kind"] == SEARCHED:
+        known[SEARCHED] = partial(_searched, Searching(arrays[BANK], threads))
     if composition["kind"] not in known:
         raise BundleError(
             f"Expected a composition that this runner knows, but found {composition['kind']!r}; use the runner that "
@@ -95,6 +107,16 @@ def _single(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: A
     del composition
     found = graphs[MODEL]({INPUT: image_B3HW})
     return Prediction(found[SCORE], found[MAP], embedding_BD=found.get(EMBEDDING))
+
+
+def _searched(
+    search: Searching, composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array
+) -> Prediction:
+    del composition
+    described = graphs[MODEL]({INPUT: image_B3HW})
+    embedding_BD = described.pop(EMBEDDING, None)
+    found = graphs[SCORES]({**described, SQUARES: search(described[PATCHES])})
+    return Prediction(found[SCORE], found[MAP], embedding_BD=embedding_BD)
 
 
 def _alone(composition: dict[str, Any], graphs: dict[str, Graph], image_B3HW: Array) -> Prediction:

@@ -1,0 +1,97 @@
+"""Bundles of large banks: the runner searches between two graphs, and finds what the run finds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.components import patchcore_model
+from tools.cli import main
+from tools.runner import Bundle, BundleError
+from tools.runner.searching import Searching
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = (
+    *("data=synthetic", "data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0"),
+    *("data.good=120", "data.defective=80", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
+    *("callbacks.evaluation.atlas=0", "trainer=cpu", "model=patchcore", "model.bank_size=600", "report=false"),
+)
+pytestmark = pytest.mark.procedure
+
+
+def exported(out: Path, monkeypatch: pytest.MonkeyPatch, *more: str, precisions: str = "[fp32]") -> Path:
+    """Train a run with a bank that counts as large, and export it."""
+    monkeypatch.setattr(patchcore_model, "LARGE_FOR_GRAPHS", 100)
+    assert main(["train", *DATA, f"data.root={out / 'drawn'}", f"out={out}", "name=a", "id=run", *more]) == 0
+    run = out / "a" / "run"
+    assert main(["export", f"run={run}", "pictures=16", "samples=2", f"precisions={precisions}"]) == 0
+    return run
+
+
+def compare(run: Path, bundle: Bundle) -> None:
+    """Hold scores of a bundle against those of the test."""
+    tested = pd.read_csv(run / "predictions.csv").head(24)
+    found = np.array([bundle(path).score for path in tested["image_path"]])
+    np.testing.assert_allclose(found, tested["score"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("model.scales=[1,1.5]", "model.score=top_mean"), id="sizes", marks=pytest.mark.slow),
+        pytest.param(("data.fit=letterbox",), id="letterbox", marks=pytest.mark.slow),
+        pytest.param(("tiling=hann", "tiling.size=32"), id="tiles", marks=pytest.mark.slow),
+    ],
+)
+def test_a_bundle_with_a_search_agrees_with_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    run = exported(tmp_path, monkeypatch, *more)
+    folder = run / "bundle"
+    spec = json.loads((folder / "spec.json").read_text())
+    assert spec["composition"]["kind"] == "searched"
+    assert (folder / "bank.npy").is_file()
+    assert "threadpoolctl" in (folder / "requirements.txt").read_text()
+    for runtime in ("onnxruntime", "openvino"):
+        compare(run, Bundle(folder, runtime=runtime, threads=1))
+    compare(run, Bundle(folder, threads=3))
+
+
+@pytest.mark.slow
+def test_smaller_precisions_share_what_follows_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = exported(tmp_path, monkeypatch, precisions="[fp32,fp16,int8]")
+    forms = json.loads((run / "bundle" / "spec.json").read_text())["forms"]
+    files = {(form["runtime"], form["precision"]): form["files"] for form in forms}
+    assert files["openvino", "int8"] == {"model": "model_int8.xml", "scores": "scores.xml"}
+    assert files["onnxruntime", "fp16"] == {"model": "model_fp16.onnx", "scores": "scores_fp16.onnx"}
+    parity = json.loads((run / "bundle" / "parity.json").read_text())
+    assert parity["passed"]
+
+
+def test_a_bank_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = exported(tmp_path, monkeypatch) / "bundle" / "bank.npy"
+    bank.write_bytes(bank.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(BundleError, match=r"Expected .*bank\.npy to be as it was exported, but its checksum differs"):
+        Bundle(bank.parent)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with pytest.raises(BundleError, match="Expected threadpoolctl to be installed"):
+        Searching(np.zeros((5, 3), np.float32), 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_the_runner_finds_the_nearest(threads: int | None) -> None:
+    rng = np.random.default_rng(0)
+    bank, patch = rng.normal(size=(3000, 40)).astype(np.float32), rng.normal(size=(3, 90, 40)).astype(np.float32)
+    true = ((patch[:, :, None].astype(float) - bank) ** 2).sum(axis=3).min(axis=2)
+    np.testing.assert_allclose(Searching(bank, threads)(patch), true, rtol=1e-5)
