@@ -125,8 +125,9 @@ class BankSearch:
         Most have one in the cell that they lie in, and need no search. Others are searched for no farther than asked.
         """
         order_N, groups = self._grouped(asked_ND)
+        square_N: Floats = np.concatenate(self._at_once(self._ask_at_home, groups), dtype=np.float32)
         is_near_N = np.empty(len(asked_ND), dtype=bool)
-        is_near_N[order_N] = np.concatenate(self._at_once(self._ask_at_home, groups)) <= square
+        is_near_N[order_N] = square_N <= square
         far_F = np.flatnonzero(~is_near_N)
         if len(far_F):
             far_FD = asked_ND[far_F]
@@ -190,8 +191,8 @@ class BankSearch:
 
         Or find that nothing is, or that too much may be.
         """
-        needed_GC = group.nearest_GC <= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
-        line_R, short_GR = self._compare_short(group.row_GS, needed_GC.any(axis=0))
+        needed_GC: npt.NDArray[np.bool_] = group.nearest_GC <= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
+        line_R, short_GR = self._compare_short(group.row_GS, np.any(needed_GC, axis=0))
         most_G = known_G - group.square_G + np.float32(ROUNDING) * (group.square_G + known_G)
         line_R = line_R[(short_GR <= most_G[:, None]).any(axis=0)]
         if len(line_R) > MOST * len(self._cell_M):

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from models.components import patchcore_model
+from models.components.patchcore_graphs import plan_searched
+from models.patchcore import PatchCore
+from tools.bundles.graphs import write_forms
 from tools.cli import main
 from tools.runner import Bundle, BundleError
+from tools.runner.composition import INPUT
 from tools.runner.searching import Searching
 
 if TYPE_CHECKING:
@@ -23,15 +28,16 @@ DATA = (
     *("data.good=120", "data.defective=80", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
     *("callbacks.evaluation.atlas=0", "trainer=cpu", "model=patchcore", "model.bank_size=600", "report=false"),
 )
+NET = {"name": "loupe_net", "layers": [2, 3], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
 pytestmark = pytest.mark.procedure
 
 
-def exported(out: Path, monkeypatch: pytest.MonkeyPatch, *more: str, precisions: str = "[fp32]") -> Path:
+def exported(out: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     """Train a run with a bank that counts as large, and export it."""
     monkeypatch.setattr(patchcore_model, "LARGE_FOR_GRAPHS", 100)
     assert main(["train", *DATA, f"data.root={out / 'drawn'}", f"out={out}", "name=a", "id=run", *more]) == 0
     run = out / "a" / "run"
-    assert main(["export", f"run={run}", "pictures=16", "samples=2", f"precisions={precisions}"]) == 0
+    assert main(["export", f"run={run}", "pictures=16", "samples=2"]) == 0
     return run
 
 
@@ -66,14 +72,19 @@ def test_a_bundle_with_a_search_agrees_with_its_run(
 
 
 @pytest.mark.slow
-def test_smaller_precisions_share_what_follows_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = exported(tmp_path, monkeypatch, precisions="[fp32,fp16,int8]")
-    forms = json.loads((run / "bundle" / "spec.json").read_text())["forms"]
-    files = {(form["runtime"], form["precision"]): form["files"] for form in forms}
-    assert files["openvino", "int8"] == {"model": "model_int8.xml", "scores": "scores.xml"}
-    assert files["onnxruntime", "fp16"] == {"model": "model_fp16.onnx", "scores": "scores_fp16.onnx"}
-    parity = json.loads((run / "bundle" / "parity.json").read_text())
-    assert parity["passed"]
+def test_smaller_precisions_share_what_follows_the_features(tmp_path: Path) -> None:
+    image = torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    module = PatchCore(NET, bank_size=300).eval()
+    with torch.inference_mode():
+        module.collect(image)
+        module.fit()
+    plan = plan_searched(module.model, (64, 64), None)
+    given = [{INPUT: part.numpy()} for part in image.split(1)]
+    forms = {(form["runtime"], form["precision"]): form["files"] for form in
+             write_forms(plan.graphs, (64, 64), tmp_path, ["fp32", "fp16", "int8"], given)}  # fmt: skip
+    assert forms["openvino", "int8"] == {"model": "model_int8.xml", "scores": "scores.xml"}
+    assert forms["onnxruntime", "fp16"] == {"model": "model_fp16.onnx", "scores": "scores_fp16.onnx"}
+    assert all((tmp_path / file).is_file() for files in forms.values() for file in files.values())
 
 
 def test_a_bank_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
