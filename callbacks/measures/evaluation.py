@@ -87,6 +87,7 @@ class Evaluation(Callback):
             pl_module, calibration_of(pl_module), samples, self.settings, self.acceptance, self.inspector
         )
         self._tested.fit = getattr(data, "fit", SQUASH)
+        self._tested.parts_alone = getattr(data, "foreground", None) is not None
         self._at_work = deepcopy(self.measures)
         for measure in self._at_work.values():
             if isinstance(measure, InContext):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from datamodules.table import DEFECTIVE, GOOD
 
@@ -28,6 +29,7 @@ Category = Literal["miss", "false_alarm", "hit", "pass", "highest", "nearest", "
 
 JUDGED: tuple[Category, ...] = ("miss", "false_alarm", "hit", "pass")
 RANKED: tuple[Category, ...] = ("highest", "nearest", "lowest")
+DIMMED = 0.4  # of its brightness that ground is shown with
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Example:
             whatever its label, of the ``highest`` or ``lowest`` scores, or ``nearest`` to the threshold.
         name: Stable name of the image in the sample table.
         score: Raw, higher is worse.
-        image: (H, W, 3) uint8, as the model saw it, in that size, or in its file's proportions: see ``in_proportion``.
+        image: (H, W, 3) uint8, as the model saw it, darker where it does not count, in that size, or in its file's
+            proportions: see ``in_proportion``.
         anomaly_map: (H, W) float32, raw.
         mask: (H, W) bool, the marked defect; None where nobody marked it.
         predicted_mask: (H, W) bool, what is called defective: the map at or above the pixel threshold, on an image that
@@ -129,8 +132,14 @@ def priority(category: Category, score: float, name: str, threshold: float) -> f
 
 
 def example_of(batch: InspectionBatch, index: int, category: Category, *, on_good: bool = False) -> Example:
-    """Copy one image of a batch out of it; on one that is called good, nothing is called defective."""
-    image = batch.image[index].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
+    """Copy one image of a batch out of it, the ground about a part darker where it does not count.
+
+    On one that is called good, nothing is called defective.
+    """
+    shown_3HW = batch.image[index]
+    if batch.foreground is not None:
+        shown_3HW = torch.where(batch.foreground[index], shown_3HW, DIMMED * shown_3HW)
+    image = shown_3HW.permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
     anomaly_map = batch.anomaly_map[index].float().cpu().numpy()
     has_mask = bool(batch.has_mask[index])
     return Example(

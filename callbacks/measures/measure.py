@@ -106,6 +106,7 @@ class Tested:
             image_path, label_index, score, verdict, kind, group``, ``defect`` where there is a sample table, and the
             columns of measures that were asked before.
         fit: How images of other proportions were brought to those that the model sees.
+        parts_alone: Whether nothing but parts is to count, where they are found.
     """
 
     module: LightningModule
@@ -117,6 +118,7 @@ class Tested:
     watch: Stopwatch = field(default_factory=Stopwatch)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     fit: Fit = SQUASH
+    parts_alone: bool = False
 
     @property
     def by_rules(self) -> bool:
