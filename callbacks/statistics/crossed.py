@@ -94,11 +94,11 @@ def measure(judged: Judged, label_N: npt.ArrayLike, group_N: Sequence[str], seed
     resampled_B = balanced_errors(judged.called_N, bad_N, weights_of(bad_N, group_N, seed))
     low, high = np.percentile(resampled_B, [50 - CONFIDENCE / 2, 50 + CONFIDENCE / 2])
     both = Estimate(missed, *wilson(missed, bad)), Estimate(alarms, *wilson(alarms, good))
-    least, most = mean_interval(*both)
+    lower, upper = mean_interval(*both)
     return Measured(
         Estimate(auroc, *auroc_interval(auroc, good, bad)),
         *both,
-        Estimate((missed + alarms) / 2, min(float(low), least), max(float(high), most)),
+        Estimate((missed + alarms) / 2, min(float(low), lower), max(float(high), upper)),
     )
 
 
@@ -127,8 +127,8 @@ def gain(one: Judged, other: Judged, label_N: npt.ArrayLike, group_N: Sequence[s
     whole = np.ones((1, len(bad_N)))
     value = balanced_errors(one.called_N, bad_N, whole)[0] - balanced_errors(other.called_N, bad_N, whole)[0]
     low, high = np.percentile(gain_B, [50 - CONFIDENCE / 2, 50 + CONFIDENCE / 2])
-    least, most = paired_interval(one.called_N == bad_N, other.called_N == bad_N, bad_N)
-    return Estimate(float(value), min(float(low), float(value), least), max(float(high), float(value), most))
+    lower, upper = paired_interval(one.called_N == bad_N, other.called_N == bad_N, bad_N)
+    return Estimate(float(value), min(float(low), float(value), lower), max(float(high), float(value), upper))
 
 
 def paired_interval(one_right_N: Flags, other_right_N: Flags, bad_N: Flags) -> tuple[float, float]:

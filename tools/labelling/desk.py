@@ -125,7 +125,7 @@ class Desk:
             "mark": _plain(mark),
             "by": who,
             "given": _plain(given),
-            "has_mask": bool(mark is not None and mark.mask) or (mark is None and bool(item.mask) and which != SECOND),
+            "has_mask": bool(mark is not None and mark.mask) or (mark is None and item.marked and which != SECOND),
             "opinions": opinions,
             "held_by": holder if (holder := self.leases.holder(image)) != by else "",
         }

@@ -24,6 +24,7 @@ from .entries import DEFECTIVE
 from .labels_file import OPEN, labels_of, word_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -76,9 +77,20 @@ def write_labelme(desk: Desk, masks: Masks, folder: Path) -> Path:
     return folder / LABELME
 
 
-def labelme_text(item: Item, label: Label, masks: Masks, folder: Path, *, flagged: bool = True) -> str:
-    """Write the labels of an image in labelme's form, for a file in ``folder``; ``flagged`` with its verdict."""
-    outlines = [outline for outline, _ in outlines_of(label, masks)]
+def labelme_text(
+    item: Item, label: Label, masks: Masks, folder: Path, *, flagged: bool = True, beside: Sequence[Outline] = ()
+) -> str:
+    """Write the labels of an image in labelme's form, for a file in ``folder``.
+
+    Args:
+        item: The image.
+        label: What it counts as.
+        masks: That were drawn.
+        folder: Where the file will lie.
+        flagged: With its verdict.
+        beside: Outlines that mark no defect, and stay.
+    """
+    outlines = [*beside, *(outline for outline, _ in outlines_of(label, masks))]
     file = os.path.relpath(item.path.resolve(), folder.resolve())
     content = to_labelme(outlines, file, *size_of(item)) | {"flags": {word_of(label): True} if flagged else {}}
     return json.dumps(content, ensure_ascii=False) + "\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tools.configuring.build import build
 
 from .entries import DEFECTIVE, GOOD, Mark
-from .items import Gathered, Item, gather, item_of_row, with_layers, with_score
+from .items import Gathered, Item, gather, item_of_row, labels_aside, with_layers, with_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,8 @@ def items_of_data(config: DictConfig) -> Gathered:
     datamodule: InspectionDataModule = build(config.data, "data")
     table, problems = datamodule.listing()
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    items = with_layers([item_of_row(row, str(row["name"])) for row in rows], rows)
+    aside = labels_aside(config.data)
+    items = with_layers([item_of_row(row, str(row["name"]), aside) for row in rows], rows)
     if config.choices.data in WHOLE:
         items = whole_images(items)
     first = f", such as {problems[0].path}: {problems[0].problem}" if problems else ""

@@ -24,6 +24,8 @@ from .entries import DEFECTIVE, GOOD, Mark
 from .queue import Scored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tools.runs.run_folder import RunFolder
 
 _TEXT = dict.fromkeys(("name", "image_path", "kind", "group", "defect"), "str")
@@ -42,6 +44,8 @@ class Item:
         kind: Its sub-population.
         given: What the data on disk calls it; None: unknown.
         mask: File of its mask on disk; empty where there is none.
+        outlines: File with its outlines on disk, in place of a mask; empty where there is none.
+        aside: Labels of outlines that mark no defect, but the part or the ground.
         group: What it belongs to: its part, build or scan.
         before: The layer below it; None where there is none.
         after: The layer above it.
@@ -55,6 +59,8 @@ class Item:
     kind: str = ""
     given: Mark | None = None
     mask: str = ""
+    outlines: str = ""
+    aside: tuple[str, ...] = ()
     group: str = ""
     before: Path | None = None
     after: Path | None = None
@@ -63,6 +69,12 @@ class Item:
     def scored(self) -> Scored:
         """What decides its place in the queue."""
         return Scored(self.name, self.score, self.threshold)
+
+    @property
+    def marked(self) -> bool:
+        """Whether defects are marked on it on disk, so far as its label says."""
+        defective = self.given is not None and self.given.verdict == DEFECTIVE
+        return bool(self.mask) or (bool(self.outlines) and defective)
 
 
 @dataclass(frozen=True)
@@ -135,9 +147,9 @@ def items_of_run(folder: RunFolder) -> Gathered:
     image = Scoped.from_dict(folder.read_json(CALIBRATION)["image"])
     samples = read_table(folder.path / SAMPLES)
     about = [{str(key): value for key, value in row.items()} for row in samples.to_dict("records")]
-    known = dict(
-        zip(samples["name"], with_layers([item_of_row(row, str(row["name"])) for row in about], about), strict=True)
-    )
+    aside = labels_aside(folder.load_config().data)
+    made = [item_of_row(row, str(row["name"]), aside) for row in about]
+    known = dict(zip(samples["name"], with_layers(made, about), strict=True))
     items = []
     for row in table.to_dict("records"):
         item = known.get(row["name"])
@@ -148,8 +160,8 @@ def items_of_run(folder: RunFolder) -> Gathered:
     return gather(items, f"run {folder.path.parent.name}/{folder.path.name}", remarks)
 
 
-def item_of_row(row: dict[str, Any], name: str) -> Item:
-    """Make an item of a row of a sample table."""
+def item_of_row(row: dict[str, Any], name: str, aside: tuple[str, ...] = ()) -> Item:
+    """Make an item of a row of a sample table; ``aside`` are labels of outlines that mark no defect."""
     given = {GOOD_INDEX: Mark(GOOD), DEFECTIVE_INDEX: Mark(DEFECTIVE, str(row.get("defect") or ""))}
     return Item(
         name=name,
@@ -158,8 +170,15 @@ def item_of_row(row: dict[str, Any], name: str) -> Item:
         kind=str(row.get("kind") or ""),
         given=given.get(int(row["label_index"])),
         mask=str(row.get("mask_path") or ""),
+        outlines=str(row.get("annotation_path") or ""),
+        aside=aside,
         group=str(row.get("group") or ""),
     )
+
+
+def labels_aside(data: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the labels of outlines that mark no defect, as the config of a data set says them."""
+    return tuple(str(label) for key in ("parts", "background") for label in data.get(key) or ())
 
 
 def with_score(item: Item, score: float | None, threshold: float | None) -> Item:

@@ -18,6 +18,9 @@ from datamodules.files.csv_text import LINE_END, Rows, bare, guarded, map_texts
 from datamodules.files.whole_files import write_whole
 from datamodules.layouts.label_table import read_text_table
 from datamodules.masks.matching import split_mask
+from datamodules.outlines.annotations import read_annotation
+from datamodules.outlines.coco import is_coco_file
+from datamodules.outlines.instances import is_named
 from datamodules.outlines.names import same_parts, split_path
 
 from .entries import DECIDED, DEFECTIVE, GOOD, REWORK
@@ -108,14 +111,14 @@ def return_labels(
     root = root.expanduser().resolve()
     if layout is None:
         raise DataError(f"Expected data to be one of {', '.join(LAYOUTS)} to write labels into, but found {data!r}.")
-    if layout.outlines and (root / "annotations").is_dir():
-        raise DataError(
-            f"Expected {root} to say its labels by folders or labels.csv, but found annotations/, whose COCO files say "
-            "them; write export=coco, and use that file."
-        )
     labels = {name: label for name, label in labels_of(desk).items() if desk.item(name).path.is_relative_to(root)}
     if not labels:
         raise DataError(f"Expected labels of images below {root}, but found none; label some first.")
+    if (coco := _coco_of(desk, labels)) is not None:
+        raise DataError(
+            f"Expected {root} to say its labels by folders or labels.csv, but found {coco.name}, a COCO file that says "
+            "them; write export=coco, and use that file."
+        )
     keeper = _Keeper(root, out / REPLACED)
     found = Returned(len(labels), 0, root)
     if layout.column:
@@ -214,6 +217,12 @@ def _place_of_row(row: dict[str, str], layout: Layout) -> tuple[str, ...]:
     return ("",) if match is None else (*same_parts([match["array"]]), str(int(match["row"])), str(int(match["col"])))
 
 
+def _coco_of(desk: Desk, labels: dict[str, Label]) -> Path | None:
+    """Find a COCO file that says what images of the set are."""
+    files = dict.fromkeys(desk.item(name).outlines for name in labels)
+    return next((Path(file) for file in files if file and is_coco_file(file)), None)
+
+
 def _lacks_marks(label: Label) -> bool:
     return word_of(label) == DEFECTIVE and not label.mark.mask
 
@@ -245,20 +254,29 @@ def _write_marks(item: Item, label: Label, layout: Layout, masks: Masks, keeper:
 
 
 def _write_outlines(item: Item, label: Label, masks: Masks, keeper: _Keeper) -> int:
-    """Write a label file of labelme's beside an image, or take away one that says otherwise."""
-    beside = [item.path.with_name(f"{item.path.stem}{end}") for end in ("_mask.json", ".json")]
-    if item.mask and Path(item.mask).is_relative_to(keeper.root):
-        beside.insert(0, Path(item.mask))
-    there = [path for path in beside if path.is_file()]
+    """Write a label file of labelme's beside an image, or take away one that says otherwise.
+
+    What outlines the part or the ground stays.
+    """
     word = word_of(label)
-    if word == GOOD:
+    if word not in DECIDED or (word == DEFECTIVE and not label.mark.mask):
+        return 0
+    places = [item.path.with_name(f"{item.path.stem}{end}") for end in ("_mask.json", ".json")]
+    if item.outlines and Path(item.outlines).is_relative_to(keeper.root):
+        places.insert(0, Path(item.outlines))
+    there = [path for path in dict.fromkeys(places) if path.is_file()]
+    beside = []
+    if item.outlines and there:
+        found = read_annotation(there[0], item.path, *size_of(item)).outlines
+        beside = [outline for outline in found if is_named(outline.label, item.aside)]
+    if word == GOOD and not beside:
         for path in there:
             keeper.remove(path)
-    if word != DEFECTIVE or not label.mark.mask:
         return 0
-    path = there[0] if there else beside[-1]
-    keeper.write(path, labelme_text(item, label, masks, path.parent, flagged=False).encode())
-    return 1
+    path = there[0] if there else places[-1]
+    text = labelme_text(item, label, masks, path.parent, flagged=False, beside=beside)
+    keeper.write(path, text.encode())
+    return int(word == DEFECTIVE)
 
 
 def _empty(size: tuple[int, int]) -> bytes:

@@ -19,6 +19,9 @@ from datamodules.files.boxes import cut, parse_box
 from datamodules.files.images import read_image, resize
 from datamodules.masks.matching import split_mask
 from datamodules.masks.reading import mask_values
+from datamodules.outlines.annotations import read_annotation
+from datamodules.outlines.instances import is_named
+from datamodules.outlines.polygons import fill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,11 +123,16 @@ def png_of(values: npt.NDArray[np.uint8]) -> bytes:
 
 
 def mask_on_disk(item: Item) -> bytes:
-    """Give the mask of an image that its data set has, white on black; several files of one are united.
+    """Give the mask of an image that its data set has, white on black; several files, or outlines, are united.
 
     Raises:
         UnreadableImageError: It cannot be read, or there is none.
     """
+    if item.outlines and not item.mask:
+        values = stored(item.path, item.box)
+        found = read_annotation(item.outlines, item.path, *values.shape[:2]).outlines
+        filled = [fill(one.rings, *values.shape[:2]) for one in found if not is_named(one.label, item.aside)]
+        return png_of(np.any([np.zeros(values.shape[:2], np.bool_), *filled], axis=0).astype(np.uint8) * 255)
     if not item.mask:
         raise UnreadableImageError(item.path, "has no mask", "draw one")
     marks = np.any([mask_values(name) > ON for name in split_mask(item.mask)], axis=0)

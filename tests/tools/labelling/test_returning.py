@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from datamodules.errors import DataError
 from datamodules.fiber import FiberDataModule
@@ -26,11 +24,8 @@ from datamodules.oring import OringDataModule
 from datamodules.outlines.annotations import read_annotation
 from datamodules.outlines.polygons import fill
 from datamodules.print3d import Print3dDataModule
-from tools.labelling.entries import Mark
 from tools.labelling.foreign import write_coco, write_labelme
-from tools.labelling.gathering import whole_images
 from tools.labelling.images_file import labels_of_journal, write_images
-from tools.labelling.items import gather, item_of_row
 from tools.labelling.journal import JOURNAL
 from tools.labelling.labels_file import write_labels
 from tools.labelling.masks import MASKS, Masks
@@ -38,52 +33,12 @@ from tools.labelling.returning import REPLACED, return_labels
 from tools.runs.calibrating import read_wanted
 
 from .conftest import images, open_desk
+from .marking import SIZE, desk_of, draw, listed, png, say, spot
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from datamodules.base import InspectionDataModule
     from tools.labelling.desk import Desk
-
-SIZE = (40, 48)
-
-
-def png(values: npt.NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def spot(x: int = 10, y: int = 12) -> npt.NDArray[np.uint8]:
-    values = np.zeros(SIZE, np.uint8)
-    cv2.circle(values, (x, y), 5, 255, -1)
-    return values
-
-
-def draw(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(seed).integers(60, 160, SIZE, np.uint8)
-    assert cv2.imwrite(str(path), values)
-
-
-def desk_of(datamodule: InspectionDataModule, out: Path, *, whole: bool = False) -> Desk:
-    """Open a desk over what a datamodule lists."""
-    table, _ = datamodule.listing()
-    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    items = [item_of_row(row, str(row["name"])) for row in rows]
-    return open_desk(gather(whole_images(items) if whole else items), out)
-
-
-def say(desk: Desk, masks: Masks, name: str, verdict: str, defect: str = "", mask: Any = None) -> None:
-    kept = "" if mask is None else masks.keep(png(mask), mask.shape[:2])
-    desk.say(f"{name} {verdict}", "Ada", name, Mark(verdict, defect, kept))
-
-
-def listed(datamodule: InspectionDataModule) -> dict[str, tuple[int, str, str]]:
-    """List label, type and mask of every image again, as the next training would."""
-    table, _ = datamodule.listing()
-    columns = table[["name", "label_index", "defect", "mask_path"]]
-    return {name: (label, defect, mask) for name, label, defect, mask in columns.itertuples(index=False)}
 
 
 def test_folders_and_a_table_that_goes_before_them(tmp_path: Path) -> None:
