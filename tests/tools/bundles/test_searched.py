@@ -55,6 +55,7 @@ def compare(run: Path, bundle: Bundle) -> None:
         pytest.param(("model.scales=[1,1.5]", "model.score=top_mean"), id="sizes", marks=pytest.mark.slow),
         pytest.param(("data.fit=letterbox",), id="letterbox", marks=pytest.mark.slow),
         pytest.param(("tiling=hann", "tiling.size=32"), id="tiles", marks=pytest.mark.slow),
+        pytest.param(("data.foreground=plain",), id="foreground", marks=pytest.mark.slow),
     ],
 )
 def test_a_bundle_with_a_search_agrees_with_its_run(
