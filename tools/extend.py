@@ -23,7 +23,9 @@ still are where they were, and so are the images that were added, once they are 
 model without it, as good ones; thresholds are chosen from both by the policy of the run. thresholds.jsonl and
 learnt.jsonl keep what happened. The figures of the run's report stay those of the model that it was tested with: loupe
 test RUN gives new ones, and bundles are exported again. Take images of several days and of every kind: ten of one
-morning say little of the rest."""
+morning say little of the rest. Where other microscopes are to come, train by model=patchcore_fine: more of their
+defects are found then. Good images alone put the threshold just above the highest of them; some twenty labels of both
+kinds put it better: loupe label RUN source=IMAGES, then loupe calibrate RUN journal=JOURNAL pool=false."""
 
 
 def main(args: Sequence[str]) -> int:
