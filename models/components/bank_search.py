@@ -15,13 +15,14 @@ that are looked at, L points that cells are learnt from.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -59,21 +60,32 @@ class Group(NamedTuple):
         asked_GD: The questions.
         row_GS: Their short form, ready to be multiplied.
         square_G: Their squared norms, in short form.
-        nearest_GC: The least distance that a point of each cell may have.
         home_G: The cells that they lie in.
     """
 
     asked_GD: Floats
     row_GS: Floats
     square_G: Floats
-    nearest_GC: Floats
     home_G: Rows
 
 
-def product(left_GD: Floats, right_RD: Floats) -> Floats:
-    """Multiply all with all: (G, R)."""
-    found: Floats = left_GD @ right_RD.T
-    return found
+class Space:
+    """Memory that is written over again and again: to touch new pages costs as much as what is computed in them."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def of(self, name: str, rows: int, columns: int, dtype: type[np.generic] = np.float32) -> npt.NDArray[Any]:
+        """Give an array (rows, columns) that holds anything; it is lost when the name is asked for again."""
+        size = rows * columns * np.dtype(dtype).itemsize
+        if name not in self._held or len(self._held[name]) < size:
+            self._held[name] = np.empty(size + size // 2, np.uint8)
+        return self._held[name][:size].view(dtype).reshape(rows, columns)
+
+
+def product(left_GD: Floats, right_RD: Floats, out_GR: Floats) -> None:
+    """Multiply all with all, into an array."""
+    np.matmul(left_GD, right_RD.T, out=out_GR)
 
 
 def one_after_the_other(ask: Callable[[Group], Floats | Rows], groups: list[Group]) -> list[Floats | Rows]:
@@ -86,17 +98,18 @@ class BankSearch:
 
     Args:
         bank_MD: float32. It is not copied, and must not be written to.
-        multiply: Multiplies all rows with all, (G, D) and (R, D) to (G, R), where something is faster than NumPy.
+        multiply: Multiplies all rows with all, (G, D) and (R, D), into (G, R), where something is faster than NumPy.
         at_once: Asks all groups, in their order, where several threads may.
     """
 
     def __init__(
         self,
         bank_MD: Floats,
-        multiply: Callable[[Floats, Floats], Floats] = product,
+        multiply: Callable[[Floats, Floats, Floats], None] = product,
         at_once: Callable[[Callable[[Group], Floats | Rows], list[Group]], list[Floats | Rows]] = one_after_the_other,
     ) -> None:
         self._multiply, self._at_once = multiply, at_once
+        self._spaces: list[Space] = []  # of threads that are not at work
         self.bank_MD = bank_MD
         self._centre_D = bank_MD.mean(axis=0, dtype=np.float64)
         axes = min(max(1, round(AXES * bank_MD.shape[1] ** 0.5)), bank_MD.shape[1])
@@ -156,18 +169,23 @@ class BankSearch:
     def _grouped(self, asked_ND: Floats) -> tuple[Rows, list[Group]]:
         """Order questions (N,) by the cells that they lie in, and part them into groups, in this order."""
         short_NS, square_N = self._shorten(asked_ND)
-        apart_NC = self._multiply(-2 * short_NS, self._cell_CS)
-        apart_NC += self._cell_square_C
-        apart_NC += (square_N * np.float32(1 - ROUNDING))[:, None]
-        np.sqrt(apart_NC.clip(0, out=apart_NC), out=apart_NC)
-        home_N = apart_NC.argmin(axis=1)
+        home_N = self._nearest_centres(short_NS, self._cell_CS)
         order_N = home_N.argsort(kind="stable")
-        apart_NC -= self._radius_C
-        nearest_NC = apart_NC[order_N]
         row_NS = np.concatenate([-2 * short_NS, np.ones((len(asked_ND), 1), np.float32)], axis=1)[order_N]
         cuts = range(GROUP, len(asked_ND), GROUP)
-        whole = (asked_ND[order_N], row_NS, square_N[order_N], nearest_NC, home_N[order_N])
+        whole = (asked_ND[order_N], row_NS, square_N[order_N], home_N[order_N])
         return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]
+
+    def _may_be_near(self, group: Group, known_G: Floats, space: Space) -> npt.NDArray[np.bool_]:
+        """Tell which cells (C,) may hold a point as near to one of a group as is known."""
+        apart_GC = space.of("cells", len(known_G), len(self._cell_CS))
+        self._multiply(group.row_GS[:, :-1], self._cell_CS, apart_GC)
+        apart_GC += self._cell_square_C
+        apart_GC += (group.square_G * np.float32(1 - ROUNDING))[:, None]
+        np.sqrt(apart_GC.clip(0, out=apart_GC), out=apart_GC)
+        apart_GC -= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
+        near_C: npt.NDArray[np.bool_] = apart_GC.min(axis=0) <= self._radius_C
+        return near_C
 
     def _shorten(self, point_ND: Floats) -> tuple[Floats, Floats]:
         """Bring points to their short form (N, S); return it with their squared norms.
@@ -191,36 +209,58 @@ class BankSearch:
 
         Or find that nothing is, or that too much may be.
         """
-        needed_GC: npt.NDArray[np.bool_] = group.nearest_GC <= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
-        line_R, short_GR = self._compare_short(group.row_GS, np.any(needed_GC, axis=0))
-        most_G = known_G - group.square_G + np.float32(ROUNDING) * (group.square_G + known_G)
-        line_R = line_R[(short_GR <= most_G[:, None]).any(axis=0)]
-        if len(line_R) > MOST * len(self._cell_M):
-            return np.full(len(known_G), STRANGE)
-        if not len(line_R):
-            return np.full(len(known_G), NOTHING)
-        return self._compare_whole(group.asked_GD, self._order_M[line_R])
+        with self._space() as space:
+            near_C = self._may_be_near(group, known_G, space)
+            line_R, short_GR = self._compare_short(group.row_GS, near_C, space)
+            most_G = known_G - group.square_G + np.float32(ROUNDING) * (group.square_G + known_G)
+            short_GR -= most_G[:, None]
+            line_R = line_R[short_GR.min(axis=0, initial=np.inf) <= 0]
+            if len(line_R) > MOST * len(self._cell_M):
+                return np.full(len(known_G), STRANGE)
+            if not len(line_R):
+                return np.full(len(known_G), NOTHING)
+            return self._compare_whole(group.asked_GD, self._order_M[line_R], space)
 
     def _ask_at_home(self, group: Group) -> Floats:
         """Answer a group with squared distances (G,) to the points in its own cells that are nearest in short form."""
-        at_home = np.zeros(group.nearest_GC.shape[1], dtype=bool)
-        at_home[group.home_G] = True
-        line_R, short_GR = self._compare_short(group.row_GS, at_home)
-        return self._measure(group.asked_GD, self._order_M[line_R[short_GR.argmin(axis=1)]])
+        at_home_C = np.zeros(len(self._cell_CS), dtype=bool)
+        at_home_C[group.home_G] = True
+        with self._space() as space:
+            line_R, short_GR = self._compare_short(group.row_GS, at_home_C, space)
+            best_G = short_GR.argmin(axis=1)
+        return self._measure(group.asked_GD, self._order_M[line_R[best_G]])
 
-    def _compare_short(self, row_GS: Floats, wanted_C: npt.NDArray[np.bool_]) -> tuple[Rows, Floats]:
+    @contextmanager
+    def _space(self) -> Iterator[Space]:
+        """Give memory to work in, that no other thread works in meanwhile."""
+        try:
+            space = self._spaces.pop()
+        except IndexError:
+            space = Space()
+        yield space
+        self._spaces.append(space)
+
+    def _compare_short(self, row_GS: Floats, wanted_C: npt.NDArray[np.bool_], space: Space) -> tuple[Rows, Floats]:
         """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less those of G."""
         line_R = np.flatnonzero(wanted_C[self._cell_M])
-        return line_R, self._multiply(row_GS, self._line_MS.take(line_R, axis=0))
+        line_RS = space.of("lines", len(line_R), self._line_MS.shape[1])
+        self._line_MS.take(line_R, axis=0, out=line_RS, mode="clip")  # unlike raise, it writes there at once
+        short_GR = space.of("products", len(row_GS), len(line_R))
+        self._multiply(row_GS, line_RS, short_GR)
+        return line_R, short_GR
 
-    def _compare_whole(self, asked_GD: Floats, row_R: Rows) -> Rows:
+    def _compare_whole(self, asked_GD: Floats, row_R: Rows, space: Space) -> Rows:
         """Return the nearest of some rows (G,); where rounding hides which, the few that it may be are measured."""
         square_R = self._square_M[row_R]
-        apart_GR = self._multiply(-2 * asked_GD, self.bank_MD.take(row_R, axis=0))
+        point_RD = space.of("points", len(row_R), self.bank_MD.shape[1])
+        self.bank_MD.take(row_R, axis=0, out=point_RD, mode="clip")
+        apart_GR = space.of("products", len(asked_GD), len(row_R))
+        self._multiply(-2 * asked_GD, point_RD, apart_GR)
         apart_GR += square_R
         best_G = apart_GR.argmin(axis=1)
         near_G = apart_GR[np.arange(len(best_G)), best_G] + np.float32(ROUNDING) * square_R.max()
-        if (apart_GR <= near_G[:, None]).sum() > len(best_G):
+        near_GR = np.less_equal(apart_GR, near_G[:, None], out=space.of("near", *apart_GR.shape, np.bool_))
+        if np.count_nonzero(near_GR) > len(best_G):
             few = min(FEW, len(row_R))
             index_GF = np.argpartition(apart_GR, few - 1, axis=1)[:, :few]
             far_GF = np.stack([self._measure(asked_GD, row_R[index_G]) for index_G in index_GF.T], axis=1)
@@ -234,7 +274,7 @@ class BankSearch:
         doubled_ND, every_N = -2 * asked_ND, np.arange(len(asked_ND))
         for first in range(0, len(self.bank_MD), ROWS):
             rows = slice(first, first + ROWS)
-            apart_NR = self._multiply(doubled_ND, self.bank_MD[rows])
+            apart_NR = self._products(doubled_ND, self.bank_MD[rows])
             apart_NR += self._square_M[rows]
             best_N = apart_NR.argmin(axis=1)
             found_N = apart_NR[every_N, best_N]
@@ -265,8 +305,20 @@ class BankSearch:
 
     def _nearest_centres(self, point_MS: Floats, centre_CS: Floats) -> Rows:
         square_C, doubled_CS = squares(centre_CS), -2 * centre_CS
-        parts = [point_MS[first : first + ROWS] for first in range(0, len(point_MS), ROWS)]
-        return np.concatenate([(self._multiply(part_RS, doubled_CS) + square_C).argmin(axis=1) for part_RS in parts])
+        cell_M = np.empty(len(point_MS), np.int64)
+        with self._space() as space:
+            for first in range(0, len(point_MS), ROWS):
+                part_RS = point_MS[first : first + ROWS]
+                apart_RC = space.of("cells", len(part_RS), len(centre_CS))
+                self._multiply(part_RS, doubled_CS, apart_RC)
+                apart_RC += square_C
+                apart_RC.argmin(axis=1, out=cell_M[first : first + ROWS])
+        return cell_M
+
+    def _products(self, left_GD: Floats, right_RD: Floats) -> Floats:
+        found_GR = np.empty((len(left_GD), len(right_RD)), np.float32)
+        self._multiply(left_GD, right_RD, found_GR)
+        return found_GR
 
 
 def squares(point_ND: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

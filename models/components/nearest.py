@@ -67,8 +67,8 @@ class TensorSearch:
         return torch.from_numpy(self._search.within(asked_ND.numpy(), square))
 
 
-def _product(left_GD: Floats, right_RD: Floats) -> Floats:
-    return torch.mm(torch.from_numpy(left_GD), torch.from_numpy(right_RD).T).numpy()
+def _product(left_GD: Floats, right_RD: Floats, out_GR: Floats) -> None:
+    torch.mm(torch.from_numpy(left_GD), torch.from_numpy(right_RD).T, out=torch.from_numpy(out_GR))
 
 
 def _at_once(ask: Callable[[Group], Floats | Rows], groups: list[Group]) -> list[Floats | Rows]:
