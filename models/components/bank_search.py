@@ -34,6 +34,7 @@ TURNS = 4  # of k-means; how good the cells are decides the time, and never the 
 LEARNT_FROM = 20_000  # points at most, for the centres of the cells
 MOST = 0.3  # share of the bank above which it is faster to compare with all of it, many questions at a time
 ROUNDING = 4e-6  # of a squared distance, as a share of the squared norms that it is the difference of
+MARGIN = np.float32(1 + 3 * ROUNDING)  # times squares that a bound is made of
 FEW = 8  # points that are measured where rounding hides which is nearest
 STRANGE = -1  # in place of a row: not found yet
 NOTHING = -2  # in place of a row: nothing is as near as asked for
@@ -58,7 +59,7 @@ class Group(NamedTuple):
 
     Attributes:
         asked_GD: The questions.
-        row_GS: Their short form, ready to be multiplied.
+        row_GS: Their short form times -2, and three values more: see ``BankSearch``.
         square_G: Their squared norms, in short form.
         home_G: The cells that they lie in.
     """
@@ -96,6 +97,11 @@ def one_after_the_other(ask: Callable[[Group], Floats | Rows], groups: list[Grou
 class BankSearch:
     """Answers which point of a bank is nearest.
 
+    Every test of a group against many points, or cells, is one product and its minima: short forms have three values
+    more. A question's are 1 and what the test sets; a point's are its squared norm, 1 and 0, so that products are
+    squared distances less a limit. A cell's are the squared norm of its centre less its radius squared, 1 and its
+    radius: for ``apart - radius <= known`` says ``apart^2 - (known + radius)^2 <= 0``.
+
     Args:
         bank_MD: float32. It is not copied, and must not be written to.
         multiply: Multiplies all rows with all, (G, D) and (R, D), into (G, R), where something is faster than NumPy.
@@ -121,11 +127,13 @@ class BankSearch:
         self._order_M = cell_M.argsort(kind="stable")
         self._cell_M = cell_M[self._order_M]
         short_MS = short_MS[self._order_M]
-        self._line_MS = np.concatenate([short_MS, square_M[self._order_M, None]], axis=1)
+        one_M, none_M = np.ones_like(square_M), np.zeros_like(square_M)
+        self._line_MS = np.column_stack([short_MS, square_M[self._order_M], one_M, none_M])
         apart_M = np.sqrt(squares(short_MS - self._cell_CS[self._cell_M]))
         firsts = np.searchsorted(self._cell_M, np.arange(len(self._cell_CS)))
-        self._radius_C = np.maximum.reduceat(apart_M, firsts) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
-        self._cell_square_C = squares(self._cell_CS) * np.float32(1 - ROUNDING)
+        radius_C = np.maximum.reduceat(apart_M, firsts) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
+        square_C = squares(self._cell_CS) * np.float32(1 - ROUNDING) - MARGIN * radius_C**2
+        self._cell_CT = np.column_stack([self._cell_CS, square_C, np.ones_like(square_C), radius_C])
 
     def __call__(self, asked_ND: Floats) -> Nearest:
         """Find the nearest point of every question; exact, as the differences themselves are taken in the end."""
@@ -171,20 +179,20 @@ class BankSearch:
         short_NS, square_N = self._shorten(asked_ND)
         home_N = self._nearest_centres(short_NS, self._cell_CS)
         order_N = home_N.argsort(kind="stable")
-        row_NS = np.concatenate([-2 * short_NS, np.ones((len(asked_ND), 1), np.float32)], axis=1)[order_N]
+        one_N, none_N = np.ones_like(square_N), np.zeros_like(square_N)
+        row_NS = np.column_stack([-2 * short_NS, one_N, none_N, none_N])[order_N]
         cuts = range(GROUP, len(asked_ND), GROUP)
         whole = (asked_ND[order_N], row_NS, square_N[order_N], home_N[order_N])
         return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]
 
     def _may_be_near(self, group: Group, known_G: Floats, space: Space) -> npt.NDArray[np.bool_]:
         """Tell which cells (C,) may hold a point as near to one of a group as is known."""
-        apart_GC = space.of("cells", len(known_G), len(self._cell_CS))
-        self._multiply(group.row_GS[:, :-1], self._cell_CS, apart_GC)
-        apart_GC += self._cell_square_C
-        apart_GC += (group.square_G * np.float32(1 - ROUNDING))[:, None]
-        np.sqrt(apart_GC.clip(0, out=apart_GC), out=apart_GC)
-        apart_GC -= (np.sqrt(known_G) * np.float32(1 + ROUNDING))[:, None]
-        near_C: npt.NDArray[np.bool_] = apart_GC.min(axis=0) <= self._radius_C
+        row_GS = group.row_GS.copy()
+        row_GS[:, -2] = group.square_G * np.float32(1 - ROUNDING) - MARGIN * known_G
+        row_GS[:, -1] = -2 * MARGIN * np.sqrt(known_G)
+        over_GC = space.of("cells", len(known_G), len(self._cell_CT))
+        self._multiply(row_GS, self._cell_CT, over_GC)
+        near_C: npt.NDArray[np.bool_] = over_GC.min(axis=0) <= 0
         return near_C
 
     def _shorten(self, point_ND: Floats) -> tuple[Floats, Floats]:
@@ -211,10 +219,10 @@ class BankSearch:
         """
         with self._space() as space:
             near_C = self._may_be_near(group, known_G, space)
-            line_R, short_GR = self._compare_short(group.row_GS, near_C, space)
-            most_G = known_G - group.square_G + np.float32(ROUNDING) * (group.square_G + known_G)
-            short_GR -= most_G[:, None]
-            line_R = line_R[short_GR.min(axis=0, initial=np.inf) <= 0]
+            row_GS = group.row_GS.copy()
+            row_GS[:, -2] = group.square_G - known_G - np.float32(ROUNDING) * (group.square_G + known_G)
+            line_R, over_GR = self._compare_short(row_GS, near_C, space)
+            line_R = line_R[over_GR.min(axis=0, initial=np.inf) <= 0]
             if len(line_R) > MOST * len(self._cell_M):
                 return np.full(len(known_G), STRANGE)
             if not len(line_R):
@@ -241,7 +249,7 @@ class BankSearch:
         self._spaces.append(space)
 
     def _compare_short(self, row_GS: Floats, wanted_C: npt.NDArray[np.bool_], space: Space) -> tuple[Rows, Floats]:
-        """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less those of G."""
+        """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less what rows set."""
         line_R = np.flatnonzero(wanted_C[self._cell_M])
         line_RS = space.of("lines", len(line_R), self._line_MS.shape[1])
         self._line_MS.take(line_R, axis=0, out=line_RS, mode="clip")  # unlike raise, it writes there at once
