@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.floating]
 
 AXES = 2.2  # times the root of the dimensions stay in short form: with fewer, more points remain; more cost more each
 GROUP = 64  # questions: with fewer, products are small; with more, the group needs more of the bank
-CELLS = 4  # times the square root of the bank's size: as many cells as there are
+CELLS = 6  # times the square root of the bank's size: as many cells as there are
 TURNS = 4  # of k-means; how good the cells are decides the time, and never the result
 LEARNT_FROM = 20_000  # points at most, for the centres of the cells
 MOST = 0.3  # share of the bank above which it is faster to compare with all of it, many questions at a time
@@ -84,7 +85,7 @@ class Space:
         return self._held[name][:size].view(dtype).reshape(rows, columns)
 
 
-def product(left_GD: Floats, right_RD: Floats, out_GR: Floats) -> None:
+def product(left_GD: Numbers, right_RD: Numbers, out_GR: Numbers) -> None:
     """Multiply all with all, into an array."""
     np.matmul(left_GD, right_RD.T, out=out_GR)
 
@@ -104,14 +105,15 @@ class BankSearch:
 
     Args:
         bank_MD: float32. It is not copied, and must not be written to.
-        multiply: Multiplies all rows with all, (G, D) and (R, D), into (G, R), where something is faster than NumPy.
+        multiply: Multiplies all rows with all, (G, D) and (R, D), into (G, R), in single or double precision, where
+            something is faster than NumPy, or has its threads in hand.
         at_once: Asks all groups, in their order, where several threads may.
     """
 
     def __init__(
         self,
         bank_MD: Floats,
-        multiply: Callable[[Floats, Floats, Floats], None] = product,
+        multiply: Callable[[Numbers, Numbers, Numbers], None] = product,
         at_once: Callable[[Callable[[Group], Floats | Rows], list[Group]], list[Floats | Rows]] = one_after_the_other,
     ) -> None:
         self._multiply, self._at_once = multiply, at_once
@@ -119,7 +121,7 @@ class BankSearch:
         self.bank_MD = bank_MD
         self._centre_D = bank_MD.mean(axis=0, dtype=np.float64)
         axes = min(max(1, round(AXES * bank_MD.shape[1] ** 0.5)), bank_MD.shape[1])
-        self._axis_DA = np.ascontiguousarray(np.linalg.eigh(self._spread())[1][:, -axes:])
+        self._axis_AD = np.ascontiguousarray(np.linalg.eigh(self._spread())[1][:, -axes:].T)
         short_MS, square_M = self._shorten(bank_MD)
         self._cell_CS, cell_M = self._cells(short_MS, min(len(bank_MD), round(CELLS * len(bank_MD) ** 0.5)))
         self._square_M = squares(bank_MD)
@@ -161,7 +163,9 @@ class BankSearch:
         sum_DD = np.zeros((self.bank_MD.shape[1],) * 2)
         for first in range(0, len(self.bank_MD), DOUBLED):
             centred_RD = self.bank_MD[first : first + DOUBLED] - self._centre_D
-            sum_DD += centred_RD.T @ centred_RD
+            part_DD = np.empty_like(sum_DD)
+            self._multiply(centred_RD.T, centred_RD.T, part_DD)
+            sum_DD += part_DD
         return sum_DD
 
     def _rows(self, asked_ND: Floats, ask: Callable[[Group], Rows]) -> Rows:
@@ -200,12 +204,13 @@ class BankSearch:
 
         In double precision, for the rest is a difference.
         """
-        short_NS = np.empty((len(point_ND), self._axis_DA.shape[1] + 1), np.float32)
+        short_NS = np.empty((len(point_ND), len(self._axis_AD) + 1), np.float32)
         square_N = np.empty(len(point_ND), np.float32)
         for first in range(0, len(point_ND), DOUBLED):
             rows = slice(first, first + DOUBLED)
             centred_RD = point_ND[rows] - self._centre_D
-            along_RA = centred_RD @ self._axis_DA
+            along_RA = np.empty((len(centred_RD), len(self._axis_AD)))
+            self._multiply(centred_RD, self._axis_AD, along_RA)
             square_R = squares(centred_RD)
             short_NS[rows, :-1] = along_RA
             short_NS[rows, -1] = np.sqrt((square_R - squares(along_RA)).clip(0))
@@ -329,9 +334,9 @@ class BankSearch:
         return found_GR
 
 
-def squares(point_ND: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def squares(point_ND: Numbers) -> Numbers:
     """Square norms (N,)."""
-    found: npt.NDArray[np.floating] = np.einsum("nd,nd->n", point_ND, point_ND)
+    found: Numbers = np.einsum("nd,nd->n", point_ND, point_ND)
     return found
 
 

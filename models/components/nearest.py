@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from .bank_search import Floats, Group, Rows
+    from .bank_search import Floats, Group, Numbers, Rows
 
 
 class Found(NamedTuple):
@@ -67,7 +67,7 @@ class TensorSearch:
         return torch.from_numpy(self._search.within(asked_ND.numpy(), square))
 
 
-def _product(left_GD: Floats, right_RD: Floats, out_GR: Floats) -> None:
+def _product(left_GD: Numbers, right_RD: Numbers, out_GR: Numbers) -> None:
     torch.mm(torch.from_numpy(left_GD), torch.from_numpy(right_RD).T, out=torch.from_numpy(out_GR))
 
 
