@@ -1,6 +1,6 @@
 """What thinning costs: AUROC of banks of patches thinned as they come, beside greedy coresets of all, over many draws.
 
-    python -m benchmarks.thinning_loss [--draws 40] [--images 100] [--bank 2000] [--results FILE]
+    python -m benchmarks.thinning_loss [--first 40] [--draws 40] [--images 100] [--bank 2000] [--results FILE]
 
 Each draw has fiber end faces of its own: good ones to learn, 100 good and 100 defective ones to test. Four banks of the
 same size are made of the same patches: greedy selection from one random first patch, and from another (which says by
@@ -91,6 +91,7 @@ def interval(values: Sequence[float]) -> str:
 def main() -> None:
     """Print a line for each draw, and what they come to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--first", type=int, default=0, help="number of the first of them")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--bank", type=int, default=2000)
@@ -99,14 +100,15 @@ def main() -> None:
     known: dict[int, dict[str, float]] = {}
     if options.results and options.results.exists():
         known = {line["draw"]: line["auroc"] for line in map(json.loads, options.results.read_text().splitlines())}
-    for draw in range(options.draws):
+    draws = range(options.first, options.first + options.draws)
+    for draw in draws:
         if draw not in known:
             known[draw] = run(draw, options.images, options.bank)
             if options.results:
                 with options.results.open("a") as file:
                     print(json.dumps({"draw": draw, "auroc": known[draw]}), file=file)
         print(draw, {name: round(value, 4) for name, value in known[draw].items()}, flush=True)
-    rows = [known[draw] for draw in range(options.draws)]
+    rows = [known[draw] for draw in draws]
     print({name: round(float(np.mean([row[name] for row in rows])), 4) for name in BANKS})
     for name in BANKS[1:]:
         print(f"{name} less greedy: {interval([row[name] - row['greedy'] for row in rows])}")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SPARE = 2  # times as many points are kept as are wanted in the end: thinning twice then loses little
-FIRST = 8  # times as many as are kept are gathered before the first thinning, whose radius decides what passes
+SPARE = 4  # times as many points are kept as are wanted in the end: thinning twice then loses little
+FIRST = 4  # times as many as are kept are gathered before the first thinning, whose radius decides what passes
 LARGE = 4096  # points, from which it is worth arranging them for a search
 
 
