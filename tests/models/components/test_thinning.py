@@ -52,9 +52,10 @@ def test_the_coreset_covers_nearly_as_well_as_one_of_all_points(seed: int) -> No
     held, _ = thin.take()
     streamed = farthest(points, held[choose(held, 200)])
     whole = farthest(points, points[choose(points, 200)])
-    drawn = farthest(points, points[torch.randperm(20_000, generator=torch.Generator().manual_seed(seed))[:200]])
-    assert streamed < 1.35 * whole
-    assert streamed < drawn
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [farthest(points, points[torch.randperm(20_000, generator=generator)[:200]]) for _ in range(10)]
+    assert streamed < 1.25 * whole
+    assert streamed < sum(drawn) / 10
 
 
 def test_a_strange_point_that_comes_late_is_held() -> None:
