@@ -44,18 +44,19 @@ def test_every_point_stays_as_near_as_is_promised(
     assert farthest(points, held) <= thin.bound * (1 + 1e-5)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_coreset_covers_nearly_as_well_as_one_of_all_points(seed: int) -> None:
-    points, thin = clusters(20_000, seed), Thinning(200, choose)
-    for index_N in torch.split(torch.arange(len(points)), 500):
-        thin.add(points[index_N], index_N)
-    held, _ = thin.take()
-    streamed = farthest(points, held[choose(held, 200)])
-    whole = farthest(points, points[choose(points, 200)])
-    generator = torch.Generator().manual_seed(seed)
-    drawn = [farthest(points, points[torch.randperm(20_000, generator=generator)[:200]]) for _ in range(10)]
-    assert streamed < 1.25 * whole
-    assert streamed < sum(drawn) / 10
+def test_the_coreset_covers_nearly_as_well_as_one_of_all_points() -> None:
+    streamed, whole, drawn = [], [], []
+    for seed in range(6):
+        points, thin = clusters(20_000, seed), Thinning(200, choose)
+        for index_N in torch.split(torch.arange(len(points)), 500):
+            thin.add(points[index_N], index_N)
+        held, _ = thin.take()
+        streamed.append(farthest(points, held[choose(held, 200)]))
+        whole.append(farthest(points, points[choose(points, 200)]))
+        any_N = torch.randperm(20_000, generator=torch.Generator().manual_seed(seed))[:200]
+        drawn.append(farthest(points, points[any_N]))
+    assert all(one < 1.25 * other for one, other in zip(streamed, whole, strict=True))
+    assert sum(streamed) < 0.98 * sum(drawn)
 
 
 def test_a_strange_point_that_comes_late_is_held() -> None:
