@@ -188,12 +188,8 @@ class PatchCore(OnePassModel):
             plan.check()
             self._thinning = Thinning(wanted, self._pick)
         if plan.is_large:
-            tell(
-                plan.describe(
-                    seconds * self.batches,
-                    search_seconds(patch_ND[: len(patch_ND) // (images * (1 + len(COPIES[self.copies])))]),
-                )
-            )
+            patches = len(patch_ND) // (images * (1 + len(COPIES[self.copies])))
+            tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[:patches]), patches))
         return plan
 
     def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:

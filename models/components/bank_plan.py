@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,23 +81,38 @@ class Plan(NamedTuple):
             f"model.memory={written_size(self.thinned * 1.1).replace(' ', '')}."
         )
 
-    def describe(self, feature_seconds: float, search_seconds: float) -> str:
+    def choosing_seconds(self, search_seconds: float, patches: int) -> float:
+        """Estimate how long it takes to choose the bank.
+
+        To choose among all compares each with all that is chosen, as a search for every image would. What is thinned
+        is searched for in four times as many (a third of the time of comparing all), and chosen from at each thinning.
+        """
+        images = self.total / patches
+        if self.fits or self.spills:
+            return images * self.wanted * search_seconds
+        held = SPARE * self.wanted
+        thinnings = 1 + math.log2(max(1.0, self.total / (FIRST * held)))
+        return (images / 3 + thinnings * 2 * held / patches) * held * search_seconds
+
+    def describe(self, feature_seconds: float, search_seconds: float, patches: int) -> str:
         """Say what is to come.
 
         Args:
             feature_seconds: That all features will take.
             search_seconds: That one image takes for each patch of the bank, all compared.
+            patches: Of an image.
         """
         how = "all are held" if self.fits else "kept on the disk" if self.spills else "thinned as they come"
         disk = written_size(BYTES * self.dimensions * self.total) if self.spills else "none"
         takes = self.whole if self.fits else CHOICE * self.total if self.spills else self.thinned
         bank = written_size(2 * BYTES * self.dimensions * self.wanted)
         search = 1000 * search_seconds * self.wanted
+        choosing = self.choosing_seconds(search_seconds, patches)
         return (
             f"Bank: {self.wanted:,} of {self.total:,} patches of {self.dimensions} values; {how}, in at most "
             f"{written_size(takes)} of {written_size(self.memory)}, {disk} on the disk. Features take about "
-            f"{feature_seconds:.0f} s; an image is then searched for in at most {search:.0f} ms, "
-            f"in a bank that takes {bank}."
+            f"{feature_seconds:.0f} s, choosing {choosing:.0f} s; an image is then searched for in at most "
+            f"{search:.0f} ms, in a bank that takes {bank}."
         )
 
 

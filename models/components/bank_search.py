@@ -60,12 +60,14 @@ class Group(NamedTuple):
 
     Attributes:
         asked_GD: The questions.
+        centred_GD: Less the centre of the bank, times -2.
         row_GS: Their short form times -2, and three values more: see ``BankSearch``.
         square_G: Their squared norms, in short form.
         home_G: The cells that they lie in.
     """
 
     asked_GD: Floats
+    centred_GD: Floats
     row_GS: Floats
     square_G: Floats
     home_G: Rows
@@ -124,7 +126,7 @@ class BankSearch:
         self._axis_AD = np.ascontiguousarray(np.linalg.eigh(self._spread())[1][:, -axes:].T)
         short_MS, square_M = self._shorten(bank_MD)
         self._cell_CS, cell_M = self._cells(short_MS, min(len(bank_MD), round(CELLS * len(bank_MD) ** 0.5)))
-        self._square_M = squares(bank_MD)
+        self._square_M, self._norm = square_M, float(np.sqrt(squares(bank_MD).max()))
         # From here on, "line" is a place in the order of the cells.
         self._order_M = cell_M.argsort(kind="stable")
         self._cell_M = cell_M[self._order_M]
@@ -186,7 +188,8 @@ class BankSearch:
         one_N, none_N = np.ones_like(square_N), np.zeros_like(square_N)
         row_NS = np.column_stack([-2 * short_NS, one_N, none_N, none_N])[order_N]
         cuts = range(GROUP, len(asked_ND), GROUP)
-        whole = (asked_ND[order_N], row_NS, square_N[order_N], home_N[order_N])
+        ordered_ND = asked_ND[order_N]
+        whole = (ordered_ND, self._centred(ordered_ND), row_NS, square_N[order_N], home_N[order_N])
         return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]
 
     def _may_be_near(self, group: Group, known_G: Floats, space: Space) -> npt.NDArray[np.bool_]:
@@ -232,7 +235,7 @@ class BankSearch:
                 return np.full(len(known_G), STRANGE)
             if not len(line_R):
                 return np.full(len(known_G), NOTHING)
-            return self._compare_whole(group.asked_GD, self._order_M[line_R], space)
+            return self._compare_whole(group, self._order_M[line_R], space)
 
     def _ask_at_home(self, group: Group) -> Floats:
         """Answer a group with squared distances (G,) to the points in its own cells that are nearest in short form."""
@@ -262,17 +265,28 @@ class BankSearch:
         self._multiply(row_GS, line_RS, short_GR)
         return line_R, short_GR
 
-    def _compare_whole(self, asked_GD: Floats, row_R: Rows, space: Space) -> Rows:
+    def _centred(self, asked_ND: Floats) -> Floats:
+        """Take questions less the centre, times -2.
+
+        What their products with points leave out is the same for all points, and far less is lost to rounding.
+        """
+        centred_ND: Floats = (-2 * (asked_ND - self._centre_D)).astype(np.float32)
+        return centred_ND
+
+    def _compare_whole(self, group: Group, row_R: Rows, space: Space) -> Rows:
         """Return the nearest of some rows (G,); where rounding hides which, the few that it may be are measured."""
+        asked_GD = group.asked_GD
         square_R = self._square_M[row_R]
         point_RD = space.of("points", len(row_R), self.bank_MD.shape[1])
         self.bank_MD.take(row_R, axis=0, out=point_RD, mode="clip")
         apart_GR = space.of("products", len(asked_GD), len(row_R))
-        self._multiply(-2 * asked_GD, point_RD, apart_GR)
+        self._multiply(group.centred_GD, point_RD, apart_GR)
         apart_GR += square_R
         best_G = apart_GR.argmin(axis=1)
-        near_G = apart_GR[np.arange(len(best_G)), best_G] + np.float32(ROUNDING) * square_R.max()
-        near_GR = np.less_equal(apart_GR, near_G[:, None], out=space.of("near", *apart_GR.shape, np.bool_))
+        rounding_G = np.float32(ROUNDING) * (square_R.max() + self._norm * np.sqrt(group.square_G))
+        near_G = apart_GR[np.arange(len(best_G)), best_G] + rounding_G
+        near_GR = space.of("near", len(asked_GD), len(row_R), np.bool_)
+        np.less_equal(apart_GR, near_G[:, None], out=near_GR)
         if np.count_nonzero(near_GR) > len(best_G):
             few = min(FEW, len(row_R))
             index_GF = np.argpartition(apart_GR, few - 1, axis=1)[:, :few]
@@ -284,10 +298,10 @@ class BankSearch:
     def _compare_with_all(self, asked_ND: Floats) -> Rows:
         """Answer questions that are near to nothing, with rows: so much may be nearest that a choice saves nothing."""
         lowest_N, row_N = np.full(len(asked_ND), np.inf, np.float32), np.zeros(len(asked_ND), np.int64)
-        doubled_ND, every_N = -2 * asked_ND, np.arange(len(asked_ND))
+        centred_ND, every_N = self._centred(asked_ND), np.arange(len(asked_ND))
         for first in range(0, len(self.bank_MD), ROWS):
             rows = slice(first, first + ROWS)
-            apart_NR = self._products(doubled_ND, self.bank_MD[rows])
+            apart_NR = self._products(centred_ND, self.bank_MD[rows])
             apart_NR += self._square_M[rows]
             best_N = apart_NR.argmin(axis=1)
             found_N = apart_NR[every_N, best_N]

@@ -11,7 +11,7 @@ from models.components.bank_search import BankSearch
 from models.components.nearest import TensorSearch, search_plainly
 
 if TYPE_CHECKING:
-    from models.components.bank_search import Floats, Rows, Space
+    from models.components.bank_search import Group, Rows, Space
 
 
 def normal(total: int, dimensions: int, seed: int) -> Tensor:
@@ -96,9 +96,9 @@ def test_most_of_a_bank_is_never_looked_at() -> None:
     seen = []
 
     class Counting(BankSearch):
-        def _compare_whole(self, asked_GD: Floats, row_R: Rows, space: Space) -> Rows:
+        def _compare_whole(self, group: Group, row_R: Rows, space: Space) -> Rows:
             seen.append(len(row_R))
-            return super()._compare_whole(asked_GD, row_R, space)
+            return super()._compare_whole(group, row_R, space)
 
     Counting(bank.numpy())(asked.numpy())
     assert seen

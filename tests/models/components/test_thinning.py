@@ -108,12 +108,15 @@ def test_a_plan_says_whether_all_fits_and_refuses_what_cannot() -> None:
     assert not large.fits
     assert large.is_large
     large.check()
-    said = large.describe(600, 1e-6)
+    said = large.describe(600, 1e-6, 1024)
     assert "20,000 of 44,000,000 patches of 128 values; thinned as they come" in said
     assert "in at most 20 ms" in said
     exact = large._replace(exact=True)
     assert exact.spills
-    assert "kept on the disk, in at most 671 MiB of 4.0 GiB, 21.0 GiB on the disk" in exact.describe(600, 1e-6)
+    assert "kept on the disk, in at most 671 MiB of 4.0 GiB, 21.0 GiB on the disk" in exact.describe(600, 1e-6, 1024)
+    assert "600 s, choosing 859 s" in exact.describe(600, 1e-6, 1024)
+    assert small.choosing_seconds(1e-6, 100) == pytest.approx(10 * 100 * 1e-6)
+    assert 1000 < large.choosing_seconds(1e-6, 1024) < 4000
     assert not small._replace(exact=True).spills
     greedy = Plan(total=44_000_000, wanted=4_400_000, dimensions=128, memory=4 * 2**30)
     with pytest.raises(DataError, match=r"set model\.bank_size=(\d+) or less, or model\.memory=") as caught:
