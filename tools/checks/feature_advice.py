@@ -112,15 +112,15 @@ def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], mater
 
 
 def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
-    """Yield what else could be done with backbones: scores, places, levels, larger images where files are as large."""
+    """Yield what else could be done with backbones: scores, places, ground, levels, larger images if files allow."""
+    datamodule = material.datamodule
+    stands_out = datamodule.foreground is None and parts_found(material) >= MOSTLY
     for one in backbones:
+        if stands_out:
+            yield one.also(f"data.foreground={PLAIN}")
         yield one.also("model.score=top_mean")
         yield one.also("model.position=1")
         yield one.also("backbone.layers=[1,2,3]", pixels=FINER)
-    datamodule = material.datamodule
-    if datamodule.foreground is None and parts_found(material) >= MOSTLY:
-        for one in backbones:
-            yield one.also(f"data.foreground={PLAIN}")
     side = [round(LARGER * length / 2) * 2 for length in datamodule.image_size]
     if (datamodule.samples[["height", "width"]].median() >= side).all():
         for one in backbones:

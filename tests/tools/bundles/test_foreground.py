@@ -51,8 +51,10 @@ def test_a_run_that_leaves_the_ground_out_and_its_bundle_judge_alike(model: str,
     np.testing.assert_allclose(scores[tested["image_path"]], tested["score"], rtol=1e-4, atol=1e-5)
     for form in spec["forms"]:
         found = judged(f"bundle={run / 'bundle'} runtime={form['runtime']}", source, tmp_path / form["runtime"])
-        assert found["verdict"].tolist() == expected["verdict"].tolist()
         spread = np.ptp(expected["score"])
+        clear = (expected["score"] - expected["threshold"]).abs() > 1e-4 * spread  # not the one that set the threshold
+        assert clear.mean() > 0.9
+        assert found["verdict"][clear].tolist() == expected["verdict"][clear].tolist()
         np.testing.assert_allclose(found["score"], expected["score"], atol=1e-4 * spread, rtol=1e-4)
     if model == "patchcore":
         check_edits(run / "bundle", spec)
