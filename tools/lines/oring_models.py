@@ -130,7 +130,7 @@ def _of_bundle(path: str, asked: Asked) -> tuple[Search, str]:
     from tools.runner.bundle import Bundle  # noqa: PLC0415 - geometry alone does without any runtime
     from tools.runner.composition import compose  # noqa: PLC0415
     from tools.runner.network import open_graphs  # noqa: PLC0415
-    from tools.runner.searching import open_arrays  # noqa: PLC0415
+    from tools.runner.searching import open_arrays  # noqa: PLC0415 - as above
     from tools.runner.specification import SPEC  # noqa: PLC0415
 
     bundle = Bundle(path, image_threshold=asked.threshold)
