@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from .export_plan import ExportPlan
 
 
+PART = 16_384  # patches that are thinned at a time where all were gathered before
+
+
 class PatchCore(OnePassModel):
     """PatchCore: one pass over good images fills a bank of patches, thinned to a coreset.
 
@@ -151,6 +154,8 @@ class PatchCore(OnePassModel):
             if self._gathered is None:
                 self._gathered = GatheredPoints(patch_ND.shape[1], self._plan.total)
             self._gathered.append(patch_ND)
+            if not self._plan.holds(self._gathered.room):
+                self._hold_less()
 
     def collecting_state(self) -> dict[str, Any] | None:
         """Return the patches so far, or what stands in for them; None where they are on the disk already."""
@@ -191,6 +196,28 @@ class PatchCore(OnePassModel):
             patches = len(patch_ND) // (images * (1 + len(COPIES[self.copies])))
             tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[:patches]), patches))
         return plan
+
+    def _hold_less(self) -> None:
+        """Thin all that was gathered, or put it on the disk: more came than anybody knew of, and would not fit.
+
+        Raises:
+            DataError: Not even what is left would fit, or the disk has no room.
+        """
+        patch_ND, seen = self.take(), self._images
+        total = 2 * len(patch_ND)
+        wanted = self.bank_size or max(1, round(self.coreset_ratio * total))
+        plan = Plan(total, wanted, patch_ND.shape[1], 0 if self._plan is None else self._plan.memory, exact=self.exact)
+        self._plan = plan
+        tell(f"{len(patch_ND):,} patches of {seen:,} images, more than expected, are as many as fit; others follow.")
+        if plan.spills:
+            self._spilled = SpilledPoints(plan.dimensions, total)
+            self._spilled.append(patch_ND)
+            return
+        plan.check()
+        self._thinning = Thinning(wanted, self._pick)
+        image_N = torch.arange(len(self._counts)).repeat_interleave(torch.tensor(self._counts)).to(self.device)
+        for part_RD, image_R in zip(torch.split(patch_ND, PART), torch.split(image_N, PART), strict=True):
+            self._thinning.add(part_RD.to(self.device), image_R)
 
     def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """List the patches of a batch (N, D), those of all sizes of an image together, and which image each is of (N,).

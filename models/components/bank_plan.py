@@ -56,6 +56,10 @@ class Plan(NamedTuple):
         """Tell whether all can be held."""
         return self.whole <= self.memory
 
+    def holds(self, total: int) -> bool:
+        """Tell whether so many could be held instead."""
+        return self._replace(total=total).fits
+
     @property
     def spills(self) -> bool:
         """Tell whether all are kept on the disk."""

@@ -31,6 +31,11 @@ class GatheredPoints:
         """Count the points."""
         return self._length
 
+    @property
+    def room(self) -> int:
+        """Points that find room as it is."""
+        return len(self._room_ND)
+
     def append(self, point_RD: Tensor) -> None:
         """Add points, from any device."""
         length = self._length + len(point_RD)
