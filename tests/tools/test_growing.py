@@ -97,7 +97,9 @@ def test_what_is_added_is_accepted_and_what_is_taken_out_again_leaves_no_trace(
     assert again["_extra_state"] == before["_extra_state"]
     for key, value in before.items():
         if isinstance(value, torch.Tensor):
-            torch.testing.assert_close(again[key], value, atol=1e-4, rtol=1e-3, equal_nan=True)
+            # Of inverse covariances in single precision, a processor may lose more in small values beside large ones.
+            scale = float(value.double().nan_to_num().abs().max()) if value.numel() else 0.0
+            torch.testing.assert_close(again[key], value, atol=max(1e-4, 3e-4 * scale), rtol=1e-3, equal_nan=True)
     thresholds = [state[STATE]["image"]["all"]["value"] for state in (before, again)]
     assert thresholds[1] == pytest.approx(thresholds[0], rel=1e-4)
     back = verdicts(run, tmp_path / "other", tmp_path / "third")
