@@ -21,6 +21,7 @@ LATE = {  # by functions that only some bundles call, whose requirements.txt nam
     "callbacks/defects/merging.py": {"scipy"},
     **{f"datamodules/arrays/{name}.py": {"scipy"} for name in ("cells", "lattice", "repeats")},
     "models/components/inpainting.py": {"skimage"},  # biharmonic: bundles refuse it
+    "searching.py": {"threadpoolctl"},
 }
 MODULES = {place: source for place, source in shipped().items() if source.suffix == ".py"}
 ROOMS = ("callbacks", "configs", "datamodules", "models", "tools")
