@@ -19,6 +19,7 @@ from datamodules.samples.batch import InspectionBatch, Sample, collate
 from models.base import InspectionModel
 
 OURS = {
+    "foreground",
     "frame",
     "classes",
     "part",

@@ -96,12 +96,19 @@ class Archive:
 
 
 def _labels_in(path: Path) -> list[tuple[str, str, str, datetime]]:
-    """List image, label, who and when of a table of labels."""
+    """List image (its whole path), label, who and when of a table of labels, which names images from where it lies."""
     import pandas as pd  # noqa: PLC0415 - servers without a journal do without
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows = table[["image", "label", "by", "when"]].to_dict("records")
-    return [
-        (str(row["image"]), str(row["label"]), str(row["by"]), datetime.fromisoformat(row["when"]).astimezone(UTC))
-        for row in rows
-    ]
+    return [(_whole(path, str(row["image"])), str(row["label"]), str(row["by"]), _moment(row["when"])) for row in rows]
+
+
+def _whole(table: Path, image: str) -> str:
+    """Name a file by its whole path; what is no way to a file, such as a tile of an array, keeps its name."""
+    place = (table.parent / image).resolve()
+    return str(place) if image.startswith("../") or place.is_file() else image
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
