@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .export_plan import ExportPlan
 
 
-PART = 16_384  # patches that are thinned at a time where all were gathered before
+PART = 16_384  # patches that are thinned, or searched for, at a time
 
 
 class PatchCore(OnePassModel):
@@ -155,7 +155,7 @@ class PatchCore(OnePassModel):
                 self._gathered = GatheredPoints(patch_ND.shape[1], self._plan.total)
             self._gathered.append(patch_ND)
             if not self._plan.holds(self._gathered.room):
-                self._hold_less()
+                self._plan = self._hold_less(self._plan.memory)
 
     def collecting_state(self) -> dict[str, Any] | None:
         """Return the patches so far, or what stands in for them; None where they are on the disk already."""
@@ -197,27 +197,27 @@ class PatchCore(OnePassModel):
             tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[:patches]), patches))
         return plan
 
-    def _hold_less(self) -> None:
+    def _hold_less(self, memory: int) -> Plan:
         """Thin all that was gathered, or put it on the disk: more came than anybody knew of, and would not fit.
 
         Raises:
             DataError: Not even what is left would fit, or the disk has no room.
         """
-        patch_ND, seen = self.take(), self._images
+        patch_ND = self.take()
         total = 2 * len(patch_ND)
         wanted = self.bank_size or max(1, round(self.coreset_ratio * total))
-        plan = Plan(total, wanted, patch_ND.shape[1], 0 if self._plan is None else self._plan.memory, exact=self.exact)
-        self._plan = plan
-        tell(f"{len(patch_ND):,} patches of {seen:,} images, more than expected, are as many as fit; others follow.")
+        plan = Plan(total, wanted, patch_ND.shape[1], memory, exact=self.exact)
+        tell(f"{len(patch_ND):,} patches of {self._images:,} images are as many as fit, and more came than expected.")
         if plan.spills:
             self._spilled = SpilledPoints(plan.dimensions, total)
             self._spilled.append(patch_ND)
-            return
+            return plan
         plan.check()
         self._thinning = Thinning(wanted, self._pick)
         image_N = torch.arange(len(self._counts)).repeat_interleave(torch.tensor(self._counts)).to(self.device)
         for part_RD, image_R in zip(torch.split(patch_ND, PART), torch.split(image_N, PART), strict=True):
             self._thinning.add(part_RD.to(self.device), image_R)
+        return plan
 
     def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """List the patches of a batch (N, D), those of all sizes of an image together, and which image each is of (N,).
@@ -246,24 +246,30 @@ class PatchCore(OnePassModel):
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
         self._keep_unfinished()
-        self._plan, self._images, thinning, self._thinning = None, 0, self._thinning, None
-        patch_ND: Tensor | SpilledPoints
-        if thinning is not None and thinning.seen:
-            patch_ND, image_N = thinning.take()
-            picks = self._pick(patch_ND, self._count(thinning.seen, len(patch_ND)))
-            self.learnt = self.take_coming()
-            image_M = image_N[picks].cpu() if self.learnt else None
-            self._counts = []
-            tell(f"{thinning.seen:,} patches were thinned to {len(picks):,} as they came.")
-        elif self._spilled is not None or self._gathered is not None:
-            spilled, self._spilled = self._spilled, None
-            patch_ND = self.take() if spilled is None else spilled
-            picks = self._pick(patch_ND, self._count(len(patch_ND), len(patch_ND)))
-            self.learnt = []
-            image_M = self._images_of(picks)
-        else:
+        if self._plan is None:
             return
-        self.model.set_bank(patch_ND[picks].to(self.device), image_M)
+        patch_ND, image_N, seen = self._take_collected()
+        picks = self._pick(patch_ND, self._count(seen, len(patch_ND)))
+        if seen > len(patch_ND):
+            tell(f"{seen:,} patches were thinned to {len(picks):,} as they came.")
+        self.learnt = []
+        self.model.set_bank(patch_ND[picks].to(self.device), self._images_of(image_N[picks]))
+
+    def _take_collected(self) -> tuple[Tensor | SpilledPoints, Tensor, int]:
+        """Give the patches that were collected, or what stands in for them, and forget them.
+
+        Returns:
+            Patches (N, D), of which image each is (N,), and of how many patches they are.
+        """
+        counts, self._counts = self._counts, []
+        self._plan, self._images = None, 0
+        thinning, self._thinning = self._thinning, None
+        spilled, self._spilled = self._spilled, None
+        if thinning is not None:
+            left_ND, image_N = thinning.take()
+            return left_ND, image_N.cpu(), thinning.seen
+        patch_ND = self.take() if spilled is None else spilled
+        return patch_ND, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), len(patch_ND)
 
     def _count(self, seen: int, held: int) -> int:
         """Say how many patches the bank gets, of so many that were seen and are held."""
@@ -284,13 +290,15 @@ class PatchCore(OnePassModel):
 
         The bank itself stays as it is, so that to forget the same images gives it back.
         """
-        self._plan, self._images = None, 0
-        patch_ND = self.take().to(self.device)
-        square_N = self.model.search(patch_ND.unsqueeze(0)).squeeze(0)
-        count = max(1, round(self.added_ratio * len(patch_ND)))
+        patch_ND, image_N, seen = self._take_collected()
+        parts = range(0, len(patch_ND), PART)
+        square_N = torch.cat(
+            [self.model.search(patch_ND[first : first + PART].to(self.device)[None])[0] for first in parts]
+        )
+        count = min(len(patch_ND), max(1, round(self.added_ratio * seen)))
         picks = list(k_center_greedy(patch_ND, count, int(square_N.argmax()), square_N))
-        images = [self.model.image_M, self._images_of(picks).to(self.device)]
-        self.model.set_bank(torch.cat([self.model.bank_MD, patch_ND[picks]]), torch.cat(images))
+        images = [self.model.image_M, self._images_of(image_N[picks]).to(self.device)]
+        self.model.set_bank(torch.cat([self.model.bank_MD, patch_ND[picks].to(self.device)]), torch.cat(images))
         self._displaced = {}
 
     def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
@@ -357,14 +365,11 @@ class PatchCore(OnePassModel):
         seconds_S = [self.model.search_seconds(image_B3HW, size) for size in self.bank_sizes()]
         return [1000 * seconds / len(image_B3HW) for seconds in seconds_S]
 
-    def _images_of(self, picks: list[int]) -> Tensor:
-        """Tell of which image picks of collected patches are, by its place in ``learnt``, to which those are added."""
+    def _images_of(self, image_K: Tensor) -> Tensor:
+        """Tell of which image patches are, by its place in ``learnt``, to which those collected are added now."""
         coming, first = self.take_coming(), len(self.learnt)
         self.learnt += coming
-        counts, self._counts = self._counts, []
-        if not coming:
-            return torch.full((len(picks),), -1)
-        return torch.searchsorted(torch.tensor(counts).cumsum(0), torch.tensor(picks), right=True) + first
+        return image_K + first if coming else torch.full((len(image_K),), -1)
 
     def take(self) -> Tensor:
         """Give all patches that were collected (N, D), and forget them.

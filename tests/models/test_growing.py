@@ -251,3 +251,29 @@ def test_moments_come_back_from_what_was_made_of_them() -> None:
 def test_a_share_of_added_patches_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match=r"model\.added_ratio to be above 0 and at most 1, but found 0"):
         PatchCore(BACKBONE, added_ratio=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_bank_grows_by_more_than_fits_into_memory(exact: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, tight = (fitted("patchcore", 0, 4) for _ in range(2))
+    assert isinstance(whole, PatchCore)
+    assert isinstance(tight, PatchCore)
+    before = tight.model.bank_MD.clone()
+    tight.memory, tight.exact, tight.bank_size = 700 * 1024, exact, 12
+    for module in (whole, tight):
+        for first in range(10, 34, 4):
+            module.collect_batch(batch(first, 4))
+        module.extend()
+    assert "more came than expected" in capsys.readouterr().err
+    assert torch.equal(tight.model.bank_MD[: len(before)], before)
+    assert set(tight.model.image_M[len(before) :].tolist()) <= set(range(4, 28))
+    if exact:
+        assert torch.equal(tight.model.bank_MD, whole.model.bank_MD)
+        assert torch.equal(tight.model.image_M, whole.model.image_M)
+    else:
+        seen = torch.cat([tight.describe(batch(first, 4).image)[0] for first in range(10, 34, 4)]).view(24, 64, -1)
+        for row, image in zip(tight.model.bank_MD[len(before) :], tight.model.image_M[len(before) :], strict=True):
+            assert float((seen[image - 4] - row).abs().sum(dim=1).min()) < 1e-3
+    tight.forget({f"/{index}.png" for index in range(10, 34)}, lambda _: torch.empty(0))
+    assert torch.equal(tight.model.bank_MD, before)

@@ -281,11 +281,11 @@ def test_more_than_expected_is_thinned_or_goes_to_the_disk(capsys: pytest.Captur
     """A module that nobody told of twelve batches expects one, which fits."""
     thinned = fitted_in_parts(bank_size=12, memory="700KiB")
     told = capsys.readouterr().err
-    assert "more than expected, are as many as fit" in told
+    assert "are as many as fit, and more came than expected" in told
     assert "3,072 patches were thinned to 12 as they came" in told
     assert len(thinned.model.bank_MD) == 12
     spilled, whole = fitted_in_parts(memory="700KiB", exact=True), fitted_in_parts()
-    assert "more than expected" in capsys.readouterr().err
+    assert "more came than expected" in capsys.readouterr().err
     assert torch.equal(spilled.model.bank_MD, whole.model.bank_MD)
     assert torch.equal(spilled.model.image_M, whole.model.image_M)
 

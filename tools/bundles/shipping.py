@@ -57,7 +57,8 @@ def write_runner(folder: Path, *, merging: bool, arrays: bool = False, searching
         target.write_bytes(source.read_bytes())
     (folder / "predict.py").write_text(PREDICT, encoding="utf-8")
     uses = [use for use, needed in ((MERGING, merging), (ARRAYS, arrays)) if needed]
-    requirements = REQUIREMENTS + (SCIPY.format("; ".join(uses)) if uses else "") + THREADPOOLCTL * searching
+    requirements = REQUIREMENTS + (SCIPY.format("; ".join(uses)) if uses else "")
+    requirements += THREADPOOLCTL if searching else ""
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 

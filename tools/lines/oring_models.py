@@ -128,10 +128,10 @@ def _of_run(path: str, asked: Asked) -> tuple[Search, str]:
 def _of_bundle(path: str, asked: Asked) -> tuple[Search, str]:
     """Open a bundle: its graphs judge tiles, whatever image size it was exported for."""
     from tools.runner.bundle import Bundle  # noqa: PLC0415 - geometry alone does without any runtime
-    from tools.runner.composition import compose  # noqa: PLC0415
-    from tools.runner.network import open_graphs  # noqa: PLC0415
+    from tools.runner.composition import compose  # noqa: PLC0415 - as above
+    from tools.runner.network import open_graphs  # noqa: PLC0415 - as above
     from tools.runner.searching import open_arrays  # noqa: PLC0415 - as above
-    from tools.runner.specification import SPEC  # noqa: PLC0415
+    from tools.runner.specification import SPEC  # noqa: PLC0415 - as above
 
     bundle = Bundle(path, image_threshold=asked.threshold)
     composition = bundle.spec["composition"]

@@ -35,7 +35,7 @@ class Bundle(Judge):
         folder: The bundle.
         runtime: ``onnxruntime`` or ``openvino``; None: whichever is installed, in the order of ``spec.json``.
         precision: ``fp32``, or ``fp16`` and ``int8`` where they were exported.
-        threads: For the graph; None: as many as the runtime thinks best.
+        threads: For the graphs, and for a search of a large bank; None: as many as the runtime thinks best, and all.
         image_threshold: In place of every threshold for images, in raw score units.
         pixel_threshold: In place of every threshold for pixels.
 

@@ -273,12 +273,8 @@ class Judge:
             return [self.judge_alone([image], [kind], [own])[0] for image, kind, own in each]
         zones = [self._zones_of(image, own) for image, own in zip(prepared, zones, strict=True)]
         parts = [self._part_of(image, own) for image, own in zip(prepared, zones, strict=True)]
-        images = [
-            self._marked(image, part)
-            for image, part in zip(prepared, parts, strict=True)
-            if image.image_3HW is not None
-        ]
-        found = self.infer(np.stack(images)) if images else None
+        seen = [pair for pair in zip(prepared, parts, strict=True) if pair[0].image_3HW is not None]
+        found = self.infer(np.stack([self._marked(*pair) for pair in seen])) if seen else None
         if found is not None and self.arrays is not None:
             found = self.arrays.within([one.name for one in prepared if one.image_3HW is not None], found)
         results, row = [], 0
