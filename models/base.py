@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from datamodules.samples.detections import type_of
 
 from .account import Account
+from .components.graph_search import BankGraph
 from .components.padding import SeesPadding, grounded, marked, opened
 from .components.standardising import even_batches, standardise
 from .export_plan import Explains, Exports, plan_single
@@ -233,6 +235,18 @@ class InspectionModel(AnomalibModule):
                 "dinomaly, efficient_ad and conv_ae leave the ground out, with tiling=none or hann."
             )
         self.use_padding()
+
+    @contextmanager
+    def as_exported(self) -> Iterator[None]:
+        """Judge as a bundle does, for a moment: without searches that no bundle has."""
+        graphs = [part for part in self.modules() if isinstance(part, BankGraph)]
+        try:
+            for graph in graphs:
+                graph.resting = True
+            yield
+        finally:
+            for graph in graphs:
+                graph.resting = False
 
     def use_own_sizes(self) -> None:
         """Judge every image at its own size from now on.

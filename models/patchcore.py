@@ -20,14 +20,14 @@ from models.errors import key
 
 from .components.bank_plan import Plan, check_bank, search_seconds
 from .components.bank_prefix import halved
-from .components.copies import COPIES, check_choice
+from .components.copies import COPIES, check_choice, describe_copies
 from .components.coreset import k_center_greedy, projection
 from .components.displaced import displaced
 from .components.gathered import GatheredPoints
 from .components.memory import read_size, spare
 from .components.patchcore_graphs import plan_searched
-from .components.patchcore_model import PatchCoreModel, counted, flat
-from .components.sizes import check_scales, listed
+from .components.patchcore_model import PatchCoreModel
+from .components.sizes import check_scales
 from .components.spilled import SpilledPoints
 from .components.thinning import Thinning
 from .components.tiled import Tiling
@@ -37,8 +37,10 @@ from .one_pass import OnePassModel, check_something
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    import pandas as pd
     from torch import Tensor
 
+    from .account import Account
     from .components.tiled import Cutting
     from .export_plan import ExportPlan
 
@@ -66,6 +68,7 @@ class PatchCore(OnePassModel):
         score: ``max``, the score of an image is that of its worst patch; or ``top_mean``, the mean of its ten worst.
         copies: Of good images that are learnt, too, where parts lie at all angles: ``none``, ``flips`` (mirrored left
             to right, top to bottom, and both) or ``turns`` (by a quarter, a half and three quarters).
+        search: ``exact``, or ``hnsw``: quicker in large banks, with exact scores; see ``components.graph_search``.
 
     Raises:
         ValueError: An argument is out of range.
@@ -87,19 +90,22 @@ class PatchCore(OnePassModel):
         position: float = 0,
         score: Literal["max", "top_mean"] = "max",
         copies: Literal["none", "flips", "turns"] = "none",
+        search: Literal["exact", "hnsw"] = "exact",
     ) -> None:
         super().__init__()
         check_bank(coreset_ratio, num_neighbors, bank_size)
         check_scales(scales)
         check_choice("model.score", score, ("max", "top_mean"))
         check_choice("model.copies", copies, tuple(COPIES))
+        check_choice("model.search", search, ("exact", "hnsw"))
         self.coreset_ratio = coreset_ratio
         if not 0 < added_ratio <= 1:
             raise ValueError(f"Expected model.added_ratio to be above 0 and at most 1, but found {added_ratio}.")
         self.added_ratio = added_ratio
         self.bank_size = bank_size
         self.memory = None if memory is None else read_size(memory, "model.memory")
-        self.model: PatchCoreModel = PatchCoreModel(build_features(backbone), num_neighbors, scales, position, score)
+        features = build_features(backbone)
+        self.model: PatchCoreModel = PatchCoreModel(features, num_neighbors, scales, position, score, search)
         self.size_multiple = side_multiple(self.model.backbone)
         self.copies = copies
         self._gathered: GatheredPoints | None = None
@@ -141,7 +147,7 @@ class PatchCore(OnePassModel):
         started = time.perf_counter()
         if self._plan is None and self.model.placing.weight:
             self.model.placing.learn(self.model.features(self.model.open(image_B3HW)[0]))
-        patch_ND, image_N = self._describe_copies(image_B3HW)
+        patch_ND, image_N = describe_copies(self.describe, image_B3HW, self.copies)
         if self._plan is None:
             self._plan = self._make_plan(patch_ND, len(image_B3HW), time.perf_counter() - started)
         first, self._images = self._images, self._images + len(image_B3HW)
@@ -195,6 +201,8 @@ class PatchCore(OnePassModel):
         if plan.is_large:
             patches = len(patch_ND) // (images * (1 + len(COPIES[self.copies])))
             tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[:patches]), patches))
+        if not self.model.graph.wanted and (advice := plan.advise()):
+            tell(advice)
         return plan
 
     def _hold_less(self, memory: int) -> Plan:
@@ -220,28 +228,8 @@ class PatchCore(OnePassModel):
         return plan
 
     def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """List the patches of a batch (N, D), those of all sizes of an image together, and which image each is of (N,).
-
-        Patches of padding are left out.
-        """
-        image_B3HW, inside_BHW = self.model.open(image_B3HW)
-        grids_BDhw = self.model.embed_sizes(image_B3HW)
-        patch_BPD, cells_Bhw = listed(grids_BDhw), counted(grids_BDhw, inside_BHW)
-        image_BP = torch.arange(len(patch_BPD), device=patch_BPD.device).unsqueeze(1).expand(patch_BPD.shape[:2])
-        if cells_Bhw is None:
-            return patch_BPD.flatten(0, 1), image_BP.flatten()
-        inside_BP = flat(cells_Bhw)
-        return patch_BPD[inside_BP], image_BP[inside_BP]
-
-    def _describe_copies(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """List the patches of a batch and of its copies, those of an image together, as ``describe`` does."""
-        described = [self.describe(image_B3HW)]
-        described += [self.describe(copied(image_B3HW)) for copied in COPIES[self.copies]]
-        if len(described) == 1:
-            return described[0]
-        patch_ND, image_N = (torch.cat(parts) for parts in zip(*described, strict=True))
-        order_N = image_N.argsort(stable=True)
-        return patch_ND[order_N], image_N[order_N]
+        """List the patches of a batch (N, D), and which image each is of (N,); see ``PatchCoreModel.describe``."""
+        return self.model.describe(image_B3HW)
 
     def fit(self) -> None:
         """Thin the collected patches to a coreset and make it the bank; do nothing where none were collected."""
@@ -253,7 +241,15 @@ class PatchCore(OnePassModel):
         if seen > len(patch_ND):
             tell(f"{seen:,} patches were thinned to {len(picks):,} as they came.")
         self.learnt = []
-        self.model.set_bank(patch_ND[picks].to(self.device), self._images_of(image_N[picks]))
+        whose_N = self._images_of(image_N)
+        self.model.set_bank(patch_ND[picks].to(self.device), whose_N[picks])
+        self._arrange(patch_ND, whose_N, picks)
+
+    def _arrange(self, patch_ND: Tensor | SpilledPoints, whose_N: Tensor, picks: list[int]) -> None:
+        """Link the bank where a graph is wanted, and measure that by patches that were not picked."""
+        if self.model.graph.wanted:
+            self.model.graph.hold_probes(patch_ND, whose_N, picks, self.device)
+        self.model.arrange()
 
     def _take_collected(self) -> tuple[Tensor | SpilledPoints, Tensor, int]:
         """Give the patches that were collected, or what stands in for them, and forget them.
@@ -297,8 +293,10 @@ class PatchCore(OnePassModel):
         )
         count = min(len(patch_ND), max(1, round(self.added_ratio * seen)))
         picks = list(k_center_greedy(patch_ND, count, int(square_N.argmax()), square_N))
-        images = [self.model.image_M, self._images_of(image_N[picks]).to(self.device)]
+        whose_N = self._images_of(image_N)
+        images = [self.model.image_M, whose_N[picks].to(self.device)]
         self.model.set_bank(torch.cat([self.model.bank_MD, patch_ND[picks].to(self.device)]), torch.cat(images))
+        self._arrange(patch_ND, whose_N, picks)
         self._displaced = {}
 
     def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
@@ -316,6 +314,8 @@ class PatchCore(OnePassModel):
         check_something(int(stays_M.sum()), "patches of a bank")
         self.learnt = [path for path in self.learnt if path not in paths]
         self.model.set_bank(self.model.bank_MD[stays_M.to(self.device)], place_I[image_M[stays_M]])
+        self.model.graph.drop_probes(place_I.masked_fill(gone_I, -2))
+        self.model.arrange()
         self._displaced = {}
 
     def get_ready_without(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
@@ -326,7 +326,7 @@ class PatchCore(OnePassModel):
     def _seen_again(self, paths: Iterable[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
         for path in track(list(paths), "comparing what was added"):
             with suppress(DataError):
-                yield path, self._describe_copies(read(path).to(self.device))[0]
+                yield path, describe_copies(self.describe, read(path).to(self.device), self.copies)[0]
 
     @contextmanager
     def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
@@ -348,6 +348,11 @@ class PatchCore(OnePassModel):
             return super().export_plan(size)
         tiled = size if self.tiling is None else (self.tiling.size, self.tiling.size)
         return plan_searched(self.model, tiled, self.describer())
+
+    def account(self, predictions: pd.DataFrame) -> Account:
+        """Say what a search that is not exact everywhere finds, where one is used."""
+        del predictions
+        return self.model.graph.account(self.model.bank_MD, self.model.search)
 
     def bank_sizes(self) -> list[int]:
         """List the sizes of banks that ``scores_by_bank`` compares, ascending; none where images are judged in tiles.

@@ -20,6 +20,7 @@ BYTES = 4  # of a number
 THINNED_COPIES = 2
 CHOICE = 16  # bytes that choosing takes for each patch: its square, its distance, and copies of both
 WORTH_SAYING = 2**30  # bytes, above which people want to know before
+GRAPHED = 200_000  # patches of a bank, from which walks along a graph are several times as fast as exact search
 TRIED = 4096  # patches that a search is timed with, at most
 
 
@@ -69,6 +70,15 @@ class Plan(NamedTuple):
     def is_large(self) -> bool:
         """Tell whether this is worth saying before it begins."""
         return self.whole > min(WORTH_SAYING, self.memory)
+
+    def advise(self) -> str:
+        """Name the quicker search where a bank is so large that it pays; empty elsewhere."""
+        if self.wanted <= GRAPHED:
+            return ""
+        return (
+            f"Above {GRAPHED:,} patches, model.search=hnsw (pip install 'loupe-inspect[faiss]') finds patches several "
+            "times as fast: scores stay exact, maps not everywhere."
+        )
 
     def check(self) -> None:
         """Refuse a bank that is too large to be thinned to.

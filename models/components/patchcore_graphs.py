@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from models.export_plan import MODEL, SCORES, SEARCHED, ExportPlan, Graph
 
-from .patchcore_model import counted, flat
-from .sizes import listed
+from .sizes import counted, flat, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

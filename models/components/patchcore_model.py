@@ -22,11 +22,12 @@ from models.features.precision import full_precision
 
 from .bank_prefix import crowding, worst_by_size
 from .bank_search import ROWS
+from .graph_search import BankGraph, settle
 from .maps import SmoothMap
 from .nearest import TensorSearch, search_plainly
-from .padding import SeesPadding, cells_inside
+from .padding import SeesPadding
 from .placing import Placing
-from .sizes import listed, resized
+from .sizes import counted, flat, listed, resized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         scales: Sizes that images are looked at in, as factors of their own.
         position: Weight of a patch's place beside its features; see ``components.placing``.
         score: ``max``: the worst patch of an image is its score; ``top_mean``: the mean of the ``TOP`` worst ones is.
+        search: ``exact``, or ``hnsw``: a graph of the bank finds most patches; see ``components.graph_search``.
     """
 
     bank_MD: Tensor
@@ -83,6 +85,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         scales: Sequence[float] = (1,),
         position: float = 0,
         score: str = "max",
+        search: str = "exact",
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -93,6 +96,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         self.smooth_map = SmoothMap()
         self._embedded: list[LastSeen[Tensor]] = [LastSeen() for _ in scales]  # several measures ask for the same
         self._search: TensorSearch | None = None  # made when it is first asked, of the bank that there is
+        self.graph = BankGraph(search == "hnsw")
         self.register_buffer("bank_MD", torch.empty(0, 0))
         self.register_buffer("bank_square_M", torch.empty(0))  # cached: half of every distance
         self.register_buffer("neighbor_MK", torch.empty(0, 0, dtype=torch.int64))  # of every patch in the bank
@@ -128,15 +132,29 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         matches = self.match(image_B3HW)
         return InferenceBatch(pred_score=self.score(matches), anomaly_map=matches.map_BHW)
 
+    def describe(self, image_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """List the patches of images (N, D), those of all sizes of one together, and which image each is of (N,).
+
+        Patches of padding are left out.
+        """
+        image_B3HW, inside_BHW = self.open(image_B3HW)
+        grids_BDhw = self.embed_sizes(image_B3HW)
+        patch_BPD, cells_Bhw = listed(grids_BDhw), counted(grids_BDhw, inside_BHW)
+        image_BP = torch.arange(len(patch_BPD), device=patch_BPD.device).unsqueeze(1).expand(patch_BPD.shape[:2])
+        if cells_Bhw is None:
+            return patch_BPD.flatten(0, 1), image_BP.flatten()
+        inside_BP = flat(cells_Bhw)
+        return patch_BPD[inside_BP], image_BP[inside_BP]
+
     def match(self, image_B3HW: Tensor) -> Matches:
         """Compare every patch with the bank; those of padding are never the worst, and tell the map nothing."""
         image_B3HW, inside_BHW = self.open(image_B3HW)
         grids_BDhw = self.embed_sizes(image_B3HW)
         cells_Bhw = counted(grids_BDhw, inside_BHW)
         patch_BPD = listed(grids_BDhw)
-        with full_precision(patch_BPD):
-            square_BP = self.search(patch_BPD)
         shapes = [(grid.shape[2], grid.shape[3]) for grid in grids_BDhw]
+        with full_precision(patch_BPD):
+            square_BP = self._walk(patch_BPD, shapes, cells_Bhw) if self._walks(patch_BPD) else self.search(patch_BPD)
         return self.matches(patch_BPD, square_BP, shapes, image_B3HW.shape[-2:], cells_Bhw)
 
     def matches(
@@ -198,6 +216,28 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
         quick = not torch.compiler.is_exporting() and self._is_worth_arranging() and not asked_ND.requires_grad
         square_N = self._arranged(asked_ND) if quick else search_plainly(asked_ND, self.bank_MD, self._squares())
         return square_N.view(-1, patch_BPD.shape[1])
+
+    def _walks(self, patch_BPD: Tensor) -> bool:
+        """Tell whether these are searched for by the graph of the bank, and those that decide exactly."""
+        plain = torch.compiler.is_exporting() or patch_BPD.requires_grad or not self._is_linked
+        return not plain and self.graph.serves(self.bank_MD)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch says nothing of its type
+    def _walk(self, patch_BPD: Tensor, shapes: Sequence[tuple[int, int]], cells_Bhw: list[Tensor] | None) -> Tensor:
+        """Measure how far patches are from the bank, squared (B, P): exactly, where it decides about an image."""
+        bound_BP = self.graph.search(patch_BPD.flatten(0, 1), self.bank_MD).view(patch_BPD.shape[:2])
+        counts, inside_BP = [height * width for height, width in shapes], None if cells_Bhw is None else flat(cells_Bhw)
+        return settle(
+            bound_BP,
+            counts,
+            self.top,
+            inside_BP,
+            lambda image_R, patch_RT: self.search(patch_BPD[image_R.unsqueeze(1), patch_RT]),
+        )
+
+    def arrange(self) -> None:
+        """Link the bank for walks, where they are wanted."""
+        self.graph.arrange(self.bank_MD, self.search)
 
     def is_searched_outside_graphs(self) -> bool:
         """Tell whether the bank is so large that a bundle searches it beside its graphs."""
@@ -306,6 +346,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
             bank_MD: The patches.
             image_M: The image that each came from, by its place among those that were learnt; None: nobody knows.
         """
+        self.graph.clear()
         self.bank_MD = bank_MD.contiguous()
         unknown_M = torch.full((len(bank_MD),), -1)
         self.image_M = (unknown_M if image_M is None else image_M).to(bank_MD.device)
@@ -349,15 +390,3 @@ def worst_places(distance_BP: Tensor, count: int) -> Tensor:
     if count == 1:  # of patches that lie equally far, always the first
         return distance_BP.argmax(dim=1, keepdim=True)
     return distance_BP.topk(count, dim=1).indices
-
-
-def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:
-    """Tell which patches of every size are of images, and not of padding: (B, h, w) for each; None: all are."""
-    if inside_BHW is None:
-        return None
-    return [cells_inside(inside_BHW, *grid_BDhw.shape[-2:]) for grid_BDhw in grids_BDhw]
-
-
-def flat(grids_Bhw: Sequence[Tensor]) -> Tensor:
-    """List the values of every image, one size after the other, as ``listed`` does: (B, P)."""
-    return torch.cat([grid_Bhw.flatten(1) for grid_Bhw in grids_Bhw], dim=1)

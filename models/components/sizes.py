@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
+from .padding import cells_inside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,3 +46,15 @@ def check_scales(scales: Sequence[float]) -> None:
 def listed(grids_BDhw: Sequence[Tensor]) -> Tensor:
     """List the patches of every image, one size after the other: (B, P, D)."""
     return torch.cat([grid_BDhw.flatten(2) for grid_BDhw in grids_BDhw], dim=2).transpose(1, 2)
+
+
+def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:
+    """Tell which patches of every size are of images, and not of padding: (B, h, w) for each; None: all are."""
+    if inside_BHW is None:
+        return None
+    return [cells_inside(inside_BHW, *grid_BDhw.shape[-2:]) for grid_BDhw in grids_BDhw]
+
+
+def flat(grids_Bhw: Sequence[Tensor]) -> Tensor:
+    """List the values of every image, one size after the other, as ``listed`` does: (B, P)."""
+    return torch.cat([grid_Bhw.flatten(1) for grid_Bhw in grids_Bhw], dim=1)

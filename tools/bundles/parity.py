@@ -199,8 +199,9 @@ def _find_exchanged_colours(
 
 @torch.inference_mode()
 def _judge(module: InspectionModel, samples: list[Sample]) -> InspectionBatch:
-    """Judge by the checkpoint, as a test does."""
-    return module.predict_step(collate(samples))
+    """Judge by the checkpoint, as a test does, but for what no bundle has."""
+    with module.as_exported():
+        return module.predict_step(collate(samples))
 
 
 def _rows(

@@ -111,6 +111,8 @@ def test_a_plan_says_whether_all_fits_and_refuses_what_cannot() -> None:
     said = large.describe(600, 1e-6, 1024)
     assert "20,000 of 44,000,000 patches of 128 values; thinned as they come" in said
     assert "in at most 20 ms" in said
+    assert not large.advise()
+    assert "Above 200,000 patches, model.search=hnsw" in large._replace(wanted=200_001).advise()
     exact = large._replace(exact=True)
     assert exact.spills
     assert "kept on the disk, in at most 671 MiB of 4.0 GiB, 21.0 GiB on the disk" in exact.describe(600, 1e-6, 1024)
