@@ -266,7 +266,7 @@ class BankGraph(DynamicBufferMixin):
             for search in (lambda: self.search(asked_PD, bank_MD), lambda: exact(asked_PD.unsqueeze(0)))
         )
         return (
-            f"HNSW finds the nearest of {100 * quality.recall:.1f} % of {patches:,} training patches that are not in "
+            f"HNSW finds the nearest of {100 * quality.recall:.2f} % of {patches:,} training patches that are not in "
             f"the bank{far}. The worst patches of every image are searched for again, exactly: scores are those of "
             f"exact search. {TIMED:,} patches take {walks} with it, and {all_of_it} exactly."
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import torch
@@ -107,7 +107,7 @@ def test_the_worst_of_every_image_and_size_are_exact(top: int, padded: bool) -> 
         assert (found >= true).all()
         assert asked < true.numel() if top == 1 else True
         for values, wanted, part in zip(
-            found.split(counts, dim=1), true.split(counts, dim=1), inside.split(counts, dim=1), strict=True
+            *(torch.split(values, counts, dim=1) for values in (found, true, inside)), strict=True
         ):
             for value, aim, shown in zip(values, wanted, part, strict=True):
                 count = min(top, int(shown.sum()))
@@ -129,9 +129,9 @@ def test_few_patches_are_searched_for_twice() -> None:
     assert asked == 3 * graph_search.TRIED
 
 
-def fitted(search: str, count: int = 6, score: str = "max", **settings: Any) -> PatchCore:
+def fitted(search: Literal["exact", "hnsw"], count: int = 6, **settings: Any) -> PatchCore:
     torch.manual_seed(3)
-    module = PatchCore(BACKBONE, 0.5, search=search, score=score, **settings).eval()
+    module = PatchCore(BACKBONE, 0.5, search=search, **settings).eval()
     torch.manual_seed(0)
     for first in range(0, count, 2):
         module.training_step(batch(first, 2), first)
@@ -149,7 +149,7 @@ def judged(module: PatchCore, seed: int = 40) -> tuple[torch.Tensor, torch.Tenso
 @pytest.mark.parametrize("score", ["max", "top_mean"])
 @pytest.mark.parametrize("scales", [[1], [1, 2]])
 def test_scores_are_those_of_exact_search_and_maps_never_lower(score: str, scales: list[float]) -> None:
-    exact, walking = (fitted(search, score=score, scales=scales) for search in ("exact", "hnsw"))
+    exact, walking = fitted("exact", score=score, scales=scales), fitted("hnsw", score=score, scales=scales)
     assert torch.equal(exact.model.bank_MD, walking.model.bank_MD)
     wrong = 0
     for seed in range(40, 64, 6):
@@ -177,7 +177,7 @@ def test_recall_is_measured_on_patches_in_no_bank_and_told(capsys: pytest.Captur
     assert len(graph.asked_QD) == 6 * 64 // 2
     assert float(apart.min()) > 1e-4
     assert graph.quality is not None
-    assert f"HNSW finds the nearest of {100 * graph.quality.recall:.1f} % of 192 training patches" in told
+    assert f"HNSW finds the nearest of {100 * graph.quality.recall:.2f} % of 192 training patches" in told
     account = module.account(None)  # type: ignore[arg-type]  # it asks for no predictions
     assert account.metrics == {"bank_search": {"hnsw": {**graph.quality._asdict(), "patches": 192}}}
     assert "scores are those of exact search" in account.notes[0]
