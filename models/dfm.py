@@ -1,27 +1,33 @@
 """DFM: good images span a subspace of a network's features (Ahuja et al. 2019, arXiv 1909.11786).
 
 Principal components of pooled features, as anomalib has them, but with as many as the level asks for (anomalib keeps
-one fewer), and with a map in both modes.
+one fewer), and with a map in both modes. In memory that does not grow with the number of images: see
+``components.subspace``.
 
 Letters: B batch, N images, C channels, h and w of the pooled map, D = C h w, K components, H and W pixels.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from anomalib.data import InferenceBatch
 from anomalib.models.components import DynamicBufferMixin
 from torch.nn import functional as F
 
+from datamodules.progress import tell
+
+from .components.memory import written_size
 from .components.padding import SeesPadding, cells_inside
+from .components.subspace import Gathered, Subspace
 from .features.joined_backbone import build_features, side_multiple
 from .features.precision import full_precision
 from .one_pass import OnePassModel, check_fitted, check_several
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor
 
@@ -29,24 +35,7 @@ if TYPE_CHECKING:
 
 
 TINY = 1e-6  # share of a square that shows nothing
-
-
-class Subspace(NamedTuple):
-    """Principal components, in float64: mean (D,), components (D, K), and the spread along each (K,)."""
-
-    mean_D: Tensor
-    component_DK: Tensor
-    spread_K: Tensor
-
-
-def principal_components(x_ND: Tensor, level: float) -> Subspace:
-    """Find the fewest principal components that hold at least a share ``level`` of the variance."""
-    x_ND = x_ND.double()
-    mean_D = x_ND.mean(dim=0)
-    _, singular_N, axes_ND = torch.linalg.svd(x_ND - mean_D, full_matrices=False)
-    share_N = singular_N.square().cumsum(0) / singular_N.square().sum()
-    count = min(int((share_N < level).sum()) + 1, len(singular_N))
-    return Subspace(mean_D, axes_ND[:count].T, singular_N[:count] / len(x_ND) ** 0.5)
+WORTH_SAYING = 2**30  # bytes, above which people want to know before
 
 
 class DFMModel(DynamicBufferMixin, SeesPadding):
@@ -154,10 +143,9 @@ class DFM(OnePassModel):
         self.level = level
         self.model: DFMModel = DFMModel(build_features(backbone), pooling, score)
         self.size_multiple = side_multiple(self.model.backbone)
-        self.register_buffer(
-            "feature_ND", torch.empty(0, 0)
-        )  # of all that was learnt: little, and all it takes to go on
-        self._features: list[Tensor] = []
+        self.register_buffer("feature_ND", torch.empty(0, 0))  # of all that was learnt, while images are few
+        self._products: dict[str, Any] | None = None  # sums in their place, once images are more than dimensions
+        self._gathered: Gathered | None = None
 
     def origin(self) -> dict[str, str]:
         """Say where the backbone's weights came from."""
@@ -168,11 +156,20 @@ class DFM(OnePassModel):
         return self.model.features(image_B3HW).mean(dim=(2, 3))
 
     def collect(self, image_B3HW: Tensor) -> None:
-        """Keep the pooled features of a batch."""
-        feature_BChw, inside_B1hw = self.model.shown(image_B3HW)
-        if inside_B1hw is not None:
-            feature_BChw = feature_BChw.masked_fill(~inside_B1hw, float("nan"))  # not seen
-        self._features.append(feature_BChw.flatten(1).cpu())
+        """Keep the pooled features of a batch, or sums of their products."""
+        feature_BChw = self._features(image_B3HW)
+        if self._gathered is None:
+            self._gathered = Gathered()
+            self._say_what_it_takes(feature_BChw[0].numel(), len(feature_BChw) * self.batches)
+        self._gathered.add(feature_BChw)
+
+    def collecting_state(self) -> dict[str, Any] | None:
+        """Return the features so far, or sums of their products."""
+        return None if self._gathered is None else self._gathered.state()
+
+    def load_collecting_state(self, state: dict[str, Any]) -> None:
+        """Take what ``collecting_state`` returned."""
+        self._gathered = Gathered.of(state)
 
     def fit(self) -> None:
         """Find the subspace.
@@ -180,42 +177,91 @@ class DFM(OnePassModel):
         Raises:
             DataError: A single image spans none.
         """
-        if not self._features:
+        self._keep_unfinished()
+        if self._gathered is None:
             return
         self.learnt = self.take_coming()
         self._span(self._take())
 
+    def resume(self) -> None:
+        """Go on from the features of all that was learnt, or from sums of their products."""
+        features = self.feature_ND if self.feature_ND.numel() else None
+        self._gathered = Gathered.of({"features": features, "products": self._products})
+
     def extend(self) -> None:
-        """Find the subspace of the features of before and of those that were collected."""
+        """Find the subspace of all images, of before and those that were collected."""
         self.learnt += self.take_coming()
-        self._span(torch.cat([self.feature_ND, self._take().to(self.device)]))
+        self._span(self._take())
 
     def forget(self, paths: Collection[str], read: Callable[[str], Tensor]) -> None:
         """Find the subspace of the features of all other images.
 
         Raises:
-            DataError: Fewer than two are left.
+            DataError: Fewer than two are left, or an image has to be read, and cannot: where sums are held.
         """
-        del read
-        stays_N = torch.tensor([path not in paths for path in self.learnt])
+        if self._products is None:
+            stays_N = torch.tensor([path not in paths for path in self.learnt], device=self.feature_ND.device)
+            gathered = Gathered.of({"features": self.feature_ND[stays_N], "products": None})
+        else:
+            gathered = Gathered.of({"features": None, "products": self._products})
+            for path in dict.fromkeys(path for path in self.learnt if path in paths):
+                gathered.remove(self._features(read(path).to(self.device)))
         self.learnt = [path for path in self.learnt if path not in paths]
-        self._span(self.feature_ND[stays_N.to(self.device)])
+        self._span(gathered)
 
-    def _take(self) -> Tensor:
-        """Give all features that were collected, and forget them."""
-        x_ND = torch.cat(self._features)
-        self._features.clear()
-        return x_ND
+    @contextmanager
+    def without(self, path: str, read: Callable[[str], Tensor]) -> Iterator[None]:
+        """Judge as if an image had never been learnt, for a moment: see ``OnePassModel.without``."""
+        products = self._products
+        try:
+            with super().without(path, read):
+                yield
+        finally:
+            self._products = products
 
-    def _span(self, x_ND: Tensor) -> None:
-        check_several(len(x_ND))
-        self.feature_ND = x_ND.to(self.device)
-        seen_ND = ~x_ND.isnan()
-        self.model.known_D = seen_ND.any(dim=0).float()
-        if not seen_ND.all():  # what an image does not show is taken to be as usual
-            x_ND = torch.where(seen_ND, x_ND, x_ND.nanmean(dim=0).nan_to_num(0.0))
-        for name, value in principal_components(x_ND.cpu(), self.level)._asdict().items():
+    def _features(self, image_B3HW: Tensor) -> Tensor:
+        """Pool the deepest map, (B, C, h, w), on the processor; NaN where an image shows nothing."""
+        feature_BChw, inside_B1hw = self.model.shown(image_B3HW)
+        if inside_B1hw is not None:
+            feature_BChw = feature_BChw.masked_fill(~inside_B1hw, float("nan"))
+        return feature_BChw.float().cpu()
+
+    def _say_what_it_takes(self, dimensions: int, images: int) -> None:
+        """Say before it begins what will be held, where that is much: features, or sums once these are less."""
+        needed = 4 * dimensions * min(images, dimensions) + (8 * dimensions**2 if images > dimensions else 0)
+        if needed > WORTH_SAYING:
+            tell(
+                f"DFM holds up to {written_size(needed)}: {dimensions:,} features of each image, and once images are "
+                "as many, sums of their products; a larger model.pooling leaves fewer features."
+            )
+
+    def _take(self) -> Gathered:
+        """Give all that was gathered, and forget it."""
+        gathered, self._gathered = self._gathered or Gathered(), None
+        return gathered
+
+    def _span(self, gathered: Gathered) -> None:
+        """Find the subspace of what was gathered, and hold that.
+
+        Raises:
+            DataError: A single image spans none.
+        """
+        check_several(gathered.count)
+        state = gathered.state()
+        features, self._products = state["features"], state["products"]
+        self.feature_ND = torch.empty(0, 0) if features is None else features.to(self.device)
+        self.model.known_D = gathered.known().float().to(self.device)
+        for name, value in gathered.subspace(self.level)._asdict().items():
             setattr(self.model, name, value.float().contiguous().to(self.device))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Send sums along, on the processor: other devices have no double precision."""
+        return super().get_extra_state() | ({} if self._products is None else {"products": self._products})
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the sums of a checkpoint; earlier versions had features alone."""
+        super().set_extra_state(state)
+        self._products = state.get("products")
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Take a checkpoint, also of an earlier version, which kept no features."""

@@ -18,7 +18,8 @@ EPILOG = """examples:
 
 PatchCore's bank loses the patches of these images; patches of other images that they stood in for do not come back, so
 after forgetting images of the training it may be sparser than one that never saw them. Images that loupe extend added
-leave the bank as it was. DFM and PaDiM fit to all other images anew; PaDiM has to read what it forgets.
+leave the bank as it was. DFM and PaDiM fit to all other images anew; PaDiM has to read what it forgets, and so has DFM
+once it has learnt more images than one of them has features.
 Thresholds follow as in loupe extend."""
 
 

@@ -19,7 +19,8 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from datamodules.errors import DataError
-from models.dfm import DFM, principal_components
+from models.components.subspace import principal_components
+from models.dfm import DFM
 from models.dinomaly import Dinomaly, warm_cosine
 from models.errors import WeightsError
 from models.fastflow import Fastflow
