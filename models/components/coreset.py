@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .fused_nearest import is_fused, lower_nearest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -110,16 +112,27 @@ def _squared_distances(points_CD: Tensor) -> Tensor:
 
 
 def _refresh(nearest_N: Tensor, points_ND: Tensor | SpilledPoints, square_N: Tensor, picked: list[int]) -> None:
-    """Shrink, in place, the squared distance of every point to the picked set; one matrix product for all of them."""
+    """Shrink, in place, the squared distance of every point to the picked set; all of them in one pass."""
     centers_KD, center_square_K = points_ND[picked], square_N[picked]
-    for first in range(0, len(points_ND), ROWS):
-        rows = slice(first, first + ROWS)
-        distance_RK = torch.addmm(center_square_K, points_ND[rows], centers_KD.T, alpha=-2.0)
-        distance_R = _without_rounding(distance_RK.amin(dim=1) + square_N[rows], square_N[rows])
-        torch.minimum(nearest_N[rows], distance_R, out=nearest_N[rows])
+    fused = is_fused(centers_KD, centers_KD)
+    lower = lower_nearest if fused else lower_plainly
+    # A product takes memory for all its distances, and the disk is read a part at a time; the kernel takes all at once.
+    step = len(points_ND) if fused and isinstance(points_ND, torch.Tensor) else ROWS
+    for first in range(0, len(points_ND), step):
+        rows = slice(first, first + step)
+        lower(nearest_N[rows], points_ND[rows], square_N[rows], centers_KD, center_square_K, ROUNDING)
     nearest_N[picked] = -math.inf
 
 
-def _without_rounding(distance: Tensor, square: Tensor) -> Tensor:
+def lower_plainly(
+    nearest_R: Tensor, point_RD: Tensor, square_R: Tensor, centers_KD: Tensor, square_K: Tensor, share: float
+) -> None:
+    """Do what ``lower_nearest`` does, by a product of matrices: R x K distances are in memory at a time."""
+    distance_RK = torch.addmm(square_K, point_RD, centers_KD.T, alpha=-2.0)
+    distance_R = _without_rounding(distance_RK.amin(dim=1) + square_R, square_R, share)
+    torch.minimum(nearest_R, distance_R, out=nearest_R)
+
+
+def _without_rounding(distance: Tensor, square: Tensor, share: float = ROUNDING) -> Tensor:
     """Make zero what may be nothing but rounding: else every pick among equal points would cost a pass of its own."""
-    return torch.where(distance < ROUNDING * square, 0.0, distance)
+    return torch.where(distance < share * square, 0.0, distance)

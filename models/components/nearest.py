@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from .bank_search import ROWS, BankSearch
+from .fused_nearest import is_fused, nearest_squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,14 @@ class Found(NamedTuple):
 
 
 def search_plainly(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tensor:
-    """Return squared distances (N,) to the nearest point of a bank, by comparing all with all.
+    """Return squared distances (N,) to the nearest point of a bank, by comparing all with all, on a GPU in a kernel."""
+    if is_fused(asked_ND, bank_MD):
+        return nearest_squares(asked_ND, bank_MD, square_M)
+    return compare_all(asked_ND, bank_MD, square_M)
+
+
+def compare_all(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tensor:
+    """Return what ``search_plainly`` does, by products of matrices; graphs hold this.
 
     The square of a difference is two squares less twice the product. A part of the bank at a time, small enough to stay
     in the processor's cache between the product and its minimum; which point it was is not asked here, since that takes
