@@ -8,6 +8,7 @@ Letters: H and W pixels, N images, G groups, B resamples.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -63,6 +64,8 @@ def boundary(mask_HW: Mask, width: float = TOLERANCE) -> Mask:
 
 def boundary_counts(predicted_HW: Mask, true_HW: Mask, tolerance: float = TOLERANCE) -> BoundaryCounts:
     """Count boundary pixels of both masks, and those within ``tolerance`` pixels of the other's boundary."""
+    near = _about(predicted_HW | true_HW, tolerance)
+    predicted_HW, true_HW = predicted_HW[near], true_HW[near]
     predicted, true = boundary(predicted_HW, tolerance), boundary(true_HW, tolerance)
     predicted_hit = int((_distance_to(true)[predicted] <= tolerance).sum()) if true.any() else 0
     true_hit = int((_distance_to(predicted)[true] <= tolerance).sum()) if predicted.any() else 0
@@ -130,6 +133,15 @@ class OverlapMeter:
             "pixel_dice": interval(float(dice_all), dice_B, carrying, resampling.confidence),
             "boundary_f1": interval(boundary_all, boundary_B, carrying, resampling.confidence),
         }
+
+
+def _about(mask_HW: Mask, width: float) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all marked pixels, and all within ``width`` pixels of them."""
+    more = math.ceil(width) + 1
+    places = [np.flatnonzero(mask_HW.any(axis=axis)) for axis in (1, 0)]
+    first_last = [(int(place[0]), int(place[-1])) if place.size else (0, 0) for place in places]
+    rows, columns = (slice(max(0, first - more), last + more + 1) for first, last in first_last)
+    return rows, columns
 
 
 def _distance_to(mask_HW: Mask) -> npt.NDArray[np.float32]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HALVINGS = 5  # of the bank: the smallest has a thirty-second of its patches
 FEWEST = 64  # patches that a bank has to have to be worth asking
-TRIED = 64  # patches that are compared with the next bank at a time
+TRIED = 64  # patches that are compared with the next bank at first; then twice as many, and so on
 
 
 class Worst(NamedTuple):
@@ -63,30 +63,33 @@ def worst_by_size(
     bound_P = search_plainly(patch_PD, bank_MD[:smallest], square_M[:smallest])
     found = [_farthest(bound_P, count)]
     for size in sizes[1:]:
-        rows = slice(smallest, size)
+        tried, rows = max(TRIED, count), slice(smallest, size)
         unknown_P, known_P = bound_P.clone(), torch.full_like(bound_P, -torch.inf)
         while float(known_P.topk(count).values[-1]) < float(unknown_P.max()):
-            index_Q = unknown_P.topk(min(TRIED, len(unknown_P))).indices
+            index_Q = unknown_P.topk(min(tried, len(unknown_P))).indices
             nearer_Q = search_plainly(patch_PD[index_Q], bank_MD[rows], square_M[rows])
             bound_P[index_Q] = torch.minimum(bound_P[index_Q], nearer_Q)
             unknown_P[index_Q] = -torch.inf
             known_P[index_Q] = bound_P[index_Q]
+            tried *= 2
         found.append(_farthest(known_P, count))
     return found
 
 
-def crowding(worst_D: Tensor, bank_MD: Tensor, neighbors: int) -> float:
+def crowding(worst_D: Tensor, bank_MD: Tensor, square_M: Tensor, neighbors: int) -> float:
     """Weigh the distance of the worst patch by the neighbourhood of its match, as PatchCore's equation 7 does.
 
     Args:
         worst_D: The patch.
         bank_MD: The bank, at least one patch.
+        square_M: Squared norms of the bank.
         neighbors: Of the match, itself the first; 1 weighs nothing.
     """
     if neighbors == 1:
         return 1.0
-    match_D = bank_MD[torch.cdist(worst_D.unsqueeze(0), bank_MD).argmin()]
-    index_K = torch.cdist(match_D.unsqueeze(0), bank_MD)[0].topk(min(neighbors, len(bank_MD)), largest=False).indices
+    match_D = bank_MD[torch.addmv(square_M, bank_MD, worst_D, alpha=-2).argmin()]
+    apart_M = torch.addmv(square_M, bank_MD, match_D, alpha=-2)
+    index_K = apart_M.topk(min(neighbors, len(bank_MD)), largest=False).indices
     return 1.0 - float((worst_D - bank_MD[index_K]).norm(dim=1).softmax(dim=0)[0])
 
 

@@ -319,7 +319,8 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
             worst_SQ = worst_by_size(patch_PD, self.bank_MD, self.bank_square_M, sizes, self.top)
             weighed_SQ = [
                 [
-                    distance * crowding(patch_PD[patch], self.bank_MD[:size], self.num_neighbors)
+                    distance
+                    * crowding(patch_PD[patch], self.bank_MD[:size], self.bank_square_M[:size], self.num_neighbors)
                     for distance, patch in worst_Q
                 ]
                 for size, worst_Q in zip(sizes, worst_SQ, strict=True)

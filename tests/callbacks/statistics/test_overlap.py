@@ -52,6 +52,23 @@ def test_boundaries_match_by_exact_distances(seed: int, tolerance: float) -> Non
     assert float(boundary_f1(counts)) == pytest.approx(2 * precision * recall / (precision + recall))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_lies_far_from_all_marks_changes_no_count(seed: int) -> None:
+    """A few marks in a large image, some at its border, are counted as by distances over all of it."""
+    rng = np.random.default_rng(seed)
+    predicted, true = np.zeros((2, 60, 90), dtype=bool)
+    for mask in (predicted, true):
+        for _ in range(rng.integers(0, 3)):
+            row, column = rng.integers(0, 60), rng.integers(0, 90)
+            mask[row : row + rng.integers(1, 30), column : column + rng.integers(1, 30)] = True
+    edges = [mask & (distance_transform_edt(mask) <= 2) if not mask.all() else mask for mask in (predicted, true)]
+    hits = [
+        int((distance_transform_edt(~other)[edge] <= 2).sum()) if other.any() else 0
+        for edge, other in zip(edges, edges[::-1], strict=True)
+    ]
+    assert boundary_counts(predicted, true) == (int(edges[0].sum()), hits[0], int(edges[1].sum()), hits[1])
+
+
 def test_a_thin_line_is_its_own_boundary_and_may_be_off_by_the_tolerance() -> None:
     line = np.zeros((40, 60), dtype=bool)
     line[10:13] = True

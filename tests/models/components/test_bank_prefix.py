@@ -39,5 +39,6 @@ def test_equal_patches_have_equal_distances() -> None:
 
 def test_one_neighbour_weighs_nothing_and_more_than_there_are_are_those_there_are() -> None:
     bank_MD = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    assert crowding(torch.ones(3), bank_MD, 1) == 1.0
-    assert crowding(torch.ones(3), bank_MD, 9) == crowding(torch.ones(3), bank_MD, 5) < 1
+    square_M = bank_MD.square().sum(dim=1)
+    assert crowding(torch.ones(3), bank_MD, square_M, 1) == 1.0
+    assert crowding(torch.ones(3), bank_MD, square_M, 9) == crowding(torch.ones(3), bank_MD, square_M, 5) < 1
