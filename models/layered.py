@@ -22,14 +22,15 @@ from anomalib.data import InferenceBatch
 from anomalib.models.components import DynamicBufferMixin
 from torch import nn
 
+from datamodules.base import InspectionDataModule
 from datamodules.errors import DataError
 from datamodules.samples.loading import once_more
-from datamodules.table import DEFECTIVE, GOOD
+from datamodules.table import DEFECTIVE, GOOD, TRAIN
 
 from .account import Account
 from .export_plan import ExportPlan
 from .one_pass import OnePassModel, check_fitted
-from .sorter.gathering import Cell, gather
+from .sorter.gathering import Cell, array_of, arrays_to_keep, evenly, gather
 from .sorter.judging import MIN_CELLS, judge_array
 from .sorter.layers import CLASSES
 from .sorter.layers import GOOD as GOOD_CLASS
@@ -155,11 +156,22 @@ class Layered(OnePassModel):
         self.met: dict[str, Met] = {}
         self.class_of: dict[str, str] = {}
         self._seen: list[Cell] = []
+        self._wanted: set[str] | None = None  # arrays whose cells are kept; None: all
+
+    def on_train_start(self) -> None:
+        """Choose the arrays that standards are made of, where it is known which cells will come: no others are kept."""
+        super().on_train_start()
+        data, share = getattr(self.trainer, "datamodule", None), self.trainer.limit_train_batches
+        if isinstance(data, InspectionDataModule) and isinstance(share, float) and share == 1:
+            rows = data.split_samples(TRAIN)
+            self._wanted = arrays_to_keep(zip(rows["name"], rows["group"], strict=True), self.standards) or None
 
     def training_step(self, batch: InspectionBatch, batch_idx: int) -> Tensor:
         """Keep the cells of a batch, by their names; return a loss of zero."""
         del batch_idx
-        self._seen += self._cells(batch)
+        names = zip(batch.name, batch.group, strict=True)
+        needed = [self._wanted is None or array_of(*both) in self._wanted for both in names]
+        self._seen += [cell for cell, is_needed in zip(self._cells(batch), needed, strict=True) if is_needed]
         return torch.zeros((), requires_grad=True)
 
     def collect(self, image_B3HW: Tensor) -> None:
@@ -180,7 +192,7 @@ class Layered(OnePassModel):
             raise DataError(
                 f"Expected at least {MIN_CELLS} training cells, to know what is usual, but found {len(self._seen)}."
             )
-        chosen = np.unique(np.linspace(0, len(arrays) - 1, self.standards).round().astype(int))
+        chosen = evenly(len(arrays), self.standards)
         self.model.take([judge_array(arrays[index], self.seed).standard for index in chosen])
         self._seen = []
 

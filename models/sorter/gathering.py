@@ -6,7 +6,7 @@ Letters: N cells, S side of a cell in pixels.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ from .cells import ArrayCells
 from .judging import MIN_CELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Plane = npt.NDArray[np.float32]
 REST = "rest"  # cells whose arrays are too small to say what is usual in them
@@ -55,18 +55,42 @@ def gather(cells: Sequence[Cell]) -> list[Gathered]:
     """Lay cells out as arrays; those of arrays with too few cells make one of their own."""
     members: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        members[array_of(cell)].append(cell)
+        members[array_of(cell.name, cell.group)].append(cell)
     small = [key for key, own in members.items() if len(own) < MIN_CELLS]
     rest = [cell for key in small for cell in members.pop(key)]
     arrays = [lay_out(key, own) for key, own in sorted(members.items())]
     return [*arrays, *([lay_out(REST, rest, by_name=False)] if rest else [])]
 
 
-def array_of(cell: Cell) -> str:
+def evenly(count: int, wanted: int) -> list[int]:
+    """Choose so many of a row of things, spread evenly; all, where they are no more."""
+    places: list[int] = np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
+    return places
+
+
+def arrays_to_keep(names: Iterable[tuple[str, str]], wanted: int) -> set[str]:
+    """Choose arrays, spread evenly over those that ``gather`` would give of enough cells.
+
+    Args:
+        names: Name and group of every cell that will come.
+        wanted: How many arrays at most.
+
+    Returns:
+        What ``array_of`` says of their cells: several where those of small arrays make one.
+    """
+    counts = Counter(array_of(name, group) for name, group in names)
+    small = {array for array, count in counts.items() if count < MIN_CELLS}
+    arrays = [{array} for array in sorted(counts.keys() - small)]
+    if sum(counts[array] for array in small) >= MIN_CELLS:
+        arrays.append(small)
+    return set().union(*(arrays[place] for place in evenly(len(arrays), wanted)))
+
+
+def array_of(name: str, group: str) -> str:
     """Return the array of a cell: as its name says, or else its group."""
-    path = PurePosixPath(cell.name)
+    path = PurePosixPath(name)
     match = TILE.match(path.name.rsplit(".", 1)[0] if path.suffix else path.name)
-    return cell.group if match is None else (path.parent / match["array"]).as_posix()
+    return group if match is None else (path.parent / match["array"]).as_posix()
 
 
 def place_of(cell: Cell) -> tuple[int, int] | None:

@@ -16,7 +16,8 @@ from sklearn.metrics import f1_score
 from datamodules.synthetic.drawing import Identity
 from datamodules.synthetic.meta_atom_array import Layout, draw_array, scatter
 from models.layered import Layered, truth_of
-from models.sorter.gathering import Cell, gather
+from models.sorter.gathering import Cell, array_of, arrays_to_keep, evenly, gather
+from models.sorter.judging import MIN_CELLS
 from models.sorter.learning import best_limit, f1_by_class, learn_factors
 from tools.bundles.composing import composition_of
 from tools.runner.layered import judge_layered
@@ -119,6 +120,56 @@ def test_cells_of_small_arrays_and_without_places_make_one() -> None:
     (only,) = gather(few)
     assert sorted(only.name_N) == sorted(cell.name for cell in few)
     assert only.cells.present.sum() == 12
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 4, 9])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_cells_that_standards_need_are_known_by_their_names(seed: int, wanted: int) -> None:
+    """Keeping these alone gives the arrays that would have been chosen of all."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 15, 7)
+    grey = np.zeros((24, 24), np.float32)
+    every = [
+        Cell(f"a{array}_1,{column + 1}.png", "any", grey) for array, size in enumerate(sizes) for column in range(size)
+    ]
+    every = [every[index] for index in rng.permutation(len(every))]
+    kept = arrays_to_keep([(cell.name, cell.group) for cell in every], wanted)
+
+    def chosen(given: list[Cell]) -> list[list[str]]:
+        arrays = [one for one in gather(given) if len(one.name_N) >= MIN_CELLS]
+        return [arrays[place].name_N for place in evenly(len(arrays), wanted)]
+
+    few = [cell for cell in every if array_of(cell.name, cell.group) in kept]
+    assert chosen(few) == chosen(every)
+    assert len(few) < len(every) or wanted > 2
+    assert arrays_to_keep([("x", "a")], wanted) == set()
+
+
+def test_a_run_keeps_the_cells_of_its_standards_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, states, fit = [], [], Layered.fit
+
+    def counted(model: Layered) -> None:
+        counts.append(len(model._seen))
+        fit(model)
+
+    monkeypatch.setattr(Layered, "fit", counted)
+    for limit in ("1.0", "100"):  # with a number of batches nobody knows which cells will come: all are kept
+        words = ["data=drawn_arrays", "data.grid=[5,6]", "data.arrays=2", "data.clean=9", "data.test_share=0.1"]
+        words += [
+            "data.share=0.3",
+            "data.pitch=32",
+            "model=layered",
+            "model.standards=1",
+            "trainer=cpu",
+            "data.num_workers=0",
+        ]
+        words += ["report=false", f"+trainer.limit_train_batches={limit}", f"out={tmp_path}", "name=a", f"id={limit}"]
+        assert main(words) == 0
+        states.append(torch.load(tmp_path / "a" / limit / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"])
+    assert max(counts) > min(count for count in counts if count) > 0
+    assert counts[0] == 30
+    for name, value in states[0].items():
+        assert not isinstance(value, torch.Tensor) or torch.equal(value, states[1][name])
 
 
 def test_the_runner_judges_single_cells_as_the_model_does() -> None:
