@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEGREE = 32  # links of a patch on each level, twice as many on the lowest
 BREADTH = 16  # patches that a walk keeps in mind: with more it takes longer, and fails hardly less often
 AT_ONCE = 10_000  # patches that are linked between two signs of life
-TRIED = 16  # patches of an image that are searched for exactly at first; then twice as many, and so on
+TRIED = 4  # patches of an image that are searched for exactly at first; then twice as many, and so on
 PROBES = 4096  # patches in no bank that are held, to measure how often walks fail
 WRONG = 1e-3  # share by which a distance has to be too large to be another patch's
 TIMED = 1024  # patches that a search is timed with, as many as an image of 256x256 has
