@@ -16,6 +16,7 @@ from anomalib.data import InferenceBatch
 from torch import nn
 
 from .base import InspectionModel
+from .components.in_parts import in_parts
 from .components.padding import SeesPadding, mean_inside
 from .components.pooling import check_share, top_mean
 from .components.reconstruction import distance_map, error_over_scales, ssim_map, to_grey
@@ -102,6 +103,7 @@ class ConvAutoencoderModel(SeesPadding):
         self.dropout = nn.Dropout2d(dropout)
         self.decoder = decoder(channels, widths, kernel_size, upsampling)
         self.channels = channels
+        self.widest = max(widths)
         self.error = error
         self.scales = scales
         self.top_share = top_share
@@ -116,11 +118,15 @@ class ConvAutoencoderModel(SeesPadding):
 
     def reconstruct(self, seen_BCHW: Tensor) -> Tensor:
         """Encode and decode; what rounding up added at the far borders is cut off: (B, C, H, W) in (0, 1)."""
-        return self.decode(self.encoder(seen_BCHW), seen_BCHW.shape[-2], seen_BCHW.shape[-1])
+        return self.decode(self.encode(seen_BCHW), seen_BCHW.shape[-2], seen_BCHW.shape[-1])
+
+    def encode(self, seen_BCHW: Tensor) -> Tensor:
+        """Return the bottleneck (B, Z, h, w) of what is seen of images; on a processor a few of them at a time."""
+        return in_parts(self.encoder, seen_BCHW, self.widest * seen_BCHW.shape[-2] * seen_BCHW.shape[-1])
 
     def decode(self, bottleneck_BZhw: Tensor, height: int, width: int) -> Tensor:
         """Decode to images of a size: (B, C, H, W) in (0, 1)."""
-        decoded: Tensor = self.decoder(self.dropout(bottleneck_BZhw))
+        decoded = in_parts(self.decoder, self.dropout(bottleneck_BZhw), self.widest * height * width)
         return decoded[..., :height, :width]
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
@@ -134,7 +140,7 @@ class ConvAutoencoderModel(SeesPadding):
         """Score images, and show their ``reconstruction`` (B, C, H, W) and ``bottleneck`` (B, Z, h, w)."""
         image_B3HW, inside_BHW = self.open(image_B3HW)
         seen_BCHW = self.seen(image_B3HW)
-        bottleneck_BZhw = self.encoder(seen_BCHW)
+        bottleneck_BZhw = self.encode(seen_BCHW)
         given_back_BCHW = self.decode(bottleneck_BZhw, seen_BCHW.shape[-2], seen_BCHW.shape[-1])
         map_BHW = error_over_scales(ERRORS[self.error], seen_BCHW, given_back_BCHW, self.scales)
         share = self.top_share
@@ -203,8 +209,7 @@ class ConvAutoencoder(InspectionModel):
 
     def bottleneck(self, image_B3HW: Tensor) -> Tensor:
         """Return what is left of images (B, 3, H, W) in the middle of the network: (B, Z, h, w), at least 0."""
-        maps: Tensor = self.model.encoder(self.model.seen(image_B3HW))
-        return maps
+        return self.model.encode(self.model.seen(image_B3HW))
 
     def embedding(self, image_B3HW: Tensor) -> Tensor:
         """Describe images (B, Z) by the mean of each bottleneck filter."""
