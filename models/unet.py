@@ -15,6 +15,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from .base import InspectionModel
+from .components.in_parts import in_parts
 from .components.maps import mean_over_turns
 from .components.padding import SeesPadding
 from .components.pooling import check_share, top_mean
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Loss = Literal["dice_bce", "focal"]
 LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"dice_bce": dice_bce_loss, "focal": focal_loss}
 WARM_UP = 0.1  # share of the steps during which the learning rate rises
+WIDEST = 3  # times the width of a decoder: what its last stage sees, of the stage below and of the encoder
 
 
 class UnetModel(SeesPadding):
@@ -43,6 +45,7 @@ class UnetModel(SeesPadding):
         std: Per channel.
         top_share: Share of the pixels whose mean is the score.
         all_turns: Judge every image in its eight turns and flips.
+        widest: Channels of the largest map, were it as large as the image.
     """
 
     mean: Tensor
@@ -55,9 +58,11 @@ class UnetModel(SeesPadding):
         std: Sequence[float],
         top_share: float,
         all_turns: bool,
+        widest: int,
     ) -> None:
         super().__init__()
         self.network = network
+        self.widest = widest
         self.top_share = top_share
         self.all_turns = all_turns
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -65,8 +70,8 @@ class UnetModel(SeesPadding):
 
     def logits(self, image_B3HW: Tensor) -> Tensor:
         """Return one raw value per pixel, (B, H, W): above 0 where a mark is more likely than none."""
-        logit_B1HW: Tensor = self.network((image_B3HW - self.mean) / self.std)
-        return logit_B1HW.squeeze(1)
+        largest = self.widest * image_B3HW.shape[-2] * image_B3HW.shape[-1]
+        return in_parts(self.network, (image_B3HW - self.mean) / self.std, largest).squeeze(1)
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: logits as ``anomaly_map`` (B, H, W), and the mean of the highest as ``pred_score`` (B,)."""
@@ -127,7 +132,7 @@ class Unet(InspectionModel):
         check_share(top_share, "model.top_share")
         network = segmentation_network(architecture, encoder, depth, width)
         network.to(memory_format=torch.channels_last)  # a quarter less time per step on a processor
-        self.model: UnetModel = UnetModel(network, mean, std, top_share, all_turns)
+        self.model: UnetModel = UnetModel(network, mean, std, top_share, all_turns, WIDEST * width)
         self.weights = load_encoder(network, encoder, weights)
         self.size_multiple = network.encoder.output_stride if network.requires_divisible_input_shape else 1
         self.loss_name: Loss = loss

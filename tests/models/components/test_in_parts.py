@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from models.components import in_parts as module
 from models.components.in_parts import in_parts
 from models.conv_ae import ConvAutoencoderModel
+from models.unet import Unet
 
 
 class Counting(nn.Module):
@@ -33,26 +34,32 @@ class Counting(nn.Module):
     ],
 )
 def test_so_many_go_at_a_time_that_their_map_is_reused(images: int, largest: int, parts: list[int]) -> None:
-    network, image = Counting(), torch.rand(images, 3, 2, 2)
+    network, image = Counting().eval(), torch.rand(images, 3, 2, 2)
     with torch.no_grad():
         assert torch.equal(in_parts(network, image, largest), 2 * image)
     assert network.seen == parts
 
 
-def test_gradients_and_graphs_get_all_at_once() -> None:
+def test_gradients_training_and_graphs_get_all_at_once() -> None:
     network, image = Counting(), torch.rand(6, 3, 2, 2)
-    in_parts(network, image, 2**25)
-    assert network.seen == [6]
+    in_parts(network.eval(), image, 2**25)
+    with torch.no_grad():
+        in_parts(network.train(), image, 2**25)
+    assert network.seen == [6, 6]
 
     class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = nn.Sigmoid()
+
         def forward(self, image_BCHW: Tensor) -> Tensor:
-            return in_parts(lambda part: part + 1, image_BCHW, 2**25)
+            return in_parts(self.network, image_BCHW, 2**25)
 
     batch = {0: torch.export.Dim("batch", min=1, max=64)}
     with torch.no_grad():
-        graph = torch.export.export(Graph(), (image,), dynamic_shapes=(batch,)).module()
+        graph = torch.export.export(Graph().eval(), (image,), dynamic_shapes=(batch,)).module()
     assert "split" not in graph.code
-    assert torch.equal(graph(image[:2]), image[:2] + 1)
+    assert torch.equal(graph(image[:2]), image[:2].sigmoid())
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
@@ -70,3 +77,16 @@ def test_an_autoencoder_gives_back_the_same(upsampling: str, monkeypatch: pytest
     torch.testing.assert_close(parted.pred_score, whole.pred_score, atol=0, rtol=1e-4)
     for name, view in shown.items():
         torch.testing.assert_close(views[name], view)
+
+
+def test_unet_gives_back_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Unet(depth=2, width=4).model.eval()
+    image = torch.rand(5, 3, 32, 48)
+    with torch.no_grad():
+        whole = model.logits(image)
+        monkeypatch.setattr(module, "REUSED", 4 * 12 * 32 * 48 * 2)
+        passed: list[int] = []
+        model.network.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
+        parted = model.logits(image)
+    assert passed == [2, 2, 1]
+    torch.testing.assert_close(parted, whole, atol=1e-4, rtol=1e-4)
