@@ -128,7 +128,8 @@ def test_the_kernel_is_right_in_the_interpreter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "tiles", "shared"), [(75, WITHOUT_TF32, 64), (80, SMALL, 99), (120, SMALL, 99), (90, LARGE, 227)]
+    ("capability", "tiles", "shared"),
+    [(75, WITHOUT_TF32, 64), (80, SMALL, 99), (120, SMALL, 99), (90, LARGE, 227), (100, LARGE, 227)],
 )
 @pytest.mark.parametrize("smallest", [False, True])
 def test_it_compiles_for_a_gpu_without_spilling(
@@ -145,6 +146,8 @@ def test_it_compiles_for_a_gpu_without_spilling(
     nearest_kernel = importlib.import_module("models.components.fused_kernel").nearest_kernel
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     names = [parameter.name for parameter in nearest_kernel.params]
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: divmod(capability, 10))
+    assert fused_nearest.tiles_of(torch.device("cuda")) == tiles
     constants: dict[str, Any] = dict(zip(names[-4:], tiles[:4], strict=True))
     known = [parameter.name for parameter in nearest_kernel.params[6:-4] if not parameter.do_not_specialize]
     assert known == ["count_D", "asked_stride", "bank_stride"]  # not what changes from call to call
