@@ -1,6 +1,7 @@
 """What PatchCore's memory, time and AUROC do as images become many, with a bank of 20,000 patches within 4 GiB.
 
     python -m benchmarks.patchcore_scale [--images 1000 5000] [--memory 4GiB] [--bank 20000] [--exact] [--results FILE]
+                                         [--plot FILE.svg]
 
 Images of 256x256 are drawn fiber end faces; above --drawn of them, the drawn ones come again with noise. Each size runs
 in a process of its own, whose largest resident memory is measured, features and all. AUROC is that of 100 good and 100
@@ -9,7 +10,7 @@ plain greedy, and prints the difference of the AUROCs with a paired 95 % interva
 
 Seconds are of the processor over all threads (cpu_s) and on the wall; on a busy machine the former, over two, say what
 two idle cores would take at least. Each size tells on stderr how far it is; what is complete goes to a file, one JSON
-object a line, and is not run again.
+object a line, and is not run again. --plot draws time and memory over images, as they come and with the choice.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from callbacks.statistics.curves import count_scores, roc_auc
 from datamodules.samples.batch import Sample, collate
 from datamodules.synthetic.domains import defective_image, good_image
 from datamodules.synthetic.fiber import draw
+from models.components.memory import read_size
 from models.patchcore import PatchCore
 
 if TYPE_CHECKING:
@@ -152,6 +155,25 @@ def told(found: dict[str, Any]) -> str:
     return str({name: value for name, value in found.items() if name not in {"scores", "course"}})
 
 
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the processor's minutes and the largest resident memory over images: one line a size, its end marked."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    minutes, memory = figure.subplots(1, 2)
+    for row in sorted(rows, key=lambda row: -int(row["images"])):
+        end = [row["images"], row["cpu_s"], row["wall_s"], row["peak_gib"]]
+        images, cpu_s, _, gib = zip([0, 0, 0, row["before_gib"]], *row["course"], end, strict=True)
+        for axes, values in ((minutes, np.array(cpu_s) / 60), (memory, gib)):
+            (line,) = axes.plot(images, values, linewidth=1.5, label=f"{row['images']:,}")
+            axes.plot(images[-1], values[-1], "o", color=line.get_color(), markersize=5)
+    for axes, unit in ((minutes, "minutes of the processor"), (memory, "largest resident memory, GiB")):
+        axes.set(xlabel="images", ylabel=unit, xlim=(0, None), ylim=(0, None))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(alpha=0.3)
+    memory.axhline(read_size(rows[0]["memory"], "memory") / 2**30, color="0.3", linestyle="--", linewidth=1)
+    minutes.legend(title="images in all; dots: with the bank chosen", frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
 def main() -> None:
     """Print a row for each number of images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,18 +183,23 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=1000)
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--results", type=Path, help="a file of what is complete")
+    parser.add_argument("--plot", type=Path, help="a picture to draw: .svg or .png")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(run(options.one, options.memory, options.bank, options.drawn)))
         return
+    rows = []
     for images in options.images:
         found = in_own_process(images, options.memory, options)
+        rows.append(found)
         row = told(found)
         if options.exact:
             whole = in_own_process(images, "1000GiB", options)
             row += f"; all held: {told(whole)}; difference {difference(found['scores'], whole['scores'])}"
         print(row, flush=True)
+        if options.plot:
+            plot(rows, options.plot)
 
 
 if __name__ == "__main__":

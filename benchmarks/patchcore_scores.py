@@ -2,6 +2,7 @@
 
     python -m benchmarks.patchcore_scores --data FOLDER [--sets screw fiber ...] [--seeds 3] [--train 60] [--bank 2000]
     python -m benchmarks.patchcore_scores --data FOLDER --by sizes --train 320 --bank 4000
+    python -m benchmarks.patchcore_scores --data FOLDER --by settings --train 80 --bank 4000 [--results FILE]
 
 FOLDER holds any of ``benchmark/screw``, ``fiber``, ``print3d`` and ``oring/spindle``; drawn sets need none. Images are
 256x256, features LoupeNet's. A seed decides the split, which never cuts a group, and the bank: a greedy coreset of up
@@ -14,6 +15,7 @@ bank.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,9 +46,18 @@ REAL = {
     "spindle": ("oring/spindle", "data=oring"),
 }
 DRAWN = ("fiber", "oring", "print3d", "metallography", "meta_atom")
+FINE: dict[str, Any] = {"scales": [2]}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "copies": {copies: {"copies": copies} for copies in COPIES},
-    "sizes": {"256": {}, "512": {"scales": [2]}},
+    "sizes": {"256": {}, "512": FINE},
+    "settings": {
+        "256": {},
+        "512": FINE,
+        "512, turns": FINE | {"copies": "turns"},
+        "512, lite0": FINE | {"backbone": "efficientnet_lite0"},
+        "512, loupe and lite0": FINE | {"backbone": "[loupe,efficientnet_lite0]"},
+        "512, loupe and lite0, turns": FINE | {"backbone": "[loupe,efficientnet_lite0]", "copies": "turns"},
+    },
 }
 AT_ONCE = 8
 MOST = 300  # images that are scored
@@ -90,10 +101,11 @@ def batches(datamodule: InspectionDataModule, splits: Sequence[str], most: int) 
 
 @torch.inference_mode()
 def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: int, given: argparse.Namespace) -> Cell:
-    """Learn good images, by these settings of PatchCore; score all others both ways."""
+    """Learn good images, by these settings of PatchCore and this network; score all others both ways."""
     torch.manual_seed(seed)
-    backbone: Any = compose_config("train", []).backbone
-    module = PatchCore(backbone, bank_size=given.bank, score="top_mean", **settings).eval()
+    network, others = settings.get("backbone", "loupe"), {key: settings[key] for key in settings if key != "backbone"}
+    backbone: Any = compose_config("train", [f"backbone={network}"]).backbone
+    module = PatchCore(backbone, bank_size=given.bank, score="top_mean", **others).eval()
     started = time.perf_counter()
     for batch in batches(datamodule, [TRAIN], given.train):
         module.collect(batch.image)
@@ -121,10 +133,18 @@ def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: in
 def row(name: str, given: argparse.Namespace) -> str:
     """Measure a data set over all seeds; return its row of the table."""
     cells: dict[str, list[Cell]] = {way: [] for way in SETTINGS[given.by]}
+    kept = given.results.read_text(encoding="utf-8").splitlines() if given.results and given.results.exists() else []
+    known = {tuple(key): Cell(**cell) for key, cell in map(json.loads, kept)}
     for seed in range(given.seeds):
         datamodule = data_of(name, given.data, seed)
         for way, found in cells.items():
-            found.append(measure(datamodule, SETTINGS[given.by][way], seed, given))
+            key = (name, given.by, way, seed, given.train, given.bank)
+            if key not in known:
+                known[key] = measure(datamodule, SETTINGS[given.by][way], seed, given)
+                if given.results:
+                    with given.results.open("a", encoding="utf-8") as file:
+                        print(json.dumps((key, known[key]._asdict())), file=file)
+            found.append(known[key])
     texts = [name]
     for found in cells.values():
         for score in ("max", "top_mean"):
@@ -143,6 +163,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train", type=int, default=60, help="good images that are learnt")
     parser.add_argument("--bank", type=int, default=2000, help="patches in the bank")
+    parser.add_argument("--results", type=Path, help="a file of what is complete")
     given = parser.parse_args()
     there = [name for name, (place, _) in REAL.items() if (given.data / place).is_dir()]
     header = [f"{way}, {score}" for way in SETTINGS[given.by] for score in ("max", f"mean of {TOP}", "s")]
