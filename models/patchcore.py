@@ -184,7 +184,7 @@ class PatchCore(OnePassModel):
             self._gathered = GatheredPoints(state["patches"].shape[1], max(self._plan.total, len(state["patches"])))
             self._gathered.append(state["patches"])
         if state["thinning"] is not None:
-            self._thinning = Thinning(self._plan.wanted, self._pick)
+            self._thinning = Thinning(self._plan.wanted, self._pick, self._plan.sampled)
             self._thinning.load_state(state["thinning"], self.device)
 
     def _make_plan(self, patch_ND: Tensor, images: int, seconds: float) -> Plan:
@@ -197,7 +197,7 @@ class PatchCore(OnePassModel):
             self._spilled = SpilledPoints(patch_ND.shape[1], total)
         elif not plan.fits:
             plan.check()
-            self._thinning = Thinning(wanted, self._pick)
+            self._thinning = Thinning(wanted, self._pick, plan.sampled)
         if plan.is_large:
             patches = len(patch_ND) // (images * (1 + len(COPIES[self.copies])))
             tell(plan.describe(seconds * self.batches, search_seconds(patch_ND[:patches]), patches))
@@ -221,7 +221,7 @@ class PatchCore(OnePassModel):
             self._spilled.append(patch_ND)
             return plan
         plan.check()
-        self._thinning = Thinning(wanted, self._pick)
+        self._thinning = Thinning(wanted, self._pick, plan.sampled)
         image_N = torch.arange(len(self._counts)).repeat_interleave(torch.tensor(self._counts)).to(self.device)
         for part_RD, image_R in zip(torch.split(patch_ND, PART), torch.split(image_N, PART), strict=True):
             self._thinning.add(part_RD.to(self.device), image_R)

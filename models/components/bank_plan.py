@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from .coreset import shortened_to
 from .memory import written_size
 from .nearest import search_plainly
-from .thinning import FIRST, SPARE
+from .thinning import LEAST_SAMPLED, SAMPLED, SPARE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,9 +48,20 @@ class Plan(NamedTuple):
         return (BYTES * (self.dimensions + shorter) + CHOICE) * self.total
 
     @property
+    def sampled(self) -> int:
+        """Patches that are gathered before they are thinned for the first time: many, where there is memory."""
+        return min(max(LEAST_SAMPLED * self.wanted, self.memory // self._thinned_bytes), SAMPLED * self.wanted)
+
+    @property
     def thinned(self) -> int:
         """Bytes that it takes to thin them as they come."""
-        return THINNED_COPIES * FIRST * SPARE * BYTES * self.dimensions * self.wanted
+        return self._thinned_bytes * self.sampled
+
+    @property
+    def _thinned_bytes(self) -> int:
+        """Bytes for each patch that is thinned."""
+        shorter = shortened_to(self.total, self.dimensions) or 0
+        return BYTES * (THINNED_COPIES * self.dimensions + shorter) + CHOICE
 
     @property
     def fits(self) -> bool:
@@ -88,7 +99,7 @@ class Plan(NamedTuple):
         """
         if self.thinned <= self.memory:
             return
-        most = self.wanted * self.memory // self.thinned
+        most = self.memory // self._thinned_bytes // LEAST_SAMPLED
         raise DataError(
             f"Expected a bank that can be chosen within {written_size(self.memory)}, but {self.wanted:,} patches of "
             f"{self.total:,} take {written_size(self.thinned)}; set model.bank_size={max(1, most)} or less, or "
@@ -99,14 +110,16 @@ class Plan(NamedTuple):
         """Estimate how long it takes to choose the bank.
 
         To choose among all compares each with all that is chosen, as a search for every image would. What is thinned
-        is searched for in four times as many (a third of the time of comparing all), and chosen from at each thinning.
+        is searched for in the coreset (a third of the time of comparing all), which is chosen at each thinning, from
+        the sample at first; and from the sample the bank is chosen in the end.
         """
         images = self.total / patches
         if self.fits or self.spills:
             return images * self.wanted * search_seconds
         held = SPARE * self.wanted
-        thinnings = 1 + math.log2(max(1.0, self.total / (FIRST * held)))
-        return (images / 3 + thinnings * 2 * held / patches) * held * search_seconds
+        thinnings = math.log2(max(1.0, self.total / self.sampled))
+        chosen_from = 2 * self.sampled + (2 * thinnings + 1) * held
+        return (images / 3 + chosen_from / patches) * held * search_seconds
 
     def describe(self, feature_seconds: float, search_seconds: float, patches: int) -> str:
         """Say what is to come.
