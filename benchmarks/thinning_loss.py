@@ -1,6 +1,6 @@
 """What thinning costs: AUROC of banks of patches thinned as they come, beside greedy coresets of all, over many draws.
 
-    python -m benchmarks.thinning_loss [--first 40] [--draws 40] [--images 100] [--bank 2000] [--results FILE]
+    python -m benchmarks.thinning_loss [--first 40] [--draws 40] [--images 100] [--bank 500] [--results FILE]
 
 Each draw has fiber end faces of its own: good ones to learn, 100 good and 100 defective ones to test. Four banks of the
 same size are made of the same patches: greedy selection from one random first patch, and from another (which says by
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first of them")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--bank", type=int, default=2000)
+    parser.add_argument("--bank", type=int, default=500)
     parser.add_argument("--results", type=Path, help="a file of what is complete")
     options = parser.parse_args()
     known: dict[int, dict[str, float]] = {}

@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from .coreset import shortened_to
 from .memory import written_size
 from .nearest import search_plainly
-from .thinning import LEAST_SAMPLED, SAMPLED, SPARE
+from .thinning import FEWEST_SAMPLED, SAMPLED, SPARE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     @property
     def sampled(self) -> int:
         """Patches that are gathered before they are thinned for the first time: many, where there is memory."""
-        return min(max(LEAST_SAMPLED * self.wanted, self.memory // self._thinned_bytes), SAMPLED * self.wanted)
+        return min(max(FEWEST_SAMPLED * self.wanted, self.memory // self._thinned_bytes), SAMPLED * self.wanted)
 
     @property
     def thinned(self) -> int:
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
         """
         if self.thinned <= self.memory:
             return
-        most = self.memory // self._thinned_bytes // LEAST_SAMPLED
+        most = self.memory // self._thinned_bytes // FEWEST_SAMPLED
         raise DataError(
             f"Expected a bank that can be chosen within {written_size(self.memory)}, but {self.wanted:,} patches of "
             f"{self.total:,} take {written_size(self.thinned)}; set model.bank_size={max(1, most)} or less, or "

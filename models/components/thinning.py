@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SAMPLED = 64  # times as many as are wanted are in the sample, and gathered before the first thinning
-LEAST_SAMPLED = 16  # where memory is short
+FEWEST_SAMPLED = 8  # where memory is short
 SPARE = 1  # times as many as are wanted are in the coreset
 LARGE = 4096  # points, from which it is worth arranging them for a search
 
@@ -109,6 +109,7 @@ class Thinning:
             self._held = len(state["point"])
         if state.get("sample") is not None:
             self._sample = Part(state["sample"].to(device), state["sample_owner"].to(device))
+        if "chance" in state:
             self._chance.set_state(state["chance"].cpu())
         if state["kept"]:
             self._let_pass(self._parts[0].point_ND[: state["kept"]])
