@@ -30,6 +30,7 @@ Numbers = npt.NDArray[np.floating]
 
 AXES = 2.2  # times the root of the dimensions stay in short form: with fewer, more points remain; more cost more each
 GROUP = 64  # questions: with fewer, products are small; with more, the group needs more of the bank
+MANY = 2048  # questions, from which twice as many are neighbours, and groups are twice as large
 CELLS = 6  # times the square root of the bank's size: as many cells as there are
 TURNS = 4  # of k-means; how good the cells are decides the time, and never the result
 LEARNT_FROM = 20_000  # points at most, for the centres of the cells
@@ -187,7 +188,8 @@ class BankSearch:
         order_N = home_N.argsort(kind="stable")
         one_N, none_N = np.ones_like(square_N), np.zeros_like(square_N)
         row_NS = np.column_stack([-2 * short_NS, one_N, none_N, none_N])[order_N]
-        cuts = range(GROUP, len(asked_ND), GROUP)
+        group = GROUP if len(asked_ND) < MANY else 2 * GROUP
+        cuts = range(group, len(asked_ND), group)
         ordered_ND = asked_ND[order_N]
         whole = (ordered_ND, self._centred(ordered_ND), row_NS, square_N[order_N], home_N[order_N])
         return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]

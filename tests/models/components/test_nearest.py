@@ -46,7 +46,7 @@ def test_it_finds_the_nearest(total: int, dimensions: int) -> None:
     check(normal(total, dimensions, seed=3), normal(70, dimensions, seed=4))
 
 
-@pytest.mark.parametrize("asked", [1, 63, 64, 65, 1000])
+@pytest.mark.parametrize("asked", [1, 63, 64, 65, 1000, 2047, 2049, 2177])
 def test_it_takes_any_number_of_questions(asked: int) -> None:
     check(like_patches(2000, 40, seed=1), like_patches(asked, 40, seed=2))
 
