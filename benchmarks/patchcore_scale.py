@@ -165,12 +165,12 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         for axes, values in ((minutes, np.array(cpu_s) / 60), (memory, gib)):
             (line,) = axes.plot(images, values, linewidth=1.5, label=f"{row['images']:,}")
             axes.plot(images[-1], values[-1], "o", color=line.get_color(), markersize=5)
+    memory.axhline(read_size(rows[0]["memory"], "memory") / 2**30, color="0.3", linestyle="--", linewidth=1)
     for axes, unit in ((minutes, "minutes of the processor"), (memory, "largest resident memory, GiB")):
         axes.set(xlabel="images", ylabel=unit, xlim=(0, None), ylim=(0, None))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
-    memory.axhline(read_size(rows[0]["memory"], "memory") / 2**30, color="0.3", linestyle="--", linewidth=1)
-    minutes.legend(title="images in all; dots: with the bank chosen", frameon=False, fontsize=8)
+    memory.legend(title="images in all; dots: bank chosen", loc="lower right", frameon=False, fontsize=8)
     figure.savefig(path)
 
 
