@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BYTES = 4  # of a number
-THINNED_COPIES = 2
+THINNED_COPIES = 3  # the sample, what the bank is chosen from, and freed memory that the C library has not given back
 CHOICE = 16  # bytes that choosing takes for each patch: its square, its distance, and copies of both
 WORTH_SAYING = 2**30  # bytes, above which people want to know before
 GRAPHED = 200_000  # patches of a bank, from which walks along a graph are several times as fast as exact search
