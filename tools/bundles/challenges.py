@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,10 +16,28 @@ if TYPE_CHECKING:
 HUGE = (3001, 4003)  # pixels: twelve megapixels, and no multiple of anything
 
 
-def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
+def huge_for(composition: dict[str, Any], *, own_sizes: bool) -> tuple[int, int]:
+    """Choose height and width of the largest image: twelve megapixels, which any resize has to bring down.
+
+    Where images are judged at their own sizes, nothing is resized, and to graphs every tile is an image: it is just
+    large enough that every graph is given tiles.
+    """
+    tiles = [stage["scans"]["size"] for stage in composition.get("stages", ())] if own_sizes else []
+    if not tiles:
+        return HUGE
+    side = max(tiles)
+    return 2 * side + side // 8 + 1, 4 * side + side // 3 + 1
+
+
+def write_challenges(folder: Path, seed: int = 0, huge: tuple[int, int] = HUGE) -> list[Path]:
     """Draw the images, each in the form that makes it a challenge; return their paths.
 
     Those of one colour, and the last three, cannot be used, and must be refused on both sides.
+
+    Args:
+        folder: That they are written to.
+        seed: Of what is drawn.
+        huge: Height and width of the largest, in pixels; see ``huge_for``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -27,7 +45,7 @@ def write_challenges(folder: Path, seed: int = 0) -> list[Path]:
         "pixel": rng.integers(0, 256, (1, 1, 3), dtype=np.uint8),
         "tiny": rng.integers(0, 256, (3, 2, 3), dtype=np.uint8),
         "odd": _texture(rng, 97, 61),
-        "huge": _texture(rng, *HUGE),
+        "huge": _texture(rng, *huge),
         "wide": _texture(rng, 40, 800),
         "tall": _texture(rng, 800, 40),
         "checkered": np.tile(

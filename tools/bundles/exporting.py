@@ -33,7 +33,7 @@ from tools.runs.trained import members_of
 from .agreement import TOLERANCES
 from .calibration_images import find_calibration_images
 from .card import write_card
-from .challenges import write_challenges
+from .challenges import huge_for, write_challenges
 from .compared_images import images_of_calibration, images_of_challenges, write_values
 from .composing import composition_of, plan_of
 from .good_images import write_good
@@ -110,7 +110,9 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
     try:
         with tempfile.TemporaryDirectory() as work:
             compared = images_of_calibration(datamodule, config.pictures, Path(work) / "views")
-            compared += images_of_challenges(write_challenges(Path(work) / "challenges"), datamodule.reading)
+            huge = huge_for(composition, own_sizes=module.own_sizes)
+            challenges = write_challenges(Path(work) / "challenges", huge=huge)
+            compared += images_of_challenges(challenges, datamodule.reading)
             fill(part, trained, module, images, composition)
             parity = conclude(compare(module, part, compared))
             write_json(part / "parity.json", parity)

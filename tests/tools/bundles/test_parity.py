@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from callbacks.decisions.calibration import calibration_of
+from datamodules.files.images import read_image
+from models.components.scan_tiles import WHOLE, ScanTiles
 from tools.bundles.calibration_images import find_calibration_images
-from tools.bundles.challenges import write_challenges
+from tools.bundles.challenges import HUGE, huge_for, write_challenges
 from tools.bundles.compared_images import ComparedImage, images_of_calibration, images_of_challenges
 from tools.bundles.parity import DECIDED, ParityError, compare, conclude, decides_inside, map_error, require_parity
 from tools.bundles.shipping import write_checksums
@@ -174,3 +177,18 @@ def test_a_map_error_leaves_out_no_more_than_what_lies_near_a_threshold() -> Non
     assert map_error(expected_HW[:8, :8], found_HW[10:18, 10:18], DECIDED) == 5.0
     found_HW[9, 9] = np.nan
     assert np.isnan(map_error(expected_HW, found_HW, DECIDED))
+
+
+@pytest.mark.parametrize("side", [64, 100, 512])
+def test_where_scans_keep_their_size_the_largest_challenge_is_just_large_enough_for_tiles(
+    side: int, tmp_path: Path
+) -> None:
+    tiles = [ScanTiles(size=side), ScanTiles(size=64, multiple=32)]
+    chain = {"kind": "chain", "stages": [{"scans": asdict(scan)} for scan in tiles]}
+    huge = huge_for(chain, own_sizes=True)
+    assert [scan.given(*huge) for scan in tiles] == [(scan.side, scan.side) for scan in tiles]  # cut by both
+    assert huge[0] * huge[1] < 1.25 * WHOLE * side**2
+    assert huge_for(chain, own_sizes=False) == huge_for({"kind": "plain"}, own_sizes=True) == HUGE
+    if side == 64:
+        (drawn,) = (path for path in write_challenges(tmp_path, huge=huge) if path.stem == "huge")
+        assert read_image(drawn).shape[:2] == huge
