@@ -6,8 +6,6 @@ Letters: B batch, H and W height and width of the model's images.
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -25,9 +23,10 @@ from tools.runner.composition import EMBEDDING, INPUT, MAP, SCORE
 
 from .intel import nncf, openvino, opset13
 from .onnx_files import save_onnx, write_half
+from .tracing import out_of_place, quiet_exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -197,7 +196,7 @@ def write_onnx(
     batch = torch.export.Dim("batch", min=1)
     given = {INPUT: example} if isinstance(example, torch.Tensor) else example
     shapes = tuple({0: batch, **(sides or {})} for _ in given)
-    with torch.no_grad(), _quiet_exporter():
+    with torch.no_grad(), quiet_exporter(), out_of_place(graph):
         program = torch.onnx.export(
             graph.eval(),
             tuple(given.values()),
@@ -223,7 +222,7 @@ def write_instances(graph: Instances, example_13HW: Tensor, path: Path) -> None:
 
     The number of proposals depends on the image, which torch's new exporter cannot express: this is the old one.
     """
-    with torch.no_grad(), _quiet_exporter():
+    with torch.no_grad(), quiet_exporter():
         torch.onnx.export(
             graph.eval(),
             (example_13HW,),
@@ -377,19 +376,3 @@ def write_safetensors(network: nn.Module, path: Path, metadata: dict[str, str]) 
         if isinstance(value, torch.Tensor)
     }
     save_tensors(tensors, path, metadata)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says about its own insides."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -59,6 +59,21 @@ class Search(nn.Module):
         return Prediction((near - patch_BPD[:, 0]).norm(dim=1), distance_BP.view(-1, SIDE, SIDE))
 
 
+class Bounded(nn.Module):
+    """A convolution with a ReLU6 behind it; ``traced`` notes whether that was in place."""
+
+    def __init__(self, *, inplace: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution, self.bounded = nn.Conv2d(3, 2, 1), nn.ReLU6(inplace=inplace)
+        self.traced: set[bool] = set()
+
+    def forward(self, image_B3HW: torch.Tensor) -> Prediction:
+        self.traced.add(self.bounded.inplace)
+        found_BCHW = self.bounded(20 * self.convolution(image_B3HW))
+        return Prediction(found_BCHW.flatten(1).amax(1), found_BCHW.mean(1))
+
+
 class Energy(nn.Module):
     """A few convolutions, and a map of the energy of what they find, resized and smoothed."""
 
@@ -134,6 +149,21 @@ def test_openvino_stores_halves_as_halves(tmp_path: Path) -> None:
     write_openvino(tmp_path / "model.onnx", tmp_path / "whole.xml")
     write_openvino(tmp_path / "half.onnx", tmp_path / "half.xml", half=True)
     assert (tmp_path / "half.bin").stat().st_size < 0.75 * (tmp_path / "whole.bin").stat().st_size
+
+
+def test_what_works_in_place_is_traced_out_of_place_to_the_same_graph(tmp_path: Path) -> None:
+    image_B3HW = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    networks = {name: Bounded(inplace=name == "inplace").eval() for name in ("inplace", "apart")}
+    for name, network in networks.items():
+        write_onnx(RawOutputs(network), image_B3HW, tmp_path / f"{name}.onnx")
+    assert networks["inplace"].traced == {False}
+    assert networks["inplace"].bounded.inplace  # as it was
+    assert (tmp_path / "inplace.onnx").read_bytes() == (tmp_path / "apart.onnx").read_bytes()
+    with torch.inference_mode():
+        expected = networks["inplace"](image_B3HW)
+    assert (expected.pred_score == 6).all()  # bounded indeed
+    assert (expected.anomaly_map == 0).any()
+    np.testing.assert_allclose(run_onnx(tmp_path / "inplace.onnx", image_B3HW)[1], expected.anomaly_map, atol=1e-5)
 
 
 def test_int8_does_not_cut_defects_off_where_good_pictures_end(tmp_path: Path) -> None:
