@@ -204,10 +204,11 @@ def _decode_with_pillow(image: Image.Image, header: Header | None, data: bytes, 
         raise UnreadableImageError(path, f"is in colour mode {image.mode}", "save it as grey or RGB")
     if _is_changed_by_pillow(image, header, data):
         return _decode_with_opencv(data, path)
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode == "I":
-        return _narrow(np.asarray(upright), path)
-    return _as_array(upright.convert(_CONVERTED.get(upright.mode, upright.mode)))
+    ImageOps.exif_transpose(image, in_place=True)  # without a copy, as is what needs no other mode
+    if image.mode == "I":
+        return _narrow(np.asarray(image), path)
+    mode = _CONVERTED.get(image.mode, image.mode)
+    return _as_array(image if image.mode == mode else image.convert(mode))
 
 
 def _as_array(image: Image.Image) -> Array:

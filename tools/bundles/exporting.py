@@ -44,6 +44,7 @@ from .spec import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
     from callbacks.statistics.cloud import Cloud
     from datamodules.base import InspectionDataModule
@@ -114,14 +115,15 @@ def export_model(trained: Trained, out: Path | None = None) -> Path:
             challenges = write_challenges(Path(work) / "challenges", huge=huge)
             compared += images_of_challenges(challenges, datamodule.reading)
             fill(part, trained, module, images, composition)
-            parity = conclude(compare(module, part, compared))
+            runner = load_runner(part)
+            parity = conclude(compare(module, part, compared, runner))
             write_json(part / "parity.json", parity)
             evidence = out.with_name(f"{out.name}.parity.json")
             if not parity["passed"]:
                 write_json(evidence, parity)  # all that is left of it
             require_parity(parity, evidence)
             write_good(part, datamodule, config.good)
-            add_evidence(part, compared, config.samples, parity, images.notes)
+            add_evidence(part, runner, compared, config.samples, parity, images.notes)
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -208,10 +210,15 @@ def quantisation_images(datamodule: InspectionDataModule, tiles: Mapping[str, An
 
 
 def add_evidence(
-    folder: Path, images: Sequence[ComparedImage], count: int, parity: dict[str, Any], notes: Sequence[str]
+    folder: Path,
+    runner: ModuleType,
+    images: Sequence[ComparedImage],
+    count: int,
+    parity: dict[str, Any],
+    notes: Sequence[str],
 ) -> None:
     """Add samples with what is expected of them, and the model card; renew the checksums."""
-    bundle = load_runner(folder).Bundle(folder)
+    bundle = runner.Bundle(folder)
     chosen = choose_samples([image for image in images if image.label_index >= 0] or list(images), count)
     (folder / SAMPLES).mkdir()
     expected = {}

@@ -27,6 +27,7 @@ from .stages import STAGES, Array, Difference, compare_inputs, compare_pixels, c
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from datamodules.samples.batch import InspectionBatch
     from models.base import InspectionModel
@@ -58,15 +59,28 @@ class Comparison:
     decided: float = 0.0
 
 
-def compare(module: InspectionModel, folder: Path, images: Sequence[ComparedImage]) -> Comparison:
-    """Judge images, all or those that ``images_for_graphs`` names, by the checkpoint and by each form of the bundle."""
-    runner = load_runner(folder)
+def compare(
+    module: InspectionModel, folder: Path, images: Sequence[ComparedImage], runner: ModuleType | None = None
+) -> Comparison:
+    """Judge images, all or those that ``images_for_graphs`` names, by the checkpoint and by each form of the bundle.
+
+    Parts are not accepted or rejected, nor measured for that: whoever adds samples to the bundle has them judged whole.
+
+    Args:
+        module: Of the checkpoint.
+        folder: The bundle.
+        images: On which both are compared.
+        runner: Of the bundle, where it is loaded already.
+    """
+    runner = runner or load_runner(folder)
     spec = runner.specification.read_spec(folder)
     judged = images_for_graphs(images, tiles_in(spec["composition"]))
     comparison = Comparison(decided=DECIDED if decides_inside(spec["composition"]) else 0.0)
     bundles = []
     for form in spec["forms"]:
-        bundles.append(runner.Bundle(folder, runtime=form["runtime"], precision=form["precision"]))
+        bundle = runner.Bundle(folder, runtime=form["runtime"], precision=form["precision"])
+        bundle.acceptance = bundle.inspector = None
+        bundles.append(bundle)
         comparison.agreements.append(Agreement(form["runtime"], form["precision"]))
     for words in compare_plain(calibration_of(module).summary(), spec["thresholds"]):
         comparison.differences.append(("spec.json", Difference("thresholds", 1.0, words)))

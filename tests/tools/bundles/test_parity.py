@@ -80,7 +80,7 @@ def test_an_honest_bundle_passes(module: InspectionModel, bundle: Path, images: 
         (IMAGES, "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_LINEAR", "resize"),  # no antialias
         (FITTING, "rgb.transpose(2, 0, 1)", "rgb.transpose(2, 0, 1)[::-1]", "colour order"),
         (IMAGES, "return np.ascontiguousarray(array[..., 2::-1])", "return array[..., :3]", "colour order"),
-        (IMAGES, "upright = ImageOps.exif_transpose(image)", "upright = image.rotate(180)", "reading"),
+        (IMAGES, "ImageOps.exif_transpose(image, in_place=True)", "image = image.rotate(180)", "reading"),
         ("network.py", "session.run(names, inputs)", "session.run(names, {'image': inputs['image'] * 0.99})", "graph"),
         (
             "network.py",
