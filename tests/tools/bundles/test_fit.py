@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+AUTOENCODER = ["model=conv_ae_small", "model.widths=[16,16]", "trainer.max_epochs=4", "model.learning_rate=0.01"]
+
+
 @pytest.mark.parametrize(
     ("fit", "keys"),
     [
-        ("letterbox", []),
-        ("crop", []),
-        ("keep", []),
-        ("letterbox", ["tiling=hann", "tiling.size=48", "model.coreset_ratio=0.1"]),
+        ("letterbox", ["model.coreset_ratio=0.02"]),
+        ("crop", AUTOENCODER),
+        ("keep", AUTOENCODER),
+        ("letterbox", [*AUTOENCODER, "tiling=hann", "tiling.size=48"]),
     ],
 )
 def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit: str, keys: list[str]) -> None:
     pictures = write_pictures(tmp_path / "plates")
-    run = tmp_path / "runs" / "folder-patchcore" / "one"
+    run = tmp_path / "runs" / "fitted" / "one"
     options = [
         f"data.root={pictures}",
         f"data.image_size=[{SIZE},{SIZE}]",
@@ -36,8 +39,8 @@ def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit
         "data.calibration_from=test",
         "callbacks.evaluation.resamples=10",
         "trainer=cpu",
-        "model.coreset_ratio=0.02",
         f"out={tmp_path / 'runs'}",
+        "name=fitted",
         "id=one",
         *keys,
     ]
@@ -57,6 +60,7 @@ def test_a_fit_is_the_same_in_training_prediction_and_bundle(tmp_path: Path, fit
     again = rows.set_index("image_path")["score"].astype(float)
     assert again.loc[tested.index].to_numpy() == pytest.approx(tested.to_numpy(), rel=1e-5)
     defects = pd.read_csv(tmp_path / "by_run" / "defects.csv")
+    assert len(defects) >= 4
     sizes = {path: read_image(path).shape for path in defects["image_path"].unique()}
     for defect in defects.to_dict("records"):
         height, width = sizes[defect["image_path"]][:2]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +23,11 @@ from tools.runner.composition import INPUT
 from tools.runner.searching import Searching
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 DATA = (
     *("data=synthetic", "data.domain=oring", "data.size=64", "data.image_size=[64,64]", "data.num_workers=0"),
-    *("data.good=120", "data.defective=80", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
+    *("data.good=60", "data.defective=40", "data.batch_size=8", "callbacks.evaluation.resamples=10"),
     *("callbacks.evaluation.atlas=0", "trainer=cpu", "model=patchcore", "model.bank_size=600", "report=false"),
 )
 NET = {"name": "loupe_net", "layers": [2, 3], "mean": [0.5] * 3, "std": [0.5] * 3, "weights": "bundled"}
@@ -48,20 +50,35 @@ def compare(run: Path, bundle: Bundle) -> None:
     np.testing.assert_allclose(found, tested["score"], rtol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run without more keys, and its bundle, which nothing changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield exported(tmp_path_factory.mktemp("plain"), patch)
+
+
+def test_a_bundle_with_a_search_agrees_with_its_run(plain: Path) -> None:
+    agrees_with_its_run(plain)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
-        pytest.param((), id="plain"),
-        pytest.param(("model.scales=[1,1.5]", "model.score=top_mean"), id="sizes", marks=pytest.mark.slow),
-        pytest.param(("data.fit=letterbox",), id="letterbox", marks=pytest.mark.slow),
-        pytest.param(("tiling=hann", "tiling.size=32"), id="tiles", marks=pytest.mark.slow),
-        pytest.param(("data.foreground=plain",), id="foreground", marks=pytest.mark.slow),
+        pytest.param(("model.scales=[1,1.5]", "model.score=top_mean"), id="sizes"),
+        pytest.param(("data.fit=letterbox",), id="letterbox"),
+        pytest.param(("tiling=hann", "tiling.size=32"), id="tiles"),
+        pytest.param(("data.foreground=plain",), id="foreground"),
     ],
 )
-def test_a_bundle_with_a_search_agrees_with_its_run(
+def test_other_bundles_with_a_search_agree_with_their_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:
-    run = exported(tmp_path, monkeypatch, *more)
+    agrees_with_its_run(exported(tmp_path, monkeypatch, *more))
+
+
+def agrees_with_its_run(run: Path) -> None:
+    """Compare the bundle of a run in each runtime, by one thread and by several."""
     folder = run / "bundle"
     spec = json.loads((folder / "spec.json").read_text())
     assert spec["composition"]["kind"] == "searched"
@@ -88,8 +105,8 @@ def test_smaller_precisions_share_what_follows_the_features(tmp_path: Path) -> N
     assert all((tmp_path / file).is_file() for files in forms.values() for file in files.values())
 
 
-def test_a_bank_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = exported(tmp_path, monkeypatch) / "bundle" / "bank.npy"
+def test_a_bank_that_differs_is_refused(plain: Path, tmp_path: Path) -> None:
+    bank = Path(shutil.copytree(plain / "bundle", tmp_path / "bundle")) / "bank.npy"
     bank.write_bytes(bank.read_bytes()[:-4] + b"\0\0\0\0")
     with pytest.raises(BundleError, match=r"Expected .*bank\.npy to be as it was exported, but its checksum differs"):
         Bundle(bank.parent)
