@@ -9,13 +9,12 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import torch
-
 from callbacks.policies.base import Policy, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import torch
     from torch import Tensor
 
 Scope = Literal["kind", "zone"]
@@ -47,6 +46,8 @@ class Scoped:
 
     def of_kinds(self, kind_N: Sequence[str], device: torch.device) -> Tensor:
         """Return the same for a batch, (N,) float32."""
+        import torch  # noqa: PLC0415 - thresholds are read without it, such as those of a run that is labelled
+
         return torch.tensor([self.of_kind(kind) for kind in kind_N], dtype=torch.float32, device=device)
 
     def of_pixels(self, kind_N: Sequence[str], zones_NHW: Tensor | None, device: torch.device) -> Tensor:

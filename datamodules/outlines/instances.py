@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from datamodules.files.fitting import Placement, fit_mask
 
@@ -60,6 +59,8 @@ def instance_target(
         (n,) int64, 2 part, all others as ``label_of`` has them; ``masks`` (n, H, W) uint8, 0 or 1, shrunk like every
         mask: none is lost.
     """
+    import torch  # noqa: PLC0415 - masks are drawn without it, such as on the page for labels
+
     boxes, labels, masks = [], [], []
     for outline in outlines:
         mask = fit_mask(fill(outline.rings, *placement.size), placement)
@@ -86,6 +87,8 @@ def component_target(mask_HW: Array, classes: Sequence[str] = ()) -> dict[str, T
     Returns:
         As ``instance_target``, from the top.
     """
+    import torch  # noqa: PLC0415 - as above
+
     count, component_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
     x, y, width, height = statistics[1:, : cv2.CC_STAT_AREA].T  # the first component is the ground
     boxes = np.stack([x, y, x + width, y + height], axis=1)

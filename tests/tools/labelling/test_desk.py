@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,3 +145,14 @@ def test_what_the_desk_does_not_know_is_refused(desk: Desk) -> None:
 def test_the_random_share_is_the_same_wherever_a_folder_lies(other: str) -> None:
     assert draw(other, 3) == draw("/shop/lot/017.png", 3)
     assert len({draw(name, 3) for name in ("a/017.png", "b/017.png", "a/018.png")} | {draw("a/017.png", 4)}) == 4
+
+
+def test_labelling_what_was_judged_needs_no_torch(tmp_path: Path) -> None:
+    images(tmp_path, [0.5, 1.5])
+    rows = ["image_path,score,threshold", "p00.png,0.5,1", "p01.png,1.5,1"]
+    (tmp_path / "predictions.csv").write_text("\n".join(rows) + "\n")
+    code = (
+        "import sys; from tools.labelling.items import items_of_predictions as read; import tools.labelling.starting;"
+        "from pathlib import Path; assert len(read(Path(sys.argv[1])).items) == 2; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
