@@ -102,6 +102,13 @@ def printed(made: Path) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def bundled(printed: Path) -> Path:
+    """The bundle of the run on layers, whose server is there in a seventh of the time of one of the run."""
+    assert main(["export", f"run={printed / 'runs/print/one'}", "pictures=4", "samples=1"]) == 0
+    return printed / "runs/print/one/bundle"
+
+
 def draw_job(folder: Path) -> None:
     """Draw twelve layers, numbered from 1; four have a pit."""
     folder.mkdir(parents=True)

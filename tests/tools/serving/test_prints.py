@@ -50,10 +50,8 @@ def test_predictions_say_machine_job_build_and_layer(printed: Path, table: str) 
     assert (line["machine"], line["job"], line["layer"]) == ("machine_2", "job_9", 1)
 
 
-def test_a_bundle_says_where_layers_belong_as_its_run_does(printed: Path) -> None:
-    run = printed / "runs/print/one"
-    assert main(["export", f"run={run}", "pictures=4", "samples=1"]) == 0
-    keys = [f"bundle={run / 'bundle'}", f"source={printed / 'new/machine_2/job_9'}", f"out={printed / 'by_bundle'}"]
+def test_a_bundle_says_where_layers_belong_as_its_run_does(printed: Path, bundled: Path) -> None:
+    keys = [f"bundle={bundled}", f"source={printed / 'new/machine_2/job_9'}", f"out={printed / 'by_bundle'}"]
     assert main(["predict", *keys]) == 0
     rows = list(csv.DictReader((printed / "by_bundle" / "predictions.csv").open()))
     assert {(row["machine"], row["job"]) for row in rows} == {("machine_2", "job_9")}
@@ -62,11 +60,12 @@ def test_a_bundle_says_where_layers_belong_as_its_run_does(printed: Path) -> Non
 
 @pytest.mark.parametrize(("size", "dark"), [(MEDIUM, False), (NARROW, True)])
 def test_a_job_shows_layers_in_order_and_suspects_between_their_neighbours(
-    browser: Browser, printed: Path, table: str, tmp_path: Path, size: dict[str, int], dark: bool
+    browser: Browser, printed: Path, bundled: Path, table: str, tmp_path: Path, size: dict[str, int], dark: bool
 ) -> None:
     flagged = [number for number, verdict in verdicts_in(printed) if verdict == "defective"]
     assert set(flagged) >= {7, 8}
-    keys = (f"run={printed / 'runs/print/one'}", f"table={table}", "layers={job_9: 24}", "layer_um=50")
+    model = f"bundle={bundled}" if dark else f"run={printed / 'runs/print/one'}"
+    keys = (model, f"table={table}", "layers={job_9: 24}", "layer_um=50")
     with serving(tmp_path, *keys) as server, visiting(browser, server, "/jobs", size, dark=dark) as page:
         assert "Layer 12 of 24 (50 %)" in page.inner_text("main")
         page.click("a.job")
@@ -87,12 +86,12 @@ def test_a_job_shows_layers_in_order_and_suspects_between_their_neighbours(
 
 
 def test_what_people_say_is_kept_and_counted_by_day(
-    browser: Browser, printed: Path, table: str, tmp_path: Path
+    browser: Browser, printed: Path, bundled: Path, table: str, tmp_path: Path
 ) -> None:
     flagged = [number for number, verdict in verdicts_in(printed) if verdict == "defective"]
     today = datetime.now(UTC).date()
     with (
-        serving(tmp_path, f"run={printed / 'runs/print/one'}", f"table={table}") as server,
+        serving(tmp_path, f"bundle={bundled}", f"table={table}") as server,
         visiting(browser, server, "/job?machine=machine_2&job=job_9") as page,
     ):
         page.fill("#by", "Ada")
@@ -124,10 +123,10 @@ def test_what_people_say_is_kept_and_counted_by_day(
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def test_layers_that_are_printed_while_it_runs_join_their_job(printed: Path, tmp_path: Path) -> None:
+def test_layers_that_are_printed_while_it_runs_join_their_job(printed: Path, bundled: Path, tmp_path: Path) -> None:
     watched, url = tmp_path / "watched", f"sqlite:///{tmp_path / 'live.db'}"
     (watched / "machine_5" / "job_77").mkdir(parents=True)
-    keys = (f"run={printed / 'runs/print/one'}", f"watch={watched}", f"table={url}")
+    keys = (f"bundle={bundled}", f"watch={watched}", f"table={url}")
     with serving(tmp_path, *keys) as server:
         for number in (1, 2, 3):
             shutil.copy(
@@ -145,8 +144,8 @@ def test_without_a_table_pages_say_how_to_get_one(server: Running) -> None:
     assert b"/jobs" not in server.get("/").body
 
 
-def test_layers_of_no_image_say_so(printed: Path, table: str, tmp_path: Path) -> None:
-    with serving(tmp_path, f"run={printed / 'runs/print/one'}", f"table={table}") as server:
+def test_layers_of_no_image_say_so(printed: Path, bundled: Path, table: str, tmp_path: Path) -> None:
+    with serving(tmp_path, f"bundle={bundled}", f"table={table}") as server:
         assert server.get("/layer/1.webp").headers["content-type"] == "image/webp"
         assert server.get("/layer/99999.webp").status == 404
         assert server.get("/job?job=nobody").status == 404

@@ -30,15 +30,15 @@ def asked(database: Path, query: str) -> list[Any]:
         return list(connection.execute(query))
 
 
-def shared(printed: Path, folder: Path) -> tuple[str, ...]:
-    models = f"run={{top: {printed / 'runs/print/one'}, side: {printed / 'runs/print/one'}}}"
-    return models, f"table=sqlite:///{folder / 'results.db'}"
+def results(folder: Path) -> str:
+    return f"table=sqlite:///{folder / 'results.db'}"
 
 
 def test_every_verdict_on_an_upload_has_a_row_and_joins_its_job(printed: Path, tmp_path: Path) -> None:
     paths = sorted((printed / "new" / JOB).glob("*.png"))
     files = [(f"{JOB}/{path.name}", path.read_bytes()) for path in paths]
-    with serving(tmp_path, *shared(printed, tmp_path)) as server:
+    models = f"run={{top: {printed / 'runs/print/one'}, side: {printed / 'runs/print/one'}}}"
+    with serving(tmp_path, models, results(tmp_path)) as server:
         answers = server.predict([*files, ("broken.png", b"no image")]).json
         assert [answer["image"] for answer in answers] == [*(path.name for path in paths), "broken.png"]
         rows = asked(
@@ -58,9 +58,9 @@ def test_every_verdict_on_an_upload_has_a_row_and_joins_its_job(printed: Path, t
 
 
 def test_images_of_one_name_are_told_apart_and_the_page_writes_as_well(
-    browser: Browser, printed: Path, tmp_path: Path
+    browser: Browser, bundle: Path, tmp_path: Path
 ) -> None:
-    with serving(tmp_path, *shared(printed, tmp_path)) as server:
+    with serving(tmp_path, f"bundle={bundle}", results(tmp_path)) as server:
         for seed in (1, 2):
             server.predict([("../../etc/layer_1.png", png(layer(seed)))])
         with visiting(browser, server) as page:
@@ -73,9 +73,9 @@ def test_images_of_one_name_are_told_apart_and_the_page_writes_as_well(
     assert names[2].endswith("/own.png")
 
 
-def test_rows_wait_while_the_database_is_away(printed: Path, tmp_path: Path) -> None:
+def test_rows_wait_while_the_database_is_away(bundle: Path, tmp_path: Path) -> None:
     database = tmp_path / "results.db"
-    with serving(tmp_path, *shared(printed, tmp_path)) as server:
+    with serving(tmp_path, f"bundle={bundle}", results(tmp_path)) as server:
         asked(database, "ALTER TABLE verdicts RENAME TO elsewhere")
         assert judged_one(server, 1) == 200
         asked(database, "ALTER TABLE elsewhere RENAME TO verdicts")
