@@ -125,18 +125,19 @@ class BankSearch:
         self._centre_D = bank_MD.mean(axis=0, dtype=np.float64)
         axes = min(max(1, round(AXES * bank_MD.shape[1] ** 0.5)), bank_MD.shape[1])
         self._axis_AD = np.ascontiguousarray(np.linalg.eigh(self._spread())[1][:, -axes:].T)
-        short_MS, square_M = self._shorten(bank_MD)
+        parts = range(0, len(bank_MD), DOUBLED)
+        shortened = [self._shorten(bank_MD[first : first + DOUBLED] - self._centre_D) for first in parts]
+        short_MS, square_M = (np.concatenate(part) for part in zip(*shortened, strict=True))
         self._cell_CS, cell_M = self._cells(short_MS, min(len(bank_MD), round(CELLS * len(bank_MD) ** 0.5)))
         self._square_M, self._norm = square_M, float(np.sqrt(squares(bank_MD).max()))
         # From here on, "line" is a place in the order of the cells.
         self._order_M = cell_M.argsort(kind="stable")
-        self._cell_M = cell_M[self._order_M]
+        self._size_C = np.bincount(cell_M)
         short_MS = short_MS[self._order_M]
         one_M, none_M = np.ones_like(square_M), np.zeros_like(square_M)
         self._line_MS = np.column_stack([short_MS, square_M[self._order_M], one_M, none_M])
-        apart_M = np.sqrt(squares(short_MS - self._cell_CS[self._cell_M]))
-        firsts = np.searchsorted(self._cell_M, np.arange(len(self._cell_CS)))
-        radius_C = np.maximum.reduceat(apart_M, firsts) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
+        apart_M = np.sqrt(squares(short_MS - self._cell_CS.repeat(self._size_C, axis=0)))
+        radius_C = np.maximum.reduceat(apart_M, self._size_C.cumsum() - self._size_C) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
         square_C = squares(self._cell_CS) * np.float32(1 - ROUNDING) - MARGIN * radius_C**2
         self._cell_CT = np.column_stack([self._cell_CS, square_C, np.ones_like(square_C), radius_C])
 
@@ -183,15 +184,15 @@ class BankSearch:
 
     def _grouped(self, asked_ND: Floats) -> tuple[Rows, list[Group]]:
         """Order questions (N,) by the cells that they lie in, and part them into groups, in this order."""
-        short_NS, square_N = self._shorten(asked_ND)
+        centred_ND = asked_ND - self._centre_D
+        short_NS, square_N = self._shorten(centred_ND)
         home_N = self._nearest_centres(short_NS, self._cell_CS)
         order_N = home_N.argsort(kind="stable")
         one_N, none_N = np.ones_like(square_N), np.zeros_like(square_N)
         row_NS = np.column_stack([-2 * short_NS, one_N, none_N, none_N])[order_N]
         group = GROUP if len(asked_ND) < MANY else 2 * GROUP
         cuts = range(group, len(asked_ND), group)
-        ordered_ND = asked_ND[order_N]
-        whole = (ordered_ND, self._centred(ordered_ND), row_NS, square_N[order_N], home_N[order_N])
+        whole = (asked_ND[order_N], doubled(centred_ND)[order_N], row_NS, square_N[order_N], home_N[order_N])
         return order_N, [Group(*part) for part in zip(*(np.split(values, cuts) for values in whole), strict=True)]
 
     def _may_be_near(self, group: Group, known_G: Floats, space: Space) -> npt.NDArray[np.bool_]:
@@ -204,23 +205,16 @@ class BankSearch:
         near_C: npt.NDArray[np.bool_] = over_GC.min(axis=0) <= 0
         return near_C
 
-    def _shorten(self, point_ND: Floats) -> tuple[Floats, Floats]:
-        """Bring points to their short form (N, S); return it with their squared norms.
+    def _shorten(self, centred_RD: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
+        """Bring points, less the centre, to their short form (R, S); return it with their squared norms.
 
         In double precision, for the rest is a difference.
         """
-        short_NS = np.empty((len(point_ND), len(self._axis_AD) + 1), np.float32)
-        square_N = np.empty(len(point_ND), np.float32)
-        for first in range(0, len(point_ND), DOUBLED):
-            rows = slice(first, first + DOUBLED)
-            centred_RD = point_ND[rows] - self._centre_D
-            along_RA = np.empty((len(centred_RD), len(self._axis_AD)))
-            self._multiply(centred_RD, self._axis_AD, along_RA)
-            square_R = squares(centred_RD)
-            short_NS[rows, :-1] = along_RA
-            short_NS[rows, -1] = np.sqrt((square_R - squares(along_RA)).clip(0))
-            square_N[rows] = square_R
-        return short_NS, square_N
+        along_RA = np.empty((len(centred_RD), len(self._axis_AD)))
+        self._multiply(centred_RD, self._axis_AD, along_RA)
+        square_R = squares(centred_RD)
+        rest_R = np.sqrt((square_R - squares(along_RA)).clip(0))
+        return np.column_stack([along_RA, rest_R]).astype(np.float32), square_R.astype(np.float32)
 
     def _ask(self, group: Group, known_G: Floats) -> Rows:
         """Answer a group with rows: the nearest of all that may be as near as a squared distance (G,) that is known.
@@ -233,7 +227,7 @@ class BankSearch:
             row_GS[:, -2] = group.square_G - known_G - np.float32(ROUNDING) * (group.square_G + known_G)
             line_R, over_GR = self._compare_short(row_GS, near_C, space)
             line_R = line_R[over_GR.min(axis=0, initial=np.inf) <= 0]
-            if len(line_R) > MOST * len(self._cell_M):
+            if len(line_R) > MOST * len(self.bank_MD):
                 return np.full(len(known_G), STRANGE)
             if not len(line_R):
                 return np.full(len(known_G), NOTHING)
@@ -260,20 +254,12 @@ class BankSearch:
 
     def _compare_short(self, row_GS: Floats, wanted_C: npt.NDArray[np.bool_], space: Space) -> tuple[Rows, Floats]:
         """Return the lines (R,) of the wanted cells, and squared distances in short form (G, R) less what rows set."""
-        line_R = np.flatnonzero(wanted_C[self._cell_M])
+        line_R = np.flatnonzero(wanted_C.repeat(self._size_C))
         line_RS = space.of("lines", len(line_R), self._line_MS.shape[1])
         self._line_MS.take(line_R, axis=0, out=line_RS, mode="clip")  # unlike raise, it writes there at once
         short_GR = space.of("products", len(row_GS), len(line_R))
         self._multiply(row_GS, line_RS, short_GR)
         return line_R, short_GR
-
-    def _centred(self, asked_ND: Floats) -> Floats:
-        """Take questions less the centre, times -2.
-
-        What their products with points leave out is the same for all points, and far less is lost to rounding.
-        """
-        centred_ND: Floats = (-2 * (asked_ND - self._centre_D)).astype(np.float32)
-        return centred_ND
 
     def _compare_whole(self, group: Group, row_R: Rows, space: Space) -> Rows:
         """Return the nearest of some rows (G,); where rounding hides which, the few that it may be are measured."""
@@ -300,7 +286,7 @@ class BankSearch:
     def _compare_with_all(self, asked_ND: Floats) -> Rows:
         """Answer questions that are near to nothing, with rows: so much may be nearest that a choice saves nothing."""
         lowest_N, row_N = np.full(len(asked_ND), np.inf, np.float32), np.zeros(len(asked_ND), np.int64)
-        centred_ND, every_N = self._centred(asked_ND), np.arange(len(asked_ND))
+        centred_ND, every_N = doubled(asked_ND - self._centre_D), np.arange(len(asked_ND))
         for first in range(0, len(self.bank_MD), ROWS):
             rows = slice(first, first + ROWS)
             apart_NR = self._products(centred_ND, self.bank_MD[rows])
@@ -333,14 +319,14 @@ class BankSearch:
         return centre_CS[used_c], cell_M
 
     def _nearest_centres(self, point_MS: Floats, centre_CS: Floats) -> Rows:
-        square_C, doubled_CS = squares(centre_CS), -2 * centre_CS
+        point_MT = np.column_stack([point_MS, np.ones(len(point_MS), np.float32)])
+        centre_CT = np.column_stack([-2 * centre_CS, squares(centre_CS)])
         cell_M = np.empty(len(point_MS), np.int64)
         with self._space() as space:
             for first in range(0, len(point_MS), ROWS):
-                part_RS = point_MS[first : first + ROWS]
-                apart_RC = space.of("cells", len(part_RS), len(centre_CS))
-                self._multiply(part_RS, doubled_CS, apart_RC)
-                apart_RC += square_C
+                part_RT = point_MT[first : first + ROWS]
+                apart_RC = space.of("cells", len(part_RT), len(centre_CS))
+                self._multiply(part_RT, centre_CT, apart_RC)
                 apart_RC.argmin(axis=1, out=cell_M[first : first + ROWS])
         return cell_M
 
@@ -354,6 +340,14 @@ def squares(point_ND: Numbers) -> Numbers:
     """Square norms (N,)."""
     found: Numbers = np.einsum("nd,nd->n", point_ND, point_ND)
     return found
+
+
+def doubled(centred_ND: npt.NDArray[np.float64]) -> Floats:
+    """Take points, less the centre of the bank, times -2.
+
+    What their products with points of the bank leave out is the same for all, and far less is lost to rounding.
+    """
+    return np.multiply(centred_ND, -2, dtype=np.float32, casting="same_kind")
 
 
 def in_line(point_CS: Floats, index_R: Rows) -> Rows:
