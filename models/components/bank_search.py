@@ -137,7 +137,9 @@ class BankSearch:
         one_M, none_M = np.ones_like(square_M), np.zeros_like(square_M)
         self._line_MS = np.column_stack([short_MS, square_M[self._order_M], one_M, none_M])
         apart_M = np.sqrt(squares(short_MS - self._cell_CS.repeat(self._size_C, axis=0)))
-        radius_C = np.maximum.reduceat(apart_M, self._size_C.cumsum() - self._size_C) * np.float32(1 + ROUNDING) + np.float32(ROUNDING)
+        radius_C = np.maximum.reduceat(apart_M, self._size_C.cumsum() - self._size_C) * np.float32(
+            1 + ROUNDING
+        ) + np.float32(ROUNDING)
         square_C = squares(self._cell_CS) * np.float32(1 - ROUNDING) - MARGIN * radius_C**2
         self._cell_CT = np.column_stack([self._cell_CS, square_C, np.ones_like(square_C), radius_C])
 

@@ -13,7 +13,8 @@ second cache: 64 operations for each byte, whatever D is.
 Products are those of float32: by three passes of TF32, whose parts are added up in float32 after each step of 32
 dimensions, or without tensor cores. It was written where no GPU was: tested in Triton's interpreter, compiled for
 several GPUs, and run on none. So it has to prove itself: once on every device and for every number of dimensions it is
-held against double precision, and where it fails, all is compared by torch's products from then on.
+held against double precision, and where it fails, all is compared by torch's products from then on. A wild access to
+memory would break the driver's context, and with it all that follows: ``LOUPE_FUSED=off`` keeps the kernel away.
 
 Letters: N questions, M points of the bank, D dimensions.
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import os
 import warnings
 from contextlib import nullcontext
 from functools import cache
@@ -33,6 +35,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+SWITCH = "LOUPE_FUSED"  # in the environment: on, or off for a GPU, or a driver, that the kernel does not suit
 OLDEST = (7, 0)  # compute capability
 TOLERANCE = 4e-6  # of a squared distance, as a share of the question's squared norm; one pass of TF32 misses it
 WAVES = 4  # programs for each processor of a GPU, at least where the bank can be divided: so none is idle for long
@@ -65,6 +68,7 @@ def is_fused(asked_ND: Tensor, bank_MD: Tensor) -> bool:
     device = bank_MD.device
     return (
         _is_capable(device)
+        and _is_wanted()
         and asked_ND.device == device
         and asked_ND.dtype == bank_MD.dtype == torch.float32
         and min(len(asked_ND), *bank_MD.shape) > 0
@@ -160,11 +164,24 @@ def _agrees(device: torch.device, dimensions: int) -> bool:
     _refused.add(device)
     warnings.warn(
         f"Expected the fused search on {device} to be right to {TOLERANCE:.0e} of a squared norm with {dimensions} "
-        f"dimensions, but found {found}; patches are compared by torch's products instead, which is slower.",
+        f"dimensions, but found {found}; patches are compared by torch's products instead, which is slower. "
+        f"{SWITCH}=off in the environment leaves it out from the start.",
         RuntimeWarning,
         stacklevel=4,
     )
     return False
+
+
+def _is_wanted() -> bool:
+    """Tell what the environment says.
+
+    Raises:
+        ValueError: It says neither on nor off.
+    """
+    word = os.environ.get(SWITCH, "on")
+    if word not in {"on", "off"}:
+        raise ValueError(f"Expected {SWITCH} in the environment to be on or off, but found {word!r}.")
+    return word == "on"
 
 
 @cache

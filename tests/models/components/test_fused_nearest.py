@@ -208,6 +208,32 @@ def test_where_it_is_wrong_products_answer_and_one_warning_says_so(
     assert calls == [200]
 
 
+def test_the_environment_keeps_it_away(pretend: Callable[[Lower], list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = pretend(broken)
+    monkeypatch.setenv("LOUPE_FUSED", "off")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(*search())
+        assert len(list(k_center_greedy(normal(300, 24, 3), 20, 0))) == 20
+    assert calls == []
+    monkeypatch.setenv("LOUPE_FUSED", "on")
+    with pytest.warns(RuntimeWarning, match="LOUPE_FUSED=off in the environment leaves it out from the start"):
+        assert torch.equal(*search())
+    assert calls == [200]
+
+
+@pytest.mark.parametrize("word", ["", "0", "Off"])
+def test_the_environment_is_taken_at_its_word(
+    word: str, pretend: Callable[[Lower], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(lower_plainly)
+    monkeypatch.setenv("LOUPE_FUSED", word)
+    with pytest.raises(
+        ValueError, match=f"Expected LOUPE_FUSED in the environment to be on or off, but found '{word}'"
+    ):
+        search()
+
+
 @pytest.mark.parametrize("dimensions", [1, 100, 128, 384, 1536])
 def test_the_trial_tells_float32_from_one_pass_of_tf32(dimensions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for exact in (lower_plainly, in_three_passes):
