@@ -1,6 +1,6 @@
 """A few images at a time, where that is cheaper: on a processor, so that memory for maps is used again.
 
-The C library of Linux gives blocks of more than 32 MiB back to the system as soon as they are freed, however it is set.
+The C library of Linux gives blocks of 32 MiB or more back to the system as soon as they are freed, however it is set.
 Maps of a large batch are such blocks; the next ones touch new pages, which the kernel has to clear: a third of the
 time of an autoencoder or of U-Net on 16 images.
 
@@ -16,7 +16,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-REUSED = 32 * 2**20  # bytes; DEFAULT_MMAP_THRESHOLD_MAX of malloc (mallopt(3))
+REUSED = 32 * 2**20 - 2**12  # bytes; below DEFAULT_MMAP_THRESHOLD_MAX of malloc (mallopt(3)) with its own header
 
 
 def in_parts(network: nn.Module, image_BCHW: Tensor, largest: int) -> Tensor:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +12,7 @@ from models.components import in_parts as module
 from models.components.in_parts import in_parts
 from models.conv_ae import ConvAutoencoderModel
 from models.unet import Unet
+from tests.sources import ROOT
 
 
 class Counting(nn.Module):
@@ -25,9 +30,10 @@ class Counting(nn.Module):
 @pytest.mark.parametrize(
     ("images", "largest", "parts"),
     [
-        (16, 2**21, [4, 4, 4, 4]),
-        (7, 2**21, [4, 3]),
-        (4, 2**21, [4]),
+        (16, 2**21, [3, 3, 3, 3, 3, 1]),
+        (7, 2**21, [3, 3, 1]),
+        (4, 2**21, [3, 1]),
+        (4, 2**21 - 2**8, [4]),
         (3, 2**25, [1, 1, 1]),
         (1, 2**25, [1]),
         (0, 2**21, [0]),
@@ -38,6 +44,39 @@ def test_so_many_go_at_a_time_that_their_map_is_reused(images: int, largest: int
     with torch.no_grad():
         assert torch.equal(in_parts(network, image, largest), 2 * image)
     assert network.seen == parts
+
+
+FAULTS = """
+import resource
+import torch
+from torch import nn
+from models.components.in_parts import in_parts
+from tools.freed_memory import keep_freed_memory
+done = keep_freed_memory()
+torch.set_num_threads(1)
+network = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(8)).eval()
+image = torch.rand(16, 1, 256, 256)
+def use():
+    for _ in range(3):
+        in_parts(network, image, 32 * 256 * 256)  # 8 MiB for each image: four are 32 MiB, which malloc gives back
+with torch.inference_mode():
+    use()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    use()
+print(done, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another C library")
+def test_maps_touch_no_new_pages() -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    asked = subprocess.run(
+        [sys.executable, "-c", FAULTS], cwd=ROOT, env=clean, check=True, capture_output=True, text=True
+    )
+    answer, count = asked.stdout.split()
+    if answer == "False":
+        pytest.skip("this C library has no mallopt")
+    assert int(count) < 2000  # of pages; with four images at a time 290,000
 
 
 def test_gradients_training_and_graphs_get_all_at_once() -> None:
