@@ -142,15 +142,17 @@ def test_the_page_shows_what_the_model_of_the_kind_promises_and_went_by(trained:
     path = next((trained.parents[2] / "prints" / "good" / "machine_1").rglob("*.png"))
     body, sort = form([(path.name, path.read_bytes())])
     drawn = []
-    for run, name in ((trained, "kinds"), (part, "part")):
-        with serving(tmp_path / name, f"run={run}") as server:
-            (answer,) = server.ask("POST", "/show", body, {"Content-Type": sort}).json
+    with serving(tmp_path, f"run={{kinds: {trained}, part: {part}}}") as server:
+        for run, name in ((trained, "kinds"), (part, "part")):
+            (answer,) = server.ask("POST", f"/show?model={name}", body, {"Content-Type": sort}).json
+            assert answer["model"] == name
             assert html.escape(chosen["promise"], quote=False) in server.get(f"/shown/{answer['id']}").body.decode()
             parts = ("map", "reconstruction", "difference", "bottleneck-1")
             drawn.append([server.get(f"/shown/{answer['id']}/{one}.webp").body for one in parts])
             if run == trained:
                 assert answer["kind"] == "layers_1"
-                assert server.get("/models").json[0]["thresholds"]["layers_1"] == pytest.approx(chosen["value"])
+                (served,) = (model for model in server.get("/models").json if model["name"] == name)
+                assert served["thresholds"]["layers_1"] == pytest.approx(chosen["value"])
     assert drawn[0] == drawn[1]
 
 
