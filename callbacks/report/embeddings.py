@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 FEWEST = 5  # images of a map
 _PRINCIPAL = 50  # components that t-SNE starts from, as its authors do
@@ -55,6 +56,7 @@ def embedding_maps(
     perplexity = min(_PERPLEXITY, (len(embedding_ND) - 1) / 3)
     start = 1e-4 * plane / max(float(plane[:, 0].std()), 1e-12)  # as scikit-learn's own start by PCA, for any D
     method = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=iterations)
-    place = np.asarray(method.fit_transform(principal), dtype=np.float64)
+    with threadpool_limits(1, user_api="openmp"):  # threads that wait for each other a thousand times, on busy cores
+        place = np.asarray(method.fit_transform(principal), dtype=np.float64)
     tsne_note = "Neighbours are true; distances between clusters, and their sizes, mean nothing."
     return EmbeddingMap("PCA", pca_note, plane), EmbeddingMap("t-SNE", tsne_note, place)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from callbacks.measures.atlas import EDGE, Atlas, AtlasMaker, thumbnail
 from callbacks.report.embeddings import embedding_maps
@@ -101,3 +106,18 @@ def test_what_cannot_be_laid_out_has_no_map(embedding: np.ndarray | None) -> Non
 def test_few_pictures_and_one_value_each_have_maps() -> None:
     maps = embedding_maps(np.arange(6, dtype=np.float32)[:, None])
     assert [one.place_N2.shape for one in maps] == [(6, 2), (6, 2)]
+
+
+def test_one_thread_lays_images_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that share busy cores took forty times as long for 300 images."""
+    threads: set[int] = set()
+    lay_out = TSNE.fit_transform
+
+    def counted(method: TSNE, values: npt.NDArray[np.float64]) -> Any:
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")
+        return lay_out(method, values)
+
+    monkeypatch.setattr(TSNE, "fit_transform", counted)
+    with threadpool_limits(2, user_api="openmp"):
+        assert embedding_maps(np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32))
+    assert threads == {1}
