@@ -59,7 +59,9 @@ PROCEDURES = (
     "tests/test_docs.py",
 )
 LONGEST = (
-    *("tests/tools/test_", "tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/"),
+    *("tests/test_docs.py", "tests/models/test_contract.py", "tests/tools/runs/test_by_kind.py"),  # a minute each
+    *("tests/tools/labelling/test_page.py", "tests/tools/test_"),
+    *("tests/tools/", "tests/faults/", "tests/loupe/", "tests/models/"),
     *("tests/benchmarks/", "tests/datamodules/", ""),
 )
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
