@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
 REUSED = 32 * 2**20 - 2**12  # bytes; below DEFAULT_MMAP_THRESHOLD_MAX of malloc (mallopt(3)) with its own header
@@ -29,12 +31,12 @@ def in_parts(network: nn.Module, image_BCHW: Tensor, largest: int) -> Tensor:
         image_BCHW: What it is asked for.
         largest: Numbers (float32) in the largest map of one image.
     """
+    return few_at_a_time(network, image_BCHW, len(image_BCHW) if network.training else REUSED // (4 * largest))
+
+
+def few_at_a_time(judge: Callable[[Tensor], Tensor], row_ND: Tensor, at_once: int) -> Tensor:
+    """Ask a function that judges each row by itself for at most ``at_once`` at a time, where that is cheaper."""
     graph = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]  # torch says nothing of its type
-    whole = graph or torch.is_grad_enabled() or network.training or image_BCHW.device.type != "cpu"
-    at_once = max(1, REUSED // (4 * largest))
-    map_BCHW: Tensor
-    if whole or at_once >= len(image_BCHW):
-        map_BCHW = network(image_BCHW)
-    else:
-        map_BCHW = torch.cat([network(part_BCHW) for part_BCHW in torch.split(image_BCHW, at_once)])
-    return map_BCHW
+    if graph or torch.is_grad_enabled() or row_ND.device.type != "cpu" or at_once >= len(row_ND):
+        return judge(row_ND)
+    return torch.cat([judge(part_RD) for part_RD in torch.split(row_ND, max(1, at_once))])

@@ -6,13 +6,14 @@ Letters: N questions, M points of the bank, D dimensions, R rows that are compar
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from .bank_search import ROWS, BankSearch
 from .fused_nearest import is_fused, nearest_squares
+from .in_parts import few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .bank_search import Floats, Group, Numbers, Rows
+
+QUESTIONS = 4096  # that are compared with all at a time on a processor: their products are memory that is used again
 
 
 class Found(NamedTuple):
@@ -38,7 +41,7 @@ def search_plainly(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tenso
     """Return squared distances (N,) to the nearest point of a bank, by comparing all with all, on a GPU in a kernel."""
     if is_fused(asked_ND, bank_MD):
         return nearest_squares(asked_ND, bank_MD, square_M)
-    return compare_all(asked_ND, bank_MD, square_M)
+    return few_at_a_time(partial(compare_all, bank_MD=bank_MD, square_M=square_M), asked_ND, QUESTIONS)
 
 
 def compare_all(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.components import bank_search
+from models.components import bank_search, nearest
 from models.components.bank_search import BankSearch
-from models.components.nearest import TensorSearch, search_plainly
+from models.components.nearest import TensorSearch, compare_all, search_plainly
 
 if TYPE_CHECKING:
     from models.components.bank_search import Group, Rows, Space
@@ -121,3 +121,19 @@ def test_it_tells_which_are_within_a_distance(share: float) -> None:
     place = round(share * (len(order_N) - 2))
     radius = float(order_N[place : place + 2].mean())
     assert torch.equal(TensorSearch(bank).within(asked, radius**2), true_N <= radius)
+
+
+def test_plain_search_compares_a_few_questions_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, asked = like_patches(700, 40, seed=1), like_patches(90, 40, seed=2)
+    square, passed = bank.square().sum(dim=1), list[int]()
+
+    def counted(asked_ND: Tensor, bank_MD: Tensor, square_M: Tensor) -> Tensor:
+        passed.append(len(asked_ND))
+        return compare_all(asked_ND, bank_MD, square_M)
+
+    monkeypatch.setattr(nearest, "QUESTIONS", 40)
+    monkeypatch.setattr(nearest, "compare_all", counted)
+    with torch.no_grad():
+        found = search_plainly(asked, bank, square)
+    assert passed == [40, 40, 10]
+    torch.testing.assert_close(found, compare_all(asked, bank, square), atol=1e-4, rtol=1e-4)
