@@ -16,10 +16,10 @@ from anomalib.data import InferenceBatch
 from torch import nn
 
 from .base import InspectionModel
-from .components.in_parts import in_parts
 from .components.padding import SeesPadding, mean_inside
 from .components.pooling import check_share, top_mean
 from .components.reconstruction import distance_map, error_over_scales, ssim_map, to_grey
+from .features.in_parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

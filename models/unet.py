@@ -15,11 +15,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from .base import InspectionModel
-from .components.in_parts import in_parts
 from .components.maps import mean_over_turns
 from .components.padding import SeesPadding
 from .components.pooling import check_share, top_mean
 from .components.segmentation import Architecture, dice_bce_loss, focal_loss, load_encoder, segmentation_network
+from .features.in_parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

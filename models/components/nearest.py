@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from models.features.in_parts import few_at_a_time
+
 from .bank_search import ROWS, BankSearch
 from .fused_nearest import is_fused, nearest_squares
-from .in_parts import few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

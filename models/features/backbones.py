@@ -20,6 +20,7 @@ from torch import nn
 from models.errors import WeightsError, key
 
 from .dinov2_files import in_timm_names
+from .in_parts import REUSED, parts
 from .last_seen import LastSeen
 from .loupe_net import WEIGHTS, LoupeNet
 from .patch_description import PATCH_DESCRIPTION
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 UNTRAINED, HUB, BUNDLED = "none", "hub", "bundled"
 LOUPE_NET = "loupe_net"
 HUB_TIMEOUT_S = 5.0
+WIDEST = 24  # numbers for each pixel in the largest map of most networks, such as 96 channels with a stride of 2
 
 
 class Backbone(nn.Module):
@@ -110,7 +112,10 @@ class Backbone(nn.Module):
         return list(self._last(image_B3HW, lambda: self._features(image_B3HW)))
 
     def _features(self, image_B3HW: Tensor) -> list[Tensor]:
-        return [feature.float().contiguous() for feature in self.network(self.normalize(image_B3HW))]
+        at_once = REUSED // (4 * WIDEST * image_B3HW.shape[-2] * image_B3HW.shape[-1])
+        found = [self.network(self.normalize(part_B3HW)) for part_B3HW in parts(image_B3HW, at_once)]
+        levels = found[0] if len(found) == 1 else [torch.cat(level) for level in zip(*found, strict=True)]
+        return [feature.float().contiguous() for feature in levels]
 
     def extra_repr(self) -> str:
         """Say what was asked for: networks need not show which of their levels they return."""

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.components import in_parts as module
-from models.components.in_parts import in_parts
 from models.conv_ae import ConvAutoencoderModel
+from models.features import backbones
+from models.features import in_parts as module
+from models.features.backbones import Backbone
+from models.features.in_parts import in_parts
 from models.unet import Unet
 from tests.sources import ROOT
 
@@ -50,7 +52,7 @@ FAULTS = """
 import resource
 import torch
 from torch import nn
-from models.components.in_parts import in_parts
+from models.features.in_parts import in_parts
 from tools.freed_memory import keep_freed_memory
 done = keep_freed_memory()
 torch.set_num_threads(1)
@@ -129,3 +131,17 @@ def test_unet_gives_back_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         parted = model.logits(image)
     assert passed == [2, 2, 1]
     torch.testing.assert_close(parted, whole, atol=1e-4, rtol=1e-4)
+
+
+def test_a_backbone_describes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone("loupe_net", [1, 2], [0.5] * 3, [0.5] * 3, weights="bundled")
+    image, passed = torch.rand(5, 3, 64, 48), list[int]()
+    with torch.no_grad():
+        whole = backbone(image)
+        monkeypatch.setattr(backbones, "REUSED", 4 * backbones.WIDEST * 64 * 48 * 2)
+        backbone.network.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
+        parted = backbone(image.clone())
+    assert passed == [2, 2, 1]
+    for level, wanted in zip(parted, whole, strict=True):
+        assert level.is_contiguous()
+        torch.testing.assert_close(level, wanted, atol=1e-5, rtol=1e-4)
