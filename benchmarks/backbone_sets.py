@@ -144,10 +144,11 @@ def split(name: str, images: Images, seed: int) -> tuple[list[int], list[int]]:
     bank: list[int] = []
     used = set()
     for one in order:
-        if len(bank) >= about.banked:
-            break
+        members = np.flatnonzero(good & (group == one)).tolist()
+        if bank and (len(bank) >= about.banked or len(bank) + len(members) == good.sum()):
+            break  # some good images have to be scored
         used.add(one)
-        bank += np.flatnonzero(good & (group == one)).tolist()
+        bank += members
     rest = ~np.isin(group, list(used))
     scored = [_at_most(np.flatnonzero(rest & some), about.scored, rng) for some in (good, ~good)]
     return sorted(bank[: about.banked]), sorted(index for some in scored for index in some)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import statistics
 import sys
 import time
@@ -25,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from omegaconf import OmegaConf
+from safetensors.torch import load_file
 
 from datamodules.progress import tell
 from models.errors import WeightsError
 from models.features.backbones import Backbone
-from models.features.weight_files import read_facts
+from models.features.loupe_net import shape_of
 from tools.configuring.config import compose_config
+from tools.freed_memory import keep_freed_memory
 
 from .backbone_cells import METRICS, Cell, describe, score, side_by_side
 from .backbone_sets import DATA_SETS, SIDE, read, split
@@ -82,8 +83,8 @@ def build(name: str, weights: Mapping[str, str]) -> Backbone:
     settings: Any = OmegaConf.to_container(compose_config("train", [f"backbone={choice}"]).backbone, resolve=True)
     if given := own or weights.get(choice):
         settings["weights"] = given
-    if own.endswith(".safetensors") and "network" in (facts := read_facts(own)):
-        settings["name"], settings["options"] = "loupe_net", json.loads(facts["network"])
+    if own.endswith(".safetensors"):
+        settings["options"] = shape_of(load_file(own))
     torch.manual_seed(0)  # of untrained ones
     return Backbone(**settings)
 
@@ -206,6 +207,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2, help="that the times hold for")
     parser.add_argument("--repeats", type=int, default=0, help="of every network, to time it; 0: do not")
     options = parser.parse_args(args)
+    keep_freed_memory()  # as every verb does: else half of a small network's time goes into new pages
     torch.set_num_threads(options.threads)
     weights = dict(entry.split("=", 1) for entry in options.weights)
     plan = Plan(options.data, options.out, options.backbones, options.sets, options.seeds, options.bank, weights)

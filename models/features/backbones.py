@@ -22,7 +22,7 @@ from models.errors import WeightsError, key
 from .dinov2_files import in_timm_names
 from .in_parts import REUSED, parts
 from .last_seen import LastSeen
-from .loupe_net import WEIGHTS, LoupeNet
+from .loupe_net import WEIGHTS, LoupeNet, shape_of
 from .patch_description import PATCH_DESCRIPTION
 from .weight_sources import EXTRA, FOLDER, Source, find_weights
 
@@ -91,6 +91,8 @@ class Backbone(nn.Module):
         if source is not None:
             # timm wraps vision transformers; files of weights know nothing of the wrapper.
             bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
+            if isinstance(bare, LoupeNet):
+                _check_shape(bare, source.path)
             self.origin |= {"sha256": load_weights(bare, source.path, name), **source.facts}
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
@@ -142,6 +144,24 @@ class Backbone(nn.Module):
     def set_extra_state(self, state: dict[str, str]) -> None:
         """Take ``origin`` from where the weights came from."""
         self.origin = state
+
+
+def _check_shape(network: LoupeNet, path: Path) -> None:
+    """Refuse weights of a LoupeNet of another shape, which a checkpoint's config has to name.
+
+    Raises:
+        WeightsError: Names it.
+    """
+    try:
+        shape = shape_of(load_file(path))
+    except Exception:  # noqa: BLE001 - no file, damaged, of another network: loading it says which
+        return
+    if shape != network.shape:
+        changed = ", ".join(f"{name}: {value}" for name, value in shape.items() if value != LoupeNet().shape[name])
+        raise WeightsError(
+            f"Expected {path} to fit the LoupeNet that is described, but it is one of another shape; set "
+            f"'{key('options')}={{{changed}}}'."
+        )
 
 
 def load_weights(network: nn.Module, path: Path, name: str = "") -> str:

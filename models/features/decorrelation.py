@@ -62,7 +62,7 @@ class Decorrelation(nn.Module):
         x_NC = x_NC.double()
         self.mean.copy_(x_NC.mean(dim=0))
         centred = x_NC - x_NC.mean(dim=0)
-        if len(networks) > 1:
+        if networks:
             parts = torch.split(centred.square().mean(dim=0), list(networks))
             self.gain.copy_(torch.cat([part.sum().clamp_min(1e-12).rsqrt().expand(len(part)) for part in parts]))
             centred = centred * self.gain.double()

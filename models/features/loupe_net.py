@@ -14,6 +14,7 @@ Shape letters: B batch, H and W image height and width, C channels of one map.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ WEIGHTS = Path(__file__).with_name("loupe_net.safetensors")
 
 CHANNELS = (24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96)  # between blocks; the first follows the stem
 OUT_CHANNELS = (24, 32, 96)
-STRIDE_8, STRIDE_16 = 1, 4  # the blocks that halve the image
+HALVING = (1, 4)  # the blocks that halve the image
 HIDDEN = (16, 32, 72, 72, 128, 128, 128, 192, 288, 288, 288, 432, 432)
+STEM_UNITS = 5  # convolutions before the first block
 
 
 class LoupeNet(nn.Module):
@@ -43,6 +45,7 @@ class LoupeNet(nn.Module):
         hidden: Hidden channels of the stem's two convolutions, and of the eleven blocks after it.
         out_channels: Channels of the three maps: those of the teacher.
         channels: Channels between blocks; the first follows the stem.
+        halving: Which of the eleven blocks halve the image, to strides 8 and 16.
         batch_norm: True to learn from random weights; False for the folded network, which is what ships.
     """
 
@@ -55,6 +58,7 @@ class LoupeNet(nn.Module):
         hidden: Sequence[int] = HIDDEN,
         out_channels: Sequence[int] = OUT_CHANNELS,
         channels: Sequence[int] = CHANNELS,
+        halving: Sequence[int] = HALVING,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -63,7 +67,17 @@ class LoupeNet(nn.Module):
                 f"Expected {len(HIDDEN)} numbers of hidden channels, {len(self.STRIDES)} of out_channels and "
                 f"{len(CHANNELS)} of channels, but got {tuple(hidden)}, {tuple(out_channels)} and {tuple(channels)}."
             )
-        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels), "channels": list(channels)}
+        if len(halving) != len(HALVING) or not 0 < halving[0] < halving[1] < len(CHANNELS) - 1:
+            raise ValueError(
+                f"Expected halving to name two of the blocks 1 to {len(CHANNELS) - 2}, in their order, but got "
+                f"{tuple(halving)}."
+            )
+        self.shape = {
+            "hidden": list(hidden),
+            "out_channels": list(out_channels),
+            "channels": list(channels),
+            "halving": list(halving),
+        }
         stem = nn.Sequential(
             conv_unit(3, hidden[0], 3, stride=2, batch_norm=batch_norm),
             conv_unit(hidden[0], hidden[0], 3, groups=hidden[0], batch_norm=batch_norm),
@@ -72,13 +86,13 @@ class LoupeNet(nn.Module):
             conv_unit(hidden[1], channels[0], 1, bounded=False, batch_norm=batch_norm),
         )
         blocks = [
-            Block(wide, width, out, 2 if index in {STRIDE_8, STRIDE_16} else 1, batch_norm)
+            Block(wide, width, out, 2 if index in halving else 1, batch_norm)
             for index, (width, (wide, out)) in enumerate(zip(hidden[2:], pairwise(channels), strict=True))
         ]
-        cuts = (0, STRIDE_8, STRIDE_16, len(blocks))
+        cuts = (0, *halving, len(blocks))
         stages = [blocks[start:end] for start, end in pairwise(cuts)]
         self.stages = nn.ModuleList([nn.Sequential(stem, *stages[0]), *(nn.Sequential(*stage) for stage in stages[1:])])
-        ends = (channels[STRIDE_8], channels[STRIDE_16], channels[-1])
+        ends = (channels[halving[0]], channels[halving[1]], channels[-1])
         self.heads = nn.ModuleList(nn.Conv2d(c, out, 1) for c, out in zip(ends, out_channels, strict=True))
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
@@ -97,6 +111,10 @@ class LoupeNet(nn.Module):
                 x_BCHW = stage(x_BCHW)
                 maps.append(head(x_BCHW))
         return maps
+
+    def parts(self) -> list[list[nn.Module]]:
+        """List the blocks of every stage, in the first one after the stem."""
+        return [list(stage.children()) for stage in self.stages]
 
 
 class Block(nn.Module):
@@ -157,10 +175,37 @@ def fold_batch_norm(net: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def shipped() -> LoupeNet:
-    """Build the network that ships, in evaluation mode."""
-    net = LoupeNet()
-    net.load_state_dict(load_file(WEIGHTS))
+def shape_of(state: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """Read off the weights of a folded LoupeNet with which arguments it is built.
+
+    Raises:
+        ValueError: They are the weights of something else.
+    """
+    widths = {tuple(key.split(".")): len(value) for key, value in state.items() if key.endswith("weight")}
+    stem = [width for key, width in sorted(widths.items()) if key[:3] == ("stages", "0", "0")]
+    blocks = sorted((key[:3], key[4], width) for key, width in widths.items() if "body" in key)
+    expanding, projecting = ([width for _, unit, width in blocks if unit == place] for place in ("0", "2"))
+    heads = [width for key, width in sorted(widths.items()) if key[0] == "heads"]
+    sizes = Counter(place[1] for place, unit, _ in blocks if unit == "0")
+    if len(stem) != STEM_UNITS or set(sizes) != {"0", "1", "2"} or len(blocks) != 3 * sum(sizes.values()):
+        raise ValueError("Expected the weights of a LoupeNet without batch norm, but found those of something else.")
+    return {
+        "hidden": [stem[0], stem[2], *expanding],
+        "out_channels": heads,
+        "channels": [stem[-1], *projecting],
+        "halving": [sizes["0"], sizes["0"] + sizes["1"]],
+    }
+
+
+def read_loupe_net(path: str | Path = WEIGHTS) -> LoupeNet:
+    """Build the network whose weights are in a file, by default the one that ships; in evaluation mode.
+
+    Raises:
+        ValueError: They are the weights of something else.
+    """
+    state = load_file(path)
+    net = LoupeNet(**shape_of(state), batch_norm=False)
+    net.load_state_dict(state)
     return net.eval()
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from .growing import grow, solve_heads
 from .joined import join_maps
-from .loupe_net import CHANNELS, OUT_CHANNELS, LoupeNet, save_loupe_net, shipped
+from .loupe_net import CHANNELS, HALVING, OUT_CHANNELS, WEIGHTS, LoupeNet, read_loupe_net, save_loupe_net
 from .patch_description import PATCH_DESCRIPTION
 from .thinning import thin
 from .weight_files import write_weights
@@ -65,6 +65,8 @@ class LoupeNetStudent:
             that ships; ``random`` for random weights.
         out_channels: Of its maps.
         channels: Between its blocks.
+        halving: Which of its blocks halve the image.
+        seed: What it grows from: the file of a LoupeNet.
     """
 
     name = "loupe_net"
@@ -75,9 +77,16 @@ class LoupeNetStudent:
         begun: Literal["thinned", "grown", "random"],
         out_channels: Sequence[int] = OUT_CHANNELS,
         channels: Sequence[int] = CHANNELS,
+        halving: Sequence[int] = HALVING,
+        seed: Path = WEIGHTS,
     ) -> None:
-        self.begun = begun
-        self.shape = {"hidden": list(hidden), "out_channels": list(out_channels), "channels": list(channels)}
+        self.begun, self.seed = begun, seed
+        self.shape = {
+            "hidden": list(hidden),
+            "out_channels": list(out_channels),
+            "channels": list(channels),
+            "halving": list(halving),
+        }
 
     def build(self) -> LoupeNet:
         """Build one; batch norm helps random weights only."""
@@ -105,7 +114,7 @@ class LoupeNetStudent:
     def _grown(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
         crops_B3HW = crops_B3HW[:_GROWN_ON]
         net, x_B3HW = self.build().to(crops_B3HW.device), (crops_B3HW - LoupeNet.MEAN) / LoupeNet.STD
-        grow(shipped().to(crops_B3HW.device), net, x_B3HW[:_LEVELLED_ON])
+        grow(read_loupe_net(self.seed).to(crops_B3HW.device), net, x_B3HW[:_LEVELLED_ON])
         taught = [torch.cat(level) for level in zip(*map(teacher, torch.split(crops_B3HW, 16)), strict=True)]
         solve_heads(net, x_B3HW, [basis(level) for basis, level in zip(bases, taught, strict=True)])
         return net
@@ -151,7 +160,7 @@ class PatchDescriptionStudent:
     def networks(self, teacher: Teachers) -> list[list[int]]:
         """Tell how many channels each network gives at each level: each of these is brought to the same variance."""
         levels = teacher.networks()
-        return [[channels for level in levels for channels in level]] if len(levels[0]) > 1 else [[]]
+        return [[channels for level in levels for channels in level]] if levels else []
 
     def start(self, teacher: Teachers) -> None:
         """Begin with random weights."""

@@ -2,6 +2,13 @@
 
 Each is asked about the same image. ``Decorrelation.fit`` brings them to one scale, so that all count alike.
 
+Two views of an image teach more than one of it:
+
+* *mirrored*: a teacher's features of an image and of its mirror images differ by what does not matter for surfaces, so
+  their mean is taken, each mirrored back.
+* *enlarged*: what the next coarser level sees in an image of twice the size is as fine as a level of the image itself,
+  but comes from deeper in the network: small things are described as well as large ones.
+
 Letters: B batch, C channels, H and W image height and width, h and w those of a map.
 """
 
@@ -9,7 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .joined import join_maps
 
@@ -18,19 +27,24 @@ if TYPE_CHECKING:
 
     from .backbones import Backbone
 
+_MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))  # as it is, left to right, top to bottom, both
+
 
 class Teachers(nn.Module):
     """Feature networks as one teacher.
 
     Args:
         teachers: At least one; all give the same number of maps, each about as fine as those of the others.
+        mirrored: Take the mean of what they give for an image and for its three mirror images.
+        enlarged: Add to every level but the coarsest what the next one gives for the image at twice its size.
 
     Raises:
         ValueError: Numbers of maps differ, or strides of one level do.
     """
 
-    def __init__(self, teachers: Sequence[Backbone]) -> None:
+    def __init__(self, teachers: Sequence[Backbone], *, mirrored: bool = False, enlarged: bool = False) -> None:
         super().__init__()
+        self.mirrored, self.enlarged = mirrored, enlarged
         self.teachers = nn.ModuleList(teachers)
         self._shapes = [teacher.shapes(128, 128) for teacher in teachers]
         sides = [[height for _, height, _ in shapes] for shapes in self._shapes]
@@ -42,8 +56,26 @@ class Teachers(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> list[Tensor]:
         """Return one map (B, C of all, h, w) per level, finest first."""
-        given = [teacher(image_B3HW) for teacher in self.teachers]
-        return [join_maps(level) for level in zip(*given, strict=True)]
+        levels = self._ask(image_B3HW)
+        if self.enlarged:
+            larger_B3HW = F.interpolate(image_B3HW, scale_factor=2, mode="bilinear")
+            _, *finer = self._ask(larger_B3HW)
+            levels = [[*own, *more] for own, more in zip(levels, [*finer, []], strict=True)]
+        return [join_maps(level) for level in levels]
+
+    def _ask(self, image_B3HW: Tensor) -> list[list[Tensor]]:
+        """Return for every level the maps of all teachers."""
+        if not self.mirrored:
+            return self._look(image_B3HW)
+        views = [
+            [[one.flip(axes) for one in level] for level in self._look(image_B3HW.flip(axes))] for axes in _MIRRORS
+        ]
+        return [
+            [torch.stack(same).mean(dim=0) for same in zip(*level, strict=True)] for level in zip(*views, strict=True)
+        ]
+
+    def _look(self, image_B3HW: Tensor) -> list[list[Tensor]]:
+        return [list(level) for level in zip(*(teacher(image_B3HW) for teacher in self.teachers), strict=True)]
 
     def backbones(self) -> list[Backbone]:
         """List the teachers."""
@@ -61,5 +93,11 @@ class Teachers(nn.Module):
         return first
 
     def networks(self) -> list[list[int]]:
-        """Tell for every level how many channels each network gives."""
-        return [[channels for channels, _, _ in level] for level in zip(*self._shapes, strict=True)]
+        """Tell for every level how many channels each network gives, and each again for what it sees enlarged.
+
+        Nothing where there is one network, and one view: it is taken at its own scale.
+        """
+        levels = [[channels for channels, _, _ in level] for level in zip(*self._shapes, strict=True)]
+        if self.enlarged:
+            levels = [own + more for own, more in zip(levels, [*levels[1:], []], strict=True)]
+        return levels if any(len(level) > 1 for level in levels) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -39,6 +40,20 @@ def test_no_split_cuts_a_group_or_scores_the_bank(images: Images, monkeypatch: p
         assert images.defective[scored].sum() == 4  # groups without a defect go first
         assert not set(group[bank]) & set(group[scored])
     assert len({tuple(bank) for bank, _ in splits}) > 1
+
+
+@pytest.mark.parametrize("sizes", [(8, 4, 4), (2, 2, 12), (5, 5, 6), (15, 1)])
+def test_some_good_images_are_always_scored(sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the good groups fall, and however many images the bank would take."""
+    group = [f"good {index}" for index, size in enumerate(sizes) for _ in range(size)] + ["bad 0", "bad 1"]
+    table = pd.DataFrame({"label_index": [0] * sum(sizes) + [1] * 2, "group": group})
+    blank = torch.zeros(len(group), SIDE, SIDE, dtype=torch.bool)
+    few = Images(torch.zeros(len(group), 3, 1, 1, dtype=torch.uint8), blank, table, marked=True)
+    monkeypatch.setitem(DATA_SETS, "few", replace(DATA_SETS["print3d"], banked=10))
+    for seed in range(8):
+        bank, scored = split("few", few, seed)
+        assert 0 < len(bank) <= 10
+        assert {0, 1} == {int(table["label_index"][index]) for index in scored}
 
 
 def test_a_set_of_its_own_split_keeps_it(images: Images) -> None:

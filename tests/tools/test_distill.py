@@ -18,8 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from models.components.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
 from models.efficient_ad import EfficientAd
+from models.errors import WeightsError
 from models.features.backbones import Backbone
-from models.features.loupe_net import CHANNELS, HIDDEN
+from models.features.loupe_net import WEIGHTS, shape_of
 from models.features.weight_files import read_facts
 from tools.cli import main
 from tools.configuring.config import compose_config
@@ -127,7 +128,8 @@ def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.
 
 
 def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
-    wider = {"hidden": [*HIDDEN[:-1], 440], "out_channels": [24, 40, 110], "channels": list(CHANNELS)}
+    shape = shape_of(load_file(WEIGHTS))
+    wider = shape | {"hidden": [*shape["hidden"][:-1], 440], "out_channels": [24, 40, 110]}
     settings = [f"{key}={value}".replace(" ", "") for key, value in wider.items()]
     few = ["crops=4", "rounds=1", "held_out_crops=2", "start=grown"]
     config = compose_config("distill", command(tmp_path / "out", *settings, *few)[1:])
@@ -146,6 +148,26 @@ def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
         distill_images(config)
 
 
+def test_a_student_grows_from_a_file_and_learns_from_views(tmp_path: Path) -> None:
+    """Of a teacher in mirrors, and of what it sees in larger pictures; the other shape is named by the card."""
+    few = ["crops=8", "rounds=1", "held_out_crops=4", "crop_size=64"]
+    assert main(command(tmp_path / "first", *few)) == 0
+    weights = tmp_path / "first" / "loupe_net.safetensors"
+    wider = ["hidden=[5,4,4,4,4,4,4,4,4,4,4,4,6]", f"start={weights}", "mirrored=true", "enlarged=true"]
+    assert main(command(tmp_path / "second", *few, *wider)) == 0
+    card = (tmp_path / "second" / "card.md").read_text(encoding="utf-8")
+    assert "mirrored=True enlarged=True" in card
+    assert "backbone.options={hidden: [5, 4," in card
+    grown = load_file(tmp_path / "second" / "loupe_net.safetensors")
+    assert shape_of(grown)["hidden"] == [5, *[4] * 11, 6]
+    old = load_file(weights)["stages.0.1.body.1.0.weight"]
+    drift = (grown["stages.0.1.body.1.0.weight"] - old).abs().max() / old.abs().max()
+    assert float(drift) < 0.2  # it began there
+    shipped = compose_config("train", ["backbone=loupe", f"backbone.weights={weights}"]).backbone
+    with pytest.raises(WeightsError, match=r"set 'backbone.options=\{hidden: \[4, 4"):
+        Backbone(**dict(shipped))
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "message"),
     [
@@ -156,10 +178,11 @@ def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
         (["teacher.name=resnet81", "teacher.weights=FILE"], 1, "teacher.name to be a network of timm"),
         (["student=pdn_l"], 2, "student to be one of loupe_net, pdn_s, pdn_m"),
         (["hidden=[8,8]"], 2, "13 numbers of hidden channels"),
-        (["start=warm"], 2, "start to be auto, thinned, grown or random"),
+        (["start=warm"], 2, "start to be auto, thinned, grown, random or a .safetensors file"),
+        (["start=/no/net.safetensors"], 2, "a file of weights, but found no /no/net.safetensors"),
         (["start=grown"], 2, "nowhere narrower than the one that it grows from"),
         (["channels=[8]"], 2, "12 of channels"),
-        (["start=thinned"], 2, "set start=random, or teacher=mobilenetv2"),
+        (["start=thinned"], 2, "set start=grown, or teacher=mobilenetv2"),
         (["crops=2"], 2, "crops of at least batch_size"),
         (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),
         (["teacher=[loupe,mobilnet]"], 2, "did you mean 'mobilenetv2'?"),

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from models.features.distillation_recipe import Recipe
-from models.features.loupe_net import LoupeNet
+from models.features.loupe_net import LoupeNet, shape_of
+from models.features.students import LoupeNetStudent
 
 from .distillation_settings import SHAPE, teachers_of
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-OTHER_KEYS = ("limit", "longest_side", "crop_size", "drawn_share", "patch_share", "held_out_share", "held_out_crops")
+OTHER_KEYS = (
+    "mirrored",
+    "enlarged",
+    "limit",
+    "longest_side",
+    "crop_size",
+    "drawn_share",
+    "patch_share",
+    "held_out_share",
+    "held_out_crops",
+)
 
 
 def card(
@@ -59,7 +70,7 @@ def card(
     folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
     images = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
     recipe = [field.name for field in fields(Recipe)]
-    shape = ["start", *SHAPE] if student == "loupe_net" else []
+    shape = ["start", *SHAPE] if student == LoupeNetStudent.name else []
     keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
     sections = (
         f"# {weights.stem}: model card",
@@ -67,19 +78,18 @@ def card(
         f"| | |\n|---|---|\n{facts}",
         f"## Pictures\n{images}\n{_drawn(config, counts)}",
         f"## Recipe\n\n```\n{keys}\n```",
-        f"## Use\n\n```\n{usage(config, student, weights)}\n```",
+        f"## Use\n\n```\n{usage(student, weights)}\n```",
     )
     return "\n\n".join(sections) + "\n"
 
 
-def usage(config: DictConfig, student: str, weights: Path) -> str:
+def usage(student: str, weights: Path) -> str:
     """Say how to use the weights."""
-    if student != "loupe_net":
+    if student != LoupeNetStudent.name:
         return f"loupe train model=efficient_ad_{student[-1]} model.teacher.weights={weights} ..."
-    usual = LoupeNet().shape
-    changed = {key: list(config[key]) for key in SHAPE if list(config[key]) != usual[key]}
-    shape = ", ".join(f"{key}: {value}" for key, value in changed.items())
-    options = f" 'backbone.options={{{shape}}}'" if changed else ""
+    shape, usual = shape_of(load_file(weights)), LoupeNet().shape
+    changed = ", ".join(f"{key}: {value}" for key, value in shape.items() if value != usual[key])
+    options = f" 'backbone.options={{{changed}}}'" if changed else ""
     return f"loupe train backbone=loupe backbone.weights={weights}{options} ..."
 
 

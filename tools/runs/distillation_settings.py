@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal
+from operator import ge
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
 
 from models.errors import keys_under
 from models.features.backbones import Backbone
 from models.features.distillation_recipe import Recipe
-from models.features.loupe_net import CHANNELS
+from models.features.loupe_net import CHANNELS, HALVING, WEIGHTS, shape_of
 from models.features.students import LoupeNetStudent, PatchDescriptionStudent
 from models.features.teachers import Teachers
 from tools.configuring.side_by_side import NETWORKS
 from tools.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from models.features.students import Student
 
-SHAPE = ("hidden", "out_channels", "channels")  # of a LoupeNet
+SHAPE = ("hidden", "out_channels", "channels", "halving")  # of a LoupeNet
 THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
+Beginning: TypeAlias = Literal["thinned", "grown", "random"]
 
 
 def read_recipe(config: DictConfig) -> Recipe:
@@ -44,30 +50,44 @@ def build_student(config: DictConfig) -> Student:
     """
     if config.student != LoupeNetStudent.name:
         return PatchDescriptionStudent(config.student)
-    student = LoupeNetStudent(begun=beginning(config), **{key: list(config[key]) for key in SHAPE})
+    shape = {key: list(config[key]) for key in SHAPE}
+    begun, seed = beginning(config)
+    student = LoupeNetStudent(begun=begun, seed=seed, **shape)
     try:
         student.build()
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(
-            f"Expected hidden, out_channels and channels to make a LoupeNet, but found: {error}"
-        ) from error
+        raise ConfigError(f"Expected {', '.join(SHAPE)} to make a LoupeNet, but found: {error}") from error
     return student
 
 
-def beginning(config: DictConfig) -> Literal["thinned", "grown", "random"]:
-    """Tell with which weights a LoupeNet begins.
+def beginning(config: DictConfig) -> tuple[Beginning, Path]:
+    """Tell with which weights a LoupeNet begins, and from which file it grows.
 
     Raises:
         ConfigError: It cannot, or start is none of what it may be.
     """
-    if config.start not in {"auto", "thinned", "grown", "random"}:
-        raise ConfigError(f"Expected start to be auto, thinned, grown or random, but found {config.start!r}.")
-    if config.start in {"grown", "random"}:
-        return "grown" if config.start == "grown" else "random"
-    why = _why_not_thinned(config)
-    if config.start == "thinned" and why:
-        raise ConfigError(f"Expected start=thinned to have {why}; set start=random, or teacher=mobilenetv2.")
-    return "random" if why else "thinned"
+    start = str(config.start)
+    if start.endswith(".safetensors"):
+        if not Path(start).expanduser().is_file():
+            raise ConfigError(f"Expected start to be a file of weights, but found no {start}.")
+        return "grown", Path(start).expanduser()
+    if start not in {"auto", "thinned", "grown", "random"}:
+        raise ConfigError(
+            f"Expected start to be auto, thinned, grown, random or a .safetensors file, but found {start!r}."
+        )
+    if start == "auto":
+        start = "thinned" if not _why_not_thinned(config) else "grown" if _may_grow(config) else "random"
+    elif start == "thinned" and (why := _why_not_thinned(config)):
+        raise ConfigError(f"Expected start=thinned to have {why}; set start=grown, or teacher=mobilenetv2.")
+    return cast("Beginning", start), WEIGHTS
+
+
+def _may_grow(config: DictConfig) -> bool:
+    """Tell whether a LoupeNet of this shape can grow out of the one that ships."""
+    smaller = shape_of(load_file(WEIGHTS))
+    pairs = [(list(config[key]), smaller[key]) for key in ("hidden", "channels")]
+    nowhere_narrower = all(len(ours) == len(theirs) and all(map(ge, ours, theirs)) for ours, theirs in pairs)
+    return nowhere_narrower and list(config.halving) == smaller["halving"]
 
 
 def _why_not_thinned(config: DictConfig) -> str:
@@ -77,8 +97,10 @@ def _why_not_thinned(config: DictConfig) -> str:
         return f"one teacher, but found {1 + len(others)}"
     if first.name != THINNED or list(first.layers) != [1, 2, 3]:
         return f"the teacher {THINNED} with layers [1, 2, 3], but found {first.name} with {list(first.layers)}"
-    if list(config.channels) != list(CHANNELS):
-        return f"channels={list(CHANNELS)}, as that teacher has, but found {list(config.channels)}"
+    cut: Mapping[str, Sequence[int]] = {"channels": CHANNELS, "halving": HALVING}
+    for key, wanted in cut.items():
+        if list(config[key]) != list(wanted):
+            return f"{key}={list(wanted)}, as that teacher has, but found {list(config[key])}"
     return ""
 
 
@@ -105,6 +127,6 @@ def build_teachers(config: DictConfig) -> Teachers:
             memory_format=torch.contiguous_format
         )  # in which the first weights that shipped were learnt, to the bit
     try:
-        return Teachers(built)
+        return Teachers(built, mirrored=config.mirrored, enlarged=config.enlarged)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -102,6 +102,7 @@ def _distill(config: DictConfig, recipe: Recipe, student: Student, teacher: Teac
 def facts(config: DictConfig, origins: Sequence[Mapping[str, str]], held_out: float) -> dict[str, str]:
     """Say what goes into the file of weights: how it was made, without anybody's paths."""
     recipe = {key: config[key] for key in config if key not in _NOT_SETTINGS | {"data", "teacher", *SHAPE}}
+    recipe["start"] = Path(config.start).name
     return {
         "recipe": json.dumps(recipe | {"threads": torch.get_num_threads()}),
         "teacher": " + ".join(origin["name"] for origin in origins),

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.features.backbones import load_weights
-from models.features.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, save_loupe_net
+from models.errors import WeightsError
+from models.features.backbones import Backbone, load_weights
+from models.features.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, read_loupe_net, save_loupe_net, shape_of
 from models.features.weight_files import read_facts
+from tools.configuring.config import compose_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,19 +104,54 @@ def test_other_shapes_are_refused() -> None:
         LoupeNet(hidden=(8, 8))
 
 
+@pytest.mark.parametrize("halving", [(0, 4), (4, 4), (5, 2), (1, 11), (1,)])
+def test_other_places_to_halve_are_refused(halving: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="halving to name two of the blocks 1 to 10, in their order"):
+        LoupeNet(*SMALL, halving=halving)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_shape_is_read_off_its_weights(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hidden, out, channels = (rng.integers(1, 9, count).tolist() for count in (13, 3, 12))
+    halving = sorted((rng.choice(10, 2, replace=False) + 1).tolist())
+    net = LoupeNet(hidden, out, channels, halving)
+    assert shape_of(net.state_dict()) == net.shape
+    same = LoupeNet(**shape_of(net.state_dict()), batch_norm=False)
+    same.load_state_dict(net.state_dict())
+
+
+def test_a_shape_is_read_off_nothing_else(trained_like: LoupeNet) -> None:
+    for other in (nn.Linear(2, 2), nn.Sequential(nn.Conv2d(1, 1, 1)), trained_like):
+        with pytest.raises(ValueError, match="the weights of a LoupeNet without batch norm"):
+            shape_of(other.state_dict())
+
+
+def test_the_shape_of_the_weights_that_ship_is_the_usual_one() -> None:
+    """Configs do not name it, and those of ``loupe distill`` do."""
+    shape = shape_of(load_file(WEIGHTS))
+    assert shape == LoupeNet().shape
+    distilled = compose_config("distill", [])
+    assert {key: list(distilled[key]) for key in shape} == shape
+
+
+def test_weights_of_another_shape_say_how_they_are_described(tmp_path: Path) -> None:
+    wide = LoupeNet(hidden=(16, 40, *LoupeNet().shape["hidden"][2:]), halving=(1, 5))
+    save_loupe_net(wide, tmp_path / "net.safetensors")
+    asked = partial(Backbone, "loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, str(tmp_path / "net.safetensors"))
+    with pytest.raises(WeightsError, match=r"set 'backbone.options=\{hidden: \[16, 40,.*, halving: \[1, 5\]\}'"):
+        asked()
+    described = asked(options={"hidden": wide.shape["hidden"], "halving": [1, 5]})
+    assert [shape[0] for shape in described.shapes()] == [32, 96]
+
+
 def test_shipped_weights_are_small_and_those_of_the_card() -> None:
-    net = shipped()
+    net = read_loupe_net()
     assert sum(parameter.numel() for parameter in net.parameters()) <= 3_000_000
     assert WEIGHTS.stat().st_size <= 6_000_000
     card = WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in card
     assert {"recipe", "teacher_sha256"} <= read_facts(WEIGHTS).keys()
-
-
-def shipped() -> LoupeNet:
-    net = LoupeNet()
-    load_weights(net, WEIGHTS)
-    return net.eval()
 
 
 def texture_accuracy(net: LoupeNet) -> float:
@@ -135,6 +174,6 @@ def texture_accuracy(net: LoupeNet) -> float:
 
 def test_shipped_features_tell_textures_apart_better_than_untrained_ones() -> None:
     torch.manual_seed(0)
-    trained, untrained = texture_accuracy(shipped()), texture_accuracy(LoupeNet().eval())
+    trained, untrained = texture_accuracy(read_loupe_net()), texture_accuracy(LoupeNet().eval())
     assert trained > 0.9
     assert trained > untrained
