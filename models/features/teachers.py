@@ -66,15 +66,15 @@ class Teachers(nn.Module):
     def _ask(self, image_B3HW: Tensor) -> list[list[Tensor]]:
         """Return for every level the maps of all teachers."""
         if not self.mirrored:
-            return self._look(image_B3HW)
+            return self._maps(image_B3HW)
         views = [
-            [[one.flip(axes) for one in level] for level in self._look(image_B3HW.flip(axes))] for axes in _MIRRORS
+            [[one.flip(axes) for one in level] for level in self._maps(image_B3HW.flip(axes))] for axes in _MIRRORS
         ]
         return [
             [torch.stack(same).mean(dim=0) for same in zip(*level, strict=True)] for level in zip(*views, strict=True)
         ]
 
-    def _look(self, image_B3HW: Tensor) -> list[list[Tensor]]:
+    def _maps(self, image_B3HW: Tensor) -> list[list[Tensor]]:
         return [list(level) for level in zip(*(teacher(image_B3HW) for teacher in self.teachers), strict=True)]
 
     def backbones(self) -> list[Backbone]:
