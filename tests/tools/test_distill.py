@@ -25,6 +25,7 @@ from models.features.weight_files import read_facts
 from tools.cli import main
 from tools.configuring.config import compose_config
 from tools.errors import ConfigError
+from tools.runs.distillation_settings import beginning
 from tools.runs.distilling import distill_images
 
 if TYPE_CHECKING:
@@ -166,6 +167,24 @@ def test_a_student_grows_from_a_file_and_learns_from_views(tmp_path: Path) -> No
     shipped = compose_config("train", ["backbone=loupe", f"backbone.weights={weights}"]).backbone
     with pytest.raises(WeightsError, match=r"set 'backbone.options=\{hidden: \[4, 4"):
         Backbone(**dict(shipped))
+
+
+@pytest.mark.parametrize(
+    ("changes", "begun"),
+    [
+        ([], "grown"),
+        (["teacher=loupe"], "grown"),
+        (["hidden=[16,32,72,72,128,128,128,192,288,288,288,432,640]"], "grown"),
+        (["hidden=[16,32,72,72,128,128,128,192,288,288,288,432,431]"], "thinned"),
+        (["hidden=[16,32,72,72,128,128,128,192,288,288,288,432,431]", "teacher=loupe"], "random"),
+        (["start=thinned"], "thinned"),
+        (["halving=[1,7]"], "random"),
+        (["halving=[1,7]", "start=grown"], "grown"),
+    ],
+)
+def test_a_student_begins_with_the_most_that_it_can_take(changes: list[str], begun: str) -> None:
+    config = compose_config("distill", ["data=[]", "out=out", *changes])
+    assert beginning(config) == (begun, WEIGHTS)
 
 
 @pytest.mark.parametrize(

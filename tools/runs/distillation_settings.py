@@ -76,7 +76,7 @@ def beginning(config: DictConfig) -> tuple[Beginning, Path]:
             f"Expected start to be auto, thinned, grown, random or a .safetensors file, but found {start!r}."
         )
     if start == "auto":
-        start = "thinned" if not _why_not_thinned(config) else "grown" if _may_grow(config) else "random"
+        start = "grown" if _may_grow(config) else "random" if _why_not_thinned(config) else "thinned"
     elif start == "thinned" and (why := _why_not_thinned(config)):
         raise ConfigError(f"Expected start=thinned to have {why}; set start=grown, or teacher=mobilenetv2.")
     return cast("Beginning", start), WEIGHTS
