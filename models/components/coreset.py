@@ -99,9 +99,15 @@ def projection(total: int, dimensions: int, eps: float = 0.9) -> Tensor | None:
 
 
 def _squares(points_ND: Tensor | SpilledPoints) -> Tensor:
-    """Square norms (N,), a part at a time: squares of all values would take as much memory as the points."""
-    parts = range(0, len(points_ND), ROWS)
-    return torch.cat([points_ND[first : first + ROWS].square().sum(dim=1) for first in parts])
+    """Square norms (N,), a part at a time: squares of all values would take as much memory as the points.
+
+    Written where they belong at once: results of parts, each behind the squares that it is the sum of, would keep the
+    room of these from being used again.
+    """
+    square_N = torch.empty(len(points_ND), device=points_ND[:1].device)
+    for first in range(0, len(points_ND), ROWS):
+        square_N[first : first + ROWS] = points_ND[first : first + ROWS].square().sum(dim=1)
+    return square_N
 
 
 def _squared_distances(points_CD: Tensor) -> Tensor:
