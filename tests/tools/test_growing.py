@@ -133,7 +133,9 @@ def test_what_was_added_is_evidence_as_if_it_had_not_been_learnt(
     other = shutil.copytree(run, tmp_path / "copy" / "plates" / "one")
     assert main(["forget", f"run={other}", f"pictures={strange[2]}"]) == 0
     forgotten = verdicts(other, strange[2], tmp_path / "forgotten")
-    assert own[2][0] == pytest.approx(forgotten[0][0], rel=1e-3)
+    # Forgetting brings no patch back that another stood for; evidence does: the nearest is then as far, and its
+    # neighbourhood may be more crowded, which of 9 neighbours takes a ninth off at most.
+    assert 8 / 9 * 0.999 < own[2][0] / forgotten[0][0] < 1.001
     capsys.readouterr()
 
     strange[0].unlink()
