@@ -11,12 +11,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models.features.in_parts import REUSED, few_at_a_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
 TINY = 1e-6  # weight of pixels that are far from all that counts
+BLOCK = 16  # channels that a convolution makes of one, on a processor, where it works on vectors of so many numbers
 
 
 def mean_over_turns(judge: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
@@ -51,8 +54,12 @@ class GaussianBlur(nn.Module):
     def forward(self, map_BHW: Tensor, weight_BHW: Tensor | None = None) -> Tensor:
         """Blur (B, H, W) maps, same shape; with weights, every pixel counts as much as its own says."""
         if weight_BHW is None:
-            return self._blur(map_BHW)
-        return self._blur(map_BHW * weight_BHW) / self._blur(weight_BHW).clamp_min(TINY)
+            return self._few(map_BHW)
+        return self._few(map_BHW * weight_BHW) / self._few(weight_BHW).clamp_min(TINY)
+
+    def _few(self, map_BHW: Tensor) -> Tensor:
+        height, width = (side + len(self.kernel) for side in map_BHW.shape[-2:])
+        return few_at_a_time(self._blur, map_BHW, REUSED // (4 * BLOCK * height * width))
 
     def _blur(self, map_BHW: Tensor) -> Tensor:
         height, width = map_BHW.shape[-2:]

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from datamodules.progress import track
 from models.errors import UntrainedError
+from models.features.in_parts import REUSED, few_at_a_time
 from models.features.last_seen import LastSeen
 from models.features.precision import full_precision
 
@@ -119,7 +120,11 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
 
     def embed_size(self, image_B3HW: Tensor, place: int) -> Tensor:
         """Describe every patch in one of the sizes: (B, D, h, w)."""
-        return self._embedded[place](image_B3HW, lambda: self.embed(resized(image_B3HW, self.scales[place])))
+        scale = self.scales[place]
+        at_once = REUSED // int(4 * scale**2 * image_B3HW[0].numel())  # in memory that is used again
+        return self._embedded[place](
+            image_B3HW, lambda: few_at_a_time(lambda part: self.embed(resized(part, scale)), image_B3HW, at_once)
+        )
 
     def forward(self, image_B3HW: Tensor) -> InferenceBatch:
         """Score images: raw ``pred_score`` (B,) and ``anomaly_map`` (B, H, W), as distances between features.

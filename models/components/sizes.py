@@ -45,7 +45,8 @@ def check_scales(scales: Sequence[float]) -> None:
 
 def listed(grids_BDhw: Sequence[Tensor]) -> Tensor:
     """List the patches of every image, one size after the other: (B, P, D)."""
-    return torch.cat([grid_BDhw.flatten(2) for grid_BDhw in grids_BDhw], dim=2).transpose(1, 2)
+    lists_BDP = [grid_BDhw.flatten(2) for grid_BDhw in grids_BDhw]
+    return (lists_BDP[0] if len(lists_BDP) == 1 else torch.cat(lists_BDP, dim=2)).transpose(1, 2)
 
 
 def counted(grids_BDhw: Sequence[Tensor], inside_BHW: Tensor | None) -> list[Tensor] | None:

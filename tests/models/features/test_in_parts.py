@@ -8,6 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.components import maps, patchcore_model
+from models.components.maps import GaussianBlur
+from models.components.patchcore_model import PatchCoreModel
 from models.conv_ae import ConvAutoencoderModel
 from models.features import backbones
 from models.features import in_parts as module
@@ -51,34 +54,49 @@ def test_so_many_go_at_a_time_that_their_map_is_reused(images: int, largest: int
 FAULTS = """
 import resource
 import torch
-from torch import nn
-from models.features.in_parts import in_parts
 from tools.freed_memory import keep_freed_memory
 done = keep_freed_memory()
 torch.set_num_threads(1)
+{use}
+with torch.inference_mode():
+    for _ in range(3):
+        use()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(3):
+        use()
+print(done, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+MAPS = """
+from torch import nn
+from models.features.in_parts import in_parts
 network = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(8)).eval()
 image = torch.rand(16, 1, 256, 256)
 def use():
-    for _ in range(3):
-        in_parts(network, image, 32 * 256 * 256)  # 8 MiB for each image: four are 32 MiB, which malloc gives back
-with torch.inference_mode():
-    use()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    use()
-print(done, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    in_parts(network, image, 32 * 256 * 256)  # 8 MiB for each image: four are 32 MiB, which malloc gives back
+"""
+LARGE_IMAGES = """
+from models.features.backbones import Backbone
+from models.components.patchcore_model import PatchCoreModel
+backbone = Backbone("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, weights="bundled")
+model = PatchCoreModel(backbone, num_neighbors=9, scales=[2]).eval()
+model.set_bank(torch.randn(500, 128))
+image = torch.rand(12, 3, 256, 256)
+def use():
+    model(image.clone())
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another C library")
-def test_maps_touch_no_new_pages() -> None:
+@pytest.mark.parametrize("use", [MAPS, LARGE_IMAGES])  # all at once: 290,000 pages, and 50,000
+def test_maps_touch_no_new_pages(use: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
     asked = subprocess.run(
-        [sys.executable, "-c", FAULTS], cwd=ROOT, env=clean, check=True, capture_output=True, text=True
+        [sys.executable, "-c", FAULTS.format(use=use)], cwd=ROOT, env=clean, check=True, capture_output=True, text=True
     )
     answer, count = asked.stdout.split()
     if answer == "False":
         pytest.skip("this C library has no mallopt")
-    assert int(count) < 2000  # of pages; with four images at a time 290,000
+    assert int(count) < 2000
 
 
 def test_gradients_training_and_graphs_get_all_at_once() -> None:
@@ -101,6 +119,26 @@ def test_gradients_training_and_graphs_get_all_at_once() -> None:
         graph = torch.export.export(Graph().eval(), (image,), dynamic_shapes=(batch,)).module()
     assert "split" not in graph.code
     assert torch.equal(graph(image[:2]), image[:2].sigmoid())
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_blur_of_maps_gives_back_the_same(weighed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    blur, given = GaussianBlur(2.0), torch.rand(5, 40, 31)
+    weight = torch.rand(5, 40, 31) if weighed else None
+    with torch.no_grad():
+        whole = blur(given, weight)
+        monkeypatch.setattr(maps, "REUSED", 4 * maps.BLOCK * (40 + 17) * (31 + 17) * 2)
+        torch.testing.assert_close(blur(given, weight), whole, atol=1e-6, rtol=1e-5)
+
+
+def test_large_images_are_described_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, weights="bundled")
+    model, image = PatchCoreModel(backbone, num_neighbors=9, scales=[1, 2]).eval(), torch.rand(5, 3, 64, 64)
+    with torch.no_grad():
+        whole = model.embed_sizes(image)
+        monkeypatch.setattr(patchcore_model, "REUSED", 4 * 4 * 3 * 64 * 64 * 2)
+        for level, wanted in zip(model.embed_sizes(image.clone()), whole, strict=True):
+            torch.testing.assert_close(level, wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
@@ -138,7 +176,7 @@ def test_a_backbone_describes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     image, passed = torch.rand(5, 3, 64, 48), list[int]()
     with torch.no_grad():
         whole = backbone(image)
-        monkeypatch.setattr(backbones, "REUSED", 4 * backbones.WIDEST * 64 * 48 * 2)
+        monkeypatch.setattr(backbones, "REUSED", 4 * backbones.WIDEST_OF_LOUPE_NET * 64 * 48 * 2)
         backbone.network.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
         parted = backbone(image.clone())
     assert passed == [2, 2, 1]
