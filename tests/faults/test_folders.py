@@ -6,6 +6,7 @@ import csv
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.faults.endings import assert_refused
+from tests.sources import ROOT
 from tests.tools.bundles.test_predicting import make_judge
 from tools.errors import ConfigError
 from tools.runner.owning import Owner, is_still, new_folder
@@ -199,6 +201,37 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path, m
         with pytest.raises(ConfigError, match=f"process {os.getpid()} is at work on it"), ownership.owned(tmp_path):
             pytest.fail("two owners")
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from tools.runs.ownership import owned
+with owned(Path(sys.argv[1])):
+    if os.fork() == 0:  # a loader, which holds what its training had opened
+        time.sleep(float(sys.argv[2]))
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
+def test_loaders_that_a_killed_training_leaves_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def kill_with_a_loader(seconds: float) -> None:
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(seconds)], cwd=ROOT, check=False)
+        assert killed.returncode == -signal.SIGKILL
+
+    kill_with_a_loader(2.0)
+    with (tmp_path / ".lock").open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with ownership.owned(tmp_path):
+        pass
+    monkeypatch.setattr(ownership, "LOADERS_S", 0.2)
+    kill_with_a_loader(5.0)
+    with pytest.raises(ConfigError, match="is at work on it"), ownership.owned(tmp_path):
+        pytest.fail("two owners")
 
 
 @pytest.mark.parametrize("verb", ["distill", "prepare", "line"])

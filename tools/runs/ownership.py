@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 LOCK = ".lock"
+LOADERS_S = 15.0  # within 5 seconds torch's loaders notice that their training is gone; until then they hold its files
 _PART = re.compile(r"\..+\.\d+")
 
 
@@ -90,10 +92,29 @@ def _tidy(folder: Path) -> None:
 
 
 def _take(descriptor: int, path: Path) -> None:
+    """Lock an open file; where its owner was killed, once the loaders that it leaves behind have noticed."""
+    until = time.monotonic() + LOADERS_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = path.read_text(encoding="utf-8").strip() or "unknown"
+            if _is_there(owner) or time.monotonic() > until:
+                raise ConfigError(
+                    f"Expected {path.parent} to be at rest, but process {owner} is at work on it; wait for it, or end "
+                    "it first."
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _is_there(owner: str) -> bool:
+    """Tell whether a process is there, or it cannot be known."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = path.read_text(encoding="utf-8").strip() or "unknown"
-        raise ConfigError(
-            f"Expected {path.parent} to be at rest, but process {owner} is at work on it; wait for it, or end it first."
-        ) from None
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError):  # no number; somebody else's
+        return True
+    return True
