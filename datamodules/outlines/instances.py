@@ -87,7 +87,7 @@ def component_target(mask_HW: Array, classes: Sequence[str] = ()) -> dict[str, T
     Returns:
         As ``instance_target``, from the top.
     """
-    import torch  # noqa: PLC0415 - as above
+    import torch  # noqa: PLC0415 - masks are drawn without it, such as on the page for labels
 
     count, component_HW, statistics, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
     x, y, width, height = statistics[1:, : cv2.CC_STAT_AREA].T  # the first component is the ground

@@ -121,7 +121,7 @@ class PatchCoreModel(DynamicBufferMixin, SeesPadding):
     def embed_size(self, image_B3HW: Tensor, place: int) -> Tensor:
         """Describe every patch in one of the sizes: (B, D, h, w)."""
         scale = self.scales[place]
-        at_once = REUSED // int(4 * scale**2 * image_B3HW[0].numel())  # in memory that is used again
+        at_once = int(REUSED / (4 * scale**2)) // image_B3HW.shape[1:].numel()  # in memory that is used again
         return self._embedded[place](
             image_B3HW, lambda: few_at_a_time(lambda part: self.embed(resized(part, scale)), image_B3HW, at_once)
         )

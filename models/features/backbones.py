@@ -36,7 +36,6 @@ UNTRAINED, HUB, BUNDLED = "none", "hub", "bundled"
 LOUPE_NET = "loupe_net"
 HUB_TIMEOUT_S = 5.0
 WIDEST = 24  # numbers for each pixel in the largest map of most networks, such as 96 channels with a stride of 2
-WIDEST_OF_LOUPE_NET = 8  # 32 channels with a stride of 2
 
 
 class Backbone(nn.Module):
@@ -115,7 +114,7 @@ class Backbone(nn.Module):
         return list(self._last(image_B3HW, lambda: self._features(image_B3HW)))
 
     def _features(self, image_B3HW: Tensor) -> list[Tensor]:
-        widest = WIDEST_OF_LOUPE_NET if isinstance(self.network, LoupeNet) else WIDEST
+        widest = self.network.widest if isinstance(self.network, LoupeNet) else WIDEST
         at_once = REUSED // (4 * widest * image_B3HW.shape[-2] * image_B3HW.shape[-1])
         found = [self.network(self.normalize(part_B3HW)) for part_B3HW in parts(image_B3HW, at_once)]
         levels = found[0] if len(found) == 1 else [torch.cat(level) for level in zip(*found, strict=True)]

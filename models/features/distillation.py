@@ -43,7 +43,7 @@ Network: TypeAlias = "Callable[[Tensor], Sequence[Tensor]]"
 Start: TypeAlias = "Callable[[Tensor, Sequence[Decorrelation]], nn.Module]"
 
 _BASIS_CROPS = 512  # enough for the covariance of some hundred channels: each crop gives hundreds of vectors
-_TEACHER_BATCH = 4  # small, so that the memory of its maps can be kept for the next
+_TEACHER_BATCH = 16
 
 
 @dataclass(frozen=True)

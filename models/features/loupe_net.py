@@ -14,6 +14,7 @@ Shape letters: B batch, H and W image height and width, C channels of one map.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -78,6 +79,9 @@ class LoupeNet(nn.Module):
             "channels": list(channels),
             "halving": list(halving),
         }
+        self.widest = math.ceil(
+            max(max(hidden[:2]) / 2**2, max(hidden[2:4]) / 4**2)
+        )  # numbers a pixel, in the largest map
         stem = nn.Sequential(
             conv_unit(3, hidden[0], 3, stride=2, batch_norm=batch_norm),
             conv_unit(hidden[0], hidden[0], 3, groups=hidden[0], batch_norm=batch_norm),

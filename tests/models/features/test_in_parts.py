@@ -143,7 +143,7 @@ def test_large_images_are_described_the_same(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
 def test_an_autoencoder_gives_back_the_same(upsampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ConvAutoencoderModel((8, 6, 4), 3, upsampling, 1, "distance", 1, None, 0.0).eval()  # type: ignore[arg-type]  # of two words
+    model = ConvAutoencoderModel((8, 6, 4), 3, upsampling, 1, "distance", 1, None, 0.0).eval()  # type: ignore[arg-type]  # pytest's words are str, no literals
     image = torch.rand(5, 3, 37, 50)
     with torch.no_grad():
         whole, shown = model.explain(image)
@@ -176,7 +176,7 @@ def test_a_backbone_describes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     image, passed = torch.rand(5, 3, 64, 48), list[int]()
     with torch.no_grad():
         whole = backbone(image)
-        monkeypatch.setattr(backbones, "REUSED", 4 * backbones.WIDEST_OF_LOUPE_NET * 64 * 48 * 2)
+        monkeypatch.setattr(backbones, "REUSED", 4 * 8 * 64 * 48 * 2)
         backbone.network.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
         parted = backbone(image.clone())
     assert passed == [2, 2, 1]

@@ -7,7 +7,6 @@ import torch
 
 from models.features.backbones import Backbone
 from models.features.decorrelation import Decorrelation
-from models.features.joined import join_maps
 from models.features.teachers import Teachers
 
 
@@ -65,4 +64,3 @@ def test_views_of_several_teachers_lie_one_upon_the_other(teacher: Backbone) -> 
         scaled = (points * basis.gain).var(dim=0, correction=0)
         for part in torch.split(scaled, parts):
             assert float(part.sum()) == pytest.approx(1, rel=1e-3)
-    assert torch.equal(join_maps(maps[:1]), maps[0])
