@@ -29,6 +29,7 @@ from datamodules.progress import track
 
 from .decorrelation import Decorrelation
 from .distillation_recipe import Recipe, learning_rate_share
+from .teachers import MIRRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -180,7 +181,11 @@ class _Run:
             for index in _batches(order, recipe.batch_size):
                 rate = recipe.learning_rate * learning_rate_share(step, total)
                 x = _normalise(vary_view(_as_input(crops[index.numpy()], self.device), recipe.light, generator))
-                loss = self._step(x, [t[index].to(self.device).float() for t in targets], rate)
+                wanted = [t[index].to(self.device).float() for t in targets]
+                if recipe.mirrored:
+                    axes = MIRRORS[int(torch.randint(len(MIRRORS), (), generator=generator))]
+                    x, wanted = x.flip(axes), [t.flip(axes) for t in wanted]
+                loss = self._step(x, wanted, rate)
                 step += 1
                 if writer is not None and step % 10 == 0:
                     writer.add_scalar("distill/loss", loss, step)
@@ -189,7 +194,10 @@ class _Run:
     def _step(self, x_BCHW: Tensor, targets: Maps, rate: float) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = torch.stack(level_losses(self.student(x_BCHW), targets)).mean()
+        half = self.recipe.precision == "bf16-mixed"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            maps = self.student(x_BCHW)
+        loss = torch.stack(level_losses([one.float() for one in maps], targets)).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)

@@ -16,7 +16,7 @@ from torch import nn
 from .growing import grow, solve_heads
 from .joined import join_maps
 from .loupe_net import CHANNELS, HALVING, OUT_CHANNELS, WEIGHTS, LoupeNet, read_loupe_net, save_loupe_net
-from .patch_description import PATCH_DESCRIPTION
+from .patch_description import BORDER, PATCH_DESCRIPTION, STRIDE, PatchDescription, fold_norms
 from .thinning import thin
 from .weight_files import write_weights
 
@@ -143,7 +143,9 @@ def restored(student: LoupeNet, basis: Sequence[Decorrelation]) -> LoupeNet:
 
 
 class PatchDescriptionStudent:
-    """A patch description network; it takes all maps of the teacher, joined on the finest grid.
+    """A patch description network; it takes all maps of the teacher, joined on its own grid.
+
+    It learns without padding, as it is used: what the teacher says of the border is left out.
 
     Args:
         name: ``pdn_s`` or ``pdn_m``.
@@ -155,7 +157,12 @@ class PatchDescriptionStudent:
 
     def lessons(self, teacher: Teachers) -> Network:
         """Join the teacher's maps into what the student learns."""
-        return lambda image_B3HW: [join_maps(teacher(image_B3HW))]
+
+        def inner(image_B3HW: Tensor) -> list[Tensor]:
+            grid = [side // STRIDE for side in image_B3HW.shape[-2:]]
+            return [join_maps(teacher(image_B3HW), grid)[..., BORDER:-BORDER, BORDER:-BORDER]]
+
+        return inner
 
     def networks(self, teacher: Teachers) -> list[list[int]]:
         """Tell how many channels each network gives at each level: each of these is brought to the same variance."""
@@ -166,10 +173,11 @@ class PatchDescriptionStudent:
         """Begin with random weights."""
 
     def save(self, taught: Distilled, path: Path, facts: Mapping[str, str]) -> None:
-        """Write the network, with or without padding the same."""
+        """Write the network, its batch norms folded; with or without padding it is the same."""
         if not isinstance(taught.student, _Normalised):
             raise TypeError(f"Expected a patch description network, but got {type(taught.student).__name__}.")
-        write_weights(taught.student.network.state_dict(), path, {**facts, "network": json.dumps({"name": self.name})})
+        facts = {**facts, "network": json.dumps({"name": self.name})}
+        write_weights(fold_norms(taught.student.network), path, facts)
 
 
 class _Normalised(nn.Module):
@@ -180,7 +188,7 @@ class _Normalised(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.network: nn.Module = PATCH_DESCRIPTION[name](padding=True)
+        self.network: PatchDescription = PATCH_DESCRIPTION[name](batch_norm=True)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 

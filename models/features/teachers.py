@@ -7,14 +7,15 @@ Two views of an image teach more than one of it:
 * *mirrored*: a teacher's features of an image and of its mirror images differ by what does not matter for surfaces, so
   their mean is taken, each mirrored back.
 * *enlarged*: what the next coarser level sees in an image of twice the size is as fine as a level of the image itself,
-  but comes from deeper in the network: small things are described as well as large ones.
+  but comes from deeper in the network: small things are described as well as large ones. EfficientAD's own teacher
+  learns what is seen in the enlarged image *only* (Batzner et al., WACV 2024, arXiv 2303.14535, algorithm 3).
 
 Letters: B batch, C channels, H and W image height and width, h and w those of a map.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from .backbones import Backbone
 
-_MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))  # as it is, left to right, top to bottom, both
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))  # as it is, left to right, top to bottom, both
+Enlarged: TypeAlias = bool | Literal["only"]
 
 
 class Teachers(nn.Module):
@@ -36,13 +38,14 @@ class Teachers(nn.Module):
     Args:
         teachers: At least one; all give the same number of maps, each about as fine as those of the others.
         mirrored: Take the mean of what they give for an image and for its three mirror images.
-        enlarged: Add to every level but the coarsest what the next one gives for the image at twice its size.
+        enlarged: Add to every level but the coarsest what the next one gives for the image at twice its size; "only":
+            give the levels of the image at twice its size alone, each of half the stride.
 
     Raises:
         ValueError: Numbers of maps differ, or strides of one level do.
     """
 
-    def __init__(self, teachers: Sequence[Backbone], *, mirrored: bool = False, enlarged: bool = False) -> None:
+    def __init__(self, teachers: Sequence[Backbone], *, mirrored: bool = False, enlarged: Enlarged = False) -> None:
         super().__init__()
         self.mirrored, self.enlarged = mirrored, enlarged
         self.teachers = nn.ModuleList(teachers)
@@ -56,20 +59,23 @@ class Teachers(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> list[Tensor]:
         """Return one map (B, C of all, h, w) per level, finest first."""
-        levels = self._ask(image_B3HW)
-        if self.enlarged:
-            larger_B3HW = F.interpolate(image_B3HW, scale_factor=2, mode="bilinear")
-            _, *finer = self._ask(larger_B3HW)
-            levels = [[*own, *more] for own, more in zip(levels, [*finer, []], strict=True)]
-        return [join_maps(level) for level in levels]
+        return [join_maps(level) for level in self._levels(image_B3HW)]
+
+    def _levels(self, image_B3HW: Tensor) -> list[list[Tensor]]:
+        """Return for every level the maps of all teachers, of all views that are to be taught."""
+        if not self.enlarged:
+            return self._ask(image_B3HW)
+        levels = self._ask(F.interpolate(image_B3HW, scale_factor=2, mode="bilinear"))
+        if self.enlarged == "only":
+            return levels
+        _, *finer = levels
+        return [[*own, *more] for own, more in zip(self._ask(image_B3HW), [*finer, []], strict=True)]
 
     def _ask(self, image_B3HW: Tensor) -> list[list[Tensor]]:
         """Return for every level the maps of all teachers."""
         if not self.mirrored:
             return self._maps(image_B3HW)
-        views = [
-            [[one.flip(axes) for one in level] for level in self._maps(image_B3HW.flip(axes))] for axes in _MIRRORS
-        ]
+        views = [[[one.flip(axes) for one in level] for level in self._maps(image_B3HW.flip(axes))] for axes in MIRRORS]
         return [
             [torch.stack(same).mean(dim=0) for same in zip(*level, strict=True)] for level in zip(*views, strict=True)
         ]
@@ -98,6 +104,6 @@ class Teachers(nn.Module):
         Nothing where there is one network, and one view: it is taken at its own scale.
         """
         levels = [[channels for channels, _, _ in level] for level in zip(*self._shapes, strict=True)]
-        if self.enlarged:
+        if self.enlarged is True:
             levels = [own + more for own, more in zip(levels, [*levels[1:], []], strict=True)]
         return levels if any(len(level) > 1 for level in levels) else []

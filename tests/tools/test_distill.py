@@ -25,7 +25,7 @@ from models.features.weight_files import read_facts
 from tools.cli import main
 from tools.configuring.config import compose_config
 from tools.errors import ConfigError
-from tools.runs.distillation_settings import beginning
+from tools.runs.distillation_settings import beginning, build_student, build_teachers
 from tools.runs.distilling import distill_images
 
 if TYPE_CHECKING:
@@ -115,6 +115,20 @@ def test_a_teacher_of_efficient_ad_is_made_and_used(tmp_path: Path) -> None:
     assert module.origin()["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
+def test_a_teacher_of_efficient_ad_learns_what_is_seen_in_larger_pictures_but_for_the_border() -> None:
+    changes = ["teacher=loupe", "teacher.layers=[2,3]", "student=pdn_s", "enlarged=only", "mirrored=false"]
+    config = compose_config("distill", ["data=[]", "out=out", *changes])
+    student, teacher = build_student(config), build_teachers(config)
+    image = torch.rand(2, 3, 96, 80)
+    (taught,), (given,) = student.lessons(teacher)(image), student.build().eval()(image)
+    assert taught.shape == (2, 32 + 96, 16, 12)  # cells of four pixels, less four at every side
+    assert given.shape == (2, 384, 16, 12)
+    larger = torch.nn.functional.interpolate(image, scale_factor=2, mode="bilinear")
+    fine, _ = Backbone(**dict(config.teacher))(larger)
+    torch.testing.assert_close(taught[:, :32], fine[..., 4:-4, 4:-4], atol=1e-4, rtol=1e-4)
+    assert student.networks(teacher) == []
+
+
 def test_a_begun_distillation_keeps_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main([*command(out), "teacher.layers=[1,2]"]) == 2  # a mistake before the first round binds nobody
@@ -157,7 +171,7 @@ def test_a_student_grows_from_a_file_and_learns_from_views(tmp_path: Path) -> No
     wider = ["hidden=[5,4,4,4,4,4,4,4,4,4,4,4,6]", f"start={weights}", "mirrored=true", "enlarged=true"]
     assert main(command(tmp_path / "second", *few, *wider)) == 0
     card = (tmp_path / "second" / "card.md").read_text(encoding="utf-8")
-    assert "mirrored=True enlarged=True" in card
+    assert card.count("mirrored=True enlarged=True") == card.count("mirrored=") == 1
     assert "backbone.options={hidden: [5, 4," in card
     grown = load_file(tmp_path / "second" / "loupe_net.safetensors")
     assert shape_of(grown)["hidden"] == [5, *[4] * 11, 6]
@@ -202,6 +216,8 @@ def test_a_student_begins_with_the_most_that_it_can_take(changes: list[str], beg
         (["start=grown"], 2, "nowhere narrower than the one that it grows from"),
         (["channels=[8]"], 2, "12 of channels"),
         (["start=thinned"], 2, "set start=grown, or teacher=mobilenetv2"),
+        (["enlarged=twice"], 2, "enlarged to be true, only or null, but found 'twice'"),
+        (["precision=16"], 2, "precision to be 32-true or bf16-mixed"),
         (["crops=2"], 2, "crops of at least batch_size"),
         (["device=gpu7"], 2, "Expected device to be auto, cpu or a GPU"),
         (["teacher=[loupe,mobilnet]"], 2, "did you mean 'mobilenetv2'?"),

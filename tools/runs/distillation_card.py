@@ -69,7 +69,7 @@ def card(
     facts = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     folders = "\n".join(f"| `{name}` | {learnt} | {held} |" for name, (learnt, held) in counts.items())
     images = f"\n| folder | learnt from | held out |\n|---|---|---|\n{folders}\n" if counts else ""
-    recipe = [field.name for field in fields(Recipe)]
+    recipe = [field.name for field in fields(Recipe) if field.name not in OTHER_KEYS]
     shape = ["start", *SHAPE] if student == LoupeNetStudent.name else []
     keys = " ".join(f"{key}={_value(config[key])}" for key in [*shape, *recipe, *OTHER_KEYS])
     sections = (

@@ -118,6 +118,9 @@ def build_teachers(config: DictConfig) -> Teachers:
         ConfigError: They do not go together.
         WeightsError: The weights of one cannot be had.
     """
+    enlarged = config.enlarged or False
+    if enlarged not in (True, False, "only"):
+        raise ConfigError(f"Expected enlarged to be true, only or null, but found {enlarged!r}.")
     built = []
     for place, settings in teachers_of(config).items():
         arguments: Any = OmegaConf.to_container(settings, resolve=True)
@@ -127,6 +130,6 @@ def build_teachers(config: DictConfig) -> Teachers:
             memory_format=torch.contiguous_format
         )  # in which the first weights that shipped were learnt, to the bit
     try:
-        return Teachers(built, mirrored=config.mirrored, enlarged=config.enlarged)
+        return Teachers(built, mirrored=config.mirrored, enlarged=enlarged)
     except ValueError as error:
         raise ConfigError(str(error)) from error

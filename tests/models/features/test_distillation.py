@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,46 @@ def test_a_student_of_other_channels_learns_the_principal_ones_or_all_spread(cha
     assert float((given - wanted).square().mean()) == pytest.approx(result.held_out[-1], rel=0.01)
 
 
+class Watched(OneMap):
+    """A network that remembers what it was shown in training."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__(net)
+        self.shown: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        if self.training:
+            self.shown.extend(x.clone())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_batches_are_shown_in_mirrors_with_what_the_teacher_gave_mirrored_as_well(mirrored: bool) -> None:
+    torch.manual_seed(0)
+    colours = nn.AvgPool2d(4)  # alike in every mirror
+
+    def pupil() -> nn.Module:
+        return Watched(nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, 3, 1)))
+
+    plain = Recipe(rounds=12, crops=16, passes=4, batch_size=4, learning_rate=1e-1, weight_decay=0.0)
+    recipe = replace(plain, light=0.0, whitening=0.0, mirrored=mirrored)
+    result = distill(lambda x: [colours(x)], pupil, SOURCE, held_out(), recipe)
+    assert result.held_out[-1] < 1e-2  # never where one is mirrored and the other is not
+    crops = torch.from_numpy(SOURCE.draw(16, [0, 0])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert isinstance(result.student, Watched)
+    first = torch.stack(result.student.shown[: 4 * len(crops)])  # a round
+    mirrors = torch.cat([crops.flip(axes) for axes in ((-1,), (-2,), (-2, -1))])
+    apart = (first[:, None] - mirrors).abs().flatten(2).amax(dim=2).amin(dim=1)  # of each from the nearest mirror image
+    assert bool((apart < 1e-5).any()) == mirrored
+
+
+def test_bfloat16_learns_as_well_and_weighs_in_single_precision() -> None:
+    whole = Recipe(rounds=6, crops=16, batch_size=4, learning_rate=1e-2)
+    plain, half = run(whole), run(replace(whole, precision="bf16-mixed"))
+    assert {value.dtype for value in half.student.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    assert half.held_out[-1] == pytest.approx(plain.held_out[-1], rel=0.2)
+
+
 def test_a_student_of_another_number_of_maps_is_refused() -> None:
     with pytest.raises(ValueError, match="as many maps of the teacher as of the student, 3, but got 2"):
         distill(lambda x: Teacher()(x)[:2], student, SOURCE, held_out(), RECIPE)
@@ -187,6 +228,8 @@ def test_an_impossible_recipe_is_refused() -> None:
         Recipe(crops=8, batch_size=16)
     with pytest.raises(ValueError, match="whitening"):
         Recipe(whitening=1.5)
+    with pytest.raises(ValueError, match="32-true or bf16-mixed, but got 'half'"):
+        Recipe(precision="half")  # type: ignore[arg-type]  # a config may say anything
 
 
 def features(count: int = 4000) -> Tensor:

@@ -51,6 +51,14 @@ def test_enlarged_images_add_the_next_level_as_fine_as_the_one_before(teacher: B
 
 
 @torch.inference_mode()
+def test_the_enlarged_image_may_be_all_that_is_seen(teacher: Backbone) -> None:
+    asked = Teachers([teacher], enlarged="only")
+    larger = torch.nn.functional.interpolate(IMAGE, scale_factor=2, mode="bilinear")
+    assert all(map(torch.equal, asked(IMAGE), teacher(larger)))
+    assert asked.networks() == []
+
+
+@torch.inference_mode()
 def test_views_of_several_teachers_lie_one_upon_the_other(teacher: Backbone) -> None:
     other = Backbone("resnet18", [1, 2, 3], [0.5] * 3, [0.5] * 3, "none")
     asked = Teachers([teacher, other], mirrored=True, enlarged=True)
