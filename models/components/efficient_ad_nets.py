@@ -7,13 +7,13 @@ inside the autoencoder.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import nn
 from torch.nn import functional as F
 
 from models.features.loupe_net import LoupeNet
-from models.features.patch_description import PATCH_DESCRIPTION
+from models.features.patch_description import PATCH_DESCRIPTION, PatchDescriptionMedium, PatchDescriptionSmall
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +66,8 @@ class LoupeStudent(nn.Module):
         out_channels: Of the map.
     """
 
+    LAST: ClassVar[tuple[str, ...]] = ("network.heads.0", "network.heads.1", "network.heads.2")  # give the channels
+
     def __init__(self, out_channels: int) -> None:
         super().__init__()
         self.network = LoupeNet(out_channels=(out_channels,) * 3)
@@ -94,7 +96,9 @@ def keep_variance(unit: nn.Sequential) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def build_student(name: StudentName, channels: int, padding: bool) -> nn.Module:
+def build_student(
+    name: StudentName, channels: int, padding: bool
+) -> LoupeStudent | PatchDescriptionSmall | PatchDescriptionMedium:
     """Build a student of ``channels`` channels, a grid of stride 4 and random weights."""
     if name == "loupe_net":
         return LoupeStudent(channels)

@@ -26,7 +26,7 @@ from models.efficient_ad import EfficientAd, build_teacher
 from models.errors import WeightsError
 from models.features.backbones import UNTRAINED
 from models.features.loupe_net import conv_unit
-from models.features.patch_description import PatchDescriptionSmall
+from models.features.patch_description import PatchDescriptionMedium, PatchDescriptionSmall, fold_norms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,6 +251,33 @@ def test_any_network_can_teach() -> None:
         assert module.embedding(torch.rand(2, 3, 64, 64)).shape == (2, channels)
 
 
+@pytest.mark.parametrize("student", ["loupe_net", "pdn_s", "pdn_m"])
+def test_half_a_student_gives_half_of_what_the_whole_gives_and_learns_by_it(student: StudentName) -> None:
+    torch.manual_seed(0)
+    model = EfficientAdModel(build_teacher(patch_teacher(), student), student, hard_quantile=0.999)
+    image = torch.rand(1, 3, 64, 64)
+    whole, halves = model.study(image), [model.study_half(image, index) for index in (0, 1)]
+    for wanted, half in zip(whole, halves, strict=True):
+        torch.testing.assert_close(half, wanted)
+    learners = list(model.student.parameters())
+    for wanted, half in zip(whole, halves, strict=True):
+        slow, fast = (torch.autograd.grad(one.square().mean(), learners, retain_graph=True) for one in (wanted, half))
+        torch.testing.assert_close(fast, slow, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("network", [PatchDescriptionSmall, PatchDescriptionMedium])
+def test_batch_norm_folds_into_the_convolutions(
+    network: type[PatchDescriptionSmall | PatchDescriptionMedium],
+) -> None:
+    torch.manual_seed(0)
+    net, plain = network(8, batch_norm=True), network(8)
+    image = torch.rand(4, 3, 48, 48)
+    for _ in range(3):
+        net(2 * image - 1)  # norms follow what they see
+    plain.load_state_dict(fold_norms(net))
+    torch.testing.assert_close(plain(image), net.eval()(image), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("bounded", [True, False])
 @pytest.mark.parametrize("groups", [1, 32])
 def test_a_drawn_convolution_keeps_the_variance(bounded: bool, groups: int) -> None:
@@ -290,9 +317,9 @@ def test_a_published_teacher_fits(tmp_path: Path) -> None:
         ({"hard_quantile": 1.0}, ValueError, "model.hard_quantile"),
         ({"penalty_pictures": 0}, ValueError, "model.penalty_pictures"),
         (
-            {"teacher": patch_teacher(weights="hub")},
+            {"teacher": patch_teacher("pdn_m", weights="hub")},
             WeightsError,
-            r"loupe distill student=pdn_s.*model\.teacher\.weights",
+            r"loupe distill student=pdn_m.*model\.teacher\.weights",
         ),
         ({"teacher": patch_teacher(weights="/none.pth")}, WeightsError, r"none\.pth, but found none"),
         ({"teacher": patch_teacher(layers=[2])}, WeightsError, r"to be \[1\], but found \[2\]"),
