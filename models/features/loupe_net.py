@@ -109,12 +109,18 @@ class LoupeNet(nn.Module):
         Returns:
             Features (B, C, H // 4, W // 4), (B, C, H // 8, W // 8) and (B, C, H // 16, W // 16).
         """
-        maps = []
+        return self.maps(x_BCHW, (1, 2, 3))
+
+    def maps(self, x_BCHW: Tensor, levels: Sequence[int]) -> list[Tensor]:
+        """Give the maps of some levels, counted from 1, in the order asked for; nothing beyond the last is computed."""
+        found = {}
         with full_precision(x_BCHW):  # small as it is, it gains nothing by half, and its quiet directions lose much
-            for stage, head in zip(self.stages, self.heads, strict=True):
-                x_BCHW = stage(x_BCHW)
-                maps.append(head(x_BCHW))
-        return maps
+            for level, (stage, head) in enumerate(zip(self.stages, self.heads, strict=True), 1):
+                if level <= max(levels):
+                    x_BCHW = stage(x_BCHW)
+                if level in levels:
+                    found[level] = head(x_BCHW)
+        return [found[level] for level in levels]
 
     def parts(self) -> list[list[nn.Module]]:
         """List the blocks of every stage, in the first one after the stem."""
