@@ -23,7 +23,7 @@ from .dinov2_files import in_timm_names
 from .in_parts import REUSED, parts
 from .last_seen import LastSeen
 from .loupe_net import WEIGHTS, LoupeNet, shape_of
-from .patch_description import PATCH_DESCRIPTION
+from .patch_description import PATCH_DESCRIPTION, PDN_S
 from .weight_sources import EXTRA, FOLDER, Source, find_weights
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 UNTRAINED, HUB, BUNDLED = "none", "hub", "bundled"
 LOUPE_NET = "loupe_net"
+PDN_S_NAME = "pdn_s"
+SHIPPED = {LOUPE_NET: WEIGHTS, PDN_S_NAME: PDN_S}
 HUB_TIMEOUT_S = 5.0
 WIDEST = 24  # numbers for each pixel in the largest map of most networks, such as 96 channels with a stride of 2
 
@@ -47,8 +49,9 @@ class Backbone(nn.Module):
         mean: Per channel, of what the network was trained on.
         std: Per channel.
         weights: ``hub`` (timm's own, from the folder that ``LOUPE_WEIGHTS`` names, else downloaded), ``bundled`` (those
-            that ship with Loupe, for ``loupe_net``), ``none`` (untrained, seeded by the run), ``package:NAME`` (the
-            file in a package that is installed), or the path of a file: safetensors, or a state dict saved by torch.
+            that ship with Loupe, for ``loupe_net`` and ``pdn_s``; of the latter ``hub`` means them too, where no folder
+            has others), ``none`` (untrained, seeded by the run), ``package:NAME`` (the file in a package that is
+            installed), or the path of a file: safetensors, or a state dict saved by torch.
         options: What else the network's constructor takes.
 
     Attributes:
@@ -72,22 +75,24 @@ class Backbone(nn.Module):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.origin: dict[str, str] = {"name": name, "weights": weights}
         source = None if weights in {UNTRAINED, BUNDLED} else find_weights(name, weights)
-        if name in PATCH_DESCRIPTION and (weights == BUNDLED or (weights == HUB and source is None)):
+        if name == PDN_S_NAME and weights == HUB and source is None:
+            weights = BUNDLED  # which no hub has
+        self.origin: dict[str, str] = {"name": name, "weights": weights}
+        if name in PATCH_DESCRIPTION and name not in SHIPPED and source is None and weights != UNTRAINED:
             raise WeightsError(
                 f"Expected a file with weights of {name}, which no hub has; make one with loupe distill "
                 f"student={name}, and set {key('weights')}=FILE or {FOLDER}=DIR, or ask for untrained features with "
                 f"{key('weights')}=none."
             )
-        if (name == LOUPE_NET and weights == HUB and source is None) or (name != LOUPE_NET and weights == BUNDLED):
+        if (name == LOUPE_NET and weights == HUB and source is None) or (name not in SHIPPED and weights == BUNDLED):
             other = BUNDLED if weights == HUB else HUB
             raise WeightsError(
                 f"Expected weights of {name} that exist, but found {weights!r}; set {key('weights')}={other}."
             )
         self.network = _create(name, layers, options or {}, download=weights == HUB and source is None)
         if weights == BUNDLED:
-            source = Source(WEIGHTS, {})
+            source = Source(SHIPPED[name], {})
         if source is not None:
             # timm wraps vision transformers; files of weights know nothing of the wrapper.
             bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
@@ -237,8 +242,7 @@ class LoupeLevels(LoupeNet):
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
         """Return the chosen maps."""
-        maps = super().forward(x_BCHW)
-        return [maps[level - 1] for level in self.layers]
+        return self.maps(x_BCHW, self.layers)
 
 
 def _check_plain(name: str, options: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     (first,) = read_cells(tmp_path / "cells.jsonl")
     assert first.image_auroc is not None
     assert first.pixel_auroc is not None
-    main([*args, "--models", "dfm", "efficient_ad_s"])
+    main([*args, "--models", "dfm", "efficient_ad_m"])
     cells = read_cells(tmp_path / "cells.jsonl")
     assert cells[0] == first
     assert "model.teacher.weights" in cells[1].refused

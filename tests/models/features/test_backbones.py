@@ -5,13 +5,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
+import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from datamodules.unlabelled.procedural import draw_image
 from models.errors import WeightsError
 from models.features.backbones import Backbone
+from models.features.patch_description import PDN_S
+from tools.bundles.spec import licence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,3 +177,36 @@ def test_a_hub_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.MonkeyP
     for way_out in ("backbone.weights=PATH", "a backbone that ships with Loupe", "backbone.weights=none"):
         assert way_out in str(caught.value)
     assert before == huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_the_teacher_of_efficient_ad_ships_unless_a_folder_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOUPE_WEIGHTS", raising=False)
+    card = PDN_S.with_suffix(".md").read_text(encoding="utf-8")
+    digest = hashlib.sha256(PDN_S.read_bytes()).hexdigest()
+    assert digest in card
+    assert f"{PDN_S.stat().st_size:,} bytes" in card
+    ships = backbone("pdn_s", "hub", (1,))
+    assert ships.origin == {"name": "pdn_s", "weights": "bundled", "sha256": digest}
+    assert licence(ships.origin) == "Apache-2.0"
+    other = {key: 2 * value for key, value in load_file(PDN_S).items()}
+    save_file(other, tmp_path / "pdn_s.safetensors")
+    monkeypatch.setenv("LOUPE_WEIGHTS", str(tmp_path))
+    assert backbone("pdn_s", "hub", (1,)).origin["sha256"] != digest
+    assert backbone("pdn_s", "bundled", (1,)).origin["sha256"] == digest
+
+
+def test_the_teacher_that_ships_tells_textures_apart_better_than_an_untrained_one() -> None:
+    """Two patches of a texture lie closer than two of different ones."""
+    rng = np.random.default_rng(0)
+    crops = torch.from_numpy(np.stack([draw_image(128, rng) for _ in range(40)])).permute(0, 3, 1, 2).float() / 255
+
+    def share(weights: str) -> float:
+        torch.manual_seed(0)
+        (map_BCHW,) = backbone("pdn_s", weights, (1,))(crops)
+        left, right = map_BCHW[..., :6].mean(dim=(2, 3)), map_BCHW[..., -6:].mean(dim=(2, 3))
+        nearest = torch.cdist(left, right).argmin(dim=1)
+        return float((nearest == torch.arange(len(crops))).float().mean())
+
+    assert share("bundled") > share("none")

@@ -63,6 +63,23 @@ def test_a_cell_sees_as_far_as_stated_around_the_stated_middle(level: int) -> No
     assert float(reached.max() - reached.min()) > stride
 
 
+def test_no_map_is_computed_that_nobody_asks_for() -> None:
+    asked: list[str] = []
+    backbone = Backbone("loupe_net", [2, 1], [0.5] * 3, [0.5] * 3, "bundled")
+    network = backbone.network
+    assert isinstance(network, LoupeNet)
+    for name, part in network.named_modules():
+        if name.startswith(("heads.", "stages.2.1.")):
+            part.register_forward_hook(lambda *_, name=name: asked.append(name))
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        middle, fine = backbone(image)
+        whole = read_loupe_net()((image - 0.5) / 0.5)
+    assert asked == ["heads.0", "heads.1"]
+    torch.testing.assert_close(fine, whole[0])
+    torch.testing.assert_close(middle, whole[1])
+
+
 def test_a_shifted_picture_gives_shifted_maps(trained_like: LoupeNet) -> None:
     x = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
