@@ -188,8 +188,8 @@ def test_half_precision_keeps_scores(fitted: Fitted) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         half_score, half_map = look(fitted.module, fitted.batch.image)
     assert half_score.dtype == half_map.dtype == torch.float32
-    # Untrained, EfficientAD-M differs from its teacher by hardly more than the rounding of either: scores move by 0.83 of
-    # their spread on a processor that computes in bfloat16 by itself.
+    # Untrained, EfficientAD-M differs from its teacher by hardly more than the rounding of either: scores move by 0.83
+    # of their spread on a processor that computes in bfloat16 by itself.
     share = 1.0 if fitted.config.choices.model == "efficient_ad_m" else 0.1
     tolerance = max(share * float(score.max() - score.min()), 0.03 * float(score.abs().max()))
     difference = (half_score - score).abs()
