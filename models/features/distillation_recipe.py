@@ -26,8 +26,8 @@ class Recipe:
         seed: Of everything random: weights, crops, order, light.
         mirrored: Every batch is shown in a mirror drawn anew, with what the teacher gave mirrored as well: right where
             a teacher answers mirror images alike, as ``Teachers`` does that is asked to.
-        precision: ``bf16-mixed`` lets the student learn in bfloat16 where that costs nothing: twice as fast where the
-            processor has such instructions, and other weights.
+        precision: ``bf16-mixed`` lets the student compute in bfloat16 while it learns: other weights, and half the time
+            for patch description networks where the processor has such instructions. LoupeNet takes no notice.
     """
 
     rounds: int = 100

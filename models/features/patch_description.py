@@ -8,6 +8,7 @@ Shape letters: B batch, H and W image height and width, C channels of the map, h
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,7 +26,7 @@ STRIDE = 4
 BORDER = 4  # cells on each side that a network without padding does not give
 
 
-class PatchDescription(nn.Module):
+class PatchDescription(nn.Module, ABC):
     """What the networks have in common.
 
     Args:
@@ -51,9 +52,9 @@ class PatchDescription(nn.Module):
         )
         self.add_convolutions(out_channels)
 
+    @abstractmethod
     def add_convolutions(self, out_channels: int) -> None:
         """Add the convolutions, under their published names."""
-        raise NotImplementedError
 
     def pool(self, x_BChw: Tensor) -> Tensor:
         """Halve a map."""

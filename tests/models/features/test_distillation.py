@@ -211,11 +211,35 @@ def test_batches_are_shown_in_mirrors_with_what_the_teacher_gave_mirrored_as_wel
     assert bool((apart < 1e-5).any()) == mirrored
 
 
+class Rounded(OneMap):
+    """A network that remembers in which precision it computed while it learnt."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__(net)
+        self.precisions: set[torch.dtype] = set()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = super().forward(x)
+        if self.training:
+            self.precisions |= {one.dtype for one in maps}
+        return maps
+
+
 def test_bfloat16_learns_as_well_and_weighs_in_single_precision() -> None:
+    def pupil() -> nn.Module:
+        return Rounded(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 6, 1)))
+
     whole = Recipe(rounds=6, crops=16, batch_size=4, learning_rate=1e-2)
-    plain, half = run(whole), run(replace(whole, precision="bf16-mixed"))
-    assert {value.dtype for value in half.student.state_dict().values() if value.is_floating_point()} == {torch.float32}
-    assert half.held_out[-1] == pytest.approx(plain.held_out[-1], rel=0.2)
+    plain, half = (
+        distill(first_level(), pupil, SOURCE, held_out(), recipe)
+        for recipe in (whole, replace(whole, precision="bf16-mixed"))
+    )
+    for result, precision in ((plain, torch.float32), (half, torch.bfloat16)):
+        assert isinstance(result.student, Rounded)
+        assert result.student.precisions == {precision}
+    assert {value.dtype for value in half.student.state_dict().values()} == {torch.float32}
+    assert half.held_out != plain.held_out
+    assert half.held_out[-1] == pytest.approx(plain.held_out[-1], rel=0.1)
 
 
 def test_a_student_of_another_number_of_maps_is_refused() -> None:
