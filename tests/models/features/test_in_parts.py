@@ -59,12 +59,14 @@ done = keep_freed_memory()
 torch.set_num_threads(1)
 {use}
 with torch.inference_mode():
-    for _ in range(3):
+    for _ in range(2):
         use()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(3):
+    new = []
+    for _ in range(7):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         use()
-print(done, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        new.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(done, sorted(new)[3])
 """
 MAPS = """
 from torch import nn
@@ -87,8 +89,9 @@ def use():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another C library")
-@pytest.mark.parametrize("use", [MAPS, LARGE_IMAGES])  # all at once: 290,000 pages, and 50,000
+@pytest.mark.parametrize("use", [MAPS, LARGE_IMAGES])  # all at once, each time: 97,000 pages, and 17,000
 def test_maps_touch_no_new_pages(use: str) -> None:
+    """A heap still grows by thousands of pages now and then, which is no fault: what counts is the usual time."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
     asked = subprocess.run(
         [sys.executable, "-c", FAULTS.format(use=use)], cwd=ROOT, env=clean, check=True, capture_output=True, text=True
@@ -96,7 +99,7 @@ def test_maps_touch_no_new_pages(use: str) -> None:
     answer, count = asked.stdout.split()
     if answer == "False":
         pytest.skip("this C library has no mallopt")
-    assert int(count) < 2000
+    assert int(count) < 500
 
 
 def test_gradients_training_and_graphs_get_all_at_once() -> None:
