@@ -43,10 +43,10 @@ class LoupeNet(nn.Module):
     """Features at strides 4, 8 and 16.
 
     Args:
-        hidden: Hidden channels of the stem's two convolutions, and of the eleven blocks after it.
+        hidden: Hidden channels of the stem's two convolutions, and of each block after it.
         out_channels: Channels of the three maps: those of the teacher.
-        channels: Channels between blocks; the first follows the stem.
-        halving: Which of the eleven blocks halve the image, to strides 8 and 16.
+        channels: Channels between blocks; the first follows the stem, the last the last block.
+        halving: Which of the blocks halve the image, to strides 8 and 16.
         batch_norm: True to learn from random weights; False for the folded network, which is what ships.
     """
 
@@ -63,14 +63,14 @@ class LoupeNet(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        if (len(hidden), len(out_channels), len(channels)) != (len(HIDDEN), len(self.STRIDES), len(CHANNELS)):
+        if len(out_channels) != len(self.STRIDES) or len(hidden) != len(channels) + 1:
             raise ValueError(
-                f"Expected {len(HIDDEN)} numbers of hidden channels, {len(self.STRIDES)} of out_channels and "
-                f"{len(CHANNELS)} of channels, but got {tuple(hidden)}, {tuple(out_channels)} and {tuple(channels)}."
+                f"Expected {len(self.STRIDES)} numbers of out_channels, and one number more of hidden channels than of "
+                f"channels, but got {tuple(out_channels)}, {tuple(hidden)} and {tuple(channels)}."
             )
-        if len(halving) != len(HALVING) or not 0 < halving[0] < halving[1] < len(CHANNELS) - 1:
+        if len(halving) != len(HALVING) or not 0 < halving[0] < halving[1] < len(channels) - 1:
             raise ValueError(
-                f"Expected halving to name two of the blocks 1 to {len(CHANNELS) - 2}, in their order, but got "
+                f"Expected halving to name two of the blocks 1 to {len(channels) - 2}, in their order, but got "
                 f"{tuple(halving)}."
             )
         self.shape = {
