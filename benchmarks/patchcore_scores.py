@@ -3,6 +3,7 @@
     python -m benchmarks.patchcore_scores --data FOLDER [--sets screw fiber ...] [--seeds 3] [--train 60] [--bank 2000]
     python -m benchmarks.patchcore_scores --data FOLDER --by sizes --train 320 --bank 4000
     python -m benchmarks.patchcore_scores --data FOLDER --by settings --train 80 --bank 4000 [--results FILE]
+    python -m benchmarks.patchcore_scores --by eyes --drawing-seed 7 --train 80 --bank 4000
 
 FOLDER holds any of ``benchmark/screw``, ``fiber``, ``print3d`` and ``oring/spindle``; drawn sets need none. Images are
 256x256, features LoupeNet's. A seed decides the split, which never cuts a group, and the bank: a greedy coreset of up
@@ -58,6 +59,14 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "512, loupe and lite0": FINE | {"backbone": "[loupe,efficientnet_lite0]"},
         "512, loupe and lite0, turns": FINE | {"backbone": "[loupe,efficientnet_lite0]", "copies": "turns"},
     },
+    "eyes": {
+        "512, loupe": FINE,
+        "512, loupe in mirrors": FINE | {"backbone": "loupe mirrored=true"},
+        "512, lite2": FINE | {"backbone": "efficientnet_lite2"},
+        "512, lite2 in mirrors": FINE | {"backbone": "efficientnet_lite2 mirrored=true"},
+        "512, loupe and lite2 in mirrors": FINE
+        | {"backbone": "[loupe,efficientnet_lite2] networks.efficientnet_lite2.mirrored=true"},
+    },
 }
 AT_ONCE = 8
 MOST = 300  # images that are scored
@@ -75,13 +84,13 @@ class Cell(NamedTuple):
     seconds: float
 
 
-def data_of(name: str, folder: Path, seed: int, *more: str) -> InspectionDataModule:
-    """Split a data set by a seed; ``more`` are keys of ``data``."""
+def data_of(name: str, folder: Path, seed: int, *more: str, drawing_seed: int = 77) -> InspectionDataModule:
+    """Split a data set by a seed; ``more`` are keys of ``data``. One that is drawn is so by a seed of its own."""
     if name in REAL:
         place, choice = REAL[name]
         keys = [choice, f"data.root={folder / place}"]
     else:
-        keys = ["data=synthetic", f"data.domain={name.removeprefix('drawn_')}", "data.drawing_seed=77"]
+        keys = ["data=synthetic", f"data.domain={name.removeprefix('drawn_')}", f"data.drawing_seed={drawing_seed}"]
     fixed = [f"seed={seed}", "data.image_size=[256,256]", "data.num_workers=0"]
     config = compose_config("train", [*keys, *fixed, *more])
     datamodule: InspectionDataModule = build(config.data, "data")
@@ -103,8 +112,10 @@ def batches(datamodule: InspectionDataModule, splits: Sequence[str], most: int) 
 def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: int, given: argparse.Namespace) -> Cell:
     """Learn good images, by these settings of PatchCore and this network; score all others both ways."""
     torch.manual_seed(seed)
-    network, others = settings.get("backbone", "loupe"), {key: settings[key] for key in settings if key != "backbone"}
-    backbone: Any = compose_config("train", [f"backbone={network}"]).backbone
+    others = {key: settings[key] for key in settings if key != "backbone"}
+    network, *options = settings.get("backbone", "loupe").split()
+    keys = [f"backbone={network}", *(f"backbone.{option}" for option in options)]
+    backbone: Any = compose_config("train", keys).backbone
     module = PatchCore(backbone, bank_size=given.bank, score="top_mean", **others).eval()
     started = time.perf_counter()
     for batch in batches(datamodule, [TRAIN], given.train):
@@ -136,9 +147,9 @@ def row(name: str, given: argparse.Namespace) -> str:
     kept = given.results.read_text(encoding="utf-8").splitlines() if given.results and given.results.exists() else []
     known = {tuple(key): Cell(**cell) for key, cell in map(json.loads, kept)}
     for seed in range(given.seeds):
-        datamodule = data_of(name, given.data, seed)
+        datamodule = data_of(name, given.data, seed, drawing_seed=given.drawing_seed)
         for way, found in cells.items():
-            key = (name, given.by, way, seed, given.train, given.bank)
+            key = (name, given.by, way, seed, given.train, given.bank, given.drawing_seed)
             if key not in known:
                 known[key] = measure(datamodule, SETTINGS[given.by][way], seed, given)
                 if given.results:
@@ -163,6 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train", type=int, default=60, help="good images that are learnt")
     parser.add_argument("--bank", type=int, default=2000, help="patches in the bank")
+    parser.add_argument("--drawing-seed", type=int, default=77, help="of drawn sets; another to choose by")
     parser.add_argument("--results", type=Path, help="a file of what is complete")
     given = parser.parse_args()
     there = [name for name, (place, _) in REAL.items() if (given.data / place).is_dir()]

@@ -52,7 +52,7 @@ class DinomalyModel(SeesPadding):
         dropout: Of the bottleneck: the noise that keeps the decoder from copying.
 
     Raises:
-        ValueError: The backbone is not a vision transformer.
+        ValueError: The backbone is not a vision transformer, or sees images in mirrors.
     """
 
     def __init__(self, backbone: Backbone, dropout: float) -> None:
@@ -63,6 +63,10 @@ class DinomalyModel(SeesPadding):
             raise ValueError(  # noqa: TRY004 - a choice of the user's, which becomes an error of the config
                 f"Expected a backbone with tokens, since Dinomaly rebuilds them, but {backbone.origin['name']} has "
                 "none; set backbone=dinov2_small or backbone=dinov2_base."
+            )
+        if backbone.mirrored:
+            raise ValueError(
+                "Expected tokens of images as they are, but found backbone.mirrored=true; set it to false."
             )
         encoder: Any = found
         self.backbone = backbone

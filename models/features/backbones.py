@@ -23,6 +23,7 @@ from .dinov2_files import in_timm_names
 from .in_parts import REUSED, parts
 from .last_seen import LastSeen
 from .loupe_net import WEIGHTS, LoupeNet, shape_of
+from .mirrors import seen_in_mirrors
 from .patch_description import PATCH_DESCRIPTION, PDN_S
 from .weight_sources import EXTRA, FOLDER, Source, find_weights
 
@@ -53,6 +54,7 @@ class Backbone(nn.Module):
             has others), ``none`` (untrained, seeded by the run), ``package:NAME`` (the file in a package that is
             installed), or the path of a file: safetensors, or a state dict saved by torch.
         options: What else the network's constructor takes.
+        mirrored: Give the mean of what is seen in an image and in its three mirror images, in four times the time.
 
     Attributes:
         origin: Plain values that say where the weights came from: ``name``, ``weights`` and, for a file, ``sha256``.
@@ -73,6 +75,7 @@ class Backbone(nn.Module):
         std: Sequence[float],
         weights: str = HUB,
         options: Mapping[str, Any] | None = None,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         source = None if weights in {UNTRAINED, BUNDLED} else find_weights(name, weights)
@@ -97,14 +100,15 @@ class Backbone(nn.Module):
             # timm wraps vision transformers; files of weights know nothing of the wrapper.
             bare = self.network.model if isinstance(self.network, FeatureGetterNet) else self.network
             if isinstance(bare, LoupeNet):
-                _check_shape(bare, source.path)
+                _check_shape(bare, source.path, options or {})
             self.origin |= {"sha256": load_weights(bare, source.path, name), **source.facts}
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.network.eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # a quarter to a half less time on a processor
+        self.mirrored = mirrored
         self._last: LastSeen[list[Tensor]] = LastSeen()
-        self._about = f"{name}, layers={list(layers)}, options={dict(options or {})}"
+        self._about = f"{name}, layers={list(layers)}, options={dict(options or {})}, mirrored={mirrored}"
 
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode: a frozen network must not update its batch statistics."""
@@ -121,9 +125,13 @@ class Backbone(nn.Module):
     def _features(self, image_B3HW: Tensor) -> list[Tensor]:
         widest = self.network.widest if isinstance(self.network, LoupeNet) else WIDEST
         at_once = REUSED // (4 * widest * image_B3HW.shape[-2] * image_B3HW.shape[-1])
-        found = [self.network(self.normalize(part_B3HW)) for part_B3HW in parts(image_B3HW, at_once)]
+        found = [self._seen(self.normalize(part_B3HW)) for part_B3HW in parts(image_B3HW, at_once)]
         levels = found[0] if len(found) == 1 else [torch.cat(level) for level in zip(*found, strict=True)]
         return [feature.float().contiguous() for feature in levels]
+
+    def _seen(self, x_B3HW: Tensor) -> Sequence[Tensor]:
+        maps: Sequence[Tensor] = seen_in_mirrors(self.network, x_B3HW) if self.mirrored else self.network(x_B3HW)
+        return maps
 
     def extra_repr(self) -> str:
         """Say what was asked for: networks need not show which of their levels they return."""
@@ -152,21 +160,26 @@ class Backbone(nn.Module):
         self.origin = state
 
 
-def _check_shape(network: LoupeNet, path: Path) -> None:
-    """Refuse weights of a LoupeNet of another shape, which a checkpoint's config has to name.
+def _check_shape(network: LoupeNet, path: Path, options: Mapping[str, Any]) -> None:
+    """Refuse weights of a LoupeNet that is not what the options say, or whose maps they should name and do not.
+
+    How many channels its maps have decides the shapes of what is built on them, in a checkpoint, too; what is inside is
+    taken from the weights.
 
     Raises:
-        WeightsError: Names it.
+        WeightsError: Names what to set.
     """
     try:
         shape = shape_of(load_file(path))
     except Exception:  # noqa: BLE001 - no file, damaged, of another network: loading it says which
         return
-    if shape != network.shape:
-        changed = ", ".join(f"{name}: {value}" for name, value in shape.items() if value != LoupeNet().shape[name])
+    named = {"out_channels", *options}
+    changed = {name: value for name, value in shape.items() if name in named and value != network.shape[name]}
+    if changed:
+        wanted = ", ".join(f"{name}: {value}" for name, value in changed.items())
         raise WeightsError(
             f"Expected {path} to fit the LoupeNet that is described, but it is one of another shape; set "
-            f"'{key('options')}={{{changed}}}'."
+            f"'{key('options')}={{{wanted}}}'."
         )
 
 

@@ -29,7 +29,7 @@ from datamodules.progress import track
 
 from .decorrelation import Decorrelation
 from .distillation_recipe import Recipe, learning_rate_share
-from .teachers import MIRRORS
+from .mirrors import MIRRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).with_name("loupe_net.safetensors")
 
+# As a LoupeNet is cut out of a MobileNetV2; the one that ships has less of each, which its file says.
 CHANNELS = (24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96)  # between blocks; the first follows the stem
 OUT_CHANNELS = (24, 32, 96)
 HALVING = (1, 4)  # the blocks that halve the image
@@ -41,6 +43,8 @@ STEM_UNITS = 5  # convolutions before the first block
 
 class LoupeNet(nn.Module):
     """Features at strides 4, 8 and 16.
+
+    Weights of another shape without batch norm, which an older checkpoint may hold, change it into a network of theirs.
 
     Args:
         hidden: Hidden channels of the stem's two convolutions, and of each block after it.
@@ -63,16 +67,19 @@ class LoupeNet(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        if len(out_channels) != len(self.STRIDES) or len(hidden) != len(channels) + 1:
+        if len(out_channels) != len(self.STRIDES):
+            raise ValueError(f"Expected {len(self.STRIDES)} numbers of out_channels, but got {tuple(out_channels)}.")
+        if len(hidden) != len(channels) + 1:
             raise ValueError(
-                f"Expected {len(self.STRIDES)} numbers of out_channels, and one number more of hidden channels than of "
-                f"channels, but got {tuple(out_channels)}, {tuple(hidden)} and {tuple(channels)}."
+                f"Expected one number of hidden channels more than of channels, since the stem takes two, but got "
+                f"{len(hidden)} and {len(channels)}: {tuple(hidden)} and {tuple(channels)}."
             )
         if len(halving) != len(HALVING) or not 0 < halving[0] < halving[1] < len(channels) - 1:
             raise ValueError(
                 f"Expected halving to name two of the blocks 1 to {len(channels) - 2}, in their order, but got "
                 f"{tuple(halving)}."
             )
+        self.batch_norm = batch_norm
         self.shape = {
             "hidden": list(hidden),
             "out_channels": list(out_channels),
@@ -121,6 +128,20 @@ class LoupeNet(nn.Module):
                 if level in levels:
                     found[level] = head(x_BCHW)
         return [found[level] for level in levels]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take the shape of the weights that are about to be loaded."""
+        own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        with suppress(ValueError):  # of something else: what loads them says what is missing
+            if not self.batch_norm and (shape := shape_of(own)) != self.shape:
+                self._reshape(shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+
+    def _reshape(self, shape: Mapping[str, Sequence[int]]) -> None:
+        """Become a network of another shape, where this one lies and as far as it learns."""
+        like = self.heads[0].weight
+        other = LoupeNet(**shape).to(like.device, like.dtype).requires_grad_(like.requires_grad).train(self.training)
+        self.stages, self.heads, self.shape, self.widest = other.stages, other.heads, other.shape, other.widest
 
     def parts(self) -> list[list[nn.Module]]:
         """List the blocks of every stage, in the first one after the stem."""

@@ -4,8 +4,7 @@ Each is asked about the same image. ``Decorrelation.fit`` brings them to one sca
 
 Two views of an image teach more than one of it:
 
-* *mirrored*: a teacher's features of an image and of its mirror images differ by what does not matter for surfaces, so
-  their mean is taken, each mirrored back.
+* *mirrored*: each backbone gives the mean of what it sees in an image and in its mirror images (``mirrors``).
 * *enlarged*: what the next coarser level sees in an image of twice the size is as fine as a level of the image itself,
   but comes from deeper in the network: small things are described as well as large ones. EfficientAD's own teacher
   learns what is seen in the enlarged image *only* (Batzner et al., WACV 2024, arXiv 2303.14535, algorithm 3).
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from .backbones import Backbone
 
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))  # as it is, left to right, top to bottom, both
 Enlarged: TypeAlias = bool | Literal["only"]
 
 
@@ -37,7 +34,6 @@ class Teachers(nn.Module):
 
     Args:
         teachers: At least one; all give the same number of maps, each about as fine as those of the others.
-        mirrored: Take the mean of what they give for an image and for its three mirror images.
         enlarged: Add to every level but the coarsest what the next one gives for the image at twice its size; "only":
             give the levels of the image at twice its size alone, each of half the stride.
 
@@ -45,9 +41,9 @@ class Teachers(nn.Module):
         ValueError: Numbers of maps differ, or strides of one level do.
     """
 
-    def __init__(self, teachers: Sequence[Backbone], *, mirrored: bool = False, enlarged: Enlarged = False) -> None:
+    def __init__(self, teachers: Sequence[Backbone], *, enlarged: Enlarged = False) -> None:
         super().__init__()
-        self.mirrored, self.enlarged = mirrored, enlarged
+        self.enlarged = enlarged
         self.teachers = nn.ModuleList(teachers)
         self._shapes = [teacher.shapes(128, 128) for teacher in teachers]
         sides = [[height for _, height, _ in shapes] for shapes in self._shapes]
@@ -73,14 +69,6 @@ class Teachers(nn.Module):
 
     def _ask(self, image_B3HW: Tensor) -> list[list[Tensor]]:
         """Return for every level the maps of all teachers."""
-        if not self.mirrored:
-            return self._maps(image_B3HW)
-        views = [[[one.flip(axes) for one in level] for level in self._maps(image_B3HW.flip(axes))] for axes in MIRRORS]
-        return [
-            [torch.stack(same).mean(dim=0) for same in zip(*level, strict=True)] for level in zip(*views, strict=True)
-        ]
-
-    def _maps(self, image_B3HW: Tensor) -> list[list[Tensor]]:
         return [list(level) for level in zip(*(teacher(image_B3HW) for teacher in self.teachers), strict=True)]
 
     def backbones(self) -> list[Backbone]:

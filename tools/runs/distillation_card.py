@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.features.distillation_recipe import Recipe
-from models.features.loupe_net import LoupeNet, shape_of
+from models.features.loupe_net import OUT_CHANNELS, shape_of
 from models.features.students import LoupeNetStudent
 
 from .distillation_settings import SHAPE, teachers_of
@@ -87,9 +87,8 @@ def usage(student: str, weights: Path) -> str:
     """Say how to use the weights."""
     if student != LoupeNetStudent.name:
         return f"loupe train model=efficient_ad_{student[-1]} model.teacher.weights={weights} ..."
-    shape, usual = shape_of(load_file(weights)), LoupeNet().shape
-    changed = ", ".join(f"{key}: {value}" for key, value in shape.items() if value != usual[key])
-    options = f" 'backbone.options={{{changed}}}'" if changed else ""
+    channels = shape_of(load_file(weights))["out_channels"]
+    options = "" if channels == list(OUT_CHANNELS) else f" 'backbone.options={{out_channels: {channels}}}'"
     return f"loupe train backbone=loupe backbone.weights={weights}{options} ..."
 
 

@@ -125,11 +125,11 @@ def build_teachers(config: DictConfig) -> Teachers:
     for place, settings in teachers_of(config).items():
         arguments: Any = OmegaConf.to_container(settings, resolve=True)
         with keys_under(place):
-            built.append(Backbone(**arguments))
+            built.append(Backbone(**arguments | {"mirrored": config.mirrored}))
         built[-1].network.to(
             memory_format=torch.contiguous_format
         )  # in which the first weights that shipped were learnt, to the bit
     try:
-        return Teachers(built, mirrored=config.mirrored, enlarged=enlarged)
+        return Teachers(built, enlarged=enlarged)
     except ValueError as error:
         raise ConfigError(str(error)) from error

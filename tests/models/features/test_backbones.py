@@ -92,6 +92,21 @@ def test_features_are_those_of_the_network_on_normalised_pictures(files: Path) -
     assert not any(feature.requires_grad for feature in ours)
 
 
+@pytest.mark.parametrize(("name", "layers"), [("resnet18", [2, 3]), ("loupe_net", [1, 3])])
+def test_what_is_seen_in_mirrors_is_mirrored_back_and_taken_on_average(name: str, layers: list[int]) -> None:
+    weights, image = "none" if name == "resnet18" else "bundled", torch.rand(3, 3, 64, 96)
+    torch.manual_seed(0)
+    plain = Backbone(name, layers, MEAN, STD, weights)
+    torch.manual_seed(0)
+    mirrored = Backbone(name, layers, MEAN, STD, weights, mirrored=True)
+    views = [[one.flip(axes) for one in plain(image.flip(axes))] for axes in [(), (-1,), (-2,), (-2, -1)]]
+    for given, again, *seen in zip(mirrored(image), mirrored(image.flip(-1)), *views, strict=True):
+        torch.testing.assert_close(given, sum(seen) / 4, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(again.flip(-1), given, rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(given, seen[0], rtol=1e-2, atol=1e-3)
+    assert repr(plain) != repr(mirrored), "what trials share tells them apart"
+
+
 def test_the_hash_of_real_weights(shared_data: Path) -> None:
     path = shared_data.parent / "weights" / "mobilenetv2_100.in1k.safetensors"
     if not path.is_file():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,7 +116,7 @@ def test_the_same_network_gives_the_same_file(trained_like: LoupeNet, tmp_path: 
 
 
 def test_other_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match="13 numbers of hidden"):
+    with pytest.raises(ValueError, match="one number of hidden channels more than of channels"):
         LoupeNet(hidden=(8, 8))
 
 
@@ -144,22 +143,57 @@ def test_a_shape_is_read_off_nothing_else(trained_like: LoupeNet) -> None:
             shape_of(other.state_dict())
 
 
-def test_the_shape_of_the_weights_that_ship_is_the_usual_one() -> None:
-    """Configs do not name it, and those of ``loupe distill`` do."""
-    shape = shape_of(load_file(WEIGHTS))
-    assert shape == LoupeNet().shape
+def test_the_shape_of_the_weights_that_ship_is_what_is_taught() -> None:
     distilled = compose_config("distill", [])
-    assert {key: list(distilled[key]) for key in shape} == shape
+    for key, value in shape_of(load_file(WEIGHTS)).items():
+        assert list(distilled[key]) == value
 
 
-def test_weights_of_another_shape_say_how_they_are_described(tmp_path: Path) -> None:
-    wide = LoupeNet(hidden=(16, 40, *LoupeNet().shape["hidden"][2:]), halving=(1, 5))
-    save_loupe_net(wide, tmp_path / "net.safetensors")
-    asked = partial(Backbone, "loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, str(tmp_path / "net.safetensors"))
-    with pytest.raises(WeightsError, match=r"set 'backbone.options=\{hidden: \[16, 40,.*, halving: \[1, 5\]\}'"):
-        asked()
-    described = asked(options={"hidden": wide.shape["hidden"], "halving": [1, 5]})
-    assert [shape[0] for shape in described.shapes()] == [32, 96]
+SHALLOW = LoupeNet((16, 40, *[8] * 9), channels=(24, 24, 24, *[32] * 7), halving=(1, 5))
+WIDE = LoupeNet(out_channels=(24, 40, 96))
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": SHALLOW.shape["hidden"]}, SHALLOW.shape])
+def test_weights_of_another_shape_are_taken_as_they_are(tmp_path: Path, options: dict[str, list[int]]) -> None:
+    path, image = tmp_path / "net.safetensors", torch.rand(1, 3, 64, 64)
+    save_loupe_net(SHALLOW, path)
+    if len(options) == 1:  # one that does not go with what is left unnamed
+        options |= {"channels": SHALLOW.shape["channels"]}
+    made = Backbone("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, str(path), options)
+    for given, wanted in zip(made(image), SHALLOW.half().float()((image - 0.5) / 0.5)[1:], strict=True):
+        torch.testing.assert_close(given, wanted, atol=1e-3, rtol=1e-2)
+    assert not any(weight.requires_grad for weight in made.parameters())
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "message"),
+    [
+        (WIDE, {}, r"\{out_channels: \[24, 40, 96\]\}"),
+        (SHALLOW, {"hidden": [8] * 13}, r"\{hidden: \[16, 40, 8,.*\]\}"),
+        (SHALLOW, {"halving": [1, 4]}, r"\{halving: \[1, 5\]\}"),
+    ],
+)
+def test_weights_that_are_not_as_described_say_how_they_are(
+    tmp_path: Path, net: LoupeNet, options: dict[str, list[int]], message: str
+) -> None:
+    save_loupe_net(net, tmp_path / "net.safetensors")
+    with pytest.raises(WeightsError, match=f"set 'backbone.options={message}'"):
+        Backbone("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, str(tmp_path / "net.safetensors"), options)
+
+
+def test_a_state_of_another_shape_is_taken_where_it_is_nested() -> None:
+    """As older checkpoints hold it."""
+    old, new, image = (
+        nn.ModuleDict({"eyes": SHALLOW}),
+        nn.ModuleDict({"eyes": LoupeNet(*SMALL)}),
+        torch.rand(1, 3, 48, 48),
+    )
+    new.load_state_dict(old.state_dict())
+    assert new["eyes"].shape == SHALLOW.shape
+    assert all(map(torch.equal, new["eyes"](image), SHALLOW(image)))
+    learning = LoupeNet(*SMALL, batch_norm=True)
+    with pytest.raises(RuntimeError, match=r"Missing key"):
+        learning.load_state_dict(SHALLOW.state_dict())
 
 
 def test_shipped_weights_are_small_and_those_of_the_card() -> None:
