@@ -135,12 +135,13 @@ class LoupeNet(nn.Module):
         with suppress(ValueError):  # of something else: what loads them says what is missing
             if not self.batch_norm and (shape := shape_of(own)) != self.shape:
                 self._reshape(shape)
-        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _reshape(self, shape: Mapping[str, Sequence[int]]) -> None:
         """Become a network of another shape, where this one lies and as far as it learns."""
-        like = self.heads[0].weight
-        other = LoupeNet(**shape).to(like.device, like.dtype).requires_grad_(like.requires_grad).train(self.training)
+        like = next(self.heads.parameters())
+        other = LoupeNet(shape["hidden"], shape["out_channels"], shape["channels"], shape["halving"])
+        other.to(like.device, like.dtype).requires_grad_(like.requires_grad).train(self.training)
         self.stages, self.heads, self.shape, self.widest = other.stages, other.heads, other.shape, other.widest
 
     def parts(self) -> list[list[nn.Module]]:

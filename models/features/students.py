@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from .growing import grow, solve_heads
 from .joined import join_maps
 from .loupe_net import CHANNELS, HALVING, OUT_CHANNELS, WEIGHTS, LoupeNet, read_loupe_net, save_loupe_net
 from .patch_description import BORDER, PATCH_DESCRIPTION, STRIDE, PatchDescription, fold_norms
-from .thinning import thin
+from .thinning import shrink, thin
 from .weight_files import write_weights
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .decorrelation import Decorrelation
     from .distillation import Distilled, Network, Start
     from .teachers import Teachers
+
+Beginning: TypeAlias = Literal["thinned", "grown", "shrunk", "random"]
 
 _GROWN_ON, _LEVELLED_ON = 128, 16  # crops; each gives a hundred samples at the coarsest stride
 
@@ -62,11 +64,11 @@ class LoupeNetStudent:
     Args:
         hidden: Hidden channels of its blocks.
         begun: ``thinned`` to cut it out of the teacher, which must be one MobileNetV2; ``grown`` to widen the network
-            that ships; ``random`` for random weights.
+            that ships; ``shrunk`` to cut it out of one; ``random`` for random weights.
         out_channels: Of its maps.
         channels: Between its blocks.
         halving: Which of its blocks halve the image.
-        seed: What it grows from: the file of a LoupeNet.
+        seed: What it grows from, or is cut out of: the file of a LoupeNet.
     """
 
     name = "loupe_net"
@@ -74,7 +76,7 @@ class LoupeNetStudent:
     def __init__(
         self,
         hidden: Sequence[int],
-        begun: Literal["thinned", "grown", "random"],
+        begun: Beginning,
         out_channels: Sequence[int] = OUT_CHANNELS,
         channels: Sequence[int] = CHANNELS,
         halving: Sequence[int] = HALVING,
@@ -101,20 +103,24 @@ class LoupeNetStudent:
         return teacher.networks()
 
     def start(self, teacher: Teachers) -> Start | None:
-        """Cut the first weights out of the teacher, or let the network that ships grow."""
+        """Cut the first weights out of the teacher, or let a LoupeNet grow or shrink."""
         if self.begun == "random":
             return None
-        return partial(self._thinned if self.begun == "thinned" else self._grown, teacher)
+        return partial(self._thinned if self.begun == "thinned" else self._continued, teacher)
 
     def _thinned(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
         only = teacher.only()
         return thin(only.network, only.normalize(crops_B3HW), self.shape["hidden"], bases)
 
     @torch.no_grad()
-    def _grown(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
+    def _continued(self, teacher: Teachers, crops_B3HW: Tensor, bases: Sequence[Decorrelation]) -> LoupeNet:
         crops_B3HW = crops_B3HW[:_GROWN_ON]
-        net, x_B3HW = self.build().to(crops_B3HW.device), (crops_B3HW - LoupeNet.MEAN) / LoupeNet.STD
-        grow(read_loupe_net(self.seed).to(crops_B3HW.device), net, x_B3HW[:_LEVELLED_ON])
+        x_B3HW, seed = (crops_B3HW - LoupeNet.MEAN) / LoupeNet.STD, read_loupe_net(self.seed).to(crops_B3HW.device)
+        if self.begun == "shrunk":
+            net = shrink(seed, self.shape, x_B3HW)
+        else:
+            net = self.build().to(crops_B3HW.device)
+            grow(seed, net, x_B3HW[:_LEVELLED_ON])
         taught = [torch.cat(level) for level in zip(*map(teacher, torch.split(crops_B3HW, 16)), strict=True)]
         solve_heads(net, x_B3HW, [basis(level) for basis, level in zip(bases, taught, strict=True)])
         return net

@@ -1,4 +1,4 @@
-"""Thinning: a LoupeNet cut out of MobileNetV2, before any training.
+"""Thinning: a LoupeNet cut out of MobileNetV2, or out of a larger LoupeNet, before any training.
 
 Each block of MobileNetV2 widens its input to hidden channels, filters each by itself, and projects them back. Of the
 hidden channels only those are kept which together explain the block's output best, and the projection is solved anew
@@ -21,9 +21,10 @@ from datamodules.progress import track
 from .loupe_net import LoupeNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .decorrelation import Decorrelation
+    from .loupe_net import Block as LoupeBlock
 
 _BATCH = 16
 _PIXELS = 400  # of each crop that a block is solved on
@@ -90,6 +91,75 @@ def thin(
         thinned.append(_thin_block(block, hidden_NC, wanted_ND, count))
         ours, theirs = _run(thinned[-1], ours), theirs_next
     return _assemble(thinned, bases, hidden)
+
+
+@torch.no_grad()
+def shrink(net: LoupeNet, shape: Mapping[str, Sequence[int]], x_B3HW: Tensor, seed: int = 0) -> LoupeNet:
+    """Cut a LoupeNet out of a larger one: fewer hidden channels, and fewer blocks at strides 8 and 16.
+
+    Of blocks that are too many, those go that add the least to what passes through them.
+
+    Args:
+        net: Folded, as networks without batch norm are.
+        shape: Of the one that is wanted: as many channels between blocks, and after the first convolution, nowhere more
+            hidden ones, and blocks that may be left out only where they keep the number of channels.
+        x_B3HW: Some hundred crops, normalised.
+        seed: Decides on which pixels a block is solved.
+
+    Returns:
+        A network whose maps come close to those of ``net``, but for its heads, which are untrained.
+
+    Raises:
+        ValueError: It cannot be cut out.
+    """
+    wanted = LoupeNet(shape["hidden"], shape["out_channels"], shape["channels"], shape["halving"]).eval()
+    (stem, *blocks), *later = net.parts()
+    lead, begin, widen, filter_, project = map(_read, stem.children())
+    firsts = [Block(widen, filter_, project, skip=False), *map(_block, blocks)]
+    stages = [firsts, *([_block(block) for block in stage] for stage in later)]
+    counts = [len(stage) for stage in wanted.parts()]
+    generator = torch.Generator().manual_seed(seed)
+    hidden, kept = list(shape["hidden"][1:]), [lead, begin]
+    ours = theirs = _run(begin, _run(lead, x_B3HW))
+    for stage, count in zip(stages, counts, strict=True):
+        spare = _spare(stage, theirs, len(stage) - count)
+        for place, block in enumerate(stage):
+            theirs_next = _run(block, theirs)
+            if place not in spare and hidden:
+                aim = theirs_next - ours if block.skip else theirs_next
+                hidden_NC, aim_ND = _sample(_run(block.hidden, ours), aim, generator)
+                thinner = _thin_block(block, hidden_NC, aim_ND, min(hidden.pop(0), len(block.widen.weight)))
+                kept += [thinner.widen, thinner.filter, thinner.project]
+                ours = _run(thinner, ours)
+            theirs = theirs_next
+    _write(wanted, kept, net.shape)
+    return wanted
+
+
+def _spare(stage: Sequence[Block], x_BCHW: Tensor, count: int) -> set[int]:
+    """Choose the blocks of a stage that add the least to what passes through them."""
+    added = {}
+    for place, block in enumerate(stage):
+        y_BCHW = _run(block, x_BCHW)
+        if block.skip:
+            added[place] = float((y_BCHW - x_BCHW).square().mean() / y_BCHW.square().mean())
+        x_BCHW = y_BCHW
+    return set(sorted(added, key=added.__getitem__)[: max(0, count)])
+
+
+def _read(unit: nn.Module) -> Layer:
+    """Read a unit of a LoupeNet."""
+    (conv,) = (module for module in unit.children() if isinstance(module, nn.Conv2d))
+    bounded = any(isinstance(module, nn.ReLU6) for module in unit.children())
+    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return Layer(conv.weight, bias, conv.stride[0], conv.groups, bounded)
+
+
+def _block(block: nn.Module) -> Block:
+    """Read a block of a LoupeNet."""
+    whole = cast("LoupeBlock", block)
+    widen, filter_, project = map(_read, whole.body.children())
+    return Block(widen, filter_, project, whole.skip)
 
 
 def blocks_of(teacher: nn.Module) -> Iterator[Block]:
@@ -180,12 +250,27 @@ def _assemble(blocks: Sequence[Block], bases: Sequence[Decorrelation], hidden: S
     joined = Layer(joined_weight[:, :, None, None], joined_bias)
     layers = [first.widen, first.filter, joined, second.filter, second.project]
     layers += [layer for block in blocks[2:] for layer in (block.widen, block.filter, block.project)]
-    convolutions = [module for module in net.stages.modules() if isinstance(module, nn.Conv2d)]
-    for convolution, layer in zip(convolutions, layers, strict=True):
-        convolution.load_state_dict({"weight": layer.weight, "bias": layer.bias})
+    _write(net, layers)
     for head, basis in zip(net.heads, bases, strict=True):
         head.load_state_dict({"weight": basis.matrix.T[:, :, None, None], "bias": -(basis.mean @ basis.matrix)})
     return net.eval()
+
+
+def _write(net: LoupeNet, layers: Sequence[Layer], source: object = "the teacher") -> None:
+    """Write layers into the convolutions of a LoupeNet.
+
+    Raises:
+        ValueError: They are others, or of another size.
+    """
+    convolutions = [module for module in net.stages.modules() if isinstance(module, nn.Conv2d)]
+    shapes = [[tuple(one.weight.shape) for one in some] for some in (convolutions, layers)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"Expected a network that can be cut out of {source}, with as many channels between blocks and nowhere "
+            f"more inside, but found {net.shape}."
+        )
+    for convolution, layer in zip(convolutions, layers, strict=True):
+        convolution.load_state_dict({"weight": layer.weight, "bias": layer.bias})
 
 
 def _fold(convolution: nn.Module, norm: nn.Module, *, bounded: bool = True) -> Layer:

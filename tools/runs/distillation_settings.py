@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from operator import ge
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -15,7 +15,7 @@ from models.errors import keys_under
 from models.features.backbones import Backbone
 from models.features.distillation_recipe import Recipe
 from models.features.loupe_net import CHANNELS, HALVING, WEIGHTS, shape_of
-from models.features.students import LoupeNetStudent, PatchDescriptionStudent
+from models.features.students import Beginning, LoupeNetStudent, PatchDescriptionStudent
 from models.features.teachers import Teachers
 from tools.configuring.side_by_side import NETWORKS
 from tools.errors import ConfigError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SHAPE = ("hidden", "out_channels", "channels", "halving")  # of a LoupeNet
 THINNED = "mobilenetv2_100"  # the network that a LoupeNet can be cut out of
-Beginning: TypeAlias = Literal["thinned", "grown", "random"]
 
 
 def read_recipe(config: DictConfig) -> Recipe:
@@ -70,7 +69,8 @@ def beginning(config: DictConfig) -> tuple[Beginning, Path]:
     if start.endswith(".safetensors"):
         if not Path(start).expanduser().is_file():
             raise ConfigError(f"Expected start to be a file of weights, but found no {start}.")
-        return "grown", Path(start).expanduser()
+        file = Path(start).expanduser()
+        return "grown" if _may_grow(config, file) else "shrunk", file
     if start not in {"auto", "thinned", "grown", "random"}:
         raise ConfigError(
             f"Expected start to be auto, thinned, grown, random or a .safetensors file, but found {start!r}."
@@ -82,9 +82,16 @@ def beginning(config: DictConfig) -> tuple[Beginning, Path]:
     return cast("Beginning", start), WEIGHTS
 
 
-def _may_grow(config: DictConfig) -> bool:
-    """Tell whether a LoupeNet of this shape can grow out of the one that ships."""
-    smaller = shape_of(load_file(WEIGHTS))
+def _may_grow(config: DictConfig, file: Path = WEIGHTS) -> bool:
+    """Tell whether a LoupeNet of this shape can grow out of one in a file, by default the one that ships.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        smaller = shape_of(load_file(file))
+    except Exception as error:  # of any reader
+        raise ConfigError(f"Expected {file} to hold the weights of a LoupeNet, but found: {error}") from error
     pairs = [(list(config[key]), smaller[key]) for key in ("hidden", "channels")]
     nowhere_narrower = all(len(ours) == len(theirs) and all(map(ge, ours, theirs)) for ours, theirs in pairs)
     return nowhere_narrower and list(config.halving) == smaller["halving"]

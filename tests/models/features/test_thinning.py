@@ -1,4 +1,4 @@
-"""Thinning: a LoupeNet cut out of a MobileNetV2."""
+"""Thinning: a LoupeNet cut out of a MobileNetV2, or out of a larger LoupeNet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from models.features.decorrelation import Decorrelation
-from models.features.thinning import blocks_of, choose_channels, thin
+from models.features.growing import solve_heads
+from models.features.loupe_net import LoupeNet, read_loupe_net
+from models.features.thinning import blocks_of, choose_channels, shrink, thin
 
 WHOLE = (32, 96, 144, 144, 192, 192, 192, 384, 384, 384, 384, 576, 576)  # hidden channels of MobileNetV2
 
@@ -96,3 +98,67 @@ def test_a_channel_is_chosen_as_least_squares_would() -> None:
 def test_places_that_nothing_can_use_are_filled() -> None:
     covariance = torch.diag(torch.tensor([1.0, 0.0, 0.0]))
     assert choose_channels(covariance, torch.tensor([[1.0], [0.0], [0.0]]), 2) == [0, 1]
+
+
+LARGE = {
+    "hidden": [16, 32, 24, 40, 48, 48, 48, 48],
+    "out_channels": [24, 32, 96],
+    "channels": [24, 24, 32, 32, 32, 32, 32],
+    "halving": [1, 3],
+}
+SHORT = {"hidden": [16, 32, 24, 40, 48, 48, 48], "channels": [24, 24, 32, 32, 32, 32], "halving": [1, 3]}
+
+
+def apart(net: LoupeNet, other: LoupeNet, x: Tensor) -> list[float]:
+    with torch.inference_mode():
+        pairs = zip(net(x), other(x), strict=True)
+        return [float((a - b).square().mean() / b.var()) for a, b in pairs]
+
+
+def test_shrunk_to_its_own_shape_it_is_the_same(crops: Tensor) -> None:
+    net = read_loupe_net()
+    same = shrink(net, net.shape, crops)
+    solve_heads(same, crops, net(crops))
+    assert max(apart(same, net, crops)) < 0.01
+
+
+def test_the_block_that_adds_nothing_is_left_out(crops: Tensor) -> None:
+    torch.manual_seed(0)
+    net = LoupeNet(**LARGE).eval()  # type: ignore[arg-type]  # lists, each under its name
+    for stage, block in ((1, 1), (2, 1)):
+        silent = net.stages[stage][block].body[2][0]  # type: ignore[index]  # of a block
+        nn.init.zeros_(silent.weight)
+        nn.init.zeros_(silent.bias)
+    for shape in (SHORT, SHORT | {"halving": [1, 2]}):  # one of the last stage, one of the middle
+        small = shrink(net, LARGE | shape, crops)
+        solve_heads(small, crops, net(crops))
+        assert [len(stage) for stage in small.parts()] != [len(stage) for stage in net.parts()]
+        assert max(apart(small, net, crops)) < 0.01
+
+
+def test_fewer_hidden_channels_cost_little_where_they_hardly_differ(crops: Tensor) -> None:
+    net = read_loupe_net()
+    hidden = [net.shape["hidden"][0], *(count * 3 // 4 for count in net.shape["hidden"][1:])]
+    losses = []
+    for width in (hidden, [hidden[0], *(count // 3 for count in hidden[1:])]):
+        small = shrink(net, net.shape | {"hidden": width}, crops)
+        solve_heads(small, crops, net(crops))
+        losses.append(apart(small, net, crops))
+    assert all(less < more < 1 for less, more in zip(*losses, strict=True))
+    assert max(losses[0]) < 0.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": [16, 32, 24, 40, 48, 48, 48, 49]},
+        {"hidden": [12, 32, 24, 40, 48, 48, 48, 48]},
+        {"channels": [24, 24, 32, 32, 32, 32, 24]},
+        {"channels": [24, 24, 32, 32, 32, 32, 32, 32], "hidden": [16, 32, 24, 40, 48, 48, 48, 48, 48]},
+        {"channels": [24, 32, 32, 32, 32, 32], "hidden": [16, 32, 40, 48, 48, 48, 48], "halving": [1, 2]},
+    ],
+)
+def test_what_is_not_in_a_network_cannot_be_cut_out(change: dict[str, list[int]], crops: Tensor) -> None:
+    net = LoupeNet(**LARGE).eval()  # type: ignore[arg-type]  # as above
+    with pytest.raises(ValueError, match="Expected a network that can be cut out of"):
+        shrink(net, LARGE | change, crops)
