@@ -29,7 +29,8 @@ from datamodules.samples.batch import collate
 from datamodules.table import CALIBRATION, DEFECTIVE, GOOD, TEST, TRAIN
 from models.components.copies import COPIES
 from models.components.patchcore_model import TOP
-from models.components.standardising import spread_evenly
+from models.components.standardising import IMAGES, spread_evenly, standardise
+from models.features.joined_backbone import JoinedBackbone
 from models.patchcore import PatchCore
 from tools.configuring.build import build
 from tools.configuring.config import compose_config
@@ -48,6 +49,8 @@ REAL = {
 }
 DRAWN = ("fiber", "oring", "print3d", "metallography", "meta_atom")
 FINE: dict[str, Any] = {"scales": [2]}
+BOTH = FINE | {"backbone": "[loupe,efficientnet_lite2] networks.efficientnet_lite2.mirrored=true"}
+PART = {"foreground": "plain"}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "copies": {copies: {"copies": copies} for copies in COPIES},
     "sizes": {"256": {}, "512": FINE},
@@ -64,8 +67,9 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "512, loupe in mirrors": FINE | {"backbone": "loupe mirrored=true"},
         "512, lite2": FINE | {"backbone": "efficientnet_lite2"},
         "512, lite2 in mirrors": FINE | {"backbone": "efficientnet_lite2 mirrored=true"},
-        "512, loupe and lite2 in mirrors": FINE
-        | {"backbone": "[loupe,efficientnet_lite2] networks.efficientnet_lite2.mirrored=true"},
+        "512, loupe and lite2 in mirrors": BOTH,
+        "512, loupe, the part": FINE | PART,
+        "512, loupe and lite2 in mirrors, the part": BOTH | PART,
     },
 }
 AT_ONCE = 8
@@ -112,20 +116,25 @@ def batches(datamodule: InspectionDataModule, splits: Sequence[str], most: int) 
 def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: int, given: argparse.Namespace) -> Cell:
     """Learn good images, by these settings of PatchCore and this network; score all others both ways."""
     torch.manual_seed(seed)
-    others = {key: settings[key] for key in settings if key != "backbone"}
+    others = {key: settings[key] for key in settings if key not in {"backbone", *PART}}
     network, *options = settings.get("backbone", "loupe").split()
     keys = [f"backbone={network}", *(f"backbone.{option}" for option in options)]
     backbone: Any = compose_config("train", keys).backbone
     module = PatchCore(backbone, bank_size=given.bank, score="top_mean", **others).eval()
+    if datamodule.reading.foreground is not None:
+        module.use_foreground()
+    if isinstance(module.model.backbone, JoinedBackbone):
+        shown = ((batch.image, batch.inside) for batch in batches(datamodule, [TRAIN], IMAGES))
+        standardise(module.model.backbone, shown)
     started = time.perf_counter()
     for batch in batches(datamodule, [TRAIN], given.train):
-        module.collect(batch.image)
+        module.collect(module.images_of(batch))
     module.fit()
     seconds = time.perf_counter() - started
     scores: dict[str, list[float]] = {"max": [], "top_mean": []}
     labels: list[int] = []
     for batch in batches(datamodule, [CALIBRATION, TEST], MOST):
-        found = module.model.match(batch.image)
+        found = module.model.match(module.images_of(batch))
         worst = found._replace(
             distance_BSQ=found.distance_BSQ[..., :1],
             index_BSQ=found.index_BSQ[..., :1],
@@ -147,11 +156,16 @@ def row(name: str, given: argparse.Namespace) -> str:
     kept = given.results.read_text(encoding="utf-8").splitlines() if given.results and given.results.exists() else []
     known = {tuple(key): Cell(**cell) for key, cell in map(json.loads, kept)}
     for seed in range(given.seeds):
-        datamodule = data_of(name, given.data, seed, drawing_seed=given.drawing_seed)
+        ways = SETTINGS[given.by]
+        datamodules = {
+            ground: data_of(name, given.data, seed, f"data.foreground={ground}", drawing_seed=given.drawing_seed)
+            for ground in {way.get("foreground", "null") for way in ways.values()}
+        }
         for way, found in cells.items():
             key = (name, given.by, way, seed, given.train, given.bank, given.drawing_seed)
             if key not in known:
-                known[key] = measure(datamodule, SETTINGS[given.by][way], seed, given)
+                datamodule = datamodules[ways[way].get("foreground", "null")]
+                known[key] = measure(datamodule, ways[way], seed, given)
                 if given.results:
                     with given.results.open("a", encoding="utf-8") as file:
                         print(json.dumps((key, known[key]._asdict())), file=file)

@@ -251,6 +251,8 @@ def test_dinomaly_is_that_of_anomalib(monkeypatch: pytest.MonkeyPatch) -> None:
     check(module.model(image), theirs(image))
     with pytest.raises(ValueError, match="multiples of 14, but found 64 x 64"):
         module(pictures(1))
+    with pytest.raises(ValueError, match=r"found backbone\.mirrored=true; set it to false"):
+        Dinomaly(DINO | {"mirrored": True})
 
 
 @pytest.mark.parametrize(("total", "warmup"), [(40, 10), (7, 3), (5, 0), (300, 100)])

@@ -121,6 +121,26 @@ def test_antialiased_position_embeddings_survive_every_runtime(
 
 
 @pytest.mark.parametrize(("suffix", "run"), [(".onnx", run_onnx), (".xml", run_openvino)])
+def test_what_is_seen_in_mirrors_is_in_every_runtime(
+    suffix: str, run: Callable[[Path, torch.Tensor], list[Array]], tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    settings = ("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, "bundled")
+    plain, network = (PatchCoreModel(Backbone(*settings, mirrored=way), 2).eval() for way in (False, True))
+    image_B3HW = torch.rand(3, 3, 64, 48, generator=generator)
+    with torch.inference_mode():
+        for model in (plain, network):
+            model.set_bank(model.describe(torch.rand(2, 3, 64, 48, generator=generator))[0])
+        expected, unmirrored = network(image_B3HW), plain(image_B3HW)
+    write_onnx(RawOutputs(network), torch.rand(2, 3, 64, 48), tmp_path / "model.onnx")
+    write_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
+    for found, name in zip(run(tmp_path / f"model{suffix}", image_B3HW), Prediction._fields, strict=True):
+        wanted, other = (getattr(prediction, name).numpy() for prediction in (expected, unmirrored))
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+        assert not np.allclose(found, other, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("suffix", "run"), [(".onnx", run_onnx), (".xml", run_openvino)])
 def test_half_precision_measures_distances_to_the_rounded_bank(
     suffix: str, run: Callable[[Path, torch.Tensor], list[Array]], tmp_path: Path
 ) -> None:
