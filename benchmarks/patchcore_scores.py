@@ -152,11 +152,11 @@ def measure(datamodule: InspectionDataModule, settings: dict[str, Any], seed: in
 
 def row(name: str, given: argparse.Namespace) -> str:
     """Measure a data set over all seeds; return its row of the table."""
-    cells: dict[str, list[Cell]] = {way: [] for way in SETTINGS[given.by]}
+    ways = {way: SETTINGS[given.by][way] for way in given.ways}
+    cells: dict[str, list[Cell]] = {way: [] for way in ways}
     kept = given.results.read_text(encoding="utf-8").splitlines() if given.results and given.results.exists() else []
     known = {tuple(key): Cell(**cell) for key, cell in map(json.loads, kept)}
     for seed in range(given.seeds):
-        ways = SETTINGS[given.by]
         datamodules = {
             ground: data_of(name, given.data, seed, f"data.foreground={ground}", drawing_seed=given.drawing_seed)
             for ground in {way.get("foreground", "null") for way in ways.values()}
@@ -184,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(), help="folder with the data sets")
     parser.add_argument("--sets", nargs="+", default=None, help="names of data sets; all that are there")
+    parser.add_argument("--ways", nargs="+", help="columns of the table; all that differ so")
     parser.add_argument("--by", choices=list(SETTINGS), default="copies", help="what differs between the columns")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--train", type=int, default=60, help="good images that are learnt")
@@ -192,7 +193,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="a file of what is complete")
     given = parser.parse_args()
     there = [name for name, (place, _) in REAL.items() if (given.data / place).is_dir()]
-    header = [f"{way}, {score}" for way in SETTINGS[given.by] for score in ("max", f"mean of {TOP}", "s")]
+    given.ways = given.ways or list(SETTINGS[given.by])
+    header = [f"{way}, {score}" for way in given.ways for score in ("max", f"mean of {TOP}", "s")]
     print(f"| data set | {' | '.join(header)} |\n|{'---|' * (len(header) + 1)}", flush=True)
     for name in given.sets or [*there, *(f"drawn_{domain}" for domain in DRAWN)]:
         print(row(name, given), flush=True)

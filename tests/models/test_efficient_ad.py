@@ -25,7 +25,7 @@ from models.components.penalty import PenaltyImages
 from models.efficient_ad import EfficientAd, build_teacher
 from models.errors import WeightsError
 from models.features.backbones import UNTRAINED
-from models.features.loupe_net import conv_unit
+from models.features.loupe_net import ConvUnit
 from models.features.patch_description import PatchDescriptionMedium, PatchDescriptionSmall, fold_norms
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def test_batch_norm_folds_into_the_convolutions(
 @pytest.mark.parametrize("groups", [1, 32])
 def test_a_drawn_convolution_keeps_the_variance(bounded: bool, groups: int) -> None:
     torch.manual_seed(0)
-    unit = conv_unit(32, 32, 3, groups=groups, bounded=bounded)
+    unit = ConvUnit(32, 32, 3, groups=groups, bounded=bounded)
     noise = torch.randn(4, 32, 40, 40)
     x_BCHW = noise.relu() * 2**0.5 if bounded else noise  # what a ReLU hands on has a mean square of 1
     keep_variance(unit)

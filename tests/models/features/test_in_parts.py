@@ -16,6 +16,7 @@ from models.features import backbones
 from models.features import in_parts as module
 from models.features.backbones import Backbone
 from models.features.in_parts import in_parts
+from models.features.loupe_net import read_loupe_net
 from models.unet import Unet
 from tests.sources import ROOT
 
@@ -71,6 +72,7 @@ print(done, sorted(new)[3])
 MAPS = """
 from torch import nn
 from models.features.in_parts import in_parts
+from models.features.loupe_net import read_loupe_net
 network = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(8)).eval()
 image = torch.rand(16, 1, 256, 256)
 def use():
@@ -179,7 +181,7 @@ def test_a_backbone_describes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     image, passed = torch.rand(5, 3, 64, 48), list[int]()
     with torch.no_grad():
         whole = backbone(image)
-        monkeypatch.setattr(backbones, "REUSED", 4 * 8 * 64 * 48 * 2)
+        monkeypatch.setattr(backbones, "REUSED", 4 * read_loupe_net().widest * 64 * 48 * 2)
         backbone.network.register_forward_hook(lambda *given: passed.append(len(given[1][0])))
         parted = backbone(image.clone())
     assert passed == [2, 2, 1]

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from models.errors import WeightsError
 from models.features.backbones import Backbone, load_weights
-from models.features.loupe_net import WEIGHTS, LoupeNet, fold_batch_norm, read_loupe_net, save_loupe_net, shape_of
+from models.features.loupe_net import (
+    WEIGHTS,
+    ConvUnit,
+    LoupeNet,
+    fold_batch_norm,
+    read_loupe_net,
+    save_loupe_net,
+    shape_of,
+)
 from models.features.weight_files import read_facts
 from tools.configuring.config import compose_config
 
@@ -179,6 +187,22 @@ def test_weights_that_are_not_as_described_say_how_they_are(
     save_loupe_net(net, tmp_path / "net.safetensors")
     with pytest.raises(WeightsError, match=f"set 'backbone.options={message}'"):
         Backbone("loupe_net", [2, 3], [0.5] * 3, [0.5] * 3, str(tmp_path / "net.safetensors"), options)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("normed", [True, False])
+def test_a_unit_is_its_layers_one_after_the_other(stride: int, bounded: bool, normed: bool) -> None:
+    unit = ConvUnit(8, 8, 3, stride=stride, groups=4, bounded=bounded, batch_norm=normed).eval()
+    x = torch.randn(2, 8, 12, 10)
+    nn.init.constant_(next(child for child in unit.children() if isinstance(child, nn.Conv2d)).weight, 2.0)
+    wanted = x
+    for layer in unit.children():
+        wanted = layer(wanted)
+    assert torch.equal(unit(x), wanted)
+    assert torch.equal(unit.train()(x), wanted) != normed
+    assert wanted.shape == (2, 8, 12 // stride, 10 // stride)
+    assert (float(wanted.max()) <= 6) == bounded
 
 
 def test_a_state_of_another_shape_is_taken_where_it_is_nested() -> None:
