@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .last_seen import LastSeen
 from .precision import full_precision
 from .weight_files import write_weights
 
@@ -92,7 +93,7 @@ class LoupeNet(nn.Module):
         self.widest = math.ceil(
             max(max(hidden[:2]) / 2**2, max(hidden[2:4]) / 4**2)
         )  # numbers a pixel, in the largest map
-        stem = nn.Sequential(
+        stem = Units(
             ConvUnit(3, hidden[0], 3, stride=2, batch_norm=batch_norm),
             ConvUnit(hidden[0], hidden[0], 3, groups=hidden[0], batch_norm=batch_norm),
             ConvUnit(hidden[0], hidden[1], 1, batch_norm=batch_norm),
@@ -158,7 +159,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, hidden: int, out: int, stride: int, batch_norm: bool) -> None:
         super().__init__()
         self.skip = stride == 1 and channels == out
-        self.body = nn.Sequential(
+        self.body = Units(
             ConvUnit(channels, hidden, 1, batch_norm=batch_norm),
             ConvUnit(hidden, hidden, 3, stride=stride, groups=hidden, batch_norm=batch_norm),
             ConvUnit(hidden, out, 1, bounded=False, batch_norm=batch_norm),
@@ -166,17 +167,15 @@ class Block(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out, H // stride, W // stride)."""
-        y_BCHW = x_BCHW
-        for unit in self.body:
-            y_BCHW = unit(y_BCHW)
-        return x_BCHW + y_BCHW if self.skip else y_BCHW
+        y_BCHW = self.body.forward(x_BCHW)
+        return y_BCHW.add_(x_BCHW) if self.skip else y_BCHW
 
 
 class ConvUnit(nn.Sequential):
     """A convolution, then batch norm where asked for, then ReLU6 where ``bounded``.
 
     Strided ones pad at the right and the bottom only, as MobileNetV2's own do. Once it has learnt, its layers are not
-    called as modules (their hooks are not either): that took a quarter of the whole network's time on two threads.
+    called as modules, nor their hooks: that alone took a quarter of the whole network's time on two threads.
     """
 
     def __init__(
@@ -193,20 +192,37 @@ class ConvUnit(nn.Sequential):
         pad: list[nn.Module] = [nn.ZeroPad2d(PAD)] if stride == 2 else []
         conv = nn.Conv2d(channels, out, kernel, stride, 0 if pad else kernel // 2, groups=groups, bias=not batch_norm)
         norm: list[nn.Module] = [nn.BatchNorm2d(out)] if batch_norm else []
-        activation: list[nn.Module] = [nn.ReLU6(inplace=True)] if bounded else []
+        activation = [nn.ReLU6(inplace=True)] if bounded else []
         super().__init__(*pad, conv, *norm, *activation)
-        self.padded, self.normed, self.bounded = bool(pad), batch_norm, bounded
-        self.place = str(len(pad))
+        self.padded, self.normed = bool(pad), batch_norm
+        self.conv, self.bound = (conv,), tuple(activation)  # at hand in tuples: looking for children takes time
+        self._wide: LastSeen[Tensor] = LastSeen()  # weights with zeros before them, which pad evenly: no copy of a map
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out, H // stride, W // stride)."""
         if self.normed or self.training:
             y_BCHW: Tensor = super().forward(x_BCHW)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             return y_BCHW
-        conv: nn.Conv2d = getattr(self, self.place)
-        x_BCHW = F.pad(x_BCHW, PAD) if self.padded else x_BCHW
-        y_BCHW = torch.conv2d(x_BCHW, conv.weight, conv.bias, conv.stride, conv.padding, 1, conv.groups)
-        return F.relu6(y_BCHW, inplace=bool(self[-1].inplace)) if self.bounded else y_BCHW
+        (conv,) = self.conv
+        weight_OIKK, padding = conv.weight, conv.padding
+        if self.padded and conv.groups > 1 and not torch.compiler.is_compiling():
+            weight_OIKK, padding = self._wide(weight_OIKK, lambda: F.pad(conv.weight, (1, 0, 1, 0))), (1, 1)
+        elif self.padded:
+            x_BCHW = F.pad(x_BCHW, PAD)
+        y_BCHW = torch.conv2d(x_BCHW, weight_OIKK, conv.bias, conv.stride, padding, 1, conv.groups)
+        if not self.bound:
+            return y_BCHW
+        return y_BCHW.clamp_(0, 6) if self.bound[0].inplace else y_BCHW.clamp(0, 6)
+
+
+class Units(nn.Sequential):
+    """Convolution units, one after the other, none called as a module."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Run them."""
+        for unit in self:
+            x_BCHW = unit.forward(x_BCHW)
+        return x_BCHW
 
 
 def fold_batch_norm(net: nn.Module) -> dict[str, Tensor]:
