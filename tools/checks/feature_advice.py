@@ -1,7 +1,7 @@
 """Which features to use on a data set, by defects planted into its own good images: no defect and no test is touched.
 
-First all backbones are tried as they are, then the best of them at more levels, with another score, without the ground
-about parts, on larger images, and beside the next best, as far as the time goes.
+First all backbones are tried as they are, then the best of them in mirrors, at more levels, with another score, without
+the ground about parts, on larger images, and beside the next best, as far as the time goes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from callbacks.statistics.paired import Judged, paired_differences
 from datamodules.progress import tell
 from datamodules.zones.foreground import PLAIN, Foreground
 from models.errors import WeightsError
+from models.features.mirrors import MIRRORS
 from tools.errors import ConfigError
 
 from .candidates import BARE, Candidate, at_hand, side_by_side
@@ -112,12 +113,14 @@ def candidates_of(backbones: Sequence[Candidate], trials: Sequence[Trial], mater
 
 
 def further(backbones: Sequence[Candidate], material: Material) -> Iterator[Candidate]:
-    """Yield what else could be done with backbones: scores, places, ground, levels, larger images if files allow."""
+    """Yield what else could be done with backbones: mirrors, scores, places, ground, levels, larger images."""
     datamodule = material.datamodule
     stands_out = datamodule.foreground is None and parts_found(material) >= MOSTLY
     for one in backbones:
         if stands_out:
             yield one.also(f"data.foreground={PLAIN}")
+        if one.backbones != (BARE,):
+            yield one.also("backbone.mirrored=true", pixels=len(MIRRORS))
         yield one.also("model.score=top_mean")
         yield one.also("model.position=1")
         yield one.also("backbone.layers=[1,2,3]", pixels=FINER)

@@ -188,6 +188,13 @@ def test_what_stands_out_from_a_plain_ground_is_worth_a_trial(rings: Path, mater
     assert fitted.reading.foreground is not None
 
 
+def test_the_best_backbone_is_tried_in_mirrors_unless_it_knows_nothing(material: Material) -> None:
+    loupe, untrained = single("loupe"), single("untrained")
+    mirrored = [one for one in further([loupe, untrained], material) if "backbone.mirrored=true" in one.overrides]
+    assert mirrored == [loupe.also("backbone.mirrored=true", pixels=4)]
+    assert fit(mirrored[0], material).module.model.backbone.mirrored
+
+
 def test_the_two_best_backbones_are_tried_side_by_side(material: Material) -> None:
     one, other = single("loupe"), single("efficientnet_lite0")
     scores = [material.labels.astype(float), np.zeros(len(material.labels))]
