@@ -35,11 +35,11 @@ class LastSeen(Generic[T]):
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or _is_traced():
             return compute()
         seen = self._seen  # one reading: threads may share a network
-        if seen is not None and seen.image() is image and seen.version == _version(image):
+        if seen is not None and seen.image() is image and seen.version == version(image):
             known: T = seen.value  # type: ignore[assignment]  # put there below
             return known
         value = compute()
-        self._seen = _Seen(weakref.ref(image), _version(image), value)
+        self._seen = _Seen(weakref.ref(image), version(image), value)
         return value
 
     def __deepcopy__(self, memo: object) -> LastSeen[T]:
@@ -52,9 +52,9 @@ class LastSeen(Generic[T]):
         return LastSeen, ()
 
 
-def _version(image: Tensor) -> int:
+def version(tensor: Tensor) -> int:
     """Count the writes to a tensor, as far as torch does."""
-    return 0 if image.is_inference() else image._version  # noqa: SLF001 - nothing public counts them
+    return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no public name for it
 
 
 def _is_traced() -> bool:

@@ -15,11 +15,11 @@ import torch
 
 from models.components.patchcore_model import Matches, PatchCoreModel
 from models.features.backbones import Backbone
+from models.features.last_seen import version
 from models.hybrid import Hybrid
 from models.patchcore import PatchCore
 
 from .shared_work import fingerprint
-from .tensor_names import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from models.features.last_seen import version
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,11 +46,6 @@ class TensorNames:
         if found is None or found.reference() is not tensor or found.version != version(tensor):
             return None
         return found.name
-
-
-def version(tensor: Tensor) -> int:
-    """Count the writes to a tensor, as far as torch does."""
-    return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no public name for it
 
 
 def bits(tensor: Tensor) -> memoryview:

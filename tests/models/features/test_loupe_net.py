@@ -205,6 +205,37 @@ def test_a_unit_is_its_layers_one_after_the_other(stride: int, bounded: bool, no
     assert (float(wanted.max()) <= 6) == bounded
 
 
+def test_weights_that_change_are_seen_however_they_do() -> None:
+    """Kernels that are padded are remembered: by an optimizer, by another state, by another precision and back."""
+    net, x = LoupeNet(*SMALL).eval().requires_grad_(False), torch.rand(1, 3, 32, 32)
+    other = LoupeNet(*SMALL).eval()
+
+    def plain() -> list[Tensor]:
+        return [level.detach() for level in net.train()(x)]
+
+    @torch.no_grad()
+    def seen() -> list[Tensor]:
+        maps: list[Tensor] = net.eval()(x)
+        return maps
+
+    def doubled() -> None:
+        for weight in net.parameters():
+            weight.mul_(2)
+
+    seen()
+    for change in (
+        doubled,
+        lambda: net.load_state_dict(other.state_dict()),
+        net.half,
+        net.float,
+        net.double,
+        net.float,
+    ):
+        change()
+        x = x.to(next(net.parameters()).dtype)
+        assert all(map(torch.equal, seen(), plain()))
+
+
 def test_a_state_of_another_shape_is_taken_where_it_is_nested() -> None:
     """As older checkpoints hold it."""
     old, new, image = (
