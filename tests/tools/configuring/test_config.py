@@ -86,6 +86,10 @@ def test_experiments_choose_for_other_groups() -> None:
     config = compose_config("train", ["experiment=patchcore_paper"])
     assert config.choices.backbone == "wide_resnet50_2"
     assert list(config.data.image_size) == [224, 224]
+    config = compose_config("train", ["experiment=patchcore_mirrors"])
+    assert config.backbone.mirrored
+    assert config.model.backbone == config.backbone
+    assert list(config.model.scales) == [2]
 
 
 def test_every_choice_says_what_it_is() -> None:
