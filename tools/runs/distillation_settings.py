@@ -132,7 +132,7 @@ def build_teachers(config: DictConfig) -> Teachers:
     for place, settings in teachers_of(config).items():
         arguments: Any = OmegaConf.to_container(settings, resolve=True)
         with keys_under(place):
-            built.append(Backbone(**arguments | {"mirrored": config.mirrored}))
+            built.append(Backbone(**arguments | {"mirrored": config.mirrored or settings.get("mirrored", False)}))
         built[-1].network.to(
             memory_format=torch.contiguous_format
         )  # in which the first weights that shipped were learnt, to the bit

@@ -192,7 +192,8 @@ def test_the_best_backbone_is_tried_in_mirrors_unless_it_knows_nothing(material:
     loupe, untrained = single("loupe"), single("untrained")
     mirrored = [one for one in further([loupe, untrained], material) if "backbone.mirrored=true" in one.overrides]
     assert mirrored == [loupe.also("backbone.mirrored=true", pixels=4)]
-    assert fit(mirrored[0], material).module.model.backbone.mirrored
+    backbone: Any = fit(mirrored[0], material).module.model.backbone
+    assert backbone.mirrored
 
 
 def test_the_two_best_backbones_are_tried_side_by_side(material: Material) -> None:
