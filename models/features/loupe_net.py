@@ -42,6 +42,7 @@ OUT_CHANNELS = (24, 32, 96)
 HALVING = (1, 4)  # the blocks that halve the image
 HIDDEN = (16, 32, 72, 72, 128, 128, 128, 192, 288, 288, 288, 432, 432)
 STEM_UNITS = 5  # convolutions before the first block
+BLOCK_KEY = 7  # parts of the name of a weight in a block
 PAD = (0, 1, 0, 1)  # what strided convolutions see beyond the image: a column at the right, a row at the bottom
 
 
@@ -270,19 +271,20 @@ def shape_of(state: Mapping[str, Tensor]) -> dict[str, list[int]]:
     Raises:
         ValueError: They are the weights of something else.
     """
-    widths = {tuple(key.split(".")): len(value) for key, value in state.items() if key.endswith("weight")}
-    stem = [width for key, width in sorted(widths.items()) if key[:3] == ("stages", "0", "0")]
-    blocks = sorted((key[:3], key[4], width) for key, width in widths.items() if "body" in key)
-    expanding, projecting = ([width for _, unit, width in blocks if unit == place] for place in ("0", "2"))
-    heads = [width for key, width in sorted(widths.items()) if key[0] == "heads"]
-    sizes = Counter(place[1] for place, unit, _ in blocks if unit == "0")
-    if len(stem) != STEM_UNITS or set(sizes) != {"0", "1", "2"} or len(blocks) != 3 * sum(sizes.values()):
+    keys = {tuple(int(part) if part.isdigit() else part for part in key.split(".")): key for key in state}
+    widths = {key: len(state[name]) for key, name in keys.items() if key[-1] == "weight"}
+    stem = [widths[key] for key in sorted(key for key in widths if key[:3] == ("stages", 0, 0))]
+    places = sorted(key for key in widths if key[0] == "stages" and "body" in key and len(key) == BLOCK_KEY)
+    expanding, projecting = ([widths[key] for key in places if key[4] == unit] for unit in (0, 2))
+    heads = [widths[key] for key in sorted(key for key in widths if key[0] == "heads")]
+    sizes = Counter(key[1] for key in places if key[4] == 0)
+    if len(stem) != STEM_UNITS or set(sizes) != {0, 1, 2} or len(places) != 3 * sum(sizes.values()):
         raise ValueError("Expected the weights of a LoupeNet without batch norm, but found those of something else.")
     return {
         "hidden": [stem[0], stem[2], *expanding],
         "out_channels": heads,
         "channels": [stem[-1], *projecting],
-        "halving": [sizes["0"], sizes["0"] + sizes["1"]],
+        "halving": [sizes[0], sizes[0] + sizes[1]],
     }
 
 

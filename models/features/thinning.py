@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .decorrelation import Decorrelation
     from .loupe_net import Block as LoupeBlock
 
+SILENT = 1e-9  # variance of channels that give next to nothing
 _BATCH = 16
 _PIXELS = 400  # of each crop that a block is solved on
 
@@ -222,7 +223,7 @@ def _thin_block(block: Block, hidden_NC: Tensor, wanted_ND: Tensor, count: int) 
     cross_CD = (hidden_NC - hidden_mean).T @ (wanted_ND - wanted_mean) / len(hidden_NC)
     chosen = choose_channels(covariance_CC, cross_CD @ _quiet_axes(wanted_ND), count)
     chosen_KK = covariance_CC[chosen][:, chosen]
-    ridge_KK = 1e-5 * chosen_KK.diagonal().mean() * torch.eye(len(chosen), dtype=torch.float64)
+    ridge_KK = 1e-5 * chosen_KK.diagonal().mean().clamp_min(SILENT) * torch.eye(len(chosen), dtype=torch.float64)
     weight_KD = torch.linalg.solve(chosen_KK + ridge_KK, cross_CD[chosen])
     bias_D = wanted_mean - hidden_mean[chosen] @ weight_KD
     widen, filter_ = block.widen, block.filter

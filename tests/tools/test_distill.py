@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models.components.efficient_ad_model import IMAGENET_MEAN, IMAGENET_STD
@@ -161,7 +161,9 @@ def test_several_teachers_teach_one_that_grows(tmp_path: Path) -> None:
         distill_images(config)
 
 
-def test_a_student_grows_from_a_file_and_learns_from_views(tmp_path: Path) -> None:
+def test_a_student_grows_or_shrinks_from_a_file_and_learns_from_views(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Of a teacher in mirrors, and of what it sees in larger pictures."""
     few = ["crops=8", "rounds=1", "held_out_crops=4", "crop_size=64"]
     assert main(command(tmp_path / "first", *few)) == 0
@@ -175,6 +177,16 @@ def test_a_student_grows_from_a_file_and_learns_from_views(tmp_path: Path) -> No
     old = load_file(weights)["stages.0.1.body.1.0.weight"]
     drift = (grown["stages.0.1.body.1.0.weight"] - old).abs().max() / old.abs().max()
     assert float(drift) < 0.2  # it began there
+    other = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(1)}, other)
+    narrow = ["hidden=[4,2,4,4,3,4,4,4,4,4,4]", "channels=[24,24,32,32,32,64,64,96,96,96]", f"start={weights}"]
+    assert main(command(tmp_path / "third", *few, *narrow)) == 0
+    shrunk = shape_of(load_file(tmp_path / "third" / "loupe_net.safetensors"))
+    assert shrunk["hidden"] == [4, 2, 4, 4, 3, 4, 4, 4, 4, 4, 4]
+    assert main(command(tmp_path / "fourth", *few, "hidden=[3,4,4,4,4,4,4,4,4,4,4,4]", f"start={weights}")) == 2
+    assert "can be cut out of" in capsys.readouterr().err
+    assert main(command(tmp_path / "fifth", *few, f"start={other}")) == 2
+    assert "to hold the weights of a LoupeNet, but found" in capsys.readouterr().err
     used = compose_config("train", ["backbone=loupe", f"backbone.weights={weights}"]).backbone
     assert [len(level[0]) for level in Backbone(**dict(used))(torch.rand(1, 3, 32, 32))] == [32, 96]
 

@@ -137,8 +137,9 @@ def test_other_places_to_halve_are_refused(halving: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_shape_is_read_off_its_weights(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    hidden, out, channels = (rng.integers(1, 9, count).tolist() for count in (13, 3, 12))
-    halving = sorted((rng.choice(10, 2, replace=False) + 1).tolist())
+    blocks = int(rng.integers(3, 40))
+    hidden, out, channels = (rng.integers(1, 9, count).tolist() for count in (blocks + 2, 3, blocks + 1))
+    halving = sorted((rng.choice(blocks - 1, 2, replace=False) + 1).tolist())
     net = LoupeNet(hidden, out, channels, halving)
     assert shape_of(net.state_dict()) == net.shape
     same = LoupeNet(**shape_of(net.state_dict()), batch_norm=False)
@@ -146,7 +147,8 @@ def test_a_shape_is_read_off_its_weights(seed: int) -> None:
 
 
 def test_a_shape_is_read_off_nothing_else(trained_like: LoupeNet) -> None:
-    for other in (nn.Linear(2, 2), nn.Sequential(nn.Conv2d(1, 1, 1)), trained_like):
+    pyramid = nn.ModuleDict({"backbone": nn.ModuleDict({"body": nn.ModuleDict({"conv1": nn.Conv2d(1, 1, 1)})})})
+    for other in (nn.Linear(2, 2), nn.Sequential(nn.Conv2d(1, 1, 1)), pyramid, trained_like):
         with pytest.raises(ValueError, match="the weights of a LoupeNet without batch norm"):
             shape_of(other.state_dict())
 

@@ -148,6 +148,16 @@ def test_fewer_hidden_channels_cost_little_where_they_hardly_differ(crops: Tenso
     assert max(losses[0]) < 0.5
 
 
+def test_a_block_that_gives_nothing_spoils_nothing(crops: Tensor) -> None:
+    net = LoupeNet(**LARGE).eval()  # type: ignore[arg-type]  # as above
+    with torch.no_grad():
+        for unit in net.stages[1][1].body:  # type: ignore[index]  # of a block
+            unit[0].weight.zero_()
+            unit[0].bias.zero_()
+    small = shrink(net, LARGE | {"hidden": [16, 32, 24, 40, 40, 48, 48, 48]}, crops)
+    assert all(bool(level.isfinite().all()) for level in small(crops))
+
+
 @pytest.mark.parametrize(
     "change",
     [
