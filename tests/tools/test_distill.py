@@ -217,6 +217,21 @@ def test_a_student_begins_with_the_most_that_it_can_take(changes: list[str], beg
 
 
 @pytest.mark.parametrize(
+    ("changes", "begun"),
+    [
+        ([], "grown"),
+        (["hidden=[16,16,48,64,128,128,128,192,288,288,432,431]"], "shrunk"),
+        (["hidden=[16,16,48,64,128,128,128,192,288,432,432]", "channels=[24,24,32,32,32,64,64,96,96,96]"], "shrunk"),
+        (["hidden=[17,16,48,64,128,128,128,192,288,288,432,432]"], "grown"),
+        (["halving=[1,7]"], "grown"),
+    ],
+)
+def test_a_student_begins_as_a_file_or_as_a_part_of_it(changes: list[str], begun: str) -> None:
+    config = compose_config("distill", ["data=[]", "out=out", f"start={WEIGHTS}", *changes])
+    assert beginning(config) == (begun, WEIGHTS)
+
+
+@pytest.mark.parametrize(
     ("changes", "status", "message"),
     [
         (["data=/no/such/folder"], 1, "/no/such/folder to be a folder with pictures, found none"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from operator import ge
+from operator import ge, gt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -70,7 +70,7 @@ def beginning(config: DictConfig) -> tuple[Beginning, Path]:
         if not Path(start).expanduser().is_file():
             raise ConfigError(f"Expected start to be a file of weights, but found no {start}.")
         file = Path(start).expanduser()
-        return "grown" if _may_grow(config, file) else "shrunk", file
+        return "shrunk" if _is_larger(_shape_in(file), config) else "grown", file
     if start not in {"auto", "thinned", "grown", "random"}:
         raise ConfigError(
             f"Expected start to be auto, thinned, grown, random or a .safetensors file, but found {start!r}."
@@ -82,16 +82,29 @@ def beginning(config: DictConfig) -> tuple[Beginning, Path]:
     return cast("Beginning", start), WEIGHTS
 
 
-def _may_grow(config: DictConfig, file: Path = WEIGHTS) -> bool:
-    """Tell whether a LoupeNet of this shape can grow out of one in a file, by default the one that ships.
+def _shape_in(file: Path) -> dict[str, list[int]]:
+    """Read the shape of the LoupeNet in a file.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: There is none.
     """
     try:
-        smaller = shape_of(load_file(file))
+        return shape_of(load_file(file))
     except Exception as error:  # of any reader
         raise ConfigError(f"Expected {file} to hold the weights of a LoupeNet, but found: {error}") from error
+
+
+def _is_larger(shape: Mapping[str, Sequence[int]], config: DictConfig) -> bool:
+    """Tell whether a network has more blocks than the one that is asked for, or wider ones in the same places."""
+    theirs, ours = shape["hidden"], list(config.hidden)
+    if len(theirs) != len(ours) or list(config.halving) != list(shape["halving"]):
+        return len(theirs) > len(ours)
+    return any(map(gt, theirs, ours))
+
+
+def _may_grow(config: DictConfig) -> bool:
+    """Tell whether a LoupeNet of this shape can grow out of the one that ships."""
+    smaller = _shape_in(WEIGHTS)
     pairs = [(list(config[key]), smaller[key]) for key in ("hidden", "channels")]
     nowhere_narrower = all(len(ours) == len(theirs) and all(map(ge, ours, theirs)) for ours, theirs in pairs)
     return nowhere_narrower and list(config.halving) == smaller["halving"]
