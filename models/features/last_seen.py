@@ -32,7 +32,7 @@ class LastSeen(Generic[T]):
 
     def __call__(self, image: Tensor, compute: Callable[[], T]) -> T:
         """Return the result for ``image``: the known one, or what ``compute`` gives."""
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or _is_traced():
+        if grows_a_graph():
             return compute()
         seen = self._seen  # one reading: threads may share a network
         if seen is not None and seen.image() is image and seen.version == version(image):
@@ -57,6 +57,7 @@ def version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no public name for it
 
 
-def _is_traced() -> bool:
+def grows_a_graph() -> bool:
+    """Tell whether every step counts: gradients are wanted, or a graph is drawn."""
     traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]  # torch says nothing of its type
-    return traced
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or traced

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .last_seen import version
+from .last_seen import grows_a_graph, version
 from .precision import full_precision
 from .weight_files import write_weights
 
@@ -143,10 +143,12 @@ class LoupeNet(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _reshape(self, shape: Mapping[str, Sequence[int]]) -> None:
-        """Become a network of another shape, where this one lies and as far as it learns."""
-        like = next(self.heads.parameters())
+        """Become a network of another shape, where and how this one lies, and as far as it learns."""
+        like = next(self.parameters())
         other = LoupeNet(shape["hidden"], shape["out_channels"], shape["channels"], shape["halving"])
         other.to(like.device, like.dtype).requires_grad_(like.requires_grad).train(self.training)
+        if like.is_contiguous(memory_format=torch.channels_last):
+            other.to(memory_format=torch.channels_last)
         self.stages, self.heads, self.shape, self.widest = other.stages, other.heads, other.shape, other.widest
 
     def parts(self) -> list[list[nn.Module]]:
@@ -206,7 +208,7 @@ class ConvUnit(nn.Sequential):
             return y_BCHW
         (conv,) = self.conv
         weight_OIKK, padding = conv.weight, conv.padding
-        if self.padded and conv.groups > 1 and not _grows_a_graph() and x_BCHW.device.type == "cpu":
+        if self.padded and conv.groups > 1 and not grows_a_graph() and x_BCHW.device.type == "cpu":
             weight_OIKK, padding = self._widened(weight_OIKK), (1, 1)
         elif self.padded:
             x_BCHW = F.pad(x_BCHW, PAD)
@@ -230,10 +232,6 @@ class _Widened(NamedTuple):
     of: Tensor
     version: int
     weight_OIKK: Tensor
-
-
-def _grows_a_graph() -> bool:
-    return torch.is_grad_enabled() or torch.compiler.is_compiling()
 
 
 class Units(nn.Sequential):

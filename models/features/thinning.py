@@ -120,7 +120,7 @@ def shrink(net: LoupeNet, shape: Mapping[str, Sequence[int]], x_B3HW: Tensor, se
     stages = [firsts, *([_block(block) for block in stage] for stage in later)]
     counts = [len(stage) for stage in wanted.parts()]
     generator = torch.Generator().manual_seed(seed)
-    hidden, kept = list(shape["hidden"][1:]), [lead, begin]
+    hidden, layers = list(shape["hidden"][1:]), [lead, begin]
     ours = theirs = _run(begin, _run(lead, x_B3HW))
     for stage, count in zip(stages, counts, strict=True):
         spare = _spare(stage, theirs, len(stage) - count)
@@ -130,10 +130,10 @@ def shrink(net: LoupeNet, shape: Mapping[str, Sequence[int]], x_B3HW: Tensor, se
                 aim = theirs_next - ours if block.skip else theirs_next
                 hidden_NC, aim_ND = _sample(_run(block.hidden, ours), aim, generator)
                 thinner = _thin_block(block, hidden_NC, aim_ND, min(hidden.pop(0), len(block.widen.weight)))
-                kept += [thinner.widen, thinner.filter, thinner.project]
+                layers += [thinner.widen, thinner.filter, thinner.project]
                 ours = _run(thinner, ours)
             theirs = theirs_next
-    _write(wanted, kept, net.shape)
+    _write(wanted, layers, net.shape)
     return wanted
 
 

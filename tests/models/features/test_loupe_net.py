@@ -173,6 +173,8 @@ def test_weights_of_another_shape_are_taken_as_they_are(tmp_path: Path, options:
     for given, wanted in zip(made(image), SHALLOW.half().float()((image - 0.5) / 0.5)[1:], strict=True):
         torch.testing.assert_close(given, wanted, atol=1e-3, rtol=1e-2)
     assert not any(weight.requires_grad for weight in made.parameters())
+    first = next(made.network.parameters())
+    assert first.is_contiguous(memory_format=torch.channels_last), "as fast as the usual shape, and to the same bits"
 
 
 @pytest.mark.parametrize(
