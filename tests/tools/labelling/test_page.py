@@ -120,6 +120,12 @@ def test_a_hundred_verdicts_with_a_kill_between_any_two(browser: Browser, tmp_pa
     inspect(browser, tmp_path / "set", 100, set(range(1, 100)))
 
 
+ASK = """() => {
+  const place = performance.getEntriesByType("resource").find(({ name }) => name.includes("sending")).name;
+  return import(place).then(({ ask }) => { ask("/nothing", {}); return true; });
+}"""
+
+
 def test_a_verdict_is_said_to_a_server_that_is_away_and_kept_when_it_is_back(browser: Browser, tmp_path: Path) -> None:
     order = predictions(tmp_path / "set", 5)
     server = started(tmp_path / "set", 0, "random=0")
@@ -129,7 +135,11 @@ def test_a_verdict_is_said_to_a_server_that_is_away_and_kept_when_it_is_back(bro
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     page.keyboard.press("d")
+    assert page.evaluate(ASK)
     page.get_by_text("What you said is kept here").wait_for()
+    for _ in range(12):  # questions that nobody answers either do not talk it down
+        assert "What you said is kept here" in str(page.text_content("#lost"))
+        page.wait_for_timeout(100)
     page.keyboard.press("g")  # nothing: the image before the inspector has its verdict
     assert page.get_attribute("#canvas", "data-image") == order[0]
     server = started(tmp_path / "set", server.port, "random=0")
