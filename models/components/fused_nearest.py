@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from models.features.last_seen import is_drawn
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,7 +65,7 @@ _refused: set[torch.device] = set()
 
 def is_fused(asked_ND: Tensor, bank_MD: Tensor) -> bool:
     """Tell whether the kernel can answer: on a GPU that it has proved itself on, in no graph, and for no gradient."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]  # torch says nothing of its type
+    if is_drawn():
         return False
     device = bank_MD.device
     return (

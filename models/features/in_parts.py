@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .last_seen import grows_a_graph
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -42,7 +44,6 @@ def few_at_a_time(judge: Callable[[Tensor], Tensor], row_ND: Tensor, at_once: in
 
 def parts(row_ND: Tensor, at_once: int) -> Sequence[Tensor]:
     """Part rows into so many, at least one, where it is cheaper to judge them in parts; all of them elsewhere."""
-    graph = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]  # torch says nothing of its type
-    if graph or torch.is_grad_enabled() or row_ND.device.type != "cpu" or at_once >= len(row_ND):
+    if grows_a_graph() or row_ND.device.type != "cpu" or at_once >= len(row_ND):
         return (row_ND,)
     return torch.split(row_ND, max(1, at_once))

@@ -59,5 +59,10 @@ def version(tensor: Tensor) -> int:
 
 def grows_a_graph() -> bool:
     """Tell whether every step counts: gradients are wanted, or a graph is drawn."""
+    return torch.is_grad_enabled() or is_drawn()
+
+
+def is_drawn() -> bool:
+    """Tell whether torch draws a graph, by compiling or by tracing."""
     traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]  # torch says nothing of its type
-    return torch.is_grad_enabled() or torch.compiler.is_compiling() or traced
+    return torch.compiler.is_compiling() or traced
